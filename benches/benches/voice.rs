@@ -8,7 +8,9 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use dsp_core::block::Block;
 use dsp_core::echo::{EchoCanceller, EchoConfig, EveryPart};
-use dsp_core::front::{CaptureChain, CaptureParts, FrontConfig, FrontEnd, InFloat, Media, NoBlock, Plain, Stage, Step};
+use dsp_core::front::{
+    BlockStep, CaptureChain, CaptureParts, FrontConfig, FrontEnd, InFloat, Media, NoBlock, Stage, Step,
+};
 use dsp_core::noise::{NoiseConfig, NoiseLevel, WidebandNoiseSuppressor};
 use dsp_core::process::agc::{Agc, AgcConfig};
 use dsp_core::process::biquad::{Biquad, BiquadDesign};
@@ -92,7 +94,7 @@ fn whole() -> impl FnMut() {
     let agc = Agc::new(AgcConfig { sample_rate_hz: RATE_HZ, ..AgcConfig::default() }).expect("a config that there is");
     let voice = VoiceConfig { sample_rate_hz: RATE_HZ, ..VoiceConfig::default() };
     let chain = CaptureChain::<Parts, BLOCK> {
-        high_pass: Some(Stage::new(Plain(Biquad::new(high_pass))).expect("no delay")),
+        high_pass: Some(Stage::new(BlockStep(Biquad::new(high_pass))).expect("no delay")),
         echo: Some(Stage::new(canceller).expect("a short delay")),
         noise: Some(Stage::new(suppressor()).expect("a short delay")),
         gain: Some(Stage::new(agc).expect("a short delay")),

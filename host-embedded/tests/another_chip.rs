@@ -5,8 +5,8 @@
 use embassy_futures::block_on;
 use host_embedded::codec_chips::mock::{Mock, MockBus, MockDelay};
 use host_embedded::codec_chips::{
-    Achieved, Bits, Chip, ChipError, ClockError, ClockReason, Clocks, CodecChip, Decibels, Format, Identity, JackFlag,
-    Rate, Register, ResetWrite, Role, Route, Setup, Step, Times, Word,
+    Achieved, Bits, Chip, ChipError, ChipStep, ChipTimings, ClockError, ClockReason, Clocks, CodecChip, Decibels,
+    Format, IdentityRegister, JackFlag, Rate, Register, ResetWrite, Role, Route, Setup, Word,
 };
 
 host_embedded::codec_chip_registers! {
@@ -48,28 +48,28 @@ impl Chip for Wm8731 {
     const REGISTERS: &'static [Register] = &TABLE;
     const RESET: Self::Image = RESETS;
     const RESET_WRITE: Option<ResetWrite> = Some(ResetWrite { address: 0x0f, name: "RESET", value: 0 });
-    const IDENTITY: Option<Identity> = None;
+    const IDENTITY: Option<IdentityRegister> = None;
     const JACK: Option<JackFlag> = None;
-    const TIMES: Times = Times { mute_ms: 20, reset_ms: 1, patience_ms: 10 };
+    const TIMES: ChipTimings = ChipTimings { mute_ms: 20, reset_ms: 1, patience_ms: 10 };
 
     // "Power On/Off Sequence": outputs last on, first off.
-    const UP: &'static [Step] = &[
-        Step::Reach(SRATE, 0x1ff),
-        Step::Reach(IFACE, 0x1ff),
-        Step::Reach(PWR, !OUTPUTS_OFF),
-        Step::Wait(100),
-        Step::Reach(ACTIVE, 0x1ff),
-        Step::Reach(PWR, OUTPUTS_OFF),
+    const UP: &'static [ChipStep] = &[
+        ChipStep::Reach(SRATE, 0x1ff),
+        ChipStep::Reach(IFACE, 0x1ff),
+        ChipStep::Reach(PWR, !OUTPUTS_OFF),
+        ChipStep::Wait(100),
+        ChipStep::Reach(ACTIVE, 0x1ff),
+        ChipStep::Reach(PWR, OUTPUTS_OFF),
     ];
-    const DOWN: &'static [Step] =
-        &[Step::Hold(PWR, OUTPUTS_OFF, OUTPUTS_OFF), Step::Hold(ACTIVE, 0x1ff, 0), Step::Reset];
-    const CLOCKS: &'static [Step] = &[
-        Step::Hold(ACTIVE, 0x1ff, 0),
-        Step::Reach(SRATE, 0x1ff),
-        Step::Reach(IFACE, 0x1ff),
-        Step::Reach(ACTIVE, 0x1ff),
+    const DOWN: &'static [ChipStep] =
+        &[ChipStep::Hold(PWR, OUTPUTS_OFF, OUTPUTS_OFF), ChipStep::Hold(ACTIVE, 0x1ff, 0), ChipStep::Reset];
+    const CLOCKS: &'static [ChipStep] = &[
+        ChipStep::Hold(ACTIVE, 0x1ff, 0),
+        ChipStep::Reach(SRATE, 0x1ff),
+        ChipStep::Reach(IFACE, 0x1ff),
+        ChipStep::Reach(ACTIVE, 0x1ff),
     ];
-    const ROUTES: &'static [Step] = &[];
+    const ROUTES: &'static [ChipStep] = &[];
 
     fn address(&self) -> u8 {
         0x1a

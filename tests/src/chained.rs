@@ -2,7 +2,7 @@
 //! with its detector alone, and the whole chain of a small part at 16 kHz. Golden hashes of what comes out, and what 10 ms cost. Uses nothing but
 //! `core` and `dsp_core`, so that a firmware image can include this very file and compare.
 
-use dsp_core::front::{CaptureChain, CaptureParts, NoBlock, Plain, Stage};
+use dsp_core::front::{BlockStep, CaptureChain, CaptureParts, NoBlock, Stage};
 use dsp_core::noise::{NoiseConfig, NoiseLevel, WidebandNoiseSuppressor};
 use dsp_core::process::agc::{Agc, AgcConfig};
 use dsp_core::process::biquad::{Biquad, BiquadDesign};
@@ -33,7 +33,7 @@ pub fn chain(blocks: usize, clock: impl Fn() -> u32) -> Echoed {
     let canceller = echoed::Small::new(echoed::SMALL).expect("sizes and parts that it has");
     let detector = VoiceDetector::new(VoiceConfig { sample_rate_hz: RATE_HZ, ..VoiceConfig::default() });
     let mut chain = Chain {
-        high_pass: Some(Stage::new(Plain(Biquad::new(high_pass))).expect("no delay")),
+        high_pass: Some(Stage::new(BlockStep(Biquad::new(high_pass))).expect("no delay")),
         echo: Some(Stage::new(canceller).expect("a short delay")),
         noise: Some(Stage::new(suppressor()).expect("a short delay")),
         gain: Some(Stage::new(control()).expect("a short delay")),

@@ -9,7 +9,7 @@ use dsp_core::codec::g711::{Pcma, Pcmu, WithAppendixI};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::l16::L16;
 use dsp_core::codec::{Decoder, Encoder};
-use dsp_core::conference::{Activity, Conference, ConferenceConfig, Port};
+use dsp_core::conference::{Conference, ConferenceConfig, Port, PortActivity};
 use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, InFloat, Latency, Media, Near, Step};
 use dsp_core::guard::PacketGuard;
 use dsp_core::guard::srtp::{KeyTerms, MasterKey, Mki, Srtp, SrtpProfile};
@@ -253,7 +253,9 @@ pub fn conference() -> u32 {
             let mut meter = LevelMeter::new(LevelConfig { time_constant_ms: 1, ..LevelConfig::default() })
                 .expect("a time constant that there is");
             meter.hear(given);
-            conference.set_activity(port, Activity { level: meter.rms_dbov(), probability }).expect("he has joined");
+            conference
+                .set_activity(port, PortActivity { level: meter.rms_dbov(), probability })
+                .expect("he has joined");
             if (index + 5 * port) % 17 != 0 {
                 conference.frame(port).expect("he has joined").copy_from_slice(given);
             }

@@ -7,7 +7,7 @@
 use crate::process::level::Level;
 
 use super::ConferenceConfig;
-use super::port::{Port, Priority};
+use super::port::{FloorPriority, Port};
 
 /// Of loudness, in hundredths of a dB a second.
 const FALL_A_SECOND: u32 = 2_000;
@@ -77,7 +77,7 @@ impl Floor {
             if speaks && speaker.is_none_or(|(loudness, _)| loudness < port.loudness) {
                 speaker = Some((port.loudness, number));
             }
-            if self.loudest == 0 || !port.may_speak() || port.priority == Priority::Always {
+            if self.loudest == 0 || !port.may_speak() || port.priority == FloorPriority::Always {
                 port.chosen = port.may_speak();
             } else if port.chosen {
                 taken += 1;
@@ -106,11 +106,12 @@ impl Floor {
     /// Gives the place of the quietest to a speaker who is louder, as often as there is one.
     fn contested_places<const SAMPLES: usize>(&self, ports: &mut [Port<SAMPLES>]) {
         for _ in 0..self.loudest {
-            let holders = ports.iter().enumerate().filter(|(_, port)| port.chosen && port.priority != Priority::Always);
+            let holders =
+                ports.iter().enumerate().filter(|(_, port)| port.chosen && port.priority != FloorPriority::Always);
             // A priority counts only for somebody who speaks, or spoke just now.
             let rank = |port: &Port<SAMPLES>| {
                 let heard = port.loudness > Level::SILENCE.hundredths_dbov();
-                (if heard { port.priority } else { Priority::Normal }, port.loudness)
+                (if heard { port.priority } else { FloorPriority::Normal }, port.loudness)
             };
             let Some((quietest, held)) = holders.map(|(n, port)| (n, rank(port))).min_by_key(|&(_, rank)| rank) else {
                 return;

@@ -40,7 +40,7 @@ pub struct LimiterStats {
 
 /// The plan of one frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limiter<const SAMPLES: usize> {
+pub(super) struct MixLimiter<const SAMPLES: usize> {
     /// At the end of the frame, in 2^-30.
     gain: u32,
     /// Samples until it may go up.
@@ -65,7 +65,7 @@ pub(super) struct Limiter<const SAMPLES: usize> {
     stats: LimiterStats,
 }
 
-impl<const SAMPLES: usize> Limiter<SAMPLES> {
+impl<const SAMPLES: usize> MixLimiter<SAMPLES> {
     const SILENCE: [i16; SAMPLES] = [0; SAMPLES];
 
     /// At rest.

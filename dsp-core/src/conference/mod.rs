@@ -52,9 +52,9 @@ use core::num::NonZeroU16;
 use crate::storage::Storage;
 
 use floor::Floor;
-use limiter::Limiter;
 pub use limiter::LimiterStats;
-pub use port::{Activity, Port, PortStats, Priority};
+use limiter::MixLimiter;
+pub use port::{FloorPriority, Port, PortActivity, PortStats};
 use sum::{GROUP, Sum};
 
 /// Settings of a [`Conference`].
@@ -66,7 +66,7 @@ pub struct ConferenceConfig {
     /// Samples of each frame: at most the `SAMPLES` of the ports. 10 ms is usual.
     pub frame_samples: usize,
     /// How many participants are heard at once, the loudest of those who speak, beside those with
-    /// [`Priority::Always`]. `None`: all are heard.
+    /// [`FloorPriority::Always`]. `None`: all are heard.
     pub loudest: Option<NonZeroU16>,
     /// Whether each participant's peak and clipped samples are counted ([`PortStats`]), which costs a tenth more.
     pub meters: bool,
@@ -124,7 +124,7 @@ pub struct Conference<P: Storage<Port<SAMPLES>>, const SAMPLES: usize> {
     config: ConferenceConfig,
     ports: P,
     sum: Sum<SAMPLES>,
-    limiter: Limiter<SAMPLES>,
+    limiter: MixLimiter<SAMPLES>,
     floor: Floor,
 }
 
@@ -149,7 +149,7 @@ impl<P: Storage<Port<SAMPLES>>, const SAMPLES: usize> Conference<P, SAMPLES> {
             config,
             ports,
             sum: Sum::EMPTY,
-            limiter: Limiter::new(config.sample_rate_hz, config.frame_samples),
+            limiter: MixLimiter::new(config.sample_rate_hz, config.frame_samples),
             floor: Floor::new(&config),
         })
     }
@@ -191,7 +191,7 @@ impl<P: Storage<Port<SAMPLES>>, const SAMPLES: usize> Conference<P, SAMPLES> {
     ///
     /// # Errors
     /// [`ConferenceError::NotJoined`].
-    pub fn set_activity(&mut self, port: usize, activity: Activity) -> Result<(), ConferenceError> {
+    pub fn set_activity(&mut self, port: usize, activity: PortActivity) -> Result<(), ConferenceError> {
         self.joined(port)?.activity = activity;
         Ok(())
     }
@@ -218,7 +218,7 @@ impl<P: Storage<Port<SAMPLES>>, const SAMPLES: usize> Conference<P, SAMPLES> {
     ///
     /// # Errors
     /// [`ConferenceError::NotJoined`].
-    pub fn set_priority(&mut self, port: usize, priority: Priority) -> Result<(), ConferenceError> {
+    pub fn set_priority(&mut self, port: usize, priority: FloorPriority) -> Result<(), ConferenceError> {
         self.joined(port)?.priority = priority;
         Ok(())
     }

@@ -17,14 +17,14 @@ const HIGHEST_Q16: u32 = 3 << 15;
 /// How loud somebody is, as the caller knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Activity {
+pub struct PortActivity {
     /// Level of his sound now.
     pub level: Level,
     /// How probable speech is, of 255. From 128 on he speaks.
     pub probability: u8,
 }
 
-impl Activity {
+impl PortActivity {
     /// Silence.
     pub const NONE: Self = Self { level: Level::SILENCE, probability: 0 };
 
@@ -37,11 +37,11 @@ impl Activity {
 /// Who has the floor before whom where [`loudest`](super::ConferenceConfig::loudest) is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Priority {
+pub enum FloorPriority {
     /// By level alone.
     #[default]
     Normal,
-    /// Before those who are [`Priority::Normal`], whenever he speaks.
+    /// Before those who are [`FloorPriority::Normal`], whenever he speaks.
     High,
     /// He is always heard, and takes nobody's place: a lecturer, an announcement.
     Always,
@@ -89,8 +89,8 @@ pub struct Port<const SAMPLES: usize> {
     /// Whether the floor is his.
     pub(super) chosen: bool,
     silenced: bool,
-    pub(super) priority: Priority,
-    pub(super) activity: Activity,
+    pub(super) priority: FloorPriority,
+    pub(super) activity: PortActivity,
     /// Level with a slow fall, in hundredths of a dBov.
     pub(super) loudness: i16,
     pub(super) gain: Gain,
@@ -108,8 +108,8 @@ impl<const SAMPLES: usize> Port<SAMPLES> {
         muted: false,
         chosen: false,
         silenced: false,
-        priority: Priority::Normal,
-        activity: Activity::NONE,
+        priority: FloorPriority::Normal,
+        activity: PortActivity::NONE,
         loudness: Level::SILENCE.hundredths_dbov(),
         gain: Gain::new(0),
         stats: PortStats { heard: false, frames: 0, missing_frames: 0, clipped_samples: 0, peak: 0 },

@@ -47,13 +47,13 @@ fn steepest(samples: &[i16]) -> i32 {
     samples.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs()).max().unwrap()
 }
 
-fn speaking(dbov: i16) -> Activity {
+fn speaking(dbov: i16) -> PortActivity {
     let mut meter = crate::process::level::LevelMeter::new(Default::default()).unwrap();
     let amplitude = 32_768.0 * 10f64.powf(f64::from(dbov) / 20.0);
     for _ in 0..2_000 {
         meter.hear(&[amplitude.round().min(32_767.0) as i16; FRAME]);
     }
-    Activity { level: meter.rms_dbov(), probability: 255 }
+    PortActivity { level: meter.rms_dbov(), probability: 255 }
 }
 
 #[test]
@@ -303,20 +303,20 @@ fn the_loudest_are_heard() {
     assert_eq!(chosen(&room), [2, 4]);
     // Less than 3 dB above the quietest, and silent but loud: neither takes a place.
     room.set_activity(3, speaking(-28)).unwrap();
-    room.set_activity(5, Activity { probability: 100, ..speaking(-5) }).unwrap();
+    room.set_activity(5, PortActivity { probability: 100, ..speaking(-5) }).unwrap();
     run(&mut room, 3);
     assert_eq!(chosen(&room), [2, 4]);
     room.set_activity(3, speaking(-26)).unwrap();
     run(&mut room, 3);
     assert_eq!(chosen(&room), [3, 4]);
     // A pause of 200 ms costs nobody his place.
-    room.set_activity(4, Activity::NONE).unwrap();
+    room.set_activity(4, PortActivity::NONE).unwrap();
     run(&mut room, 20);
     assert_eq!(chosen(&room), [3, 4]);
     // One of high priority speaks quietly, and an announcement has a place of its own.
-    room.set_priority(1, Priority::High).unwrap();
+    room.set_priority(1, FloorPriority::High).unwrap();
     room.set_activity(1, speaking(-50)).unwrap();
-    room.set_priority(0, Priority::Always).unwrap();
+    room.set_priority(0, FloorPriority::Always).unwrap();
     run(&mut room, 3);
     assert_eq!(chosen(&room), [0, 1, 4]);
     // The muted lose the floor, and what is free is taken.
@@ -340,10 +340,10 @@ fn the_active_speaker_changes_without_haste() {
     // A cough.
     room.set_activity(2, speaking(-5)).unwrap();
     run(&mut room, 20);
-    room.set_activity(2, Activity::NONE).unwrap();
+    room.set_activity(2, PortActivity::NONE).unwrap();
     run(&mut room, 40);
     assert_eq!(room.active_speaker(), Some(1));
-    room.set_activity(1, Activity::NONE).unwrap();
+    room.set_activity(1, PortActivity::NONE).unwrap();
     room.set_activity(0, speaking(-35)).unwrap();
     run(&mut room, 200);
     assert_eq!(room.active_speaker(), Some(0));

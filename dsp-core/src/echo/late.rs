@@ -137,7 +137,7 @@ impl<const B: usize, const P: usize> Late<B, P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::tests_support::Noise;
+    use crate::front::tests_support::UniformNoise;
     use std::boxed::Box;
 
     const B: usize = 160;
@@ -148,7 +148,7 @@ mod tests {
     fn filter(from: usize, fall_db: f32) -> Box<[Spectrum<B>; P]> {
         let mut filter = Box::new([Spectrum::ZERO; P]);
         for (p, weights) in filter.iter_mut().enumerate().skip(from) {
-            let mut noise = Noise::new(3);
+            let mut noise = UniformNoise::new(3);
             let decay = |n: usize| crate::arithmetic::power(-fall_db * ((p - from) as f32 + n as f32 / B as f32));
             let response = core::array::from_fn(|n| 0.1 * noise.next() * libm::sqrtf(decay(n)));
             weights.set(&response, &[0.0; B]);
@@ -159,7 +159,7 @@ mod tests {
     /// What is known behind `blocks` of noise, and the power of a block of it.
     fn behind(filter: &[Spectrum<B>; P], blocks: usize) -> (Box<Late<B, P>>, Box<FarSpectra<B, P>>) {
         let (mut late, mut far) = (Box::new(Late::NEW), Box::new(FarSpectra::NEW));
-        let (mut noise, mut last) = (Noise::new(8), [0.0; B]);
+        let (mut noise, mut last) = (UniformNoise::new(8), [0.0; B]);
         for block in 0..blocks {
             late.advance(&far);
             let now = core::array::from_fn(|_| noise.next());

@@ -69,7 +69,7 @@ use late::Late;
 use reading::Latency;
 use search::{FilterState, Search};
 use steady::Steady;
-use suppress::{Change, Suppressor};
+use suppress::{FilterChange, Suppressor};
 
 /// Blocks of the far end's in which no filter finds anything before there seems to be no echo: 1 s.
 const NO_ECHO_BLOCKS: u32 = 100;
@@ -368,7 +368,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
             self.kalman.take_over(self.second.as_ref(), &spectrum, (4.0 * left).min(1.0));
             (*echo, *error) = (other_echo, other_error);
             self.energies[1] = other;
-            self.suppressor.change(Change::TakenOver(db(left)));
+            self.suppressor.change(FilterChange::TakenOver(db(left)));
         } else if own < 0.7 * other {
             self.second.as_mut().copy_from_slice(&self.kalman.weights);
             self.energies[2] = own;
@@ -430,7 +430,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         (self.works, self.good) = (false, false);
         self.search.restart();
         self.drift.jump();
-        self.suppressor.change(Change::Forgot);
+        self.suppressor.change(FilterChange::Forgot);
         (*echo, *error) = ([0.0; B], *near);
     }
 

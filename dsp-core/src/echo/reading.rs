@@ -4,7 +4,7 @@
 use core::ops::Range;
 
 use super::far::{self, Position, Precision};
-use super::suppress::Change;
+use super::suppress::FilterChange;
 use super::{EchoCanceller, EchoMemory, filter};
 use crate::arithmetic::max;
 use crate::front::Near;
@@ -129,7 +129,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.drift.jump();
         self.saturation.as_mut().iter_mut().for_each(|model| model.0.jump());
         if !self.works || blocks.unsigned_abs() as usize >= P {
-            self.suppressor.change(Change::Moved);
+            self.suppressor.change(FilterChange::Moved);
             self.kalman.forget(60.0);
             self.second.as_mut().fill(Spectrum::ZERO);
         } else {

@@ -65,11 +65,11 @@ impl<const B: usize> Steady<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::tests_support::Noise;
+    use crate::front::tests_support::UniformNoise;
 
     /// Blocks of a signal of sample and noise, until it is taken for a tone.
     fn blocks(signal: impl Fn(usize, f32) -> f32) -> Option<usize> {
-        let (mut steady, mut noise, mut last) = (Steady::<160>::NEW, Noise::new(1), [0.0; 160]);
+        let (mut steady, mut noise, mut last) = (Steady::<160>::NEW, UniformNoise::new(1), [0.0; 160]);
         (0..300).find(|block| {
             let now = core::array::from_fn(|n| signal(block * 160 + n, noise.next()));
             steady.look(&Spectrum::forward(&last, &now));
@@ -107,7 +107,7 @@ mod tests {
         );
         (0..HELD_BLOCKS + 4).for_each(|_| steady.look(&tone));
         assert!(!steady.varies(1));
-        let mut noise = Noise::new(1);
+        let mut noise = UniformNoise::new(1);
         for _ in 0..10 {
             steady.look(&Spectrum::forward(&core::array::from_fn(|_| noise.next()), &[0.0; 160]));
         }

@@ -50,7 +50,7 @@ const LEAST: f32 = 0.003_16;
 
 /// What has happened to the filter.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Change {
+pub(super) enum FilterChange {
     /// The second filter was taken over, which leaves so much, in dB.
     TakenOver(f32),
     /// It has forgotten everything.
@@ -194,13 +194,13 @@ impl<const B: usize> Suppressor<B> {
     }
 
     /// The filter isn't what it was.
-    pub(super) fn change(&mut self, change: Change) {
+    pub(super) fn change(&mut self, change: FilterChange) {
         let to_db = match change {
-            Change::TakenOver(left_db) => (left_db + 3.0).min(0.0),
-            Change::Forgot => 3.0,
-            Change::Moved => -6.0,
+            FilterChange::TakenOver(left_db) => (left_db + 3.0).min(0.0),
+            FilterChange::Forgot => 3.0,
+            FilterChange::Moved => -6.0,
         };
-        if change == Change::Forgot {
+        if change == FilterChange::Forgot {
             // The estimate begins anew, and what is loud for it.
             self.peak = [0.0; BANDS];
             self.estimate = [0.0; B];

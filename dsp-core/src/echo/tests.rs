@@ -1,6 +1,6 @@
 use super::*;
 use crate::front::InFloat;
-use crate::front::tests_support::{Heard, Room};
+use crate::front::tests_support::{FrontEndRecording, TestRoom};
 use std::boxed::Box;
 
 /// On the heap: a test's stack is small.
@@ -22,12 +22,12 @@ impl CaptureBlock<i16> for Canceller {
 
 const RATE: usize = 16_000;
 
-fn room(config: EchoConfig, delay: usize) -> Room<Canceller> {
+fn room(config: EchoConfig, delay: usize) -> TestRoom<Canceller> {
     let canceller = EchoCanceller::new(config).unwrap();
-    Room::new(16_000, Canceller(Box::new(InFloat::new(canceller, 16_000).unwrap())), delay)
+    TestRoom::new(16_000, Canceller(Box::new(InFloat::new(canceller, 16_000).unwrap())), delay)
 }
 
-fn stats(room: &mut Room<Canceller>) -> EchoStats {
+fn stats(room: &mut TestRoom<Canceller>) -> EchoStats {
     room.block().0.block().stats()
 }
 
@@ -41,7 +41,7 @@ fn silence(_: usize, _: f32) -> f32 {
     0.0
 }
 
-fn finite(heard: &Heard) {
+fn finite(heard: &FrontEndRecording) {
     assert!(heard.sent.iter().all(|x| x.is_finite()));
 }
 
@@ -195,7 +195,7 @@ fn what_is_no_number_is_silence() {
         }
     }
     room.run(RATE, talk, silence);
-    let mut poisoned = Room::new(16_000, Poisoned(&mut canceller, 0), 320);
+    let mut poisoned = TestRoom::new(16_000, Poisoned(&mut canceller, 0), 320);
     poisoned.run(3 * RATE, talk, silence);
     // A frame of another length isn't touched.
     let mut frame = [f32::NAN; 10];
@@ -240,7 +240,7 @@ fn sizes_and_memory_are_checked() {
 }
 
 /// Energies of the band around `hz` in the microphone and in what is sent.
-fn band(heard: &Heard, rate: usize, hz: f32) -> (f64, f64) {
+fn band(heard: &FrontEndRecording, rate: usize, hz: f32) -> (f64, f64) {
     let power = |x: &[f32]| {
         x.chunks_exact(rate / 20).fold(0.0, |sum, part| {
             let (mut re, mut im) = (0.0, 0.0);
@@ -271,7 +271,7 @@ fn wide_rates_lose_their_echo_in_both_bands_and_keep_the_near_end() {
             }
         }
         let block = InFloat::<_, FRAME>::new(Boxed(canceller), rate as u32).unwrap();
-        let mut room = Room::new(rate as u32, block, rate / 50);
+        let mut room = TestRoom::new(rate as u32, block, rate / 50);
         let far = room.run(5 * rate, talk, silence);
         assert!(far.erle_db(4 * rate..5 * rate) > 25.0, "{rate}: {}", far.erle_db(4 * rate..5 * rate));
         for hz in [1_000.0, 5_000.0, 7_500.0, 11_000.0] {
@@ -293,7 +293,7 @@ fn nothing_is_changed_above_the_high_pass_where_nothing_is_played() {
     let config = EchoConfig { suppressor: false, ..EchoConfig::default() };
     let canceller = WideEchoCanceller::<EveryPart, 3, 3>::new(config).unwrap();
     let delay = canceller.delay_samples();
-    let mut room = Room::new(48_000, InFloat::<_, 480>::new(canceller, 48_000).unwrap(), 0);
+    let mut room = TestRoom::new(48_000, InFloat::<_, 480>::new(canceller, 48_000).unwrap(), 0);
     // A tone in each band, and one between them.
     let tones = |n: usize, _: f32| {
         [3_000.0, 7_000.0, 13_000.0]
@@ -363,7 +363,7 @@ fn a_canceller_that_was_off_for_a_moment_goes_on_where_it_was() {
 
     let echo = Some(Stage::new(EchoCanceller::new(EchoConfig::default()).unwrap()).unwrap());
     let chain = CaptureChain::<Parts, 160> { echo, ..Default::default() };
-    let mut room = Room::new(16_000, InFloat::<_, 160>::new(chain, 16_000).unwrap(), 640);
+    let mut room = TestRoom::new(16_000, InFloat::<_, 160>::new(chain, 16_000).unwrap(), 640);
     room.run(5 * RATE, talk, silence);
     // Frames of 10 ms: shorter than what counts as unsteady, and longer.
     for frames in [1, 5, 9, 40] {

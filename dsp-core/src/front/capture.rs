@@ -67,9 +67,9 @@ pub trait CaptureParts {
 
 /// A [`Block`] as a step of the chain: it needs neither far end nor time.
 #[derive(Clone, Copy, Debug)]
-pub struct Plain<B>(pub B);
+pub struct BlockStep<B>(pub B);
 
-impl<S: Sample, B: Block<S>> CaptureBlock<S> for Plain<B> {
+impl<S: Sample, B: Block<S>> CaptureBlock<S> for BlockStep<B> {
     fn process(&mut self, frame: &mut [S], _: &Near<'_>) {
         self.0.process(frame);
     }
@@ -214,7 +214,7 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> Stage<B, FRAME> {
 /// The steps between microphone and stream. `FRAME`: room for 10 ms of one channel.
 pub struct CaptureChain<T: CaptureParts, const FRAME: usize> {
     /// Against rumble and DC.
-    pub high_pass: Option<Stage<Plain<Biquad<f32>>, FRAME>>,
+    pub high_pass: Option<Stage<BlockStep<Biquad<f32>>, FRAME>>,
     /// Takes out what the loudspeaker plays.
     pub echo: Option<Stage<T::Echo, FRAME>>,
     /// Takes out noise.

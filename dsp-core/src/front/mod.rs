@@ -101,7 +101,7 @@ mod tests;
 pub(crate) mod tests_support;
 pub mod tick;
 
-pub use capture::{CaptureChain, CaptureParts, Plain, Stage};
+pub use capture::{BlockStep, CaptureChain, CaptureParts, Stage};
 pub use chain::{CaptureBlock, InFloat, Near, NoBlock};
 pub use history::Render;
 pub use tick::{Media, Microphone, Step, TickTooLong};

@@ -10,9 +10,9 @@ use crate::receive::Played;
 use crate::time::Instant;
 
 /// Repeatable noise, even from -1 to 1.
-pub(crate) struct Noise(u32);
+pub(crate) struct UniformNoise(u32);
 
-impl Noise {
+impl UniformNoise {
     pub(crate) fn new(seed: u32) -> Self {
         Self(seed.wrapping_mul(2_654_435_761) | 1)
     }
@@ -48,12 +48,12 @@ impl Media for Sound {
 }
 
 /// What a stretch of sound was: the microphone's, and what was sent.
-pub(crate) struct Heard {
+pub(crate) struct FrontEndRecording {
     pub(crate) microphone: Vec<f32>,
     pub(crate) sent: Vec<f32>,
 }
 
-impl Heard {
+impl FrontEndRecording {
     /// Energies of microphone and output within a stretch.
     pub(crate) fn energies(&self, stretch: Range<usize>) -> (f64, f64) {
         let energy = |x: &[f32]| x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
@@ -68,7 +68,7 @@ impl Heard {
 }
 
 /// A room with a block in its front end. The microphone comes a tick of 10 ms behind the loudspeaker, as in a real one.
-pub(crate) struct Room<B> {
+pub(crate) struct TestRoom<B> {
     front: Box<FrontEnd<B, 480, Vec<i16>>>,
     sound: Sound,
     frame: usize,
@@ -76,7 +76,7 @@ pub(crate) struct Room<B> {
     /// The response of the room, and what was played, newest last.
     pub(crate) response: Vec<f32>,
     played: Vec<f32>,
-    noises: [Noise; 2],
+    noises: [UniformNoise; 2],
     /// What the loudspeaker makes of a sample.
     pub(crate) distort: fn(f32) -> f32,
     /// Whether the microphone hears the loudspeaker at all.
@@ -86,7 +86,7 @@ pub(crate) struct Room<B> {
     ahead: f64,
 }
 
-impl<B: CaptureBlock<i16>> Room<B> {
+impl<B: CaptureBlock<i16>> TestRoom<B> {
     /// A room whose echo comes `delay` samples late at half the level, and dies within 30 ms.
     pub(crate) fn new(sample_rate_hz: u32, block: B, delay: usize) -> Self {
         let config = FrontConfig { sample_rate_hz, ..FrontConfig::default() };
@@ -99,7 +99,7 @@ impl<B: CaptureBlock<i16>> Room<B> {
             tick: 0,
             response: Vec::new(),
             played: Vec::new(),
-            noises: [Noise::new(1), Noise::new(2)],
+            noises: [UniformNoise::new(1), UniformNoise::new(2)],
             distort: |x| x,
             far_is_lost: false,
             drift: 0.0,
@@ -111,7 +111,7 @@ impl<B: CaptureBlock<i16>> Room<B> {
 
     /// Another response.
     pub(crate) fn made_response(&self, delay: usize, seed: u32) -> Vec<f32> {
-        let mut noise = Noise::new(seed);
+        let mut noise = UniformNoise::new(seed);
         let length = self.frame * 3;
         let decay = |n: usize| libm::expf(-6.0 * n as f32 / length as f32);
         let mut response: Vec<f32> = (0..length).map(|n| noise.next() * decay(n)).collect();
@@ -147,7 +147,7 @@ impl<B: CaptureBlock<i16>> Room<B> {
         samples: usize,
         far: impl Fn(usize, f32) -> f32,
         near: impl Fn(usize, f32) -> f32,
-    ) -> Heard {
+    ) -> FrontEndRecording {
         let pcm = |x: f32| (x * 32_768.0).clamp(-32_768.0, 32_767.0) as i16;
         self.sound.sent.clear();
         let mut microphone = Vec::new();
@@ -190,6 +190,6 @@ impl<B: CaptureBlock<i16>> Room<B> {
             microphone.extend(heard.iter().map(|&x| f32::from(pcm(x)) / 32_768.0));
             self.tick += 1;
         }
-        Heard { microphone, sent: self.sound.sent.iter().map(|&x| f32::from(x) / 32_768.0).collect() }
+        FrontEndRecording { microphone, sent: self.sound.sent.iter().map(|&x| f32::from(x) / 32_768.0).collect() }
     }
 }

@@ -48,7 +48,7 @@ pub use wide::BandNoiseSuppressor;
 use bands::{Bands, Windows};
 use floor::NoiseFloor;
 use gain::SpeechGain;
-use presence::{Frame, Presence};
+use presence::{Presence, SpeechPresence};
 
 /// How much quieter noise becomes in pauses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -223,7 +223,7 @@ impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
     }
 
     /// Between the gain of speech and that of pauses, as surely as the frame is speech.
-    fn mix(&mut self, power: &[f32; H], even: &[f32; H], speech: &[f32; H], frame: Frame) -> [f32; H] {
+    fn mix(&mut self, power: &[f32; H], even: &[f32; H], speech: &[f32; H], frame: SpeechPresence) -> [f32; H] {
         let noise = self.floor.power();
         let least = self.level.octaves();
         let least_power = exp2(2.0 * least);

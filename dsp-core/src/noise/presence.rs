@@ -39,7 +39,7 @@ const MANY: f32 = 0.6;
 
 /// What is known of a frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
+pub(super) struct SpeechPresence {
     /// The log odds that it is speech.
     pub(super) log_odds: f32,
     /// How surely it is speech, 0 to 1; it falls by at most a tenth a block.
@@ -113,7 +113,7 @@ impl<const B: usize, const H: usize> Presence<B, H> {
         heard: &[f32; BANDS],
         noise: &[f32; BANDS],
         over: &[f32; H],
-    ) -> Frame {
+    ) -> SpeechPresence {
         // Each second block, in turn with the cepstrum.
         if !self.blocks.is_multiple_of(2) {
             self.harmonicity = 0.72 * self.harmonicity + 0.28 * harmonicity::<B, H>(over);
@@ -146,7 +146,7 @@ impl<const B: usize, const H: usize> Presence<B, H> {
         self.blocks = self.blocks.saturating_add(1);
         let clicks = known > MANY;
         let click = clicks && risen as f32 >= 0.7 * high as f32 && energy < 4.0 * self.level;
-        Frame { log_odds, speech: self.speech, share: self.share, clicks, click }
+        SpeechPresence { log_odds, speech: self.speech, share: self.share, clicks, click }
     }
 
     fn learn_clicks(&mut self, likelihood: f32, energy: f32) {

@@ -143,13 +143,13 @@ impl<const FRAME: usize> CaptureBlock<i16> for EchoSuppressor<FRAME> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::front::tests_support::Room;
+    use crate::front::tests_support::TestRoom;
 
     /// Two seconds each of: far end alone, near end alone, both.
     #[test]
     fn the_echo_is_turned_down_and_the_near_end_is_not() {
         let block = EchoSuppressor::<80>::new(EchoSuppressorConfig::default());
-        let mut room = Room::new(8_000, block, 400);
+        let mut room = TestRoom::new(8_000, block, 400);
         let speech = |n: usize| if n % 4_000 < 3_000 { 0.2 } else { 0.0 };
         let alone = room.run(48_000, |n, noise| speech(n) * noise, |_, _| 0.0);
         let (heard, sent) = alone.energies(24_000..48_000);
@@ -171,7 +171,7 @@ mod tests {
             tail_ms: u16::MAX,
             ..Default::default()
         });
-        let mut room = Room::new(8_000, block, 0);
+        let mut room = TestRoom::new(8_000, block, 0);
         let out = room.run(16_000, |_, noise| noise.signum(), |_, noise| noise.signum());
         assert!(out.energies(0..16_000).1 > 0.0);
         room.block().reset();

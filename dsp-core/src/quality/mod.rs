@@ -18,7 +18,7 @@ pub use impairment::LossImpairment;
 pub use jitter::JitterEstimator;
 pub(crate) use jitter::arrival_ticks;
 pub use loss::{SequenceConfig, SequenceTracker, SequenceUpdate};
-pub use voip::{Conversation, JitterBufferInfo, StreamQuality, VoipMetricsInput};
+pub use voip::{ConversationalQuality, JitterBufferInfo, StreamQuality, VoipMetricsInput};
 
 use crate::time::Ssrc;
 use crate::wire::rtcp::ReportBlock;

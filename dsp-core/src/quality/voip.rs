@@ -53,13 +53,13 @@ pub struct StreamQuality {
     /// Listening quality: without delay.
     pub mos_lq: f64,
     /// R factor and conversational quality, if the delay is known.
-    pub conversation: Option<Conversation>,
+    pub conversation: Option<ConversationalQuality>,
 }
 
 /// Quality with delay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Conversation {
+pub struct ConversationalQuality {
     /// The delay from mouth to ear that it is for, in ms.
     pub one_way_ms: f64,
     /// The rating, 0-100.
@@ -95,7 +95,7 @@ impl VoipMetricsInput {
             residual_echo_db: self.peer.and_then(|peer| peer.rerl_db).map(f64::from),
         };
         let CallQuality { r_factor, mos_cq, mos_lq } = conditions.quality();
-        let conversation = one_way_ms.map(|one_way_ms| Conversation { one_way_ms, r_factor, mos_cq });
+        let conversation = one_way_ms.map(|one_way_ms| ConversationalQuality { one_way_ms, r_factor, mos_cq });
         Some(StreamQuality { mos_lq, conversation })
     }
 

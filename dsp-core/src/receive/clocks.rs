@@ -123,7 +123,7 @@ struct Newest {
 
 /// Where the timestamps of one source lie on the receiver's clock.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Clocks {
+pub(super) struct SourceClocks {
     /// Once one has come: then a clock was here.
     newest: Newest,
     /// Of each clock that was here: a bit in `here`.
@@ -131,7 +131,7 @@ pub(super) struct Clocks {
     here: u8,
 }
 
-impl Clocks {
+impl SourceClocks {
     fn anchor(&self, clock: u8) -> Option<Anchor> {
         self.anchors.get(usize::from(clock)).copied().filter(|_| self.here >> clock & 1 == 1)
     }
@@ -249,7 +249,7 @@ mod tests {
 
     const RATES: [u32; MOST] = [48_000, 8_000, 44_100, 0];
 
-    fn follow(clocks: &mut Clocks, stamp: Stamp, arrival: u32) -> RtpTime {
+    fn follow(clocks: &mut SourceClocks, stamp: Stamp, arrival: u32) -> RtpTime {
         let newest = RATES[usize::from(clocks.newest())];
         clocks.follow(stamp, Ratio::new(newest, FINE), arrival, PACKET, LEAST)
     }
@@ -294,7 +294,7 @@ mod tests {
         let turns = [8_000, 48_000, 8_000, 44_100, 48_000, 8_000];
         let clocks: std::vec::Vec<_> = turns.iter().flat_map(|&clock| [Some(clock); 25]).collect();
         for way in WAYS {
-            let mut clocks_of = Clocks::default();
+            let mut clocks_of = SourceClocks::default();
             let mut begin = None;
             for (n, (clock, sent)) in sender(way, &clocks).into_iter().flatten().enumerate() {
                 // Up to 25 ms later than the fastest.
@@ -322,7 +322,7 @@ mod tests {
                 [8, 11, 9, 10, 12, 13],
                 [7, 10, 11, 12, 9, 8],
             ] {
-                let mut clocks_of = Clocks::default();
+                let mut clocks_of = SourceClocks::default();
                 let mut place_of = |n: usize| {
                     let (clock, sent) = sent[n];
                     let stamp = stamp(n as u16, sent, clock);
@@ -351,7 +351,7 @@ mod tests {
                 clocks.extend([Some(8_000); 10]);
                 clocks.extend(core::iter::repeat_n(None, pause));
                 clocks.extend([Some(48_000); 2]);
-                let mut clocks_of = Clocks::default();
+                let mut clocks_of = SourceClocks::default();
                 let (mut seq, mut begin, mut last) = (0, None, RtpTime(0));
                 for (n, sent) in sender(way, &clocks).into_iter().enumerate() {
                     let Some((clock, sent)) = sent else { continue };
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn one_clock_is_what_it_was() {
-        let mut clocks = Clocks::default();
+        let mut clocks = SourceClocks::default();
         for n in 0..1_000u32 {
             let sent = (u32::MAX - 1_000).wrapping_add(n * 960);
             let place = follow(&mut clocks, stamp(n as u16, sent, 48_000), n * 960);

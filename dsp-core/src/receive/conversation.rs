@@ -154,7 +154,7 @@ struct Packets {
 
 /// All bounds, and the one that is followed.
 #[derive(Clone, Debug)]
-pub(super) struct Bounds {
+pub(super) struct DelayBoundCandidates {
     bounds: Virtual<{ BOUNDS.len() }>,
     /// Packets later than each bound, in 16ths, forgotten as the sums are.
     later: [u16; BOUNDS.len()],
@@ -189,7 +189,7 @@ pub(super) struct Bounds {
     pub(super) owed: u32,
 }
 
-impl Bounds {
+impl DelayBoundCandidates {
     pub(super) fn new() -> Self {
         let mut bounds = Self {
             bounds: Virtual::NEW,

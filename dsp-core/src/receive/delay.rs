@@ -15,7 +15,7 @@
 //! The target is looked up with each of the first packets, then every eighth, or at once if a packet was later. Memory:
 //! under 600 bytes. A look-up takes 224 multiplies.
 
-use super::conversation::{Bounds, Conversation, DelayChoice, EVERY};
+use super::conversation::{Conversation, DelayBoundCandidates, DelayChoice, EVERY};
 use super::histogram::{FIRST_WIDTH_MS, Histogram};
 use crate::time::Duration;
 
@@ -152,14 +152,14 @@ pub struct Estimate {
 #[derive(Clone, Debug)]
 enum Weighed {
     Listening(Histogram),
-    Conversation(Bounds),
+    Conversation(DelayBoundCandidates),
 }
 
 impl Weighed {
     fn new(purpose: Purpose) -> Self {
         match purpose {
             Purpose::Listening => Self::Listening(Histogram::new()),
-            Purpose::Conversation => Self::Conversation(Bounds::new()),
+            Purpose::Conversation => Self::Conversation(DelayBoundCandidates::new()),
         }
     }
 

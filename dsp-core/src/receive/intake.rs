@@ -1,7 +1,7 @@
 //! Datagrams in, on the network's clock: parsed, counted, and put where they are played from. Sources that must prove
 //! themselves, and clocks that jump.
 
-use super::clocks::{Clocks, Stamp};
+use super::clocks::{SourceClocks, Stamp};
 use super::jitter::{PacketInfo, PacketKind, PushError};
 use super::memory::ReceiverMemory;
 use super::stats::bump;
@@ -84,7 +84,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 bump(&mut self.stats.restarts);
                 self.restart();
                 self.source.timeline = Timeline::default();
-                self.source.clocks = Clocks::default();
+                self.source.clocks = SourceClocks::default();
                 restarted = true;
             }
             SequenceUpdate::Probation | SequenceUpdate::Suspect => {

@@ -95,7 +95,7 @@ pub use delay::{DelayConfig, Purpose};
 pub use events::{EventHeader, EventPhase, EventReceiver, EventReport, EventStats, EventsConfig};
 pub use jitter::{ArrayBuffer, Fate, JitterBuffer, PacketInfo, PacketKind, PushError};
 use memory::{Arrays, Memory, MemoryNeed, ReceiverMemory};
-use redundancy::Redundancy;
+use redundancy::ReceivedRedundancy;
 use source::Source;
 use speed::Speed;
 use state::{First, MadeUp, Playhead, State};
@@ -154,7 +154,7 @@ pub struct Receiver<M: ReceiverMemory, const CHANNELS: usize> {
     conceals: bool,
     /// What is sound, and what is not, and in which clock it counts.
     kinds: PayloadKinds,
-    redundancy: Redundancy,
+    redundancy: ReceivedRedundancy,
     stats: ReceiverStats,
 }
 
@@ -222,7 +222,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             payload_type: None,
             conceals: false,
             kinds: PayloadKinds::SOUND,
-            redundancy: Redundancy::default(),
+            redundancy: ReceivedRedundancy::default(),
             stats: ReceiverStats::default(),
         })
     }

@@ -22,14 +22,14 @@ const REACH_PACKETS: u32 = 8;
 
 /// Which payload type carries redundancy, and what came of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Redundancy {
+pub(super) struct ReceivedRedundancy {
     /// The payload type of redundant audio data, if one was agreed on.
     payload_type: Option<PayloadType>,
     /// The newest packet of which a copy came that was missing.
     newest_copy: Option<Seq>,
 }
 
-impl Redundancy {
+impl ReceivedRedundancy {
     /// Other numbers begin.
     pub(super) fn reset(self) -> Self {
         Self { newest_copy: None, ..self }

@@ -1,7 +1,7 @@
 //! The source that is heard: who it is, how it numbers its packets and counts its time, and what became of them. Sources
 //! that must prove themselves before they take over.
 
-use super::clocks::Clocks;
+use super::clocks::SourceClocks;
 use super::tick_rate::TickRate;
 use super::timeline::Timeline;
 use crate::quality::{BurstTracker, JitterEstimator, PastBursts, ReceptionTotals, SequenceConfig, SequenceTracker};
@@ -24,7 +24,7 @@ pub(super) struct Source {
     pub(super) tick_rate: TickRate,
     pub(super) interarrival: JitterEstimator,
     /// Where its timestamps lie on the receiver's clock.
-    pub(super) clocks: Clocks,
+    pub(super) clocks: SourceClocks,
     /// Those places without the jumps of its own.
     pub(super) timeline: Timeline,
     /// What became of each packet.
@@ -42,7 +42,7 @@ impl Source {
             sequence: SequenceTracker::new(AT_ONCE),
             tick_rate: TickRate::default(),
             interarrival: JitterEstimator::new(),
-            clocks: Clocks::default(),
+            clocks: SourceClocks::default(),
             timeline: Timeline::default(),
             bursts: BurstTracker::new(),
             earlier_bursts: PastBursts::default(),

@@ -27,7 +27,7 @@ pub(super) struct Members {
 
 /// The length of intervals, by the sizes of the datagrams so far.
 #[derive(Clone, Debug)]
-pub(super) struct Interval {
+pub(super) struct TransmissionInterval {
     bandwidth_kbps: u32,
     /// The minimum for timeouts, the one for this end's reports, which may be reduced, and that of the first of them.
     fixed_min_us: u64,
@@ -39,7 +39,7 @@ pub(super) struct Interval {
     average_size_16: u32,
 }
 
-impl Interval {
+impl TransmissionInterval {
     /// By a config that was checked; the first report is taken to be `datagram_len` bytes long.
     pub(super) fn new(config: &ReporterConfig, datagram_len: usize) -> Self {
         let (min_us, first_min_us) = minima_us(config);

@@ -29,7 +29,7 @@ pub use incoming::{PeerReport, RemoteReception, SenderClock};
 
 use feedback::Early;
 use incoming::Peer;
-use interval::{Interval, Members};
+use interval::{Members, TransmissionInterval};
 
 /// Sender reports whose departure is remembered, to measure round trips with.
 const REMEMBERED_REPORTS: usize = 4;
@@ -63,7 +63,7 @@ pub struct RtcpReporter<const SOURCES: usize> {
     /// The source that this end was before, as long as its goodbye has not been written.
     former: Option<Ssrc>,
     early: Early,
-    interval: Interval,
+    interval: TransmissionInterval,
     peers: [Option<Peer>; SOURCES],
     /// The last sender report of each source.
     clocks: [Option<SenderClock>; SOURCES],
@@ -104,7 +104,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             left: false,
             former: None,
             early: Early::new(now),
-            interval: Interval::new(&config, Self::LONGEST_PLAIN_REPORT),
+            interval: TransmissionInterval::new(&config, Self::LONGEST_PLAIN_REPORT),
             peers: [None; SOURCES],
             clocks: [None; SOURCES],
             round_trip: None,

@@ -14,12 +14,12 @@ const SILENCE: AudioLevel = AudioLevel { level_dbov: -127, voice: false };
 const CHUNK: usize = 120;
 
 /// Measures packets.
-pub(super) struct Levels<D> {
+pub(super) struct AudioLevelMeter<D> {
     detector: D,
     last: AudioLevel,
 }
 
-impl<D: SpeechDetector> Levels<D> {
+impl<D: SpeechDetector> AudioLevelMeter<D> {
     pub(super) fn new(detector: D) -> Self {
         Self { detector, last: SILENCE }
     }
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_detector_hears_all_of_stereo_as_mono() {
-        let mut levels = Levels::new(Counter(0));
+        let mut levels = AudioLevelMeter::new(Counter(0));
         levels.hear(&[100; 640], 2, None);
         assert_eq!((levels.detector.0, levels.last().voice), (320, true));
         levels.hear(&[], 2, None);

@@ -28,7 +28,7 @@ mod redundancy;
 
 use dtx::{Dtx, Verdict};
 pub use events::{EventFormat, EventSender, KeyPress, KeysFull};
-use levels::Levels;
+use levels::AudioLevelMeter;
 pub use packetizer::Overflow;
 use packetizer::Packetizer;
 pub use redundancy::{HostRedundancy, Redundancy};
@@ -148,7 +148,7 @@ pub struct Sender<S, D> {
     /// speech.
     speech: Option<bool>,
     spoken: usize,
-    levels: Option<Levels<D>>,
+    levels: Option<AudioLevelMeter<D>>,
     stats: SendStats,
 }
 
@@ -337,13 +337,13 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
     /// where no capture chain does ([`set_speech`](Self::set_speech)); `None`: off. Cost: a multiplication a sample and a
     /// logarithm a packet, and what the detector takes.
     pub fn set_levels(&mut self, detector: Option<D>) {
-        self.levels = detector.map(Levels::new);
+        self.levels = detector.map(AudioLevelMeter::new);
     }
 
     /// The level of the packet that was written last; `None` where none is measured. Of an event it is silence: there is no
     /// sound in it.
     pub fn level(&self) -> Option<AudioLevel> {
-        self.levels.as_ref().map(Levels::last)
+        self.levels.as_ref().map(AudioLevelMeter::last)
     }
 
     /// Takes in interleaved samples of one tick.

@@ -30,7 +30,7 @@ impl Default for AlignConfig {
 /// One of the streams of a sender, at one moment that is the same for all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Stream {
+pub struct StreamTiming {
     /// When by the sender's wall clock that was captured which, as fast as the fastest packet, would arrive now:
     /// [`ClockMap::capture`](super::ClockMap::capture) of the receiver's media time.
     pub captured: NtpTime,
@@ -43,13 +43,13 @@ pub struct Stream {
 }
 
 /// Sets each stream's least delay: zero for the one that the others wait for, and where there are no others.
-pub fn align(config: &AlignConfig, streams: &mut [Stream]) {
+pub fn align(config: &AlignConfig, streams: &mut [StreamTiming]) {
     let Some(origin) = streams.first().map(|stream| stream.captured) else { return };
     let us = |time: Duration| time.as_micros().min(i64::MAX as u64) as i64;
     // How long after the origin's capture a stream's sound of that time is heard with this delay, in microseconds.
-    let late = |stream: &Stream, delay: Duration| origin.micros_since(stream.captured).saturating_add(us(delay));
+    let late = |stream: &StreamTiming, delay: Duration| origin.micros_since(stream.captured).saturating_add(us(delay));
     let earliest = streams.iter().map(|stream| late(stream, stream.own_delay)).min().unwrap_or(0);
-    let within = |stream: &Stream| late(stream, stream.own_delay).saturating_sub(earliest) <= us(config.max_wait);
+    let within = |stream: &StreamTiming| late(stream, stream.own_delay).saturating_sub(earliest) <= us(config.max_wait);
     // The latest that nobody has to wait too long for.
     let latest = (0..streams.len()).filter(|&index| within(&streams[index]));
     let Some(latest) = latest.max_by_key(|&index| late(&streams[index], streams[index].own_delay)) else { return };
@@ -72,8 +72,8 @@ mod tests {
     const START: NtpTime = NtpTime::from_unix_micros(1_700_000_000_000_000);
 
     /// A stream that is `network` ms on its way.
-    fn stream(network: u64, own: u64) -> Stream {
-        Stream {
+    fn stream(network: u64, own: u64) -> StreamTiming {
+        StreamTiming {
             captured: START.plus(Duration::from_millis(10_000 - network)),
             own_delay: Duration::from_millis(own),
             delay: Duration::from_millis(own),
@@ -81,7 +81,7 @@ mod tests {
         }
     }
 
-    fn settled(mut streams: [Stream; 3]) -> [u64; 3] {
+    fn settled(mut streams: [StreamTiming; 3]) -> [u64; 3] {
         for _ in 0..20 {
             align(&AlignConfig::default(), &mut streams);
         }
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(settled([stream(50, 40), stream(200, 20), stream(120, 90)]), [170, 0, 100]);
         assert_eq!(settled([stream(50, 40), stream(50, 40), stream(50, 40)]), [40, 40, 0]);
         // Where it is, not where it wants to be.
-        let lazy = Stream { delay: Duration::from_millis(45), ..stream(200, 20) };
+        let lazy = StreamTiming { delay: Duration::from_millis(45), ..stream(200, 20) };
         assert_eq!(settled([stream(50, 40), lazy, stream(120, 90)]), [195, 0, 125]);
     }
 
@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn any_clock_is_harmless() {
-        let mut streams = [stream(0, 0), stream(0, u64::MAX / 2_000), Stream { captured: NtpTime(0), ..stream(0, 20) }];
+        let mut streams =
+            [stream(0, 0), stream(0, u64::MAX / 2_000), StreamTiming { captured: NtpTime(0), ..stream(0, 20) }];
         align(&AlignConfig { max_wait: Duration::from_micros(u64::MAX), ..AlignConfig::default() }, &mut streams);
         align(&AlignConfig::default(), &mut []);
         assert!(streams.iter().all(|stream| stream.least_delay <= stream.own_delay + Duration::from_millis(80)));

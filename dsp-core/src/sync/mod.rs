@@ -9,5 +9,5 @@
 mod align;
 mod clock_map;
 
-pub use align::{AlignConfig, Stream, align};
+pub use align::{AlignConfig, StreamTiming, align};
 pub use clock_map::{ClockMap, Taken};

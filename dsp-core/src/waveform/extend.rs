@@ -20,7 +20,7 @@ const STEP: u32 = 1 << 16;
 
 /// Continues a signal past its edge: forwards from the past, or backwards from the future.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Extension {
+pub(super) struct SignalExtension {
     predictor: Predictor,
     /// Past outputs of the filter, newest first.
     pub(super) memory: [i16; MAX_ORDER],
@@ -41,8 +41,8 @@ pub(super) struct Extension {
     pub(super) seed: u32,
 }
 
-impl Extension {
-    pub(super) const IDLE: Extension = Extension {
+impl SignalExtension {
+    pub(super) const IDLE: SignalExtension = SignalExtension {
         predictor: Predictor::FLAT,
         memory: [0; MAX_ORDER],
         period: 1,
@@ -181,7 +181,8 @@ mod tests {
     #[test]
     fn a_bent_pitch_stays_within_full_scale() {
         let loud = |k: usize| if (k / 2).is_multiple_of(2) { 32_767 } else { -32_768 };
-        let mut side = Extension { period: 40, span: 40, voiced: ONE, step: STEP + STEP / 16, ..Extension::IDLE };
+        let mut side =
+            SignalExtension { period: 40, span: 40, voiced: ONE, step: STEP + STEP / 16, ..SignalExtension::IDLE };
         let mut out = [0; 40];
         side.fill(&mut out, 80, loud);
         assert!(out.iter().all(|y| (-32_768..=32_767).contains(y)), "{out:?}");

@@ -137,7 +137,7 @@ fn square_scale(energy: i32) -> u32 {
 
 /// On which side of the reference the copies lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum CopySide {
     Before,
     After,
 }
@@ -148,7 +148,7 @@ pub(crate) enum Side {
 pub(crate) struct Range {
     pub(crate) start: usize,
     pub(crate) window: usize,
-    pub(crate) side: Side,
+    pub(crate) side: CopySide,
     pub(crate) shortest: usize,
     pub(crate) longest: usize,
 }
@@ -157,16 +157,16 @@ impl Range {
     /// Where the copy at `lag` begins.
     fn copy(&self, lag: usize) -> usize {
         match self.side {
-            Side::Before => self.start - lag,
-            Side::After => self.start + lag,
+            CopySide::Before => self.start - lag,
+            CopySide::After => self.start + lag,
         }
     }
 
     /// Begin and end of all copies.
     fn bounds(&self) -> (usize, usize) {
         match self.side {
-            Side::Before => (self.start - self.longest, self.start - self.shortest + self.window),
-            Side::After => (self.start + self.shortest, self.start + self.longest + self.window),
+            CopySide::Before => (self.start - self.longest, self.start - self.shortest + self.window),
+            CopySide::After => (self.start + self.shortest, self.start + self.longest + self.window),
         }
     }
 
@@ -175,7 +175,7 @@ impl Range {
         self.window > 0
             && self.shortest > 0
             && self.shortest <= self.longest
-            && (self.side == Side::After || self.start >= self.longest)
+            && (self.side == CopySide::After || self.start >= self.longest)
             && self.bounds().1 <= len
     }
 }
@@ -195,8 +195,8 @@ pub(crate) fn best_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32)
     }
     // In decimated samples, everything counts from the first copy.
     let (coarse, begin) = match range.side {
-        Side::Before => (Range { start: longest, window, shortest, longest, ..range }, range.start - longest * d),
-        Side::After => {
+        CopySide::Before => (Range { start: longest, window, shortest, longest, ..range }, range.start - longest * d),
+        CopySide::After => {
             (Range { start: 0, window, shortest: 0, longest: longest - shortest, ..range }, range.start + shortest * d)
         }
     };
@@ -204,7 +204,7 @@ pub(crate) fn best_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32)
     decimate(&reference[..window * d], d, &mut low_reference);
     decimate(&x[begin..begin + have * d], d, &mut low);
     let mut lag = coarse_lag(&low[..have + 3], &low_reference[..window], coarse)?;
-    if range.side == Side::After {
+    if range.side == CopySide::After {
         lag += shortest;
     }
     let fine = Range {
@@ -264,7 +264,7 @@ fn coarse_lag(low: &[i16], reference: &[i16], range: Range) -> Option<usize> {
         if lag == range.shortest {
             let copy = &low[at..at + window];
             energy = dot(copy, copy, 0, 1);
-        } else if range.side == Side::Before {
+        } else if range.side == CopySide::Before {
             energy += square(&low[at]) - square(&low[at + window]);
         } else {
             energy += square(&low[at + window - 1]) - square(&low[at - 1]);
@@ -353,7 +353,7 @@ pub(crate) fn search(x: &[i16], rate_hz: u32) -> Match {
     let longest = (COARSE_MAX * d).min(have / 3 * 2);
     let window = (COARSE_WINDOW * d).min(have - longest);
     let start = x.len() - window;
-    let range = Range { start, window, side: Side::Before, shortest: COARSE_MIN * d, longest };
+    let range = Range { start, window, side: CopySide::Before, shortest: COARSE_MIN * d, longest };
     best_lag(x, &x[start..], range, rate_hz).unwrap_or(Match { lag: 20 * d, correlation: 0 })
 }
 
@@ -362,7 +362,7 @@ pub(crate) fn search_near(x: &[i16], lag: usize, rate_hz: u32) -> Match {
     let reach = lag / 5;
     let longest = (lag + reach).min(x.len() / 3 * 2);
     let window = (x.len() - longest).min(COARSE_WINDOW * decimation(rate_hz));
-    let range = Range { start: 0, window, side: Side::After, shortest: lag - reach, longest };
+    let range = Range { start: 0, window, side: CopySide::After, shortest: lag - reach, longest };
     let none = Match { lag, correlation: 0 };
     if range.fits(x.len()) { best_lag(x, &x[..window], range, rate_hz).unwrap_or(none) } else { none }
 }
@@ -376,7 +376,8 @@ pub(crate) fn phase(
     rate_hz: u32,
 ) -> Option<Match> {
     let window = period.min(future.len());
-    let range = Range { start: past.len(), window, side: Side::Before, shortest: *lags.start(), longest: *lags.end() };
+    let range =
+        Range { start: past.len(), window, side: CopySide::Before, shortest: *lags.start(), longest: *lags.end() };
     best_lag(past, &future[..window], range, rate_hz)
 }
 

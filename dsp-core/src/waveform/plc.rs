@@ -12,7 +12,7 @@
 //! All integer: samples are `i16`, gains and correlations Q15, filter coefficients Q12, read positions Q16. Delay:
 //! none. Memory: under 200 bytes, and about 1.5 KiB of stack while a loss begins. Any rate from 8 to 48 kHz, mono.
 
-use super::extend::{Extension, ONE};
+use super::extend::{ONE, SignalExtension};
 use super::lpc::{MAX_ORDER, Predictor};
 use super::pitch;
 
@@ -44,7 +44,7 @@ pub struct Concealer {
     falling: u16,
     /// Fall of the gain a sample, Q30.
     slope: u32,
-    forward: Extension,
+    forward: SignalExtension,
     /// Whether `forward` continues what was heard before the loss, or before one that may come.
     ready: bool,
     /// Samples concealed since the last good one; 0 when not concealing.
@@ -68,7 +68,7 @@ impl Concealer {
             silent: silent as u16,
             falling: falling as u16,
             slope,
-            forward: Extension::IDLE,
+            forward: SignalExtension::IDLE,
             ready: false,
             lost: 0,
             met: 0,
@@ -103,7 +103,7 @@ impl Concealer {
     /// Forgets the stream.
     pub fn reset(&mut self) {
         self.end();
-        self.forward = Extension::IDLE;
+        self.forward = SignalExtension::IDLE;
     }
 
     /// The loss is over.
@@ -157,7 +157,7 @@ impl Concealer {
         if pitch.lag + MAX_ORDER > near.len() {
             pitch.correlation = 0;
         }
-        let mut backward = Extension::IDLE;
+        let mut backward = SignalExtension::IDLE;
         backward.seed = !self.seed;
         backward.start(Predictor::analyse(near, self.rate_hz), pitch, near.len(), ahead);
         if self.lost < self.silent() {
@@ -222,7 +222,7 @@ impl Concealer {
 
     /// Bends both pitches so that they meet in phase: the repetition of the past arrives at the gap's end where the
     /// future begins. Nothing is bent when the two sides are not the same voice.
-    fn align(&mut self, backward: &mut Extension, real: &[i16], near: &[i16], gap: usize) {
+    fn align(&mut self, backward: &mut SignalExtension, real: &[i16], near: &[i16], gap: usize) {
         let forward = &mut self.forward;
         if forward.voiced == 0 || backward.voiced == 0 || !BEND.contains(&gap) {
             return;

@@ -6,7 +6,7 @@
 //! allows it, so that a voice stays where it is between the loudspeakers. All integer; correlations Q15. Delay: none; memory:
 //! none between calls, 280 bytes of stack. Cost at 8 kHz: 4,000 to 6,000 multiplies a call.
 
-use super::pitch::{self, Match, Range, Side};
+use super::pitch::{self, CopySide, Match, Range};
 
 /// A splice is made from this normalised correlation on (0.9 in Q15), as long as there is no hurry.
 const ALIKE: i32 = 29_491;
@@ -60,7 +60,7 @@ impl Stretcher {
         }
         let back = start.min(self.tenths(100));
         let window = back + self.tenths(100).min(ahead - longest);
-        let range = Range { start: start - back, window, side: Side::After, shortest, longest };
+        let range = Range { start: start - back, window, side: CopySide::After, shortest, longest };
         let lag = self.splice(channels, len, range)?;
         let overlap = lag.min(ahead - lag);
         for signal in channels {
@@ -95,7 +95,7 @@ impl Stretcher {
             return None;
         }
         let back = (at - longest).min(self.tenths(100));
-        let range = Range { start: at - back, window: back + ahead, side: Side::Before, shortest, longest };
+        let range = Range { start: at - back, window: back + ahead, side: CopySide::Before, shortest, longest };
         let lag = self.splice(channels, len, range)?;
         let overlap = lag.min(ahead);
         for signal in channels {

@@ -4,8 +4,8 @@ use embassy_stm32::i2c::I2c;
 use embassy_stm32::i2s::{self, I2S};
 use embassy_stm32::mode::Async;
 use embassy_time::Delay;
-use host_embedded::codec_chips::wm8960::{Input, Output, Pins, Wm8960};
-use host_embedded::codec_chips::{ChipError, Clocks, CodecChip, Rate, Role, Route, Setup, Wiring, Word};
+use host_embedded::codec_chips::wm8960::{Wm8960, Wm8960Input, Wm8960Output};
+use host_embedded::codec_chips::{ChipError, Clocks, CodecChip, Pins, Rate, Role, Route, Setup, Wiring, Word};
 use host_embedded::slots::{Bits16, Stopped, serve};
 
 use crate::board::MCLK_HZ;
@@ -33,7 +33,7 @@ pub(crate) async fn codec(
 ) -> Result<Codec, ChipError<embassy_stm32::i2c::Error>> {
     let clocks = Clocks { mclk_hz: MCLK_HZ, rate: Rate::Hz8000, role: Role::Master, word: Word::Bits16 };
     let setup = Setup { route: Route::Headset, mute_output: true, mute_microphone: true, ..Setup::new(clocks) };
-    let headset = Pins { output: Output::Headphones, input: Input::Single };
+    let headset = Pins { output: Wm8960Output::Headphones, input: Wm8960Input::Single };
     let chip = Wm8960 { wiring: Wiring { headset, ..Wm8960::default().wiring } };
     let mut codec = CodecChip::new(chip, bus, Delay, setup);
     codec.set_power(true).await?;

@@ -77,14 +77,14 @@ impl Register {
 /// silent, whatever its steps say: the driver keeps the bits that mute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Step {
+pub enum ChipStep {
     /// Bits of a register become what they are meant to be. Nothing is written where they are it already.
     Reach(usize, u16),
     /// Bits of a register are something else meanwhile: register, mask, value.
     Hold(usize, u16, u16),
     /// Milliseconds.
     Wait(u32),
-    /// As [`Step::Wait`], if these bits of the register are set by now.
+    /// As [`ChipStep::Wait`], if these bits of the register are set by now.
     WaitIf(usize, u16, u32),
     /// Reads a register until bits of it have a value, if a register of the table has bits set: a PLL that locks.
     Until {
@@ -120,7 +120,7 @@ pub struct ResetWrite {
 /// A register that says which chip this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Identity {
+pub struct IdentityRegister {
     /// The register's address.
     pub address: u16,
     /// Its name.
@@ -146,7 +146,7 @@ pub struct JackFlag {
 /// Times of a chip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Times {
+pub struct ChipTimings {
     /// How long sound takes to fade once it is muted, in ms.
     pub mute_ms: u32,
     /// From a reset until the chip takes further writes, in ms.
@@ -183,19 +183,19 @@ pub trait Chip {
     /// What resets it. A chip without is brought to these values register by register.
     const RESET_WRITE: Option<ResetWrite>;
     /// What says which chip it is; `None` for a chip that has no such register or can't be read.
-    const IDENTITY: Option<Identity>;
+    const IDENTITY: Option<IdentityRegister>;
     /// What says whether something is in the jack; `None` where no register says it.
     const JACK: Option<JackFlag>;
     /// Its times.
-    const TIMES: Times;
+    const TIMES: ChipTimings;
     /// From the values of a reset to work. Registers that no step names follow in the table's order.
-    const UP: &'static [Step];
+    const UP: &'static [ChipStep];
     /// From work to the values of a reset.
-    const DOWN: &'static [Step];
+    const DOWN: &'static [ChipStep];
     /// At work, to other clocks.
-    const CLOCKS: &'static [Step];
+    const CLOCKS: &'static [ChipStep];
     /// At work, to another route.
-    const ROUTES: &'static [Step];
+    const ROUTES: &'static [ChipStep];
 
     /// Its address on the bus, 7 bits.
     fn address(&self) -> u8;

@@ -3,8 +3,8 @@
 use embedded_hal_async::delay::DelayNs;
 use embedded_hal_async::i2c::I2c;
 
-use super::chip::{Achieved, Chip, Format, Register, Step};
-use super::error::{ChipError, Place};
+use super::chip::{Achieved, Chip, ChipStep, Format, Register};
+use super::error::{BusRegister, ChipError};
 use super::setup::{ClockError, Clocks, Decibels, Rate, Route, Setup};
 
 /// What is known of the chip.
@@ -234,24 +234,24 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         self.delay.delay_ms(C::TIMES.reset_ms).await;
     }
 
-    async fn step(&mut self, step: Step, target: &C::Image) -> Result<(), ChipError<B::Error>> {
+    async fn step(&mut self, step: ChipStep, target: &C::Image) -> Result<(), ChipError<B::Error>> {
         match step {
-            Step::Reach(place, mask) => {
+            ChipStep::Reach(place, mask) => {
                 let wanted = target.as_ref().get(place).copied().unwrap_or_default();
                 self.change(place, mask, wanted).await
             }
-            Step::Hold(place, mask, value) => self.change(place, mask, value).await,
-            Step::Wait(ms) => {
+            ChipStep::Hold(place, mask, value) => self.change(place, mask, value).await,
+            ChipStep::Wait(ms) => {
                 self.delay.delay_ms(ms).await;
                 Ok(())
             }
-            Step::WaitIf(place, mask, ms) => {
+            ChipStep::WaitIf(place, mask, ms) => {
                 if self.has(place, mask) {
                     self.delay.delay_ms(ms).await;
                 }
                 Ok(())
             }
-            Step::Until { address, name, mask, value, most_ms, only_if: (place, bits) } => {
+            ChipStep::Until { address, name, mask, value, most_ms, only_if: (place, bits) } => {
                 let mut waited_ms = 0;
                 while self.has(place, bits) && self.read(address, name).await? & mask != value {
                     if waited_ms >= most_ms {
@@ -262,7 +262,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
                 }
                 Ok(())
             }
-            Step::Reset => {
+            ChipStep::Reset => {
                 if let Some(reset) = C::RESET_WRITE {
                     self.known = 0;
                     self.send(reset.address, reset.name, reset.value).await?;
@@ -360,8 +360,8 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         }
     }
 
-    fn place(&self, register: u16, name: &'static str) -> Place {
-        Place { chip: C::NAME, address: self.chip.address(), register, name }
+    fn place(&self, register: u16, name: &'static str) -> BusRegister {
+        BusRegister { chip: C::NAME, address: self.chip.address(), register, name }
     }
 
     async fn send(&mut self, register: u16, name: &'static str, value: u16) -> Result<(), ChipError<B::Error>> {

@@ -7,7 +7,7 @@ use super::setup::ClockError;
 /// A register of a chip on the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Place {
+pub struct BusRegister {
     /// The chip's name.
     pub chip: &'static str,
     /// Its address on the bus, 7 bits.
@@ -18,7 +18,7 @@ pub struct Place {
     pub name: &'static str,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for BusRegister {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at address {:#04x}, register {:#04x} ({})", self.chip, self.address, self.register, self.name)
     }
@@ -31,11 +31,11 @@ impl fmt::Display for Place {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ChipError<E> {
     /// The bus says that a transaction failed: nobody answers there, or something is wrong with the bus.
-    Bus(Place, E),
+    Bus(BusRegister, E),
     /// Somebody answers, but it's another chip.
     WrongChip {
         /// The register that says it.
-        place: Place,
+        place: BusRegister,
         /// What it has to be.
         expected: u16,
         /// What it is.
@@ -44,7 +44,7 @@ pub enum ChipError<E> {
     /// A register didn't become what it should in time.
     Late {
         /// The register.
-        place: Place,
+        place: BusRegister,
         /// How long it was waited for, in ms.
         waited_ms: u32,
     },

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use embassy_futures::block_on;
-//! use host_embedded::codec_chips::mock::{Event, Mock};
+//! use host_embedded::codec_chips::mock::{BusEvent, Mock};
 //! use host_embedded::codec_chips::wm8960::Wm8960;
 //! use host_embedded::codec_chips::{Clocks, CodecChip, Rate, Role, Setup, Word};
 //!
@@ -10,8 +10,8 @@
 //! let mock: Mock<128> = Mock::of(&Wm8960::default());
 //! let mut chip = CodecChip::new(Wm8960::default(), mock.bus(), mock.delay(), Setup::new(clocks));
 //! block_on(chip.set_power(true))?;
-//! assert_eq!(mock.event(0), Some(Event::Write { register: 0x0f, value: 0 }));
-//! assert_eq!(mock.event(1), Some(Event::Wait { us: 1_000 }));
+//! assert_eq!(mock.event(0), Some(BusEvent::Write { register: 0x0f, value: 0 }));
+//! assert_eq!(mock.event(1), Some(BusEvent::Wait { us: 1_000 }));
 //! assert_eq!(mock.register(0x0a), Some(0x1ff));
 //! # Ok::<(), host_embedded::codec_chips::ChipError<host_embedded::codec_chips::mock::Nack>>(())
 //! ```
@@ -21,13 +21,13 @@ use core::cell::RefCell;
 use embedded_hal_async::delay::DelayNs;
 use embedded_hal_async::i2c::{Error, ErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operation};
 
-use super::chip::{Chip, Format, ResetWrite, Step};
+use super::chip::{Chip, ChipStep, Format, ResetWrite};
 use super::driver::{asked, written};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Event {
+pub enum BusEvent {
     /// A register was written.
     Write {
         /// Its address within the chip.
@@ -66,7 +66,7 @@ impl Error for Nack {
 const REGISTERS: usize = 80;
 
 struct State<const LOG: usize> {
-    log: [Event; LOG],
+    log: [BusEvent; LOG],
     events: usize,
     transactions: usize,
     /// Transactions that nobody answers: from, and how many.
@@ -85,7 +85,7 @@ pub struct Mock<const LOG: usize> {
     resets: &'static [super::Register],
     reset_write: Option<ResetWrite>,
     identity: Option<(u16, u16)>,
-    sequences: [&'static [Step]; 4],
+    sequences: [&'static [ChipStep]; 4],
     state: RefCell<State<LOG>>,
 }
 
@@ -100,7 +100,7 @@ impl<const LOG: usize> Mock<LOG> {
             identity: C::IDENTITY.map(|identity| (identity.address, identity.value)),
             sequences: [C::UP, C::DOWN, C::CLOCKS, C::ROUTES],
             state: RefCell::new(State {
-                log: [Event::Nack; LOG],
+                log: [BusEvent::Nack; LOG],
                 events: 0,
                 transactions: 0,
                 deaf: (0, 0),
@@ -134,7 +134,7 @@ impl<const LOG: usize> Mock<LOG> {
     }
 
     /// What happened, by its number; `None` behind the last and where there was no room.
-    pub fn event(&self, number: usize) -> Option<Event> {
+    pub fn event(&self, number: usize) -> Option<BusEvent> {
         let state = self.state.borrow();
         (number < state.events).then(|| state.log.get(number).copied()).flatten()
     }
@@ -142,7 +142,7 @@ impl<const LOG: usize> Mock<LOG> {
     /// What was written, in order: register and value.
     pub fn writes(&self) -> impl Iterator<Item = (u16, u16)> {
         (0..self.events()).filter_map(|number| match self.event(number) {
-            Some(Event::Write { register, value }) => Some((register, value)),
+            Some(BusEvent::Write { register, value }) => Some((register, value)),
             _ => None,
         })
     }
@@ -196,7 +196,7 @@ impl<const LOG: usize> Mock<LOG> {
         }
         // What sequences wait for is there at once: a PLL has locked.
         for step in self.sequences.into_iter().flatten() {
-            if let Step::Until { address, value, .. } = *step {
+            if let ChipStep::Until { address, value, .. } = *step {
                 state.set(address, value);
             }
         }
@@ -208,7 +208,7 @@ impl<const LOG: usize> Mock<LOG> {
         let number = state.transactions;
         state.transactions += 1;
         if address != self.address || (number >= state.deaf.0 && number - state.deaf.0 < state.deaf.1) {
-            state.note(Event::Nack);
+            state.note(BusEvent::Nack);
             return Err(Nack);
         }
         Ok(())
@@ -225,7 +225,7 @@ impl<const LOG: usize> Mock<LOG> {
         if again[..length] != *bytes {
             return Err(Nack);
         }
-        self.state.borrow_mut().note(Event::Write { register, value });
+        self.state.borrow_mut().note(BusEvent::Write { register, value });
         match self.reset_write {
             Some(reset) if reset.address == register && reset.value == value => self.reset(),
             _ => {
@@ -263,7 +263,7 @@ impl<const LOG: usize> Mock<LOG> {
             value = meanwhile;
             state.late = Some((late, meanwhile, reads - 1));
         }
-        state.note(Event::Read { register, value });
+        state.note(BusEvent::Read { register, value });
         let bytes = value.to_be_bytes();
         answer.copy_from_slice(bytes.get(bytes.len().saturating_sub(answer.len())..).ok_or(Nack)?);
         Ok(())
@@ -271,7 +271,7 @@ impl<const LOG: usize> Mock<LOG> {
 }
 
 impl<const LOG: usize> State<LOG> {
-    fn note(&mut self, event: Event) {
+    fn note(&mut self, event: BusEvent) {
         if let Some(place) = self.log.get_mut(self.events) {
             *place = event;
         }
@@ -313,14 +313,14 @@ pub struct MockDelay<'a, const LOG: usize>(&'a Mock<LOG>);
 
 impl<const LOG: usize> DelayNs for MockDelay<'_, LOG> {
     async fn delay_ns(&mut self, ns: u32) {
-        self.0.state.borrow_mut().note(Event::Wait { us: ns.div_ceil(1_000) });
+        self.0.state.borrow_mut().note(BusEvent::Wait { us: ns.div_ceil(1_000) });
     }
 
     async fn delay_us(&mut self, us: u32) {
-        self.0.state.borrow_mut().note(Event::Wait { us });
+        self.0.state.borrow_mut().note(BusEvent::Wait { us });
     }
 
     async fn delay_ms(&mut self, ms: u32) {
-        self.0.state.borrow_mut().note(Event::Wait { us: ms.saturating_mul(1_000) });
+        self.0.state.borrow_mut().note(BusEvent::Wait { us: ms.saturating_mul(1_000) });
     }
 }

@@ -33,7 +33,9 @@ pub mod tlv320aic3104;
 pub mod wm8960;
 pub mod wm8994;
 
-pub use chip::{Achieved, Bits, Chip, Format, Identity, JackFlag, Register, ResetWrite, Step, Times, resets};
+pub use chip::{
+    Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite, resets,
+};
 pub use driver::CodecChip;
-pub use error::{ChipError, Place};
-pub use setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};
+pub use error::{BusRegister, ChipError};
+pub use setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Rate, Role, Route, Setup, Wiring, Word};

@@ -8,9 +8,11 @@
 //!
 //! Headings are those of the manufacturer's datasheet, revision 1.8.
 
-use super::chip::{Achieved, Bits, Chip, Format, Identity, JackFlag, Register, ResetWrite, Step, Times};
+use super::chip::{
+    Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,
+};
 use super::pll::Fractional;
-use super::setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};
+use super::setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Rate, Role, Route, Setup, Wiring, Word};
 
 const NAME: &str = "NAU88C22";
 const ALL: u16 = 0x1ff;
@@ -48,7 +50,7 @@ const FROM_PLL: u16 = 0x100;
 /// Pins of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Output {
+pub enum Nau88c22Output {
     /// LHP and RHP.
     Headphones,
     /// LHP: an earpiece.
@@ -60,23 +62,13 @@ pub enum Output {
 /// Pins of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Input {
+pub enum Nau88c22Input {
     /// A microphone at LMICN.
     Single,
     /// A microphone between LMICP and LMICN.
     Differential,
     /// A line at LLIN, past the amplifier.
     Line,
-}
-
-/// Output and input of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Pins {
-    /// Where sound goes.
-    pub output: Output,
-    /// Where it comes from.
-    pub input: Input,
 }
 
 /// An NAU88C22 and how it is wired.
@@ -86,7 +78,7 @@ pub struct Nau88c22 {
     /// Whether the loudspeaker's supply is above 3.6 V, for which its amplifier has to be boosted.
     pub speaker_above_3v6: bool,
     /// Pins of each route.
-    pub wiring: Wiring<Pins>,
+    pub wiring: Wiring<Pins<Nau88c22Output, Nau88c22Input>>,
 }
 
 impl Default for Nau88c22 {
@@ -96,10 +88,10 @@ impl Default for Nau88c22 {
         Self {
             speaker_above_3v6: false,
             wiring: Wiring {
-                handset: Pins { output: Output::HeadphoneLeft, input: Input::Differential },
-                headset: Pins { output: Output::Headphones, input: Input::Single },
-                speakerphone: Pins { output: Output::Speaker, input: Input::Differential },
-                line: Pins { output: Output::Headphones, input: Input::Line },
+                handset: Pins { output: Nau88c22Output::HeadphoneLeft, input: Nau88c22Input::Differential },
+                headset: Pins { output: Nau88c22Output::Headphones, input: Nau88c22Input::Single },
+                speakerphone: Pins { output: Nau88c22Output::Speaker, input: Nau88c22Input::Differential },
+                line: Pins { output: Nau88c22Output::Headphones, input: Nau88c22Input::Line },
             },
         }
     }
@@ -148,63 +140,64 @@ impl Chip for Nau88c22 {
     const REGISTERS: &'static [Register] = &TABLE;
     const RESET: [u16; COUNT] = RESETS;
     const RESET_WRITE: Option<ResetWrite> = Some(ResetWrite { address: 0x00, name: "RESET", value: 0x1ff });
-    const IDENTITY: Option<Identity> = Some(Identity { address: 0x3f, name: "DEVICE_ID", mask: 0x0ff, value: 0x01a });
+    const IDENTITY: Option<IdentityRegister> =
+        Some(IdentityRegister { address: 0x3f, name: "DEVICE_ID", mask: 0x0ff, value: 0x01a });
     const JACK: Option<JackFlag> = None;
     // The longest of soft mutes, at 8 kHz: the datasheet has no number, a sample a step of 512 is taken.
-    const TIMES: Times = Times { mute_ms: 64, reset_ms: 10, patience_ms: 10 };
+    const TIMES: ChipTimings = ChipTimings { mute_ms: 64, reset_ms: 10, patience_ms: 10 };
 
-    const UP: &'static [Step] = &[
-        Step::Reach(PLL_N, ALL),
-        Step::Reach(PLL_K1, ALL),
-        Step::Reach(PLL_K2, ALL),
-        Step::Reach(PLL_K3, ALL),
-        Step::Reach(CLOCK_2, ALL),
-        Step::Reach(INTERFACE, ALL),
+    const UP: &'static [ChipStep] = &[
+        ChipStep::Reach(PLL_N, ALL),
+        ChipStep::Reach(PLL_K1, ALL),
+        ChipStep::Reach(PLL_K2, ALL),
+        ChipStep::Reach(PLL_K3, ALL),
+        ChipStep::Reach(CLOCK_2, ALL),
+        ChipStep::Reach(INTERFACE, ALL),
         // Reference of 80 kohm, bias, and the buffer that holds unused outputs: all outputs rise with them.
-        Step::Reach(POWER_1, !PLL_ON),
-        Step::Wait(250),
-        Step::Reach(POWER_1, PLL_ON),
-        Step::WaitIf(POWER_1, PLL_ON, 10),
-        Step::Reach(CLOCK_1, ALL),
-        Step::Reach(INPUT, ALL),
-        Step::Reach(OUTPUT, ALL),
-        Step::Reach(SUBMIX, ALL),
+        ChipStep::Reach(POWER_1, !PLL_ON),
+        ChipStep::Wait(250),
+        ChipStep::Reach(POWER_1, PLL_ON),
+        ChipStep::WaitIf(POWER_1, PLL_ON, 10),
+        ChipStep::Reach(CLOCK_1, ALL),
+        ChipStep::Reach(INPUT, ALL),
+        ChipStep::Reach(OUTPUT, ALL),
+        ChipStep::Reach(SUBMIX, ALL),
         // Mixers and converters before the amplifiers behind them.
-        Step::Reach(POWER_3, 0x00f),
-        Step::Reach(POWER_2, ALL),
-        Step::Reach(POWER_3, ALL),
-        Step::Wait(20),
+        ChipStep::Reach(POWER_3, 0x00f),
+        ChipStep::Reach(POWER_2, ALL),
+        ChipStep::Reach(POWER_3, ALL),
+        ChipStep::Wait(20),
     ];
-    const DOWN: &'static [Step] = &[
-        Step::Hold(POWER_2, ALL, 0),
-        Step::Hold(POWER_3, ALL, 0),
+    const DOWN: &'static [ChipStep] = &[
+        ChipStep::Hold(POWER_2, ALL, 0),
+        ChipStep::Hold(POWER_3, ALL, 0),
         // The buffer still holds the outputs while the reference goes down.
-        Step::Hold(POWER_1, 0x013, 0),
-        Step::Wait(250),
-        Step::Reset,
+        ChipStep::Hold(POWER_1, 0x013, 0),
+        ChipStep::Wait(250),
+        ChipStep::Reset,
     ];
-    const CLOCKS: &'static [Step] = &[
-        Step::Hold(CLOCK_1, FROM_PLL, 0),
-        Step::Hold(POWER_1, PLL_ON, 0),
-        Step::Reach(PLL_N, ALL),
-        Step::Reach(PLL_K1, ALL),
-        Step::Reach(PLL_K2, ALL),
-        Step::Reach(PLL_K3, ALL),
-        Step::Reach(CLOCK_2, ALL),
-        Step::Reach(INTERFACE, ALL),
-        Step::Reach(POWER_1, ALL),
-        Step::WaitIf(POWER_1, PLL_ON, 10),
-        Step::Reach(CLOCK_1, ALL),
-        Step::Wait(20),
+    const CLOCKS: &'static [ChipStep] = &[
+        ChipStep::Hold(CLOCK_1, FROM_PLL, 0),
+        ChipStep::Hold(POWER_1, PLL_ON, 0),
+        ChipStep::Reach(PLL_N, ALL),
+        ChipStep::Reach(PLL_K1, ALL),
+        ChipStep::Reach(PLL_K2, ALL),
+        ChipStep::Reach(PLL_K3, ALL),
+        ChipStep::Reach(CLOCK_2, ALL),
+        ChipStep::Reach(INTERFACE, ALL),
+        ChipStep::Reach(POWER_1, ALL),
+        ChipStep::WaitIf(POWER_1, PLL_ON, 10),
+        ChipStep::Reach(CLOCK_1, ALL),
+        ChipStep::Wait(20),
     ];
-    const ROUTES: &'static [Step] = &[
-        Step::Reach(POWER_1, ALL),
-        Step::Reach(INPUT, ALL),
-        Step::Reach(SUBMIX, ALL),
-        Step::Reach(POWER_3, 0x00f),
-        Step::Reach(POWER_2, ALL),
-        Step::Reach(POWER_3, ALL),
-        Step::Wait(20),
+    const ROUTES: &'static [ChipStep] = &[
+        ChipStep::Reach(POWER_1, ALL),
+        ChipStep::Reach(INPUT, ALL),
+        ChipStep::Reach(SUBMIX, ALL),
+        ChipStep::Reach(POWER_3, 0x00f),
+        ChipStep::Reach(POWER_2, ALL),
+        ChipStep::Reach(POWER_3, ALL),
+        ChipStep::Wait(20),
     ];
 
     /// 0x1a, its only one.
@@ -215,10 +208,10 @@ impl Chip for Nau88c22 {
     fn image(&self, setup: &Setup, image: &mut [u16; COUNT]) -> Result<(), ClockError> {
         let plan = Plan::new(&setup.clocks)?;
         let Pins { output, input } = self.wiring.of(setup.route);
-        let speaker = output == Output::Speaker;
+        let speaker = output == Nau88c22Output::Speaker;
         let headphone = !speaker;
-        let right = output != Output::HeadphoneLeft;
-        let line = input == Input::Line;
+        let right = output != Nau88c22Output::HeadphoneLeft;
+        let line = input == Nau88c22Input::Line;
 
         // Clocks.
         if let Some(Fractional { halved, n, k }) = plan.pll {
@@ -260,9 +253,9 @@ impl Chip for Nau88c22 {
 
         // Paths.
         image[INPUT] = match input {
-            Input::Single => 0x002,
-            Input::Differential => 0x003,
-            Input::Line => 0x000,
+            Nau88c22Input::Single => 0x002,
+            Nau88c22Input::Differential => 0x003,
+            Nau88c22Input::Line => 0x000,
         };
         image[OUTPUT] = 0x002 | (u16::from(boosted) << 2);
         image[SUBMIX] = if speaker { 0x010 } else { 0 };
@@ -311,8 +304,10 @@ impl Chip for Nau88c22 {
 
     fn gains(&self, route: Route) -> (Decibels, Decibels) {
         match self.wiring.of(route).input {
-            Input::Line => (Decibels::new(-12), Decibels::new(6)),
-            Input::Single | Input::Differential => (Decibels::new(-12), Decibels::from_hundredths(5_525)),
+            Nau88c22Input::Line => (Decibels::new(-12), Decibels::new(6)),
+            Nau88c22Input::Single | Nau88c22Input::Differential => {
+                (Decibels::new(-12), Decibels::from_hundredths(5_525))
+            }
         }
     }
 

@@ -127,6 +127,16 @@ impl Route {
     pub const ALL: [Self; 4] = [Self::Handset, Self::Headset, Self::Speakerphone, Self::Line];
 }
 
+/// Output and input of a route: `O` and `I` are what a chip names its pins by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Pins<O, I> {
+    /// Where sound goes.
+    pub output: O,
+    /// Where it comes from.
+    pub input: I,
+}
+
 /// What belongs to each route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

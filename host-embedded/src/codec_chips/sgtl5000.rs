@@ -9,8 +9,10 @@
 //! The sidetone goes through its digital audio processor. Names are those of the manufacturer's
 //! datasheet, revision 6 (chapter "Programming Examples" for the sequences).
 
-use super::chip::{Achieved, Bits, Chip, Format, Identity, JackFlag, Register, ResetWrite, Step, Times};
-use super::setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};
+use super::chip::{
+    Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,
+};
+use super::setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Rate, Role, Route, Setup, Wiring, Word};
 
 const NAME: &str = "SGTL5000";
 const ALL: u16 = 0xffff;
@@ -52,7 +54,7 @@ const BLOCKS: u16 = 0x001b;
 /// CHIP_CLK_CTRL: by the PLL.
 const BY_PLL: u16 = 0x0003;
 
-const LOCKED: Step = Step::Until {
+const LOCKED: ChipStep = ChipStep::Until {
     address: 0x0036,
     name: "ANA_STATUS",
     mask: 0x0010,
@@ -64,7 +66,7 @@ const LOCKED: Step = Step::Until {
 /// Pins of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Output {
+pub enum Sgtl5000Output {
     /// HP_L and HP_R, for headphones or an earpiece.
     Headphones,
     /// LINEOUT_L and LINEOUT_R, for a line or a loudspeaker's amplifier.
@@ -74,21 +76,11 @@ pub enum Output {
 /// Pins of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Input {
+pub enum Sgtl5000Input {
     /// MIC_IN, with MIC_BIAS.
     Microphone,
     /// LINEIN_L and LINEIN_R.
     LineIn,
-}
-
-/// Output and input of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Pins {
-    /// Where sound goes.
-    pub output: Output,
-    /// Where it comes from.
-    pub input: Input,
 }
 
 /// An SGTL5000, its supplies, and how it is wired.
@@ -106,7 +98,7 @@ pub struct Sgtl5000 {
     /// Whether headphones are between HP_L, HP_R and HP_VGND, without capacitors.
     pub capless: bool,
     /// Pins of each route.
-    pub wiring: Wiring<Pins>,
+    pub wiring: Wiring<Pins<Sgtl5000Output, Sgtl5000Input>>,
 }
 
 impl Default for Sgtl5000 {
@@ -120,10 +112,10 @@ impl Default for Sgtl5000 {
             vddd: true,
             capless: true,
             wiring: Wiring {
-                handset: Pins { output: Output::Headphones, input: Input::Microphone },
-                headset: Pins { output: Output::Headphones, input: Input::Microphone },
-                speakerphone: Pins { output: Output::LineOut, input: Input::Microphone },
-                line: Pins { output: Output::LineOut, input: Input::LineIn },
+                handset: Pins { output: Sgtl5000Output::Headphones, input: Sgtl5000Input::Microphone },
+                headset: Pins { output: Sgtl5000Output::Headphones, input: Sgtl5000Input::Microphone },
+                speakerphone: Pins { output: Sgtl5000Output::LineOut, input: Sgtl5000Input::Microphone },
+                line: Pins { output: Sgtl5000Output::LineOut, input: Sgtl5000Input::LineIn },
             },
         }
     }
@@ -218,52 +210,54 @@ impl Chip for Sgtl5000 {
     const RESET: [u16; COUNT] = RESETS;
     const RESET_WRITE: Option<ResetWrite> = None;
     /// PARTID; the lower byte is the revision.
-    const IDENTITY: Option<Identity> = Some(Identity { address: 0x0000, name: "CHIP_ID", mask: 0xff00, value: 0xa000 });
+    const IDENTITY: Option<IdentityRegister> =
+        Some(IdentityRegister { address: 0x0000, name: "CHIP_ID", mask: 0xff00, value: 0xa000 });
     const JACK: Option<JackFlag> = None;
-    const TIMES: Times = Times { mute_ms: 50, reset_ms: 0, patience_ms: 10 };
+    const TIMES: ChipTimings = ChipTimings { mute_ms: 50, reset_ms: 0, patience_ms: 10 };
 
-    const UP: &'static [Step] = &[
+    const UP: &'static [ChipStep] = &[
         // The digital supply first: the small regulator goes off once there is another.
-        Step::Reach(LINREG_CTRL, ALL),
-        Step::Reach(CLK_TOP_CTRL, ALL),
-        Step::Reach(ANA_POWER, LINREG_D | CHARGE_PUMP),
-        Step::Reach(ANA_POWER, SIMPLE_AND_STARTUP),
-        Step::Reach(REF_CTRL, ALL),
-        Step::Reach(LINE_OUT_CTRL, ALL),
-        Step::Reach(LINE_OUT_VOL, ALL),
-        Step::Reach(SHORT_CTRL, ALL),
-        Step::Reach(PLL_CTRL, ALL),
-        Step::Reach(ANA_POWER, PLL_AND_VCO),
+        ChipStep::Reach(LINREG_CTRL, ALL),
+        ChipStep::Reach(CLK_TOP_CTRL, ALL),
+        ChipStep::Reach(ANA_POWER, LINREG_D | CHARGE_PUMP),
+        ChipStep::Reach(ANA_POWER, SIMPLE_AND_STARTUP),
+        ChipStep::Reach(REF_CTRL, ALL),
+        ChipStep::Reach(LINE_OUT_CTRL, ALL),
+        ChipStep::Reach(LINE_OUT_VOL, ALL),
+        ChipStep::Reach(SHORT_CTRL, ALL),
+        ChipStep::Reach(PLL_CTRL, ALL),
+        ChipStep::Reach(ANA_POWER, PLL_AND_VCO),
         LOCKED,
-        Step::Reach(CLK_CTRL, ALL),
-        Step::Reach(I2S_CTRL, ALL),
+        ChipStep::Reach(CLK_CTRL, ALL),
+        ChipStep::Reach(I2S_CTRL, ALL),
         // Outputs before the analogue ground: they rise with it.
-        Step::Reach(ANA_POWER, !VAG),
-        Step::Reach(ANA_POWER, VAG),
-        Step::Wait(400),
+        ChipStep::Reach(ANA_POWER, !VAG),
+        ChipStep::Reach(ANA_POWER, VAG),
+        ChipStep::Wait(400),
     ];
-    const DOWN: &'static [Step] = &[
-        Step::Hold(ANA_POWER, VAG, 0),
+    const DOWN: &'static [ChipStep] = &[
+        ChipStep::Hold(ANA_POWER, VAG, 0),
         // Outputs stay on until the ground is down.
-        Step::Wait(400),
-        Step::Hold(ANA_POWER, BLOCKS | CAPLESS, 0),
-        Step::Reach(DIG_POWER, ALL),
-        Step::Reach(CLK_CTRL, ALL),
-        Step::Hold(ANA_POWER, SIMPLE_AND_STARTUP, SIMPLE_AND_STARTUP),
-        Step::Reach(ANA_POWER, ALL),
+        ChipStep::Wait(400),
+        ChipStep::Hold(ANA_POWER, BLOCKS | CAPLESS, 0),
+        ChipStep::Reach(DIG_POWER, ALL),
+        ChipStep::Reach(CLK_CTRL, ALL),
+        ChipStep::Hold(ANA_POWER, SIMPLE_AND_STARTUP, SIMPLE_AND_STARTUP),
+        ChipStep::Reach(ANA_POWER, ALL),
     ];
-    const CLOCKS: &'static [Step] = &[
-        Step::Hold(CLK_CTRL, BY_PLL, 0),
-        Step::Hold(ANA_POWER, PLL_AND_VCO, 0),
-        Step::Reach(CLK_TOP_CTRL, ALL),
-        Step::Reach(PLL_CTRL, ALL),
-        Step::Reach(ANA_POWER, PLL_AND_VCO),
+    const CLOCKS: &'static [ChipStep] = &[
+        ChipStep::Hold(CLK_CTRL, BY_PLL, 0),
+        ChipStep::Hold(ANA_POWER, PLL_AND_VCO, 0),
+        ChipStep::Reach(CLK_TOP_CTRL, ALL),
+        ChipStep::Reach(PLL_CTRL, ALL),
+        ChipStep::Reach(ANA_POWER, PLL_AND_VCO),
         LOCKED,
-        Step::Reach(CLK_CTRL, ALL),
-        Step::Reach(I2S_CTRL, ALL),
-        Step::Wait(20),
+        ChipStep::Reach(CLK_CTRL, ALL),
+        ChipStep::Reach(I2S_CTRL, ALL),
+        ChipStep::Wait(20),
     ];
-    const ROUTES: &'static [Step] = &[Step::Reach(MIC_CTRL, ALL), Step::Reach(ANA_CTRL, 0x0066), Step::Wait(20)];
+    const ROUTES: &'static [ChipStep] =
+        &[ChipStep::Reach(MIC_CTRL, ALL), ChipStep::Reach(ANA_CTRL, 0x0066), ChipStep::Wait(20)];
 
     fn address(&self) -> u8 {
         self.address
@@ -322,23 +316,23 @@ impl Chip for Sgtl5000 {
 
         // Levels.
         let (amplifier, before) = match input {
-            Input::Microphone => microphone_gain(setup.gain),
-            Input::LineIn => (0, setup.gain.nearest(0, 150, 16)),
+            Sgtl5000Input::Microphone => microphone_gain(setup.gain),
+            Sgtl5000Input::LineIn => (0, setup.gain.nearest(0, 150, 16)),
         };
         // 2 kohm, 2.25 V where VDDA allows it, and 1.25 V else: at least 0.2 V below VDDA.
         let bias = if self.vdda_mv >= 2_450 { 0x0140 } else { 0x0100 };
-        image[MIC_CTRL] = amplifier | if setup.bias && input == Input::Microphone { bias } else { 0 };
+        image[MIC_CTRL] = amplifier | if setup.bias && input == Sgtl5000Input::Microphone { bias } else { 0 };
         image[ANA_ADC_CTRL] = (before << 4) | before;
         let (headphones, converter) = match output {
-            Output::Headphones => (0x7f - setup.volume.nearest(-5_150, 50, 128), 0x3c),
-            Output::LineOut => (0x7f, 0xf0 - setup.volume.nearest(-9_000, 50, 181)),
+            Sgtl5000Output::Headphones => (0x7f - setup.volume.nearest(-5_150, 50, 128), 0x3c),
+            Sgtl5000Output::LineOut => (0x7f, 0xf0 - setup.volume.nearest(-9_000, 50, 181)),
         };
         image[ANA_HP_CTRL] = (headphones << 8) | headphones;
         image[DAC_VOL] = (converter << 8) | converter;
         image[ANA_CTRL] = 0x0022
-            | (u16::from(setup.mute_output || output != Output::LineOut) << 8)
-            | (u16::from(setup.mute_output || output != Output::Headphones) << 4)
-            | (u16::from(input == Input::LineIn) << 2)
+            | (u16::from(setup.mute_output || output != Sgtl5000Output::LineOut) << 8)
+            | (u16::from(setup.mute_output || output != Sgtl5000Output::Headphones) << 4)
+            | (u16::from(input == Sgtl5000Input::LineIn) << 2)
             | u16::from(setup.mute_microphone);
         image[ADCDAC_CTRL] = 0x0200 | if setup.mute_output { 0x000c } else { 0 };
         Ok(())
@@ -360,15 +354,15 @@ impl Chip for Sgtl5000 {
 
     fn volumes(&self, route: Route) -> (Decibels, Decibels) {
         match self.wiring.of(route).output {
-            Output::Headphones => (Decibels::from_hundredths(-5_150), Decibels::new(12)),
-            Output::LineOut => (Decibels::new(-90), Decibels::ZERO),
+            Sgtl5000Output::Headphones => (Decibels::from_hundredths(-5_150), Decibels::new(12)),
+            Sgtl5000Output::LineOut => (Decibels::new(-90), Decibels::ZERO),
         }
     }
 
     fn gains(&self, route: Route) -> (Decibels, Decibels) {
         match self.wiring.of(route).input {
-            Input::Microphone => (Decibels::ZERO, Decibels::from_hundredths(6_250)),
-            Input::LineIn => (Decibels::ZERO, Decibels::from_hundredths(2_250)),
+            Sgtl5000Input::Microphone => (Decibels::ZERO, Decibels::from_hundredths(6_250)),
+            Sgtl5000Input::LineIn => (Decibels::ZERO, Decibels::from_hundredths(2_250)),
         }
     }
 

@@ -11,8 +11,10 @@
 //!
 //! Headings are those of the manufacturer's datasheet, revision G ("Register Maps" for the registers of page 0).
 
-use super::chip::{Achieved, Bits, Chip, Format, Identity, JackFlag, Register, ResetWrite, Step, Times};
-use super::setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};
+use super::chip::{
+    Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,
+};
+use super::setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Rate, Role, Route, Setup, Wiring, Word};
 
 const NAME: &str = "TLV320AIC3104";
 const ALL: u16 = 0xff;
@@ -62,7 +64,7 @@ const OUTPUT_ON: u16 = 0x01;
 /// Pins of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Output {
+pub enum Tlv320Aic3104Output {
     /// HPLOUT and HPROUT, by capacitors.
     Headphones,
     /// An earpiece between HPLOUT and HPLCOM.
@@ -74,7 +76,7 @@ pub enum Output {
 /// Pins of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Input {
+pub enum Tlv320Aic3104Input {
     /// A microphone at MIC1LP/LINE1LP.
     Single1,
     /// A microphone between MIC1LP/LINE1LP and MIC1LM/LINE1LM.
@@ -85,22 +87,12 @@ pub enum Input {
     Line2,
 }
 
-/// Output and input of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Pins {
-    /// Where sound goes.
-    pub output: Output,
-    /// Where it comes from.
-    pub input: Input,
-}
-
 /// A TLV320AIC3104 and how it is wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tlv320Aic3104 {
     /// Pins of each route.
-    pub wiring: Wiring<Pins>,
+    pub wiring: Wiring<Pins<Tlv320Aic3104Output, Tlv320Aic3104Input>>,
 }
 
 impl Default for Tlv320Aic3104 {
@@ -109,10 +101,10 @@ impl Default for Tlv320Aic3104 {
     fn default() -> Self {
         Self {
             wiring: Wiring {
-                handset: Pins { output: Output::Earpiece, input: Input::Differential1 },
-                headset: Pins { output: Output::Headphones, input: Input::Single2 },
-                speakerphone: Pins { output: Output::LineOut, input: Input::Differential1 },
-                line: Pins { output: Output::LineOut, input: Input::Line2 },
+                handset: Pins { output: Tlv320Aic3104Output::Earpiece, input: Tlv320Aic3104Input::Differential1 },
+                headset: Pins { output: Tlv320Aic3104Output::Headphones, input: Tlv320Aic3104Input::Single2 },
+                speakerphone: Pins { output: Tlv320Aic3104Output::LineOut, input: Tlv320Aic3104Input::Differential1 },
+                line: Pins { output: Tlv320Aic3104Output::LineOut, input: Tlv320Aic3104Input::Line2 },
             },
         }
     }
@@ -183,81 +175,81 @@ impl Chip for Tlv320Aic3104 {
     const REGISTERS: &'static [Register] = &TABLE;
     const RESET: [u16; COUNT] = RESETS;
     const RESET_WRITE: Option<ResetWrite> = Some(ResetWrite { address: 1, name: "RESET", value: 0x80 });
-    const IDENTITY: Option<Identity> = None;
+    const IDENTITY: Option<IdentityRegister> = None;
     const JACK: Option<JackFlag> = Some(JackFlag { address: 14, name: "HEADSET_B", mask: 0x10 });
     // A soft step of the volume takes a sample: 127 of them at 8 kHz.
-    const TIMES: Times = Times { mute_ms: 16, reset_ms: 1, patience_ms: 10 };
+    const TIMES: ChipTimings = ChipTimings { mute_ms: 16, reset_ms: 1, patience_ms: 10 };
 
-    const UP: &'static [Step] = &[
-        Step::Reach(POP, ALL),
-        Step::Reach(HEADSET_B, ALL),
-        Step::Reach(RATE, ALL),
-        Step::Reach(PLL_B, ALL),
-        Step::Reach(PLL_C, ALL),
-        Step::Reach(PLL_D, ALL),
-        Step::Reach(PLL_R, ALL),
-        Step::Reach(PLL_A, ALL),
-        Step::WaitIf(PLL_A, PLL_ON, 10),
-        Step::Reach(CLOCK, ALL),
-        Step::Reach(IFACE_A, ALL),
-        Step::Reach(IFACE_B, ALL),
-        Step::Reach(DATAPATH, ALL),
-        Step::Reach(MICBIAS, ALL),
+    const UP: &'static [ChipStep] = &[
+        ChipStep::Reach(POP, ALL),
+        ChipStep::Reach(HEADSET_B, ALL),
+        ChipStep::Reach(RATE, ALL),
+        ChipStep::Reach(PLL_B, ALL),
+        ChipStep::Reach(PLL_C, ALL),
+        ChipStep::Reach(PLL_D, ALL),
+        ChipStep::Reach(PLL_R, ALL),
+        ChipStep::Reach(PLL_A, ALL),
+        ChipStep::WaitIf(PLL_A, PLL_ON, 10),
+        ChipStep::Reach(CLOCK, ALL),
+        ChipStep::Reach(IFACE_A, ALL),
+        ChipStep::Reach(IFACE_B, ALL),
+        ChipStep::Reach(DATAPATH, ALL),
+        ChipStep::Reach(MICBIAS, ALL),
         // Paths before converters, converters before amplifiers.
-        Step::Reach(INPUT_2, ALL),
-        Step::Reach(INPUT_1, ALL),
-        Step::Reach(DAC_TO_HPL, ALL),
-        Step::Reach(DAC_TO_HPR, ALL),
-        Step::Reach(DAC_TO_LINE_L, ALL),
-        Step::Reach(DAC_TO_LINE_R, ALL),
-        Step::Reach(DAC_POWER, ALL),
-        Step::Reach(HPL, 0x05),
-        Step::Reach(HPLCOM, 0x05),
-        Step::Reach(HPR, 0x05),
-        Step::Reach(LINE_L, 0x05),
-        Step::Reach(LINE_R, 0x05),
+        ChipStep::Reach(INPUT_2, ALL),
+        ChipStep::Reach(INPUT_1, ALL),
+        ChipStep::Reach(DAC_TO_HPL, ALL),
+        ChipStep::Reach(DAC_TO_HPR, ALL),
+        ChipStep::Reach(DAC_TO_LINE_L, ALL),
+        ChipStep::Reach(DAC_TO_LINE_R, ALL),
+        ChipStep::Reach(DAC_POWER, ALL),
+        ChipStep::Reach(HPL, 0x05),
+        ChipStep::Reach(HPLCOM, 0x05),
+        ChipStep::Reach(HPR, 0x05),
+        ChipStep::Reach(LINE_L, 0x05),
+        ChipStep::Reach(LINE_R, 0x05),
         // As long as drivers rise by the pop reduction: 100 ms.
-        Step::Wait(120),
+        ChipStep::Wait(120),
     ];
-    const DOWN: &'static [Step] = &[
-        Step::Hold(HPL, OUTPUT_ON, 0),
-        Step::Hold(HPLCOM, OUTPUT_ON, 0),
-        Step::Hold(HPR, OUTPUT_ON, 0),
-        Step::Hold(LINE_L, OUTPUT_ON, 0),
-        Step::Hold(LINE_R, OUTPUT_ON, 0),
-        Step::Wait(120),
-        Step::Hold(DAC_POWER, DACS_ON, 0),
-        Step::Hold(INPUT_1, ADC_ON, 0),
-        Step::Reset,
+    const DOWN: &'static [ChipStep] = &[
+        ChipStep::Hold(HPL, OUTPUT_ON, 0),
+        ChipStep::Hold(HPLCOM, OUTPUT_ON, 0),
+        ChipStep::Hold(HPR, OUTPUT_ON, 0),
+        ChipStep::Hold(LINE_L, OUTPUT_ON, 0),
+        ChipStep::Hold(LINE_R, OUTPUT_ON, 0),
+        ChipStep::Wait(120),
+        ChipStep::Hold(DAC_POWER, DACS_ON, 0),
+        ChipStep::Hold(INPUT_1, ADC_ON, 0),
+        ChipStep::Reset,
     ];
-    const CLOCKS: &'static [Step] = &[
+    const CLOCKS: &'static [ChipStep] = &[
         // Converters are off while their rate changes.
-        Step::Hold(DAC_POWER, DACS_ON, 0),
-        Step::Hold(INPUT_1, ADC_ON, 0),
-        Step::Hold(PLL_A, PLL_ON, 0),
-        Step::Reach(RATE, ALL),
-        Step::Reach(PLL_B, ALL),
-        Step::Reach(PLL_C, ALL),
-        Step::Reach(PLL_D, ALL),
-        Step::Reach(PLL_R, ALL),
-        Step::Reach(PLL_A, ALL),
-        Step::WaitIf(PLL_A, PLL_ON, 10),
-        Step::Reach(CLOCK, ALL),
-        Step::Reach(IFACE_A, ALL),
-        Step::Reach(IFACE_B, ALL),
-        Step::Reach(DATAPATH, ALL),
-        Step::Reach(INPUT_1, ALL),
-        Step::Reach(DAC_POWER, ALL),
-        Step::Wait(20),
+        ChipStep::Hold(DAC_POWER, DACS_ON, 0),
+        ChipStep::Hold(INPUT_1, ADC_ON, 0),
+        ChipStep::Hold(PLL_A, PLL_ON, 0),
+        ChipStep::Reach(RATE, ALL),
+        ChipStep::Reach(PLL_B, ALL),
+        ChipStep::Reach(PLL_C, ALL),
+        ChipStep::Reach(PLL_D, ALL),
+        ChipStep::Reach(PLL_R, ALL),
+        ChipStep::Reach(PLL_A, ALL),
+        ChipStep::WaitIf(PLL_A, PLL_ON, 10),
+        ChipStep::Reach(CLOCK, ALL),
+        ChipStep::Reach(IFACE_A, ALL),
+        ChipStep::Reach(IFACE_B, ALL),
+        ChipStep::Reach(DATAPATH, ALL),
+        ChipStep::Reach(INPUT_1, ALL),
+        ChipStep::Reach(DAC_POWER, ALL),
+        ChipStep::Wait(20),
     ];
-    const ROUTES: &'static [Step] = &[
-        Step::Reach(MICBIAS, ALL),
-        Step::Reach(HPL, 0x05),
-        Step::Reach(HPLCOM, 0x05),
-        Step::Reach(HPR, 0x05),
-        Step::Reach(LINE_L, 0x05),
-        Step::Reach(LINE_R, 0x05),
-        Step::Wait(120),
+    const ROUTES: &'static [ChipStep] = &[
+        ChipStep::Reach(MICBIAS, ALL),
+        ChipStep::Reach(HPL, 0x05),
+        ChipStep::Reach(HPLCOM, 0x05),
+        ChipStep::Reach(HPR, 0x05),
+        ChipStep::Reach(LINE_L, 0x05),
+        ChipStep::Reach(LINE_R, 0x05),
+        ChipStep::Wait(120),
     ];
 
     /// 0x18, its only one.
@@ -302,18 +294,22 @@ impl Chip for Tlv320Aic3104 {
         image[HEADSET_A] = 0x80;
         image[HEADSET_B] = 0x80;
         // 2.5 V.
-        image[MICBIAS] = if setup.bias && input != Input::Line2 { 0x80 } else { 0 };
+        image[MICBIAS] = if setup.bias && input != Tlv320Aic3104Input::Line2 { 0x80 } else { 0 };
         image[INPUT_1] = ADC_ON
             | match input {
-                Input::Single1 => 0x00,
-                Input::Differential1 => 0x80,
-                Input::Single2 | Input::Line2 => 0x78,
+                Tlv320Aic3104Input::Single1 => 0x00,
+                Tlv320Aic3104Input::Differential1 => 0x80,
+                Tlv320Aic3104Input::Single2 | Tlv320Aic3104Input::Line2 => 0x78,
             };
-        image[INPUT_2] = if matches!(input, Input::Single2 | Input::Line2) { 0x0f } else { 0xff };
+        image[INPUT_2] =
+            if matches!(input, Tlv320Aic3104Input::Single2 | Tlv320Aic3104Input::Line2) { 0x0f } else { 0xff };
 
         // Paths. HPLCOM is the inverse of HPLOUT by default.
-        let (headphones, earpiece, line) =
-            (output == Output::Headphones, output == Output::Earpiece, output == Output::LineOut);
+        let (headphones, earpiece, line) = (
+            output == Tlv320Aic3104Output::Headphones,
+            output == Tlv320Aic3104Output::Earpiece,
+            output == Tlv320Aic3104Output::LineOut,
+        );
         let (left, right) = (headphones || earpiece, headphones);
         image[DAC_POWER] = DACS_ON;
         let path = |used: bool| u16::from(used) << 7;

@@ -12,9 +12,11 @@
 //!
 //! Headings are those of the manufacturer's datasheet, revision 4.2.
 
-use super::chip::{Achieved, Bits, Chip, Format, Identity, JackFlag, Register, ResetWrite, Step, Times};
+use super::chip::{
+    Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,
+};
 use super::pll::Fractional;
-use super::setup::{ClockError, ClockReason, Clocks, Decibels, Role, Route, Setup, Wiring, Word};
+use super::setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Role, Route, Setup, Wiring, Word};
 
 const NAME: &str = "WM8960";
 const ALL: u16 = 0x1ff;
@@ -67,7 +69,7 @@ const TIED: u16 = 0x008;
 /// Pins of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Output {
+pub enum Wm8960Output {
     /// HP_L and HP_R.
     Headphones,
     /// HP_L: an earpiece.
@@ -81,7 +83,7 @@ pub enum Output {
 /// Pins of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Input {
+pub enum Wm8960Input {
     /// A microphone at LINPUT1.
     Single,
     /// A microphone between LINPUT1 and LINPUT2.
@@ -94,20 +96,10 @@ pub enum Input {
     Line3,
 }
 
-impl Input {
+impl Wm8960Input {
     const fn is_line(self) -> bool {
         matches!(self, Self::Line2 | Self::Line3)
     }
-}
-
-/// Output and input of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Pins {
-    /// Where sound goes.
-    pub output: Output,
-    /// Where it comes from.
-    pub input: Input,
 }
 
 /// A WM8960 and how it is wired.
@@ -115,7 +107,7 @@ pub struct Pins {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Wm8960 {
     /// Pins of each route.
-    pub wiring: Wiring<Pins>,
+    pub wiring: Wiring<Pins<Wm8960Output, Wm8960Input>>,
 }
 
 impl Default for Wm8960 {
@@ -124,10 +116,10 @@ impl Default for Wm8960 {
     fn default() -> Self {
         Self {
             wiring: Wiring {
-                handset: Pins { output: Output::HeadphoneLeft, input: Input::Single },
-                headset: Pins { output: Output::Headphones, input: Input::Differential2 },
-                speakerphone: Pins { output: Output::SpeakerLeft, input: Input::Single },
-                line: Pins { output: Output::Headphones, input: Input::Line3 },
+                handset: Pins { output: Wm8960Output::HeadphoneLeft, input: Wm8960Input::Single },
+                headset: Pins { output: Wm8960Output::Headphones, input: Wm8960Input::Differential2 },
+                speakerphone: Pins { output: Wm8960Output::SpeakerLeft, input: Wm8960Input::Single },
+                line: Pins { output: Wm8960Output::Headphones, input: Wm8960Input::Line3 },
             },
         }
     }
@@ -196,64 +188,68 @@ impl Chip for Wm8960 {
     const REGISTERS: &'static [Register] = &TABLE;
     const RESET: [u16; COUNT] = RESETS;
     const RESET_WRITE: Option<ResetWrite> = Some(ResetWrite { address: 0x0f, name: "RESET", value: 0 });
-    const IDENTITY: Option<Identity> = None;
+    const IDENTITY: Option<IdentityRegister> = None;
     const JACK: Option<JackFlag> = None;
     // A soft mute takes 512 samples: 64 ms at 8 kHz.
-    const TIMES: Times = Times { mute_ms: 64, reset_ms: 1, patience_ms: 10 };
+    const TIMES: ChipTimings = ChipTimings { mute_ms: 64, reset_ms: 1, patience_ms: 10 };
 
-    const UP: &'static [Step] = &[
-        Step::Reach(PLL1, ALL),
-        Step::Reach(PLL2, ALL),
-        Step::Reach(PLL3, ALL),
-        Step::Reach(PLL4, ALL),
-        Step::Reach(CLOCK1, !FROM_PLL),
-        Step::Reach(CLOCK2, ALL),
-        Step::Reach(IFACE1, ALL),
+    const UP: &'static [ChipStep] = &[
+        ChipStep::Reach(PLL1, ALL),
+        ChipStep::Reach(PLL2, ALL),
+        ChipStep::Reach(PLL3, ALL),
+        ChipStep::Reach(PLL4, ALL),
+        ChipStep::Reach(CLOCK1, !FROM_PLL),
+        ChipStep::Reach(CLOCK2, ALL),
+        ChipStep::Reach(IFACE1, ALL),
         // VMID rises slowly, and all outputs with it.
-        Step::Hold(APOP1, ALL, SOFT_START),
-        Step::Hold(POWER1, VMID, VMID_50K),
-        Step::Wait(100),
-        Step::Hold(POWER1, VREF, VREF),
-        Step::Reach(APOP1, ALL),
-        Step::Reach(POWER2, PLL_ON),
-        Step::WaitIf(POWER2, PLL_ON, 10),
-        Step::Reach(CLOCK1, FROM_PLL),
+        ChipStep::Hold(APOP1, ALL, SOFT_START),
+        ChipStep::Hold(POWER1, VMID, VMID_50K),
+        ChipStep::Wait(100),
+        ChipStep::Hold(POWER1, VREF, VREF),
+        ChipStep::Reach(APOP1, ALL),
+        ChipStep::Reach(POWER2, PLL_ON),
+        ChipStep::WaitIf(POWER2, PLL_ON, 10),
+        ChipStep::Reach(CLOCK1, FROM_PLL),
         // Inputs before outputs: their capacitors charge meanwhile.
-        Step::Reach(POWER1, ALL),
-        Step::Reach(POWER3, ALL),
-        Step::Wait(20),
+        ChipStep::Reach(POWER1, ALL),
+        ChipStep::Reach(POWER3, ALL),
+        ChipStep::Wait(20),
     ];
-    const DOWN: &'static [Step] = &[
-        Step::Hold(CLASSD1, CLASS_D, 0),
-        Step::Hold(POWER2, !PLL_ON, 0),
-        Step::Hold(APOP1, ALL, SOFT_START),
-        Step::Hold(POWER1, ALL, 0),
+    const DOWN: &'static [ChipStep] = &[
+        ChipStep::Hold(CLASSD1, CLASS_D, 0),
+        ChipStep::Hold(POWER2, !PLL_ON, 0),
+        ChipStep::Hold(APOP1, ALL, SOFT_START),
+        ChipStep::Hold(POWER1, ALL, 0),
         // What is at the outputs discharges.
-        Step::Wait(600),
-        Step::Hold(POWER3, ALL, 0),
-        Step::Reset,
+        ChipStep::Wait(600),
+        ChipStep::Hold(POWER3, ALL, 0),
+        ChipStep::Reset,
     ];
-    const CLOCKS: &'static [Step] = &[
+    const CLOCKS: &'static [ChipStep] = &[
         // Its clock may not change while class D works.
-        Step::Hold(CLASSD1, CLASS_D, 0),
-        Step::Hold(CLOCK1, FROM_PLL, 0),
-        Step::Hold(POWER2, PLL_ON, 0),
-        Step::Reach(PLL1, ALL),
-        Step::Reach(PLL2, ALL),
-        Step::Reach(PLL3, ALL),
-        Step::Reach(PLL4, ALL),
-        Step::Reach(CLOCK1, !FROM_PLL),
-        Step::Reach(CLOCK2, ALL),
-        Step::Reach(IFACE1, ALL),
-        Step::Reach(POWER2, PLL_ON),
-        Step::WaitIf(POWER2, PLL_ON, 10),
-        Step::Reach(CLOCK1, FROM_PLL),
-        Step::Reach(POWER1, ALL),
-        Step::Reach(POWER3, ALL),
-        Step::Wait(20),
+        ChipStep::Hold(CLASSD1, CLASS_D, 0),
+        ChipStep::Hold(CLOCK1, FROM_PLL, 0),
+        ChipStep::Hold(POWER2, PLL_ON, 0),
+        ChipStep::Reach(PLL1, ALL),
+        ChipStep::Reach(PLL2, ALL),
+        ChipStep::Reach(PLL3, ALL),
+        ChipStep::Reach(PLL4, ALL),
+        ChipStep::Reach(CLOCK1, !FROM_PLL),
+        ChipStep::Reach(CLOCK2, ALL),
+        ChipStep::Reach(IFACE1, ALL),
+        ChipStep::Reach(POWER2, PLL_ON),
+        ChipStep::WaitIf(POWER2, PLL_ON, 10),
+        ChipStep::Reach(CLOCK1, FROM_PLL),
+        ChipStep::Reach(POWER1, ALL),
+        ChipStep::Reach(POWER3, ALL),
+        ChipStep::Wait(20),
     ];
-    const ROUTES: &'static [Step] =
-        &[Step::Reach(POWER1, ALL), Step::Reach(POWER3, ALL), Step::Reach(LINPATH, ALL), Step::Wait(20)];
+    const ROUTES: &'static [ChipStep] = &[
+        ChipStep::Reach(POWER1, ALL),
+        ChipStep::Reach(POWER3, ALL),
+        ChipStep::Reach(LINPATH, ALL),
+        ChipStep::Wait(20),
+    ];
 
     /// 0x1a, its only one.
     fn address(&self) -> u8 {
@@ -264,10 +260,10 @@ impl Chip for Wm8960 {
         let plan = Plan::new(&setup.clocks)?;
         let Pins { output, input } = self.wiring.of(setup.route);
         let (left_headphone, right_headphone, speakers) = match output {
-            Output::Headphones => (true, true, 0),
-            Output::HeadphoneLeft => (true, false, 0),
-            Output::Speakers => (false, false, 2),
-            Output::SpeakerLeft => (false, false, 1),
+            Wm8960Output::Headphones => (true, true, 0),
+            Wm8960Output::HeadphoneLeft => (true, false, 0),
+            Wm8960Output::Speakers => (false, false, 2),
+            Wm8960Output::SpeakerLeft => (false, false, 1),
         };
         let right = right_headphone || speakers == 2;
 
@@ -319,11 +315,11 @@ impl Chip for Wm8960 {
         let line = 1 + setup.gain.nearest(-1_200, 300, 7);
         let line = if setup.mute_microphone { 0 } else { line };
         (image[LINPATH], image[INBMIX1]) = match input {
-            Input::Single => (0x108 | (boost << 4), 0),
-            Input::Differential2 => (0x148 | (boost << 4), 0),
-            Input::Differential3 => (0x188 | (boost << 4), 0),
-            Input::Line2 => (0x000, line << 1),
-            Input::Line3 => (0x000, line << 4),
+            Wm8960Input::Single => (0x108 | (boost << 4), 0),
+            Wm8960Input::Differential2 => (0x148 | (boost << 4), 0),
+            Wm8960Input::Differential3 => (0x188 | (boost << 4), 0),
+            Wm8960Input::Line2 => (0x000, line << 1),
+            Wm8960Input::Line3 => (0x000, line << 4),
         };
         let silent = setup.mute_microphone || input.is_line();
         image[LINVOL] = UPDATE | (u16::from(silent) << 7) | if input.is_line() { 0x17 } else { amplifier };

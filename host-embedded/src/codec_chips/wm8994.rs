@@ -11,8 +11,10 @@
 //!
 //! Headings are those of the manufacturer's datasheet, revision 4.4.
 
-use super::chip::{Achieved, Bits, Chip, Format, Identity, JackFlag, Register, ResetWrite, Step, Times};
-use super::setup::{ClockError, ClockReason, Clocks, Decibels, Rate, Role, Route, Setup, Wiring, Word};
+use super::chip::{
+    Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,
+};
+use super::setup::{ClockError, ClockReason, Clocks, Decibels, Pins, Rate, Role, Route, Setup, Wiring, Word};
 
 const NAME: &str = "WM8994";
 const ALL: u16 = 0xffff;
@@ -85,7 +87,7 @@ const PUMP_ON: u16 = 0x8000;
 /// Pins of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Output {
+pub enum Wm8994Output {
     /// HPOUT1L and HPOUT1R.
     Headphones,
     /// HPOUT1L: an earpiece.
@@ -97,7 +99,7 @@ pub enum Output {
 /// Pins of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Input {
+pub enum Wm8994Input {
     /// A line or a microphone at IN1LN.
     Single,
     /// A microphone between IN1LN and IN1LP.
@@ -108,16 +110,6 @@ pub enum Input {
     Digital2,
 }
 
-/// Output and input of a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Pins {
-    /// Where sound goes.
-    pub output: Output,
-    /// Where it comes from.
-    pub input: Input,
-}
-
 /// A WM8994 and how it is wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -125,21 +117,21 @@ pub struct Wm8994 {
     /// 0x1a where the pin ADDR is low, 0x1b where it's high.
     pub address: u8,
     /// Pins of each route.
-    pub wiring: Wiring<Pins>,
+    pub wiring: Wiring<Pins<Wm8994Output, Wm8994Input>>,
 }
 
 impl Default for Wm8994 {
     /// At 0x1a: an earpiece at HPOUT1L, headphones at HPOUT1, loudspeakers at SPKOUT; microphones and lines at IN1LN, as the blue
     /// jack of the STM32F746G-DISCO.
     fn default() -> Self {
-        let pins = |output| Pins { output, input: Input::Single };
+        let pins = |output| Pins { output, input: Wm8994Input::Single };
         Self {
             address: 0x1a,
             wiring: Wiring {
-                handset: pins(Output::HeadphoneLeft),
-                headset: pins(Output::Headphones),
-                speakerphone: pins(Output::Speakers),
-                line: pins(Output::Headphones),
+                handset: pins(Wm8994Output::HeadphoneLeft),
+                headset: pins(Wm8994Output::Headphones),
+                speakerphone: pins(Wm8994Output::Speakers),
+                line: pins(Wm8994Output::Headphones),
             },
         }
     }
@@ -218,42 +210,42 @@ impl Chip for Wm8994 {
     const REGISTERS: &'static [Register] = &TABLE;
     const RESET: [u16; COUNT] = RESETS;
     const RESET_WRITE: Option<ResetWrite> = Some(ResetWrite { address: 0x0000, name: "SW_RESET", value: 0 });
-    const IDENTITY: Option<Identity> =
-        Some(Identity { address: 0x0000, name: "SW_RESET", mask: 0xffff, value: 0x8994 });
+    const IDENTITY: Option<IdentityRegister> =
+        Some(IdentityRegister { address: 0x0000, name: "SW_RESET", mask: 0xffff, value: 0x8994 });
     const JACK: Option<JackFlag> = None;
     // A soft mute at half the rate: 192 steps at 8 kHz.
-    const TIMES: Times = Times { mute_ms: 48, reset_ms: 10, patience_ms: 10 };
+    const TIMES: ChipTimings = ChipTimings { mute_ms: 48, reset_ms: 10, patience_ms: 10 };
 
-    const UP: &'static [Step] = &[
-        Step::Reach(ANTIPOP_2, ALL),
-        Step::Hold(POWER_1, ALL, REFERENCES),
-        Step::Wait(50),
-        Step::Reach(FLL1_5, ALL),
-        Step::Reach(FLL1_2, ALL),
-        Step::Reach(FLL1_3, ALL),
-        Step::Reach(FLL1_4, ALL),
-        Step::Reach(FLL1_1, ALL),
-        Step::WaitIf(FLL1_1, FLL_ON, 10),
-        Step::Reach(AIF1_RATE, ALL),
-        Step::Reach(AIF1_CONTROL_1, ALL),
-        Step::Reach(AIF1_BCLK, ALL),
-        Step::Reach(AIF1_MASTER, ALL),
-        Step::Reach(AIF1_CLOCK, ALL),
-        Step::Reach(CLOCKING_1, ALL),
-        Step::Reach(POWER_5, ALL),
-        Step::Reach(DAC1L_MIXER, ALL),
-        Step::Reach(DAC1R_MIXER, ALL),
+    const UP: &'static [ChipStep] = &[
+        ChipStep::Reach(ANTIPOP_2, ALL),
+        ChipStep::Hold(POWER_1, ALL, REFERENCES),
+        ChipStep::Wait(50),
+        ChipStep::Reach(FLL1_5, ALL),
+        ChipStep::Reach(FLL1_2, ALL),
+        ChipStep::Reach(FLL1_3, ALL),
+        ChipStep::Reach(FLL1_4, ALL),
+        ChipStep::Reach(FLL1_1, ALL),
+        ChipStep::WaitIf(FLL1_1, FLL_ON, 10),
+        ChipStep::Reach(AIF1_RATE, ALL),
+        ChipStep::Reach(AIF1_CONTROL_1, ALL),
+        ChipStep::Reach(AIF1_BCLK, ALL),
+        ChipStep::Reach(AIF1_MASTER, ALL),
+        ChipStep::Reach(AIF1_CLOCK, ALL),
+        ChipStep::Reach(CLOCKING_1, ALL),
+        ChipStep::Reach(POWER_5, ALL),
+        ChipStep::Reach(DAC1L_MIXER, ALL),
+        ChipStep::Reach(DAC1R_MIXER, ALL),
         // The headphones stay clamped until the servo has measured their offset: no step of DC is heard.
-        Step::Reach(POWER_1, ALL),
-        Step::Hold(ANALOGUE_HP_1, ALL, HP_DELAYED),
-        Step::Reach(CLASS_W_1, ALL),
-        Step::Reach(CHARGE_PUMP_1, ALL),
-        Step::Wait(15),
-        Step::Reach(OUTPUT_MIXER_1, ALL),
-        Step::Reach(OUTPUT_MIXER_2, ALL),
-        Step::Reach(POWER_3, ALL),
-        Step::Hold(DC_SERVO_1, ALL, 0x0033),
-        Step::Until {
+        ChipStep::Reach(POWER_1, ALL),
+        ChipStep::Hold(ANALOGUE_HP_1, ALL, HP_DELAYED),
+        ChipStep::Reach(CLASS_W_1, ALL),
+        ChipStep::Reach(CHARGE_PUMP_1, ALL),
+        ChipStep::Wait(15),
+        ChipStep::Reach(OUTPUT_MIXER_1, ALL),
+        ChipStep::Reach(OUTPUT_MIXER_2, ALL),
+        ChipStep::Reach(POWER_3, ALL),
+        ChipStep::Hold(DC_SERVO_1, ALL, 0x0033),
+        ChipStep::Until {
             address: 0x0058,
             name: "DC_SERVO_READBACK",
             mask: 0x0003,
@@ -261,48 +253,48 @@ impl Chip for Wm8994 {
             most_ms: 500,
             only_if: (DC_SERVO_1, 0x0003),
         },
-        Step::Reach(DC_SERVO_1, ALL),
-        Step::Hold(ANALOGUE_HP_1, ALL, HP_DELAYED | HP_OUTPUT),
-        Step::Reach(ANALOGUE_HP_1, ALL),
+        ChipStep::Reach(DC_SERVO_1, ALL),
+        ChipStep::Hold(ANALOGUE_HP_1, ALL, HP_DELAYED | HP_OUTPUT),
+        ChipStep::Reach(ANALOGUE_HP_1, ALL),
     ];
-    const DOWN: &'static [Step] = &[
-        Step::Hold(ANALOGUE_HP_1, HP_UNCLAMPED, 0),
-        Step::Hold(ANALOGUE_HP_1, ALL, 0),
-        Step::Hold(DC_SERVO_1, ALL, 0),
-        Step::Hold(CHARGE_PUMP_1, PUMP_ON, 0),
-        Step::Hold(POWER_3, ALL, 0),
-        Step::Hold(POWER_5, ALL, 0),
-        Step::Hold(POWER_1, !REFERENCES, 0),
+    const DOWN: &'static [ChipStep] = &[
+        ChipStep::Hold(ANALOGUE_HP_1, HP_UNCLAMPED, 0),
+        ChipStep::Hold(ANALOGUE_HP_1, ALL, 0),
+        ChipStep::Hold(DC_SERVO_1, ALL, 0),
+        ChipStep::Hold(CHARGE_PUMP_1, PUMP_ON, 0),
+        ChipStep::Hold(POWER_3, ALL, 0),
+        ChipStep::Hold(POWER_5, ALL, 0),
+        ChipStep::Hold(POWER_1, !REFERENCES, 0),
         // VMID discharges.
-        Step::Hold(ANTIPOP_2, 0x0001, 0x0001),
-        Step::Hold(POWER_1, ALL, 0),
-        Step::Wait(400),
-        Step::Reset,
+        ChipStep::Hold(ANTIPOP_2, 0x0001, 0x0001),
+        ChipStep::Hold(POWER_1, ALL, 0),
+        ChipStep::Wait(400),
+        ChipStep::Reset,
     ];
-    const CLOCKS: &'static [Step] = &[
-        Step::Hold(CLOCKING_1, CORE_CLOCKS, 0),
-        Step::Hold(AIF1_CLOCK, CLOCK_ON, 0),
-        Step::Hold(FLL1_1, FLL_ON, 0),
-        Step::Reach(FLL1_5, ALL),
-        Step::Reach(FLL1_2, ALL),
-        Step::Reach(FLL1_3, ALL),
-        Step::Reach(FLL1_4, ALL),
-        Step::Reach(FLL1_1, ALL),
-        Step::WaitIf(FLL1_1, FLL_ON, 10),
-        Step::Reach(AIF1_RATE, ALL),
-        Step::Reach(AIF1_CONTROL_1, ALL),
-        Step::Reach(AIF1_BCLK, ALL),
-        Step::Reach(AIF1_MASTER, ALL),
-        Step::Reach(AIF1_CLOCK, ALL),
-        Step::Reach(CLOCKING_1, ALL),
-        Step::Wait(20),
+    const CLOCKS: &'static [ChipStep] = &[
+        ChipStep::Hold(CLOCKING_1, CORE_CLOCKS, 0),
+        ChipStep::Hold(AIF1_CLOCK, CLOCK_ON, 0),
+        ChipStep::Hold(FLL1_1, FLL_ON, 0),
+        ChipStep::Reach(FLL1_5, ALL),
+        ChipStep::Reach(FLL1_2, ALL),
+        ChipStep::Reach(FLL1_3, ALL),
+        ChipStep::Reach(FLL1_4, ALL),
+        ChipStep::Reach(FLL1_1, ALL),
+        ChipStep::WaitIf(FLL1_1, FLL_ON, 10),
+        ChipStep::Reach(AIF1_RATE, ALL),
+        ChipStep::Reach(AIF1_CONTROL_1, ALL),
+        ChipStep::Reach(AIF1_BCLK, ALL),
+        ChipStep::Reach(AIF1_MASTER, ALL),
+        ChipStep::Reach(AIF1_CLOCK, ALL),
+        ChipStep::Reach(CLOCKING_1, ALL),
+        ChipStep::Wait(20),
     ];
-    const ROUTES: &'static [Step] = &[
-        Step::Reach(POWER_1, ALL),
-        Step::Reach(POWER_2, ALL),
-        Step::Reach(POWER_4, ALL),
-        Step::Reach(INPUT_MIXER_2, ALL),
-        Step::Wait(20),
+    const ROUTES: &'static [ChipStep] = &[
+        ChipStep::Reach(POWER_1, ALL),
+        ChipStep::Reach(POWER_2, ALL),
+        ChipStep::Reach(POWER_4, ALL),
+        ChipStep::Reach(INPUT_MIXER_2, ALL),
+        ChipStep::Wait(20),
     ];
 
     fn address(&self) -> u8 {
@@ -312,7 +304,7 @@ impl Chip for Wm8994 {
     fn image(&self, setup: &Setup, image: &mut [u16; COUNT]) -> Result<(), ClockError> {
         let plan = Plan::new(&setup.clocks)?;
         let Pins { output, input } = self.wiring.of(setup.route);
-        let analogue = matches!(input, Input::Single | Input::Differential);
+        let analogue = matches!(input, Wm8994Input::Single | Wm8994Input::Differential);
 
         // Clocks.
         let (_, rate, bit_clock) = MULTIPLES[plan.multiple];
@@ -351,19 +343,19 @@ impl Chip for Wm8994 {
         image[POWER_2] = 0x6000 | if analogue { 0x0240 } else { 0 };
         image[POWER_3] = 0x0330;
         image[POWER_4] = match input {
-            Input::Single | Input::Differential => 0x0202,
-            Input::Digital1 => 0x0208,
-            Input::Digital2 => 0x0820,
+            Wm8994Input::Single | Wm8994Input::Differential => 0x0202,
+            Wm8994Input::Digital1 => 0x0208,
+            Wm8994Input::Digital2 => 0x0820,
         };
         image[POWER_5] = 0x0303;
 
         // Paths.
         image[INPUT_MIXER_2] = match input {
-            Input::Single => 0x0010,
-            Input::Differential => 0x0030,
-            Input::Digital1 | Input::Digital2 => 0x0000,
+            Wm8994Input::Single => 0x0010,
+            Wm8994Input::Differential => 0x0030,
+            Wm8994Input::Digital1 | Wm8994Input::Digital2 => 0x0000,
         };
-        let second = input == Input::Digital2;
+        let second = input == Wm8994Input::Digital2;
         (image[ADC1_MIXER], image[ADC2_MIXER]) = if second { (0, 2) } else { (2, 0) };
         (image[ADC1_FILTERS], image[ADC2_FILTERS]) = if second { (0, 0x1800) } else { (0x1800, 0) };
         let sidetone = u16::from(setup.sidetone.is_some()) << 4;
@@ -400,10 +392,10 @@ impl Chip for Wm8994 {
         let volume = setup.volume.nearest(-5_700, 100, 64);
         let heard = u16::from(!setup.mute_output) << 6;
         let of = |used: bool| UPDATE | if used { heard | volume } else { 0x0039 };
-        image[HPOUT1L] = of(output != Output::Speakers);
-        image[HPOUT1R] = of(output == Output::Headphones);
-        image[SPKOUTL] = of(output == Output::Speakers);
-        image[SPKOUTR] = of(output == Output::Speakers);
+        image[HPOUT1L] = of(output != Wm8994Output::Speakers);
+        image[HPOUT1R] = of(output == Wm8994Output::Headphones);
+        image[SPKOUTL] = of(output == Wm8994Output::Speakers);
+        image[SPKOUTR] = of(output == Wm8994Output::Speakers);
         let muted = u16::from(setup.mute_output) << 9;
         image[DAC1L] = UPDATE | muted | 0x00c0;
         image[DAC1R] = UPDATE | muted | 0x00c0;
@@ -431,8 +423,10 @@ impl Chip for Wm8994 {
 
     fn gains(&self, route: Route) -> (Decibels, Decibels) {
         match self.wiring.of(route).input {
-            Input::Single | Input::Differential => (Decibels::from_hundredths(-1_650), Decibels::new(60)),
-            Input::Digital1 | Input::Digital2 => (Decibels::from_hundredths(-7_050), Decibels::from_hundredths(1_650)),
+            Wm8994Input::Single | Wm8994Input::Differential => (Decibels::from_hundredths(-1_650), Decibels::new(60)),
+            Wm8994Input::Digital1 | Wm8994Input::Digital2 => {
+                (Decibels::from_hundredths(-7_050), Decibels::from_hundredths(1_650))
+            }
         }
     }
 

@@ -86,7 +86,7 @@ impl CodecName {
 
 /// List the codecs of this build: rates, payload types, frame lengths, bit rates, delay and memory
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct CodecsArgs {
     /// Print JSON: every format by itself, with all that is known of it
     #[arg(long)]
     json: bool,
@@ -98,7 +98,7 @@ struct Row {
     formats: Vec<(CodecFormat, Description)>,
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &CodecsArgs) -> Outcome {
     let rows = rows(&Registry::builtin());
     if args.json {
         let formats =

@@ -20,7 +20,7 @@ use host_std::receiver::AnyReceiver;
 use host_std::simulate::netsim::{Network, NetworkConfig};
 use host_std::wav::WavSink;
 
-use super::encode::{Coding, Setup};
+use super::encode::{Coding, EncoderSetup};
 use super::settings::Concealment;
 use super::signals::Stop;
 use super::{Outcome, number_in, print};
@@ -29,7 +29,7 @@ use super::{Outcome, number_in, print};
 ///
 /// Raw payloads are those of `media-core encode` or ffmpeg's: frames of one size, without anything between them.
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct DecodeArgs {
     #[command(flatten)]
     coding: Coding,
     /// Frames lost, in percent: the rest goes through the receiver of a call, which conceals
@@ -63,7 +63,7 @@ const LONGEST_OGG: u64 = 256 << 20;
 
 /// The payloads of a file, one after another, and which of the sound they make is to be heard.
 struct Payloads {
-    setup: Setup,
+    setup: EncoderSetup,
     payloads: Box<dyn Iterator<Item = Result<Vec<u8>, String>>>,
     /// Samples a channel.
     skip: u64,
@@ -71,7 +71,7 @@ struct Payloads {
     gain: f64,
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &DecodeArgs) -> Outcome {
     super::apart(&args.input, &args.output)?;
     args.concealment.check(std::slice::from_ref(&args.coding.codec))?;
     let Payloads { setup, payloads, skip, heard, gain } =
@@ -144,7 +144,7 @@ impl Sound {
     }
 }
 
-fn read_raw(args: &Args) -> Result<Payloads, Box<dyn Error>> {
+fn read_raw(args: &DecodeArgs) -> Result<Payloads, Box<dyn Error>> {
     let setup = args.coding.setup(48_000, OpusEncoderConfig::default(), args.concealment)?;
     let path = args.input.clone();
     let mut file = BufReader::new(File::open(&path).map_err(|error| cannot_read(&path, &error))?);
@@ -174,7 +174,7 @@ fn read_raw(args: &Args) -> Result<Payloads, Box<dyn Error>> {
     Ok(Payloads { setup, payloads: Box::new(payloads), skip: 0, heard: u64::MAX, gain: 1.0 })
 }
 
-fn read_opus(args: &Args) -> Result<Payloads, Box<dyn Error>> {
+fn read_opus(args: &DecodeArgs) -> Result<Payloads, Box<dyn Error>> {
     if args.coding.frame_ms.is_some() {
         return Err("--frame-ms: the packets of Opus say it themselves".into());
     }
@@ -207,12 +207,12 @@ fn cannot_read(path: &Path, error: &std::io::Error) -> String {
 }
 
 /// Room for the longest payload, of Opus or of this codec.
-fn room(setup: &Setup) -> usize {
+fn room(setup: &EncoderSetup) -> usize {
     let longest = setup.description.sample_rate_hz as usize * MAX_PACKET_TICKS as usize / 48_000;
     longest.max(setup.samples()) * setup.channels()
 }
 
-fn decode(setup: &Setup, payloads: impl Iterator<Item = Result<Vec<u8>, String>>, sound: &mut Sound) -> Outcome {
+fn decode(setup: &EncoderSetup, payloads: impl Iterator<Item = Result<Vec<u8>, String>>, sound: &mut Sound) -> Outcome {
     let mut decoder = setup.decoder()?;
     let mut frame = vec![0; room(setup)];
     for (number, payload) in payloads.enumerate() {
@@ -241,7 +241,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// Plays the payloads that aren't lost as a call does; as long as all of them would be.
 fn through_receiver(
-    setup: &Setup,
+    setup: &EncoderSetup,
     mut payloads: impl Iterator<Item = Result<Vec<u8>, String>>,
     mut is_lost: impl FnMut() -> bool,
     sound: &mut Sound,

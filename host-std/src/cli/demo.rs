@@ -1,10 +1,10 @@
 //! `media-core demo`: two endpoints, offer and answer, SRTP, and a bad network between them.
 
+mod results;
+
 use std::error::Error;
-use std::fs;
-use std::io::{BufWriter, IntoInnerError};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
@@ -12,25 +12,23 @@ use clap::Args as ClapArgs;
 use dsp_core::time::{Duration, Instant, NtpTime};
 use host_std::device::AudioIo;
 use host_std::opus::OpusEncoderConfig;
-use host_std::output::OutputFile;
-use host_std::record::call::{CallRecorder, side_report};
-use host_std::record::echo::OwnVoice;
-use host_std::record::keys::{self, KeyLine};
-use host_std::record::pcap::PcapWriter;
-use host_std::report::{KeptReport, Report, SideReport};
+use host_std::record::call::CallRecorder;
+use host_std::report::KeptReport;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{AdaptationConfig, Call, CallConfig, CaptureConfig, Identity};
 use host_std::simulate::ambience::{Ambience, AmbienceError};
 use host_std::simulate::bottleneck::BottleneckConfig;
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
-use host_std::simulate::room::{Room, RoomConfig, RoomError};
+use host_std::simulate::room::{AcousticRoom, AcousticRoomConfig, RoomError};
 use host_std::simulate::virtual_time::VirtualTime;
 use host_std::sockets::{SocketConfig, Sockets};
-use host_std::wav::{WavError, WavFrames, WavSink, WavSource};
+use host_std::wav::{WavError, WavFrames, WavSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
+
+use results::write_results;
 
 use super::chain::{CaptureArgs, detector};
 use super::codecs::CodecName;
@@ -52,7 +50,7 @@ const LONGEST_INPUT: Duration = Duration::from_secs(600);
 /// (report.html, report.json).
 #[derive(ClapArgs)]
 #[command(after_help = "Then open report.html in a browser: it shows and plays both sides of the call.")]
-pub(super) struct Args {
+pub(super) struct DemoArgs {
     /// Codec of the call: opus, g722, pcmu, pcma, ilbc, ilbc30 or l16 (see `media-core codecs`)
     #[arg(long, default_value = "opus", value_name = "NAME")]
     codec: CodecName,
@@ -151,7 +149,7 @@ pub(super) struct Args {
     opus: OpusArgs,
 }
 
-impl Args {
+impl DemoArgs {
     /// Nothing is overtaken where nothing is delayed, unless that is asked for.
     fn reorder_percent(&self) -> f64 {
         self.reorder.unwrap_or(if self.jitter > 0.0 { 1.0 } else { 0.0 })
@@ -185,7 +183,7 @@ struct Run {
     kept: KeptReport,
 }
 
-pub(super) fn run(args: Args) -> Outcome {
+pub(super) fn run(args: DemoArgs) -> Outcome {
     if args.input.len() > 2 {
         return Err("--input is given at most twice: for A and for B".into());
     }
@@ -225,7 +223,7 @@ pub(super) fn run(args: Args) -> Outcome {
 }
 
 /// The rate of the call's sound: what the codec has, or for Opus and L16 what suits the first input.
-fn call_rate_hz(args: &Args) -> Result<u32, Box<dyn Error>> {
+fn call_rate_hz(args: &DemoArgs) -> Result<u32, Box<dyn Error>> {
     let input_hz = match args.input.first() {
         Some(path) => WavSource::open(path, 16_000)?.spec().sample_rate,
         None => 16_000,
@@ -244,7 +242,7 @@ fn speech(path: Option<&PathBuf>, bundled: &'static [u8], rate_hz: u32, channels
     source.read_all(LONGEST_INPUT)
 }
 
-fn opus_config(args: &Args, rate_hz: u32) -> Result<OpusEncoderConfig, Box<dyn Error>> {
+fn opus_config(args: &DemoArgs, rate_hz: u32) -> Result<OpusEncoderConfig, Box<dyn Error>> {
     let usual = OpusEncoderConfig::default();
     args.opus.config(OpusEncoderConfig {
         // With a codec that isn't Opus its settings don't matter, but they must be possible.
@@ -256,7 +254,13 @@ fn opus_config(args: &Args, rate_hz: u32) -> Result<OpusEncoderConfig, Box<dyn E
     })
 }
 
-fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: NtpTime) -> Result<Call, Box<dyn Error>> {
+fn new_call(
+    args: &DemoArgs,
+    setup: &Setup,
+    port: u16,
+    identity: Identity,
+    wall: NtpTime,
+) -> Result<Call, Box<dyn Error>> {
     let config = CallConfig {
         codecs: vec![args.codec.format(setup.rate_hz, args.channels)?],
         registry: settings::registry(setup.opus, args.concealment),
@@ -278,14 +282,14 @@ fn new_call(args: &Args, setup: &Setup, port: u16, identity: Identity, wall: Ntp
 }
 
 /// The room of a side, or none where it has a headset.
-fn room(args: &Args, side: u64, sample_rate_hz: u32, channels: u8) -> Result<Option<Room>, RoomError> {
+fn room(args: &DemoArgs, side: u64, sample_rate_hz: u32, channels: u8) -> Result<Option<AcousticRoom>, RoomError> {
     let seed = args.seed.wrapping_mul(2).wrapping_add(side);
-    let config = args.echo.map(|tail_ms| RoomConfig { tail_ms, seed, ..RoomConfig::default() });
-    config.map(|config| Room::new(config, sample_rate_hz, channels)).transpose()
+    let config = args.echo.map(|tail_ms| AcousticRoomConfig { tail_ms, seed, ..AcousticRoomConfig::default() });
+    config.map(|config| AcousticRoom::new(config, sample_rate_hz, channels)).transpose()
 }
 
 /// The noise around each side's microphone, if there is any.
-fn ambiences(args: &Args, rate_hz: u32, speech: &[Vec<i16>; 2]) -> Result<[Option<Ambience>; 2], Box<dyn Error>> {
+fn ambiences(args: &DemoArgs, rate_hz: u32, speech: &[Vec<i16>; 2]) -> Result<[Option<Ambience>; 2], Box<dyn Error>> {
     let Some(path) = &args.noise else { return Ok([None, None]) };
     let source = WavFrames::open(path, rate_hz, args.channels)?;
     mind(path, source.remarks());
@@ -302,7 +306,7 @@ fn ambiences(args: &Args, rate_hz: u32, speech: &[Vec<i16>; 2]) -> Result<[Optio
 }
 
 /// The narrow link of each direction, if there is one.
-fn bottleneck(args: &Args) -> Option<BottleneckConfig> {
+fn bottleneck(args: &DemoArgs) -> Option<BottleneckConfig> {
     let config = |kbit: f64| BottleneckConfig { rate_bps: kbit * 1e3, queue_ms: args.queue, bulk: None };
     args.bottleneck.map(config)
 }
@@ -312,7 +316,7 @@ fn recorder(call: &mut Call) -> CallRecorder {
     call.take_tap::<CallRecorder>().map(|recorder| *recorder).unwrap_or_default()
 }
 
-fn progress(args: &Args) -> ProgressBar {
+fn progress(args: &DemoArgs) -> ProgressBar {
     let bar = if args.json { ProgressBar::hidden() } else { ProgressBar::new((args.seconds * 1_000.0) as u64) };
     let style = ProgressStyle::with_template("{msg} [{bar:40}] {percent:>3} %");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
@@ -321,7 +325,7 @@ fn progress(args: &Args) -> ProgressBar {
 }
 
 fn run_fast(
-    args: &Args,
+    args: &DemoArgs,
     setup: &Setup,
     speech: [Vec<i16>; 2],
     ambiences: [Option<Ambience>; 2],
@@ -380,7 +384,7 @@ fn run_fast(
         bar.set_position(at_ms);
     }
     bar.finish_and_clear();
-    let keep::Finished { report: kept, failure } = kept.finish(args.json)?;
+    let keep::FinishedRecordings { report: kept, failure } = kept.finish(args.json)?;
     let mut calls = simulation.ends.map(|end| end.call);
     Ok(Run {
         recorders: calls.each_mut().map(recorder),
@@ -394,7 +398,7 @@ fn run_fast(
 }
 
 async fn run_realtime(
-    args: &Args,
+    args: &DemoArgs,
     setup: &Setup,
     speech: [Vec<i16>; 2],
     ambiences: [Option<Ambience>; 2],
@@ -479,7 +483,7 @@ async fn run_realtime(
     pressing.abort();
     announcing.abort();
     watching.abort();
-    let keep::Finished { report: kept, failure: recorded } = kept.finish(args.json)?;
+    let keep::FinishedRecordings { report: kept, failure: recorded } = kept.finish(args.json)?;
     let seconds = (clock.now().since(begin).as_micros() as f64 / 1e6).min(args.seconds);
     proxy.abort();
     bar.finish_and_clear();
@@ -506,7 +510,7 @@ struct Loop {
     channels: u8,
     speech: Vec<i16>,
     at: usize,
-    room: Option<Room>,
+    room: Option<AcousticRoom>,
     ambience: Option<Ambience>,
 }
 
@@ -536,142 +540,4 @@ impl AudioIo for Loop {
         }
         pcm.len()
     }
-}
-
-fn write_results(args: &Args, setup: &Setup, run: &Run, speech: &[Vec<i16>; 2]) -> Result<Report, Box<dyn Error>> {
-    let names = ["a", "b"];
-    for (side, name) in names.iter().enumerate() {
-        let rate_hz = run.calls[side].sample_rate_hz().unwrap_or(8_000);
-        let mut sink = WavSink::create_with(args.out.join(format!("{name}-heard.wav")), rate_hz, args.channels.into())?;
-        sink.write(&run.recorders[side].heard)?;
-        sink.finish()?;
-    }
-    write_capture(&args.out, run)?;
-    let side = |listener: usize| {
-        side_report(
-            [names[listener], names[1 - listener]],
-            &run.recorders[listener],
-            &run.recorders[1 - listener],
-            &run.calls[listener],
-            &format!("{}-heard.wav", names[listener]),
-        )
-    };
-    let mut sides = [side(0), side(1)];
-    if args.echo.is_some() {
-        measure_echo(&mut sides, speech);
-    }
-    let report = Report {
-        title: title(args),
-        settings: settings(
-            args,
-            &setup.opus,
-            run.calls[0].negotiated_stream(0).map_or(args.ptime, |stream| stream.send_ptime_ms),
-        ),
-        seed: Some(args.seed),
-        duration_s: run.seconds,
-        sides: sides.into(),
-        kept: run.kept.clone(),
-    };
-    report.write(&args.out).map_err(|error| format!("{}: {error}", args.out.display()))?;
-    Ok(report)
-}
-
-/// How much of its own voice each side hears, in rooms.
-fn measure_echo(sides: &mut [SideReport; 2], speech: &[Vec<i16>; 2]) {
-    let ways_ms = sides.each_ref().map(|side| side.statistics.playout_delay_ms.map(|delay| delay.mean));
-    for (side, from_other_ms) in ways_ms.into_iter().enumerate() {
-        let (Some(from_other_ms), Some(to_other_ms)) = (from_other_ms, ways_ms[1 - side]) else { continue };
-        let listener = &mut sides[side];
-        // As long as the call, and as it was repeated.
-        let spoken = |speech: &[i16]| speech.iter().copied().cycle().take(listener.heard.len()).collect::<Vec<_>>();
-        let own = OwnVoice {
-            said: &spoken(&speech[side]),
-            other: &spoken(&speech[1 - side]),
-            heard: &listener.heard,
-            sample_rate_hz: listener.sample_rate_hz,
-            channels: listener.channels,
-            from_other_ms,
-            round_trip_ms: from_other_ms + RoomConfig::default().delay_ms + to_other_ms,
-        };
-        listener.statistics.own_voice_back_db = own.comes_back_db();
-    }
-}
-
-fn write_capture(out: &Path, run: &Run) -> Outcome {
-    let path = out.join("call.pcap");
-    let wrong = |error| format!("cannot write {}: {error}", path.display());
-    let file = OutputFile::create(&path).map_err(wrong)?;
-    let mut capture = PcapWriter::new(BufWriter::new(file), run.unix_micros_at_zero).map_err(wrong)?;
-    let mut arrivals: Vec<_> = (0..2)
-        .flat_map(|side| run.recorders[side].arrivals.iter().map(move |arrival| (arrival.time, side, arrival)))
-        .collect();
-    arrivals.sort_by_key(|(time, side, _)| (*time, *side));
-    for (time, side, arrival) in arrivals {
-        capture.datagram(time, arrival.from, run.addresses[side], &arrival.bytes).map_err(wrong)?;
-    }
-    let file = capture.finish().and_then(|file| file.into_inner().map_err(IntoInnerError::into_error));
-    file.and_then(OutputFile::finish).map_err(wrong)?;
-    let key_file = out.join("call.keys");
-    let Some(srtp) = run.calls[0].negotiated_transport().and_then(|agreed| agreed.srtp.as_ref()) else {
-        // Keys of an earlier demo in this folder would be the wrong ones.
-        let _ = fs::remove_file(key_file);
-        return Ok(());
-    };
-    let line = |listener: usize, key: &host_std::sdp::MasterKey| {
-        let from = run.recorders[listener].arrivals.first().map_or(run.addresses[1 - listener], |first| first.from);
-        KeyLine {
-            suite: srtp.suite.name().into(),
-            from,
-            to: run.addresses[listener],
-            key_and_salt: key.as_bytes().to_vec(),
-            mki: key.terms().mki,
-        }
-    };
-    let keys = keys::write(&key_file, &[line(1, &srtp.outgoing), line(0, &srtp.incoming)]);
-    Ok(keys.map_err(|error| format!("cannot write {}: {error}", key_file.display()))?)
-}
-
-fn title(args: &Args) -> String {
-    format!("demo: {}, {} % loss, {} ms jitter", args.codec, args.loss, args.jitter)
-}
-
-fn settings(args: &Args, opus: &OpusEncoderConfig, ptime_ms: u32) -> Vec<(String, String)> {
-    let own = args.concealment == Concealment::Codec || args.codec.is("opus") || args.codec.is_ilbc();
-    let opus = if args.codec.is("opus") { format!(" ({})", settings::in_words(opus)) } else { String::new() };
-    [
-        ("codec", format!("{}{opus}", args.codec)),
-        ("channels", args.channels.to_string()),
-        ("packet length", format!("{ptime_ms} ms")),
-        ("concealment", if own { "the codec's own".into() } else { "from the waveform".into() }),
-        ("silence", if args.dtx { "not sent".into() } else { "sent".into() }),
-        ("redundancy", args.red.to_string()),
-        ("protection", args.srtp.words()),
-        ("loss", format!("{} %", args.loss)),
-        ("mean burst", format!("{} packets", args.burst)),
-        ("delay", format!("{} ms", args.delay)),
-        ("jitter", format!("{} ms standard deviation", args.jitter)),
-        ("reordered", format!("{} %", args.reorder_percent())),
-        ("duplicated", format!("{} %", args.duplicate)),
-        ("clock drift", format!("{} ppm", args.drift_ppm)),
-        ("time", if args.fast { "virtual".into() } else { "real, over loopback".into() }),
-    ]
-    .into_iter()
-    .chain(args.echo.map(|tail_ms| {
-        let RoomConfig { delay_ms, echo_return_loss_db, .. } = RoomConfig::default();
-        let room =
-            format!("{tail_ms} ms of reverberation, echo after {delay_ms} ms, return loss {echo_return_loss_db} dB");
-        ("rooms", room)
-    }))
-    .chain(args.digits.settings())
-    .chain(args.noise.as_ref().map(|path| {
-        let snr_db = args.snr.unwrap_or(USUAL_SNR_DB);
-        ("noise around", format!("{}, {snr_db} dB below the active speech", path.display()))
-    }))
-    .chain(
-        (args.echo.is_some() && !args.microphone.aec && !args.microphone.echo_suppressor)
-            .then(|| ("echo", args.microphone.echo_words())),
-    )
-    .chain(args.microphone.words())
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect()
 }

@@ -21,7 +21,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// --microphone and --speaker of offer and answer take a device's id, its name, or a part of the name. An id stays the
 /// same from run to run.
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct DevicesArgs {
     /// Play sweeps by the loudspeaker, look for them in what the microphone captures, and say how long the way is. It
     /// takes 5 s, and fails if there is no device or nothing comes back
     #[arg(long)]
@@ -37,7 +37,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &DevicesArgs) -> Outcome {
     if args.test {
         return test(args);
     }
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 /// Plays, captures, and says what came back.
-fn test(args: &Args) -> Outcome {
+fn test(args: &DevicesArgs) -> Outcome {
     let choice = |name: &str| match name {
         "default" => DeviceChoice::Default,
         name => DeviceChoice::Named(name.into()),

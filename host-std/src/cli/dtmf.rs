@@ -18,7 +18,7 @@ const PART: usize = 4_800;
 
 /// Make digits as sound (DTMF), or find them in sound and in captures
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct DtmfArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -72,7 +72,7 @@ struct DetectArgs {
     input: PathBuf,
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &DtmfArgs) -> Outcome {
     match &args.command {
         Command::Generate(args) => generate(args),
         Command::Detect(args) if captured::is_capture(&args.input) => {

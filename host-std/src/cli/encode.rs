@@ -47,7 +47,7 @@ pub(super) struct Coding {
 ///
 /// Sound of another rate is resampled. The last frame is filled up with silence.
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct EncodeArgs {
     #[command(flatten)]
     coding: Coding,
     /// Opus: nearly nothing for silence
@@ -64,7 +64,7 @@ pub(super) struct Args {
 }
 
 /// A codec as it is set up for a file.
-pub(super) struct Setup {
+pub(super) struct EncoderSetup {
     registry: Registry,
     pub(super) format: CodecFormat,
     pub(super) description: Description,
@@ -78,7 +78,7 @@ impl Coding {
         rate_hz: u32,
         opus: OpusEncoderConfig,
         concealment: Concealment,
-    ) -> Result<Setup, Box<dyn Error>> {
+    ) -> Result<EncoderSetup, Box<dyn Error>> {
         let name = &self.codec;
         let rates = name.rates_hz();
         let rate_hz = self.rate.unwrap_or(if rates.contains(&rate_hz) { rate_hz } else { rates[0] });
@@ -128,11 +128,11 @@ impl Coding {
             };
             return Err(format!("--frame-ms {}: {name} has {frames}", f64::from(frame_us) / 1_000.0).into());
         }
-        Ok(Setup { registry, format, description, frame_us })
+        Ok(EncoderSetup { registry, format, description, frame_us })
     }
 }
 
-impl Setup {
+impl EncoderSetup {
     pub(super) fn encoder(&self) -> Result<Box<dyn Encoder + Send>, Box<dyn Error>> {
         let codec = self.registry.find(&self.format).ok_or("no such codec")?;
         codec.encoder(&Terms::alone(&self.format)).map_err(|error| error as Box<dyn Error>)
@@ -159,7 +159,7 @@ impl Setup {
     }
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &EncodeArgs) -> Outcome {
     super::apart(&args.input, &args.output)?;
     let name = &args.coding.codec;
     let is_opus = name.is("opus");
@@ -220,7 +220,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 /// A file has a packet for each frame. The encoder of calls has none for most of a pause: so here it's libopus itself.
 fn write_opus(
     path: &Path,
-    setup: &Setup,
+    setup: &EncoderSetup,
     config: OpusEncoderConfig,
     sound: &mut Sound,
     input_rate_hz: u32,
@@ -262,7 +262,7 @@ struct Sound {
 }
 
 impl Sound {
-    fn open(path: &Path, setup: &Setup) -> Result<Self, Box<dyn Error>> {
+    fn open(path: &Path, setup: &EncoderSetup) -> Result<Self, Box<dyn Error>> {
         let source = WavFrames::open(path, setup.description.sample_rate_hz, setup.description.channels)?;
         let (len, frame) = (source.len(), vec![0; setup.samples() * setup.channels()]);
         Ok(Self { source, frame, len })

@@ -308,11 +308,11 @@ fn pair_text(pair: &IcePair) -> String {
 
 /// What is to be said when the addresses in use change.
 #[derive(Default)]
-pub(super) struct Watch {
+pub(super) struct IceWatch {
     told: Option<(IceState, Option<SocketAddr>)>,
 }
 
-impl Watch {
+impl IceWatch {
     /// The line, if there is something new.
     pub(super) fn line(&mut self, stats: Option<&IceStats>) -> Option<String> {
         let stats = stats?;

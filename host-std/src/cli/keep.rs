@@ -114,18 +114,18 @@ fn destination(text: &str) -> Result<SocketAddr, String> {
 
 /// What is kept of a call while it runs.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct KeptRecordings {
     pub(super) recorders: Vec<Recorder>,
     pub(super) fork: Option<(RtpFork, ForkRow)>,
     pub(super) metadata: Option<(PathBuf, RecordingMetadata)>,
 }
 
 /// Tells once, while the call goes on, that a recording has ended before it.
-pub(super) struct Watch {
+pub(super) struct RecordingsWatch {
     recordings: Vec<RecorderWatch>,
 }
 
-impl Watch {
+impl RecordingsWatch {
     /// Looks now.
     pub(super) fn look(&mut self) {
         self.recordings.retain(|recording| match recording.status().error {
@@ -148,16 +148,16 @@ impl Watch {
 
 /// What came of it.
 #[derive(Default)]
-pub(super) struct Finished {
+pub(super) struct FinishedRecordings {
     pub(super) report: KeptReport,
     /// Why a recording has ended before the call, or the metadata weren't written.
     pub(super) failure: Option<String>,
 }
 
-impl Kept {
+impl KeptRecordings {
     /// Who tells when a recording breaks off.
-    pub(super) fn watch(&self) -> Watch {
-        Watch { recordings: self.recorders.iter().map(Recorder::watch).collect() }
+    pub(super) fn watch(&self) -> RecordingsWatch {
+        RecordingsWatch { recordings: self.recorders.iter().map(Recorder::watch).collect() }
     }
 
     /// Waits until what virtual time has made is written, but for two seconds.
@@ -166,8 +166,8 @@ impl Kept {
     }
 
     /// Ends recordings and forks, and says what came of them.
-    pub(super) fn finish(self, quiet: bool) -> Result<Finished, Box<dyn Error>> {
-        let mut finished = Finished::default();
+    pub(super) fn finish(self, quiet: bool) -> Result<FinishedRecordings, Box<dyn Error>> {
+        let mut finished = FinishedRecordings::default();
         for recorder in self.recorders {
             let status = recorder.finish();
             let ended_early = status.error.map(|error| error.to_string());
@@ -309,7 +309,7 @@ impl KeepArgs {
         now: Instant,
         rate_hz: u32,
         channels: u8,
-    ) -> Result<Kept, Box<dyn Error>> {
+    ) -> Result<KeptRecordings, Box<dyn Error>> {
         if self.fork.metadata.is_some() && self.record.is_none() && !self.fork.is_wanted() {
             return Err("--metadata says what --record or --fork keeps: one of them is wanted".into());
         }
@@ -325,7 +325,7 @@ impl KeepArgs {
             recorders.push(record_call(call, now, RecorderConfig { layout, rotation, ..RecorderConfig::new(path) })?);
         }
         let of_call = || Ok(RecordingMetadata::of_call([("near", ANONYMOUS), ("far", ANONYMOUS)], SystemTime::now())?);
-        Ok(Kept { recorders, fork, metadata: self.fork.metadata(of_call)? })
+        Ok(KeptRecordings { recorders, fork, metadata: self.fork.metadata(of_call)? })
     }
 
     /// The announcements for a call of this rate and so many channels; the first one first.

@@ -20,7 +20,7 @@ const HIGHEST_DB: f64 = 18.05;
 /// limiter takes it down for as long as it must, instead of cutting it off. Files of other rates are resampled, several
 /// channels are mixed to one.
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct MixArgs {
     /// Rate of the mix in Hz, 8000 to 48000 [default: the highest of the files within these]
     #[arg(long, value_parser = clap::value_parser!(u32).range(8_000..=48_000), value_name = "HZ")]
     rate: Option<u32>,
@@ -32,7 +32,7 @@ pub(super) struct Args {
     files: Vec<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &MixArgs) -> Outcome {
     let (output, inputs) = match args.files.split_last() {
         Some((output, inputs)) if !inputs.is_empty() => (output, inputs),
         _ => return Err("the files to mix are wanted, and last the file to write".into()),

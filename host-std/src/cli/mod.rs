@@ -60,23 +60,23 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Demo(demo::Args),
+    Demo(demo::DemoArgs),
     Offer(talk::OfferArgs),
     Answer(talk::AnswerArgs),
-    Devices(devices::Args),
-    Encode(encode::Args),
-    Decode(decode::Args),
-    Codecs(codecs::Args),
-    Resample(resample::Args),
-    Process(process::Args),
-    Dtmf(dtmf::Args),
-    Tone(tone::Args),
-    Mix(mix::Args),
-    Conference(conference::Args),
-    Probe(probe::Args),
-    Replay(replay::Args),
-    Netsim(netsim::Args),
-    Web(web::Args),
+    Devices(devices::DevicesArgs),
+    Encode(encode::EncodeArgs),
+    Decode(decode::DecodeArgs),
+    Codecs(codecs::CodecsArgs),
+    Resample(resample::ResampleArgs),
+    Process(process::ProcessArgs),
+    Dtmf(dtmf::DtmfArgs),
+    Tone(tone::ToneArgs),
+    Mix(mix::MixArgs),
+    Conference(conference::ConferenceArgs),
+    Probe(probe::ProbeArgs),
+    Replay(replay::ReplayArgs),
+    Netsim(netsim::NetsimArgs),
+    Web(web::WebArgs),
 }
 
 /// A woman who speaks, 16 kHz.

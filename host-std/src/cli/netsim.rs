@@ -12,7 +12,7 @@ use super::{Outcome, WOMAN, number_in, print};
 /// Each row is a network that carries speech as uncompressed packets of 20 ms, played by the real receiver in virtual
 /// time. The same seed gives the same table, on every machine.
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct NetsimArgs {
     /// Length of each row's call in seconds
     #[arg(long, default_value_t = GridConfig::default().seconds, value_parser = |s: &str| number_in(s, 5.0, 3_600.0).map(|s| s as u32), value_name = "S")]
     seconds: u32,
@@ -21,7 +21,7 @@ pub(super) struct Args {
     seed: u64,
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &NetsimArgs) -> Outcome {
     let speech = WavSource::from_bytes("the bundled speech", WOMAN, RATE_HZ)?.read_all(Duration::from_secs(60))?;
     let config = GridConfig { seconds: args.seconds, seed: args.seed, ..GridConfig::default() };
     print(&table(&speech, &config)?)

@@ -35,7 +35,7 @@ pub(super) struct NetworkArgs {
 }
 
 /// Where we are.
-pub(super) struct Place {
+pub(super) struct LocalEndpoint {
     /// The address of our sockets.
     pub(super) bound: IpAddr,
     /// The one that the other side is told.
@@ -48,7 +48,7 @@ impl NetworkArgs {
     ///
     /// # Errors
     /// Addresses that can't be told to the other side or don't go together, and why there are no sockets.
-    pub(super) fn open(&self, of_ipv6: bool) -> Result<Place, Box<dyn Error>> {
+    pub(super) fn open(&self, of_ipv6: bool) -> Result<LocalEndpoint, Box<dyn Error>> {
         let (bound, advertised) = self.addresses(of_ipv6)?;
         let config = SocketConfig {
             address: bound,
@@ -66,7 +66,7 @@ impl NetworkArgs {
         for warning in &sockets.warnings {
             tell(&format!("media-core: mind: {warning}\n"));
         }
-        Ok(Place { bound, advertised, sockets })
+        Ok(LocalEndpoint { bound, advertised, sockets })
     }
 
     /// Where we bind, and what the SDP says.

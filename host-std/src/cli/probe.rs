@@ -30,7 +30,7 @@ const RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 /// point. Sound is read as 16 bits; WAV files of less than 8 kHz or more than 48 are measured at those. Of an Ogg file of Opus what
 /// its decoder makes is measured, at 48 kHz.
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct ProbeArgs {
     /// How much must speak for speech: 0 misses least, 3 takes least noise for speech
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=3), value_name = "0-3")]
     vad: u8,
@@ -45,19 +45,19 @@ pub(super) struct Args {
     input: PathBuf,
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &ProbeArgs) -> Outcome {
     let (probe, rate_hz) = if is_ogg(&args.input) { of_opus(args)? } else { of_wav(args)? };
     let report = probe.finish(&args.input.display().to_string(), rate_hz);
     print(&if args.json { report.to_json() } else { report.to_string() })
 }
 
-fn made(args: &Args, sample_rate_hz: u32, channels: u8) -> Result<Probe, Box<dyn Error>> {
+fn made(args: &ProbeArgs, sample_rate_hz: u32, channels: u8) -> Result<Probe, Box<dyn Error>> {
     let (channels, aggressiveness, country) = (channels.into(), args.vad, args.country);
     Ok(Probe::new(ProbeConfig { sample_rate_hz, channels, aggressiveness, country })?)
 }
 
 /// What a WAV file has, and its rate.
-fn of_wav(args: &Args) -> Result<(Probe, u32), Box<dyn Error>> {
+fn of_wav(args: &ProbeArgs) -> Result<(Probe, u32), Box<dyn Error>> {
     let file = WavSource::open(&args.input, 48_000)?;
     super::mind(&args.input, file.remarks());
     let spec = file.spec();
@@ -86,7 +86,7 @@ fn is_ogg(path: &Path) -> bool {
 }
 
 /// What an Ogg file of Opus has, and the rate at which it's decoded.
-fn of_opus(args: &Args) -> Result<(Probe, u32), Box<dyn Error>> {
+fn of_opus(args: &ProbeArgs) -> Result<(Probe, u32), Box<dyn Error>> {
     const RATE_HZ: u32 = 48_000;
     let path = args.input.display();
     let OpusFile { head, packets, ticks, .. } = read_ogg(&args.input)?;

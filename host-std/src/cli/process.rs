@@ -36,7 +36,7 @@ const PROGRESS_EVERY: u64 = 100;
 /// are 8000, 16000, 32000 and 48000 Hz (`media-core resample` makes them of others). Of a stereo microphone each channel is
 /// processed by itself, with the loudspeaker's channel of its side; more channels are mixed to two.
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct ProcessArgs {
     #[command(flatten)]
     chain: CaptureArgs,
     /// WAV file of what the loudspeaker plays, of the microphone's rate [default: silence]
@@ -60,7 +60,7 @@ pub(super) struct Args {
     output: PathBuf,
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &ProcessArgs) -> Outcome {
     let inputs = [Some(&args.microphone), args.far.as_ref()].into_iter().flatten();
     for input in inputs {
         for output in [Some(&args.output), args.plot.as_ref()].into_iter().flatten() {
@@ -128,7 +128,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     tell(args, &report)
 }
 
-fn tell(args: &Args, report: &ProcessReport) -> Outcome {
+fn tell(args: &ProcessArgs, report: &ProcessReport) -> Outcome {
     let mut written = args.output.display().to_string();
     if let Some(page) = &args.plot {
         let wrong = |error| format!("cannot write {}: {error}", page.display());
@@ -203,7 +203,7 @@ struct Sound {
 }
 
 impl Sound {
-    fn open(args: &Args, rate_hz: u32, channels: u8) -> Result<Self, Box<dyn Error>> {
+    fn open(args: &ProcessArgs, rate_hz: u32, channels: u8) -> Result<Self, Box<dyn Error>> {
         let loudspeaker = args.far.as_deref().map(|path| loudspeaker(path, args, rate_hz, channels)).transpose()?;
         let samples = vec![0; (u64::from(rate_hz) * TICK_MS / 1_000) as usize * usize::from(channels)];
         Ok(Self {
@@ -232,7 +232,7 @@ impl Sound {
     }
 }
 
-fn loudspeaker(path: &Path, args: &Args, rate_hz: u32, channels: u8) -> Result<WavFrames, Box<dyn Error>> {
+fn loudspeaker(path: &Path, args: &ProcessArgs, rate_hz: u32, channels: u8) -> Result<WavFrames, Box<dyn Error>> {
     let file = WavSource::open(path, rate_hz)?;
     super::mind(path, file.remarks());
     let far_hz = file.spec().sample_rate;
@@ -244,7 +244,7 @@ fn loudspeaker(path: &Path, args: &Args, rate_hz: u32, channels: u8) -> Result<W
     Ok(WavFrames::open(path, rate_hz, channels)?)
 }
 
-fn progress(args: &Args, length: u64) -> ProgressBar {
+fn progress(args: &ProcessArgs, length: u64) -> ProgressBar {
     let bar = if args.json { ProgressBar::hidden() } else { ProgressBar::new(length) };
     let style = ProgressStyle::with_template("{msg} [{bar:40}] {percent:>3} %");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));

@@ -138,7 +138,7 @@ enum Role {
 }
 
 /// What the negotiation needs of a call.
-pub(super) struct Setup {
+pub(super) struct NegotiationSetup {
     /// To the call's driver.
     pub(super) commands: mpsc::Sender<Command>,
     /// Whither our descriptions go; stdout if nowhere else.
@@ -177,7 +177,7 @@ pub(super) fn schedule(wishes: Vec<(Duration, Wish)>, to: &mpsc::Sender<Wish>) {
 
 /// Makes offers of wishes and answers to the other side's descriptions, as long as the call runs.
 pub(super) async fn negotiate(
-    setup: Setup,
+    setup: NegotiationSetup,
     mut wishes: mpsc::Receiver<Wish>,
     mut texts: mpsc::Receiver<Result<String, String>>,
 ) {
@@ -233,7 +233,7 @@ impl std::fmt::Display for Wish {
 }
 
 struct Negotiation {
-    setup: Setup,
+    setup: NegotiationSetup,
     /// What was agreed on last, as far as it's ours.
     wanted: Wanted,
     pending: Option<Pending>,

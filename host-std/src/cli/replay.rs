@@ -31,7 +31,7 @@ use super::{Outcome, chain, make_folder, mind, number_in, print};
 /// Every packet carries one frame of 20 ms, and arrives as late as the trace says.
 #[derive(ClapArgs)]
 #[command(after_help = "Then open report.html in a browser. docs/replay.md lists the fields of report.json.")]
-pub(super) struct Args {
+pub(super) struct ReplayArgs {
     /// The capture: pcap, pcapng or rtpdump, also packed by gzip
     #[arg(value_name = "CAPTURE", required_unless_present = "trace", conflicts_with = "trace")]
     capture: Option<PathBuf>,
@@ -109,7 +109,7 @@ fn utc_offset(text: &str) -> Result<i32, String> {
 /// No longer trace is read: it's held in memory.
 const LONGEST_TRACE: u64 = 64 << 20;
 
-pub(super) fn run(args: Args) -> Outcome {
+pub(super) fn run(args: ReplayArgs) -> Outcome {
     let delay = args.jitter.delay(args.max_delay)?;
     match (&args.capture, &args.trace, &args.input, &args.codec) {
         (Some(capture), ..) => run_capture(&args, capture, delay),
@@ -119,7 +119,7 @@ pub(super) fn run(args: Args) -> Outcome {
     }
 }
 
-fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
+fn run_capture(args: &ReplayArgs, capture: &Path, delay: DelayConfig) -> Outcome {
     let otherwise = args.codec.as_ref().map(|codec| codec.format(16_000, 1)).transpose()?;
     let mut payloads = PayloadMap { otherwise: otherwise.and_then(PayloadFormat::new), ..PayloadMap::default() };
     for map in &args.payload_map {
@@ -153,7 +153,7 @@ fn run_capture(args: &Args, capture: &Path, delay: DelayConfig) -> Outcome {
 }
 
 /// What makes the replay repeatable.
-fn settings(args: &Args, max_delay_ms: u32) -> Vec<(String, String)> {
+fn settings(args: &ReplayArgs, max_delay_ms: u32) -> Vec<(String, String)> {
     let mut settings = vec![("delay", args.jitter.words(max_delay_ms))];
     if !args.payload_map.is_empty() {
         settings.push(("payload types", args.payload_map.join(", ")));
@@ -173,7 +173,7 @@ fn settings(args: &Args, max_delay_ms: u32) -> Vec<(String, String)> {
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn run_trace(args: &Args, trace: &Path, input: &Path, codec: &CodecName, delay: DelayConfig) -> Outcome {
+fn run_trace(args: &ReplayArgs, trace: &Path, input: &Path, codec: &CodecName, delay: DelayConfig) -> Outcome {
     if args.fec > 0 {
         for_opus("fec", std::slice::from_ref(codec))?;
     }

@@ -29,7 +29,7 @@ enum Filter {
 /// Any WAV file that is read here becomes one of 16 bits. Its length and its place in time stay. The band is half of the
 /// lower rate.
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct ResampleArgs {
     /// Rate of the file to write, in Hz: 4000 to 192000
     #[arg(long, value_parser = clap::value_parser!(u32).range(4_000..=192_000), value_name = "HZ")]
     rate: u32,
@@ -50,7 +50,7 @@ pub(super) struct Args {
     output: PathBuf,
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &ResampleArgs) -> Outcome {
     super::apart(&args.input, &args.output)?;
     let file = WavSource::open(&args.input, args.rate)?;
     super::mind(&args.input, file.remarks());

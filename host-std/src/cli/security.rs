@@ -116,12 +116,12 @@ fn new_certificate(path: &Path) -> Result<Certificate, Box<dyn Error>> {
 
 /// Says when keys have come that were waited for, and when they are waited for.
 #[derive(Default)]
-pub(super) struct Watch {
+pub(super) struct KeyWatch {
     told: Option<Protection>,
     trouble: Option<HandshakeFailure>,
 }
 
-impl Watch {
+impl KeyWatch {
     /// The line, if there is something new to say of keys by DTLS.
     pub(super) fn line(&mut self, protection: Option<Protection>, trouble: Option<HandshakeFailure>) -> Option<String> {
         let before = std::mem::replace(&mut self.told, protection);

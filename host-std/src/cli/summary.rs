@@ -65,7 +65,7 @@ const SILENT: Duration = Duration::from_secs(10);
 /// Says on stderr when nothing comes of the other side any more, and when it is back; and one line that is written over
 /// and over, where somebody watches.
 pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
-    let (mut addresses, mut keys) = (ice::Watch::default(), security::Watch::default());
+    let (mut addresses, mut keys) = (ice::IceWatch::default(), security::KeyWatch::default());
     let (mut silent, line) = (false, if interactive { "\r\n" } else { "\n" });
     let mut found = Vec::new();
     while watching.changed().await.is_ok() {

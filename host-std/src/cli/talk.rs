@@ -23,13 +23,13 @@ use super::digits::DigitArgs;
 use super::ice::{self, IceArgs};
 use super::keep::{self, KeepArgs};
 use super::monitoring::MonitoringArgs;
-use super::network::{NetworkArgs, Place};
+use super::network::{LocalEndpoint, NetworkArgs};
 use super::reoffer::{self, Timetable};
 use super::security::{KeyingArgs, SrtpArgs};
 use super::settings::{self, Concealment, Jitter, OpusArgs, Repeated};
 use super::signals::asked_to_end;
 use super::sound::SoundArgs;
-use super::waiting::Waiting;
+use super::waiting::WaitingReader;
 use super::wire::WireArgs;
 use super::{Outcome, digits, exchange, keyboard, number_in, print, summary, tell};
 
@@ -240,7 +240,7 @@ fn talk(
     of_ipv6: bool,
     agree: impl FnOnce(&mut Call, &Clock) -> Result<String, Box<dyn Error>>,
 ) -> Outcome {
-    let Place { bound, advertised, sockets } = args.network.open(of_ipv6)?;
+    let LocalEndpoint { bound, advertised, sockets } = args.network.open(of_ipv6)?;
     let (rtp, rtcp) = (sockets.rtp, sockets.rtcp.ok_or("there is no socket for RTCP")?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _inside = runtime.enter();
@@ -266,7 +266,7 @@ fn talk(
         IceArgs::leave(&mut call, &clock, &rtp, &mut turn);
         return Err(error);
     }
-    let waiting = Waiting::read([(Channel::Rtp, &rtp), (Channel::Rtcp, &rtcp)])?;
+    let waiting = WaitingReader::read([(Channel::Rtp, &rtp), (Channel::Rtcp, &rtcp)])?;
     let taken = match agree(&mut call, &clock) {
         Ok(taken) => taken,
         Err(error) => {
@@ -325,7 +325,7 @@ fn talk(
             exchange::follow(way.read, taken.clone(), texts);
         }
         let negotiation = tokio::spawn(reoffer::negotiate(
-            reoffer::Setup {
+            reoffer::NegotiationSetup {
                 commands: commands.clone(),
                 write: way.write,
                 first_offer: way.first_offer,
@@ -376,7 +376,7 @@ fn talk(
     });
     let seconds = clock.now().since(begin).as_micros() as f64 / 1e6;
     let stats = call.stats();
-    let keep::Finished { report: kept, failure: recorded } = kept.finish(args.json)?;
+    let keep::FinishedRecordings { report: kept, failure: recorded } = kept.finish(args.json)?;
     let wire = wire.map(WireRecorder::finish);
     let recorded = recorded.or_else(|| args.wire.failure(wire.as_ref()?)).or(told);
     if args.json {

@@ -21,7 +21,7 @@ const PART: usize = 4_800;
 /// everywhere.
 #[derive(ClapArgs)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub(super) struct Args {
+pub(super) struct ToneArgs {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -97,7 +97,7 @@ pub(super) fn signal(name: &str) -> Result<ToneSignal, String> {
     ToneSignal::of(name).ok_or_else(|| format!("there is no tone {name:?}; tones are {}", names.join(", ")))
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &ToneArgs) -> Outcome {
     match (&args.command, &args.make.tone, &args.make.output) {
         (Some(Command::Detect(args)), ..) => detect(args),
         (None, Some(signal), Some(output)) => make(&args.make, *signal, output),

@@ -17,19 +17,19 @@ use tokio::task::JoinHandle;
 const KEPT: usize = 8;
 
 /// Reads until it is stopped.
-pub(super) struct Waiting {
+pub(super) struct WaitingReader {
     readers: Vec<JoinHandle<u32>>,
-    kept: mpsc::Receiver<Kept>,
+    kept: mpsc::Receiver<HandshakeDatagram>,
 }
 
 /// A datagram of a handshake.
-pub(super) struct Kept {
+pub(super) struct HandshakeDatagram {
     pub(super) channel: Channel,
     pub(super) from: SocketAddr,
     pub(super) bytes: Vec<u8>,
 }
 
-impl Waiting {
+impl WaitingReader {
     /// Begins to read, on the runtime that this is called in.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl Waiting {
     }
 
     /// Reads no more; how many datagrams came that were not kept, and those that were.
-    pub(super) async fn stop(mut self) -> (u32, Vec<Kept>) {
+    pub(super) async fn stop(mut self) -> (u32, Vec<HandshakeDatagram>) {
         let mut kept = Vec::new();
         // Their ends of the channel are what they go on with.
         self.kept.close();
@@ -61,7 +61,7 @@ impl Waiting {
 }
 
 /// Until nobody takes anything any more.
-async fn count(channel: Channel, socket: UdpSocket, keep: mpsc::Sender<Kept>) -> u32 {
+async fn count(channel: Channel, socket: UdpSocket, keep: mpsc::Sender<HandshakeDatagram>) -> u32 {
     let (mut buffer, mut count) = ([0; 2_048], 0u32);
     loop {
         tokio::select! {
@@ -74,7 +74,7 @@ async fn count(channel: Channel, socket: UdpSocket, keep: mpsc::Sender<Kept>) ->
         let Ok((len, from)) = socket.try_recv_from(&mut buffer) else { continue };
         let bytes = &buffer[..len];
         let is_kept = DatagramKind::of(bytes) == DatagramKind::Dtls
-            && keep.try_send(Kept { channel, from, bytes: bytes.to_vec() }).is_ok();
+            && keep.try_send(HandshakeDatagram { channel, from, bytes: bytes.to_vec() }).is_ok();
         count = count.saturating_add(u32::from(!is_kept));
     }
 }

@@ -54,7 +54,7 @@ impl With {
 /// The address goes to stdout; Ctrl-C ends all calls. Sound is protected by DTLS-SRTP, and its way is found by ICE.
 #[derive(ClapArgs)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+pub(super) struct WebArgs {
     /// Where the page is. `0.0.0.0` or `[::]`: at all addresses of this machine
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
@@ -103,7 +103,7 @@ fn token(text: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &WebArgs) -> Outcome {
     if args.speaker.is_some() && !matches!(args.with, With::File(_)) {
         return Err("--speaker is for --with FILE.wav".into());
     }
@@ -158,7 +158,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 /// What is to be minded.
-fn warn(args: &Args, here: IpAddr, tls: bool) {
+fn warn(args: &WebArgs, here: IpAddr, tls: bool) {
     if here.is_loopback() {
         return;
     }
@@ -188,7 +188,7 @@ pub(super) fn escaped(token: &str) -> String {
     token.bytes().map(sign).collect()
 }
 
-fn end(args: &Args) -> Result<Arc<dyn SoundEnd>, Box<dyn Error>> {
+fn end(args: &WebArgs) -> Result<Arc<dyn SoundEnd>, Box<dyn Error>> {
     Ok(match &args.with {
         With::Echo => Arc::new(Echo),
         With::Device => Arc::new(Card::default()),
@@ -205,7 +205,7 @@ fn end(args: &Args) -> Result<Arc<dyn SoundEnd>, Box<dyn Error>> {
     })
 }
 
-fn tls(args: &Args) -> Result<Option<Tls>, Box<dyn Error>> {
+fn tls(args: &WebArgs) -> Result<Option<Tls>, Box<dyn Error>> {
     let read = |path: &Path| {
         fs::read_to_string(path).map_err(|error| format!("--tls: cannot read {}: {error}", path.display()))
     };

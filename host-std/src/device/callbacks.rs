@@ -10,7 +10,7 @@ use cpal::ErrorKind;
 use dsp_core::format::{self, Encoding};
 use rtrb::{Consumer, Producer};
 
-use super::ends::Levels;
+use super::ends::RingLevels;
 use super::stream::CardSample;
 use crate::join::Join;
 
@@ -96,7 +96,7 @@ pub(super) struct PlaybackCallback {
     pub(super) channels: usize,
     /// The caller's.
     pub(super) given: usize,
-    pub(super) levels: Levels,
+    pub(super) levels: RingLevels,
     /// Silent until the ring has reached its target, at the start and after running dry.
     pub(super) priming: bool,
     pub(super) join: Join,

@@ -12,7 +12,7 @@ use dsp_core::time::Duration;
 
 use super::callbacks::{FATAL, Shared};
 use super::drift::DriftControl;
-use super::ends::{Capture, Counts, Playback, capture_pair, playback_pair};
+use super::ends::{CaptureEnd, Counts, Playback, capture_pair, playback_pair};
 use super::stream::{build_capture, build_playback};
 use super::{AudioCounters, AudioIo, DeviceChoice, DeviceError, Direction, Gaps, list};
 use crate::resample::ResampleError;
@@ -80,7 +80,7 @@ struct Open<End> {
 /// (Windows).
 pub struct CardIo {
     config: CardConfig,
-    capture: Option<Open<Capture>>,
+    capture: Option<Open<CaptureEnd>>,
     playback: Option<Open<Playback>>,
     shared: Arc<Shared>,
     counts: Counts,
@@ -151,7 +151,7 @@ impl CardIo {
         Ok(())
     }
 
-    fn start_capture(&self) -> Result<Option<Open<Capture>>, DeviceError> {
+    fn start_capture(&self) -> Result<Option<Open<CaptureEnd>>, DeviceError> {
         let Some(device) = list::find(&self.config.capture, Direction::Capture)? else { return Ok(None) };
         let (config, format) =
             list::choose(&device, Direction::Capture, &self.config.capture, self.config.own_channels())?;

@@ -16,13 +16,13 @@ use crate::resample::ResampleError;
 
 /// Bounds of one ring, in samples a channel at the card's rate.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Levels {
+pub(super) struct RingLevels {
     pub(super) rate_hz: u32,
     pub(super) target: usize,
     pub(super) max: usize,
 }
 
-impl Levels {
+impl RingLevels {
     pub(super) fn new(config: &CardConfig, rate_hz: u32) -> Self {
         let samples = |ms: u32| (u64::from(rate_hz) * u64::from(ms) / 1000) as usize;
         // Held to sense: a ring of at least a millisecond and at most ten seconds.
@@ -51,9 +51,9 @@ pub(super) struct Counts {
 }
 
 /// The caller's end of the capture.
-pub(super) struct Capture {
+pub(super) struct CaptureEnd {
     pub(super) ring: Consumer<f32>,
-    pub(super) levels: Levels,
+    pub(super) levels: RingLevels,
     pub(super) resampler: Lanes,
     pub(super) drift: DriftControl,
     /// Waiting for the ring to reach its target for the first time.
@@ -68,7 +68,7 @@ pub(super) struct Capture {
     was_short: bool,
 }
 
-impl Capture {
+impl CaptureEnd {
     /// How long the last sample of a tick has waited here when it is read: the level is taken with the tick in it.
     pub(super) fn latency_ms(&self) -> f64 {
         (self.drift.level_ms() + self.resampler.delay_ms() - self.tick_ms).max(0.0)
@@ -142,7 +142,7 @@ impl Capture {
 /// The caller's end of the playback.
 pub(super) struct Playback {
     pub(super) ring: Producer<f32>,
-    pub(super) levels: Levels,
+    pub(super) levels: RingLevels,
     pub(super) resampler: Lanes,
     pub(super) drift: DriftControl,
     /// Length of the tick that was written last.
@@ -199,13 +199,13 @@ pub(super) fn capture_pair(
     card_hz: u32,
     channels: u16,
     shared: &Arc<Shared>,
-) -> Result<(CaptureCallback, Capture), ResampleError> {
-    let (levels, wanted) = (Levels::new(config, card_hz), config.own_channels());
+) -> Result<(CaptureCallback, CaptureEnd), ResampleError> {
+    let (levels, wanted) = (RingLevels::new(config, card_hz), config.own_channels());
     let resampler = Lanes::new(card_hz, config.sample_rate_hz, wanted)?;
     let (producer, consumer) = RingBuffer::new(levels.capacity() * wanted);
     let callback =
         CaptureCallback { ring: producer, channels: usize::from(channels), wanted, shared: Arc::clone(shared) };
-    let capture = Capture {
+    let capture = CaptureEnd {
         ring: consumer,
         levels,
         resampler,
@@ -226,7 +226,7 @@ pub(super) fn playback_pair(
     channels: u16,
     shared: &Arc<Shared>,
 ) -> Result<(Playback, PlaybackCallback), ResampleError> {
-    let (levels, given) = (Levels::new(config, card_hz), config.own_channels());
+    let (levels, given) = (RingLevels::new(config, card_hz), config.own_channels());
     let resampler = Lanes::new(config.sample_rate_hz, card_hz, given)?;
     let (producer, consumer) = RingBuffer::new(levels.capacity() * given);
     let callback = PlaybackCallback {
@@ -256,7 +256,7 @@ mod tests {
         CardConfig { sample_rate_hz: CALL_HZ, ..CardConfig::default() }
     }
 
-    fn capture_ends(channels: u16) -> (CaptureCallback, Capture) {
+    fn capture_ends(channels: u16) -> (CaptureCallback, CaptureEnd) {
         capture_pair(&config(), CARD_HZ, channels, &Arc::default()).unwrap()
     }
 

@@ -109,7 +109,7 @@ impl From<CallError> for ManagerError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::NoOffer => Self::NoOffer,
-            CallError::Sdp(SdpError::Rejected(crate::sdp::Kind::Answer)) => Self::Refused,
+            CallError::Sdp(SdpError::Rejected(crate::sdp::DescriptionKind::Answer)) => Self::Refused,
             error => Self::Call(error),
         }
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use dsp_core::time::{Duration, Instant};
 
 use super::DialogId;
-use crate::session::{CallDigit, CallTone, Ending, Finding, Way};
+use crate::session::{CallDigit, CallTone, Ending, Finding, PacketDirection};
 
 /// Something that happened in a dialog.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +40,7 @@ pub enum EventKind {
     /// Another source (SSRC) of the other side is heard, or several.
     SourceChanged,
     /// The codec is another: of what comes in or of what goes out.
-    CodecChanged(Way),
+    CodecChanged(PacketDirection),
     /// A digit began or ended.
     Digit(CallDigit),
     /// A tone of a call's progress, or of a fax, began or ended.
@@ -92,8 +92,8 @@ impl fmt::Display for EventKind {
             Self::RemoteHold => f.write_str("the other side has put us on hold"),
             Self::RemoteResume => f.write_str("the other side hears us again"),
             Self::SourceChanged => f.write_str("another source of the other side is heard"),
-            Self::CodecChanged(Way::In) => f.write_str("what comes in has another codec"),
-            Self::CodecChanged(Way::Out) => f.write_str("what goes out has another codec"),
+            Self::CodecChanged(PacketDirection::In) => f.write_str("what comes in has another codec"),
+            Self::CodecChanged(PacketDirection::Out) => f.write_str("what goes out has another codec"),
             Self::Digit(_) => f.write_str("a digit has come"),
             Self::Tone(_) => f.write_str("a tone has come"),
             Self::QualityPoor(mos) => write!(f, "the last seconds sounded bad: a MOS of {mos:.1}"),

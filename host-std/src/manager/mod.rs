@@ -62,5 +62,5 @@ pub use event::{Event, EventKind, WhyEnded};
 #[cfg(feature = "record")]
 pub use music::Music;
 pub use session::{Confirmed, Session};
-pub use table::{Ended, Events, MediaManager, Shutdown};
+pub use table::{EndedDialog, Events, MediaManager, Shutdown};
 pub use watch::Watching;

@@ -14,7 +14,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use super::dialog::InviteId;
-use super::table::{Handle, MediaManager, Place, lock};
+use super::table::{Handle, MediaManager, SessionPlace, lock};
 use super::task::Task;
 use super::{DialogId, ManagerError, Session};
 use crate::session::driver::Running;
@@ -49,7 +49,7 @@ impl MediaManager {
         let task = Task::new(running, asked, inner.events.clone(), inner.dropped.clone(), template.capture);
         let mut sessions = lock(&inner.sessions);
         self.may_open(&sessions, dialog)?;
-        let place = Place { inner: Arc::downgrade(inner), invite: dialog.invite.clone() };
+        let place = SessionPlace { inner: Arc::downgrade(inner), invite: dialog.invite.clone() };
         let run = async move {
             // Freed with the task, also if that is cut off.
             let _place = place;

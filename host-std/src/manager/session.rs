@@ -37,7 +37,7 @@ pub struct Session {
     /// One dialog stands, and no further phone may answer.
     chosen: bool,
     /// What says goodbye.
-    pub(super) leaving: Vec<Leaving>,
+    pub(super) leaving: Vec<LeavingCall>,
     /// The device's.
     pub(super) sound: Option<(u32, u8)>,
     pub(super) forks: Forks,
@@ -77,7 +77,7 @@ pub(super) struct Leg {
 }
 
 /// A call that says goodbye.
-pub(super) struct Leaving {
+pub(super) struct LeavingCall {
     pub(super) call: Call,
     since: Instant,
     /// Whether everything that it had to say has left.
@@ -455,7 +455,7 @@ impl Session {
             [leg.call.next_deadline(), offered, leg.watch.deadline(now, &leg.call, &self.watching)]
         });
         // What it has to say leaves at once; what servers say is waited for.
-        let wait = |leaving: &Leaving| if leaving.drained { now + Duration::from_millis(20) } else { now };
+        let wait = |leaving: &LeavingCall| if leaving.drained { now + Duration::from_millis(20) } else { now };
         let leaving = self.leaving.iter().map(|leaving| Some(wait(leaving)));
         fresh.chain(legs).chain(leaving).flatten().min()
     }
@@ -543,7 +543,7 @@ impl Session {
 
     fn leave(&mut self, now: Instant, mut call: Call) {
         call.hang_up();
-        self.leaving.push(Leaving { call, since: now, drained: false });
+        self.leaving.push(LeavingCall { call, since: now, drained: false });
     }
 
     /// Offer and answer of this dialog came to something.

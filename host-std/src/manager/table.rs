@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use super::dialog::InviteId;
 use super::opening::{cannot_bind, on_tokio};
 use super::session::Confirmed;
-use super::task::{Ask, Beside, Command, End, Given};
+use super::task::{AdditionalSockets, Ask, DetachedDevice, Given, SessionCommand};
 use super::{Change, DialogId, Event, ManagerConfig, ManagerError, Session};
 use crate::device::AudioIo;
 use crate::sdp::Direction;
@@ -46,7 +46,7 @@ pub struct Events {
 /// What is left of a dialog that ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Ended {
+pub struct EndedDialog {
     /// The numbers of its call, of the first if an INVITE with several ended; `None` if nobody had answered.
     pub stats: Option<CallStats>,
 }
@@ -76,17 +76,17 @@ pub(super) struct Inner {
 
 /// A session that runs.
 pub(super) struct Handle {
-    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) commands: mpsc::Sender<SessionCommand>,
     pub(super) task: AbortHandle,
 }
 
 /// A session's place in the table, as long as its task is there, whatever becomes of that.
-pub(super) struct Place {
+pub(super) struct SessionPlace {
     pub(super) inner: Weak<Inner>,
     pub(super) invite: InviteId,
 }
 
-impl Drop for Place {
+impl Drop for SessionPlace {
     fn drop(&mut self) {
         if let Some(inner) = self.inner.upgrade() {
             lock(&inner.sessions).remove(&self.invite);
@@ -263,9 +263,10 @@ impl MediaManager {
         let (rtp, rtcp) = on_tokio(sockets)?;
         let port = rtp.local_addr().map_err(cannot_bind(address))?.port();
         let address = self.told(address);
-        let beside = Beside { rtp, rtcp, address: SocketAddr::new(address, port), dialog: None, until: None };
+        let beside =
+            AdditionalSockets { rtp, rtcp, address: SocketAddr::new(address, port), dialog: None, until: None };
         let (reply, replied) = oneshot::channel();
-        self.send(dialog, Command::Move(Box::new(beside), dialog.clone(), reply)).await?;
+        self.send(dialog, SessionCommand::Move(Box::new(beside), dialog.clone(), reply)).await?;
         answered(replied).await?
     }
 
@@ -328,7 +329,7 @@ impl MediaManager {
         match ready {
             Ok((place, then)) => {
                 let (reply, replied) = oneshot::channel();
-                place.send(Command::Exchange(device, then, reply));
+                place.send(SessionCommand::Exchange(device, then, reply));
                 answered(replied).await?
             }
             Err(error) => {
@@ -358,7 +359,7 @@ impl MediaManager {
         Err(error)
     }
 
-    async fn move_end(&self, end: Box<End>, new: &DialogId) -> Result<(), (ManagerError, Option<Given>)> {
+    async fn move_end(&self, end: Box<DetachedDevice>, new: &DialogId) -> Result<(), (ManagerError, Option<Given>)> {
         let config = end.0.front.config();
         match self.music_for((config.sample_rate_hz, config.channels)).await {
             Ok(then) => self.give(new, Given::End(end), then).await,
@@ -380,7 +381,7 @@ impl MediaManager {
     pub async fn control(&self, dialog: &DialogId, command: driver::Command) -> Result<(), ManagerError> {
         match command {
             driver::Command::Device(device) => self.change_device(dialog, device).await,
-            command => self.send(dialog, Command::Control(command)).await,
+            command => self.send(dialog, SessionCommand::Control(command)).await,
         }
     }
 
@@ -436,14 +437,14 @@ impl MediaManager {
     ///
     /// # Errors
     /// [`ManagerError::UnknownDialog`].
-    pub async fn end(&self, dialog: &DialogId) -> Result<Ended, ManagerError> {
+    pub async fn end(&self, dialog: &DialogId) -> Result<EndedDialog, ManagerError> {
         let own = dialog.clone();
         let end = move |session: &mut Session, now| {
             let mut stats = None;
             let ended = session.end(now, &own, |call| {
                 stats.get_or_insert_with(|| call.stats());
             });
-            ended.map(|()| Ended { stats })
+            ended.map(|()| EndedDialog { stats })
         };
         self.ask(dialog, end).await?
     }
@@ -456,7 +457,7 @@ impl MediaManager {
         let count = handles.len();
         for handle in &handles {
             // Whoever has no room is asked again below.
-            let _ = handle.commands.try_send(Command::HangUp);
+            let _ = handle.commands.try_send(SessionCommand::HangUp);
         }
         let all_ended = async {
             loop {
@@ -466,7 +467,7 @@ impl MediaManager {
                     return;
                 }
                 for handle in &left {
-                    let _ = handle.commands.try_send(Command::HangUp);
+                    let _ = handle.commands.try_send(SessionCommand::HangUp);
                 }
                 drop(left);
                 let _ = tokio::time::timeout(StdDuration::from_millis(50), ended).await;
@@ -486,7 +487,7 @@ impl MediaManager {
         lock(&self.inner.sessions).get(&dialog.invite).cloned()
     }
 
-    async fn send(&self, dialog: &DialogId, command: Command) -> Result<(), ManagerError> {
+    async fn send(&self, dialog: &DialogId, command: SessionCommand) -> Result<(), ManagerError> {
         let handle = self.find(dialog).ok_or(ManagerError::UnknownDialog)?;
         send(&handle, command).await
     }
@@ -512,14 +513,14 @@ impl MediaManager {
         }
         let said = ask(handle, what).await.and_then(|said| said);
         if said.is_err() {
-            let _ = send(handle, Command::HangUp).await;
+            let _ = send(handle, SessionCommand::HangUp).await;
         }
         said
     }
 
-    async fn take_end(&self, dialog: &DialogId) -> Result<Box<End>, ManagerError> {
+    async fn take_end(&self, dialog: &DialogId) -> Result<Box<DetachedDevice>, ManagerError> {
         let (reply, replied) = oneshot::channel();
-        self.send(dialog, Command::Detach(reply)).await?;
+        self.send(dialog, SessionCommand::Detach(reply)).await?;
         answered(replied).await?.ok_or(ManagerError::NoDevice)
     }
 
@@ -527,7 +528,7 @@ impl MediaManager {
         let Some(handle) = self.find(dialog) else { return Err((ManagerError::UnknownDialog, Some(given))) };
         let (reply, replied) = oneshot::channel();
         match place(&handle).await {
-            Ok(place) => place.send(Command::Attach(given, then, reply)),
+            Ok(place) => place.send(SessionCommand::Attach(given, then, reply)),
             Err(error) => return Err((error, Some(given))),
         }
         match answered(replied).await {
@@ -538,12 +539,12 @@ impl MediaManager {
 }
 
 /// A place for a command: what is asked stays with whoever asks until there is one.
-async fn place(handle: &Handle) -> Result<mpsc::Permit<'_, Command>, ManagerError> {
+async fn place(handle: &Handle) -> Result<mpsc::Permit<'_, SessionCommand>, ManagerError> {
     let place = tokio::time::timeout(ASKED, handle.commands.reserve()).await;
     place.map_err(|_| ManagerError::Stuck)?.map_err(|_| ManagerError::UnknownDialog)
 }
 
-async fn send(handle: &Handle, command: Command) -> Result<(), ManagerError> {
+async fn send(handle: &Handle, command: SessionCommand) -> Result<(), ManagerError> {
     place(handle).await.map(|place| place.send(command))
 }
 
@@ -553,7 +554,7 @@ async fn ask<T: Send + 'static>(
 ) -> Result<T, ManagerError> {
     let (reply, replied) = oneshot::channel();
     let ask: Ask = Box::new(move |session, now| drop(reply.send(what(session, now))));
-    send(handle, Command::Ask(ask)).await?;
+    send(handle, SessionCommand::Ask(ask)).await?;
     answered(replied).await
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use super::{DialogId, Event, EventKind, ManagerError, Session, WhyEnded};
 use crate::device::AudioIo;
-use crate::session::driver::{self, Pace, Running, STATUS_EVERY, Sound, close, readable};
+use crate::session::driver::{self, AttachedDevice, DeviceTicks, Running, STATUS_EVERY, close, readable};
 use crate::session::{CaptureConfig, Channel, Missed, front_end};
 
 /// So long what was on its way to an address that we left is still heard.
@@ -31,14 +31,14 @@ pub(super) type Ask = Box<dyn FnOnce(&mut Session, Instant) + Send>;
 pub(super) type Reply<T> = oneshot::Sender<T>;
 
 /// A device, and what stands between it and a call: with it gains and the state of the capture chain move on.
-pub(super) struct End(pub(super) Sound);
+pub(super) struct DetachedDevice(pub(super) AttachedDevice);
 
 /// A device for a session.
 pub(super) enum Given {
     /// One that had no session.
     Device(Box<dyn AudioIo>),
     /// That of another session.
-    End(Box<End>),
+    End(Box<DetachedDevice>),
 }
 
 impl Given {
@@ -52,7 +52,7 @@ impl Given {
 }
 
 /// What is asked of a session.
-pub(super) enum Command {
+pub(super) enum SessionCommand {
     /// Anything.
     Ask(Ask),
     /// It has this device from now on, and does this then; if it can't, the device comes back.
@@ -60,17 +60,17 @@ pub(super) enum Command {
     /// It has this device instead of its own, and does this then; if it can't, the device is closed.
     Exchange(Box<dyn AudioIo>, Ask, Reply<Result<(), ManagerError>>),
     /// Its device is wanted.
-    Detach(Reply<Option<Box<End>>>),
+    Detach(Reply<Option<Box<DetachedDevice>>>),
     /// Something of its device.
     Control(driver::Command),
     /// It receives by these sockets as soon as the other side agrees to the offer that is made.
-    Move(Box<Beside>, DialogId, Reply<Result<String, ManagerError>>),
+    Move(Box<AdditionalSockets>, DialogId, Reply<Result<String, ManagerError>>),
     /// It ends with goodbyes.
     HangUp,
 }
 
 /// Sockets beside the session's own: those that it moves to, or those that it came from.
-pub(super) struct Beside {
+pub(super) struct AdditionalSockets {
     pub(super) rtp: UdpSocket,
     pub(super) rtcp: Option<UdpSocket>,
     /// As descriptions have it.
@@ -83,22 +83,22 @@ pub(super) struct Beside {
 
 /// A device that is ticked.
 struct Ticked {
-    sound: Sound,
-    pace: Pace,
+    sound: AttachedDevice,
+    pace: DeviceTicks,
     lost: bool,
 }
 
 /// One session that runs.
 pub(super) struct Task {
     pub(super) running: Running<Session>,
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Receiver<SessionCommand>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) dropped: Arc<AtomicU64>,
     pub(super) capture: CaptureConfig,
     ticked: Option<Ticked>,
     /// Since when there is no device any more.
     rests: Option<TokioInstant>,
-    beside: Option<Box<Beside>>,
+    beside: Option<Box<AdditionalSockets>>,
     /// The sockets can't be read any more.
     deaf: bool,
 }
@@ -107,14 +107,14 @@ enum Happened {
     Readable(Channel, std::io::Result<()>),
     Beside(Channel),
     Turn(usize),
-    Command(Option<Command>),
+    Command(Option<SessionCommand>),
     Due,
 }
 
 impl Task {
     pub(super) fn new(
         running: Running<Session>,
-        commands: mpsc::Receiver<Command>,
+        commands: mpsc::Receiver<SessionCommand>,
         events: mpsc::Sender<Event>,
         dropped: Arc<AtomicU64>,
         capture: CaptureConfig,
@@ -202,14 +202,14 @@ impl Task {
         }
     }
 
-    async fn obey(&mut self, command: Command) {
+    async fn obey(&mut self, command: SessionCommand) {
         let now = self.running.clock.now();
         match command {
-            Command::Ask(ask) => {
+            SessionCommand::Ask(ask) => {
                 ask(&mut self.running.call, now);
                 self.follow_move();
             }
-            Command::Attach(given, then, reply) => {
+            SessionCommand::Attach(given, then, reply) => {
                 let attached = self.attach(given);
                 if attached.is_ok() {
                     then(&mut self.running.call, now);
@@ -219,15 +219,15 @@ impl Task {
                     given.close();
                 }
             }
-            Command::Exchange(audio, then, reply) => {
+            SessionCommand::Exchange(audio, then, reply) => {
                 let exchanged = self.exchange(audio);
                 if exchanged.is_ok() {
                     then(&mut self.running.call, now);
                 }
                 let _ = reply.send(exchanged);
             }
-            Command::Detach(reply) => {
-                let end = self.ticked.take().map(|ticked| Box::new(End(ticked.sound)));
+            SessionCommand::Detach(reply) => {
+                let end = self.ticked.take().map(|ticked| Box::new(DetachedDevice(ticked.sound)));
                 if end.is_some() {
                     self.rests = Some(TokioInstant::now());
                 }
@@ -235,12 +235,12 @@ impl Task {
                     close(end.0.into_audio().await);
                 }
             }
-            Command::Control(command) => {
+            SessionCommand::Control(command) => {
                 if let Some(ticked) = &mut self.ticked {
                     ticked.sound.apply(command);
                 }
             }
-            Command::Move(mut beside, dialog, reply) => {
+            SessionCommand::Move(mut beside, dialog, reply) => {
                 let change = super::Change::default().with_address(beside.address.ip(), beside.address.port());
                 let offer = self.running.call.reoffer(now, &dialog, &change);
                 if offer.is_ok() {
@@ -249,7 +249,7 @@ impl Task {
                 }
                 let _ = reply.send(offer);
             }
-            Command::HangUp => self.running.call.end_all(now),
+            SessionCommand::HangUp => self.running.call.end_all(now),
         }
     }
 
@@ -270,7 +270,7 @@ impl Task {
         let sound = match given {
             Given::Device(audio) => match front_end(rate_hz, channels, &self.capture) {
                 Ok(front) => {
-                    let mut sound = Sound::new(audio, front);
+                    let mut sound = AttachedDevice::new(audio, front);
                     sound.begin();
                     sound
                 }
@@ -285,7 +285,7 @@ impl Task {
         let rested = self.rests.take().map_or(StdDuration::ZERO, |since| begin.saturating_duration_since(since));
         let samples = Duration::from_micros(rested.as_micros() as u64).as_samples(rate_hz);
         self.running.call.rest(samples as usize);
-        self.ticked = Some(Ticked { sound, pace: Pace::new(rate_hz, 0.0), lost: false });
+        self.ticked = Some(Ticked { sound, pace: DeviceTicks::new(rate_hz, 0.0), lost: false });
         Ok(())
     }
 

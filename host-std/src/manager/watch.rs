@@ -9,7 +9,7 @@ use dsp_core::time::{Duration, Instant};
 use super::EventKind;
 use crate::monitoring::Interval;
 use crate::registry::CodecFormat;
-use crate::session::{Call, CallStats, Way};
+use crate::session::{Call, CallStats, PacketDirection};
 
 /// When events are told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,7 +103,7 @@ impl Watch {
             tell(EventKind::SourceChanged);
         }
         if changed(&mut self.codec_switches, stats.total.codec_switches) {
-            tell(EventKind::CodecChanged(Way::In));
+            tell(EventKind::CodecChanged(PacketDirection::In));
         }
         if changed(&mut self.keyed, stats.keyed) && stats.keyed > 1 {
             tell(EventKind::KeysChanged);
@@ -129,7 +129,7 @@ impl Watch {
         if call.codec() != self.codec.as_ref() {
             let before = std::mem::replace(&mut self.codec, call.codec().cloned());
             if before.is_some() {
-                tell(EventKind::CodecChanged(Way::Out));
+                tell(EventKind::CodecChanged(PacketDirection::Out));
             }
         }
     }

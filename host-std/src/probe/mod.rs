@@ -26,7 +26,7 @@ use crate::resample::Resampler;
 
 use bandwidth::Edge;
 pub use bandwidth::{Band, Bandwidth};
-pub use segments::{Segment, Segments};
+pub use segments::{Segments, SpeechSegment};
 #[cfg(feature = "cli")]
 pub(crate) use words::in_words;
 
@@ -92,7 +92,7 @@ pub struct ChannelReport {
     #[serde(serialize_with = "micros")]
     pub speech_share: f64,
     /// Where there is speech.
-    pub speech: Vec<Segment>,
+    pub speech: Vec<SpeechSegment>,
     /// Digits (DTMF).
     pub digits: Vec<ProbedDigit>,
     /// Tones of a call's progress, of faxes and of modems.
@@ -507,7 +507,7 @@ mod tests {
             // Noise fills the whole band.
             assert!(channel.bandwidth_hz.is_some_and(|hz| hz > rate * 45 / 100), "{rate}: {:?}", channel.bandwidth_hz);
             assert!((6..=9).contains(&channel.speech.len()), "{rate}: {:?}", channel.speech);
-            let Segment { start_ms, end_ms } = channel.speech[3];
+            let SpeechSegment { start_ms, end_ms } = channel.speech[3];
             assert!(start_ms % 1_000 > 200 && start_ms % 1_000 < 350 && (400..800).contains(&(end_ms - start_ms)));
             assert!((0.3..0.8).contains(&channel.speech_share), "{rate}: {}", channel.speech_share);
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// A stretch of speech, in ms from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Segment {
+pub struct SpeechSegment {
     /// Where it begins.
     pub start_ms: u32,
     /// Where it ends.
@@ -15,7 +15,7 @@ pub struct Segment {
 #[derive(Clone, Debug, Default)]
 pub struct Segments {
     frames: u32,
-    found: Vec<Segment>,
+    found: Vec<SpeechSegment>,
 }
 
 impl Segments {
@@ -34,12 +34,12 @@ impl Segments {
         }
         match self.found.last_mut() {
             Some(last) if start_ms - last.end_ms < Self::JOIN_MS => last.end_ms = end_ms,
-            _ => self.found.push(Segment { start_ms, end_ms }),
+            _ => self.found.push(SpeechSegment { start_ms, end_ms }),
         }
     }
 
     /// What was found.
-    pub fn finish(self) -> Vec<Segment> {
+    pub fn finish(self) -> Vec<SpeechSegment> {
         self.found
     }
 }
@@ -55,7 +55,7 @@ mod tests {
         for (speech, frames) in [(false, 3), (true, 5), (false, 19), (true, 1), (false, 20), (true, 2), (false, 9)] {
             (0..frames).for_each(|_| segments.frame(speech));
         }
-        let segment = |start_ms, end_ms| Segment { start_ms, end_ms };
+        let segment = |start_ms, end_ms| SpeechSegment { start_ms, end_ms };
         assert_eq!(segments.finish(), [segment(30, 280), segment(480, 500)]);
         assert_eq!(Segments::default().finish(), []);
     }

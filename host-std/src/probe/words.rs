@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Band, ChannelReport, ProbeReport, Segment, SoundFigures, Times};
+use super::{Band, ChannelReport, ProbeReport, SoundFigures, SpeechSegment, Times};
 
 /// Segments of speech that are listed; more are counted.
 const LISTED: usize = 12;
@@ -123,7 +123,7 @@ impl ChannelReport {
 }
 
 /// Segments of speech in seconds, the first of them.
-pub(crate) fn in_words(speech: &[Segment]) -> String {
+pub(crate) fn in_words(speech: &[SpeechSegment]) -> String {
     if speech.is_empty() {
         return "none".into();
     }

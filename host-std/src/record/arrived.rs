@@ -7,7 +7,7 @@ use dsp_core::time::{Instant, Seq, Ssrc};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::rtp::RtpPacket;
 
-use crate::report::PacketFate;
+use crate::report::PacketOutcome;
 use crate::session::{Call, Incoming};
 
 /// One of them.
@@ -16,7 +16,7 @@ pub(crate) struct ArrivedPacket {
     pub(crate) ssrc: Ssrc,
     pub(crate) seq: Seq,
     pub(crate) time: Instant,
-    pub(crate) fate: PacketFate,
+    pub(crate) fate: PacketOutcome,
 }
 
 /// All of them, by when they arrived. Its three functions are called as those of a [`Tap`](crate::session::Tap).
@@ -56,7 +56,7 @@ impl ArrivedPackets {
         if DatagramKind::of(datagram) == DatagramKind::Rtp
             && let Ok(packet) = RtpPacket::parse(datagram)
         {
-            let (ssrc, seq, fate) = (packet.ssrc(), packet.seq(), PacketFate::Refused);
+            let (ssrc, seq, fate) = (packet.ssrc(), packet.seq(), PacketOutcome::Refused);
             self.pending = Some((ArrivedPacket { ssrc, seq, time: now, fate }, packet.payload().len() as u64));
         }
     }
@@ -68,17 +68,17 @@ impl ArrivedPackets {
             Incoming::Audio(Received::Stored | Received::Restarted) => {
                 self.put_aside(packet.ssrc, packet.seq);
                 self.waiting.push(self.packets.len());
-                PacketFate::Waiting
+                PacketOutcome::Waiting
             }
-            Incoming::Audio(Received::Late) => PacketFate::Late,
-            Incoming::Audio(Received::Duplicate) => PacketFate::Duplicate,
+            Incoming::Audio(Received::Late) => PacketOutcome::Late,
+            Incoming::Audio(Received::Duplicate) => PacketOutcome::Duplicate,
             // A repeated packet is refused by SRTP's replay list before the receiver sees it.
-            Incoming::Refused(GuardError::Replayed) => PacketFate::Duplicate,
-            Incoming::Audio(Received::Probation) | Incoming::Unheard(Admission::Probation) => PacketFate::Probation,
-            Incoming::Unusable(_) => PacketFate::Unusable,
-            _ => PacketFate::Refused,
+            Incoming::Refused(GuardError::Replayed) => PacketOutcome::Duplicate,
+            Incoming::Audio(Received::Probation) | Incoming::Unheard(Admission::Probation) => PacketOutcome::Probation,
+            Incoming::Unusable(_) => PacketOutcome::Unusable,
+            _ => PacketOutcome::Refused,
         };
-        if strangers || packet.fate != PacketFate::Refused {
+        if strangers || packet.fate != PacketOutcome::Refused {
             self.packets.push(packet);
             self.payload_bytes += bytes;
         }
@@ -90,7 +90,7 @@ impl ArrivedPackets {
         self.waiting.retain(|&place| {
             let is_gone = (packets[place].ssrc, packets[place].seq) == (ssrc, seq);
             if is_gone {
-                packets[place].fate = PacketFate::Discarded;
+                packets[place].fate = PacketOutcome::Discarded;
             }
             !is_gone
         });
@@ -101,7 +101,7 @@ impl ArrivedPackets {
         self.waiting.retain(|&place| {
             let packet = &mut packets[place];
             let became = call.fate(packet.ssrc, packet.seq);
-            packet.fate = became.map_or(PacketFate::Waiting, PacketFate::from);
+            packet.fate = became.map_or(PacketOutcome::Waiting, PacketOutcome::from);
             became.is_none()
         });
     }

@@ -10,8 +10,8 @@ use dsp_core::wire::rtp::RtpPacket;
 
 use super::arrived::ArrivedPackets;
 use crate::report::{
-    CallSoundFigures, DelayRow, DigitLog, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow,
-    SideReport, Spread, Statistics, ToneLog,
+    CallSoundFigures, DelayRow, DigitLog, EchoFigures, EchoRow, FindingRow, MinMeanMax, PacketOutcome, PacketRow,
+    PlayCause, PlayRow, SideReport, Statistics, ToneLog,
 };
 use crate::sdp::NegotiatedStream;
 use crate::session::{Call, CallDigit, CallStats, CallTone, Channel, EchoStatus, Incoming, Tap};
@@ -135,22 +135,22 @@ pub fn side_report(
     let (rate_hz, channels) = (call.sample_rate_hz().unwrap_or(8_000), call.channels().unwrap_or(1));
     let packet_ms = stream(call).map_or(20.0, |stream| f64::from(stream.send_ptime_ms));
     let (packets, sent, network) = packet_rows(listener, speaker);
-    let count = |fate: PacketFate| packets.iter().filter(|row| row.fate == fate).count() as u64;
+    let count = |fate: PacketOutcome| packets.iter().filter(|row| row.fate == fate).count() as u64;
     let base = network.iter().map(|(_, delay)| *delay).fold(f64::INFINITY, f64::min);
     let base = if base.is_finite() { base } else { 0.0 };
     let seconds = listener.heard.len() as f64 / f64::from(channels) / f64::from(rate_hz);
     let received = listener.received.packets();
-    let fates = |fate: PacketFate| received.iter().filter(|packet| packet.fate == fate).count() as u64;
+    let fates = |fate: PacketOutcome| received.iter().filter(|packet| packet.fate == fate).count() as u64;
     let statistics = Statistics {
         packets_sent: sent as u64,
-        packets_received: received.len() as u64 - fates(PacketFate::Refused),
-        packets_lost: count(PacketFate::LostInNetwork),
-        packets_duplicate: fates(PacketFate::Duplicate).saturating_sub(count(PacketFate::Superseded)),
-        packets_superseded: count(PacketFate::Superseded),
-        packets_probation: fates(PacketFate::Probation),
-        packets_unusable: fates(PacketFate::Unusable),
-        packets_refused: fates(PacketFate::Refused),
-        network_delay_ms: Spread::of(network.iter().map(|(_, delay)| *delay)),
+        packets_received: received.len() as u64 - fates(PacketOutcome::Refused),
+        packets_lost: count(PacketOutcome::LostInNetwork),
+        packets_duplicate: fates(PacketOutcome::Duplicate).saturating_sub(count(PacketOutcome::Superseded)),
+        packets_superseded: count(PacketOutcome::Superseded),
+        packets_probation: fates(PacketOutcome::Probation),
+        packets_unusable: fates(PacketOutcome::Unusable),
+        packets_refused: fates(PacketOutcome::Refused),
+        network_delay_ms: MinMeanMax::of(network.iter().map(|(_, delay)| *delay)),
         ..call_statistics(call, &stats, &listener.received, seconds, base)
     };
     SideReport {
@@ -240,7 +240,7 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
         };
         extended = Some((packet.ssrc, packet.seq, seq));
         by_name.entry((packet.ssrc, packet.seq)).or_default().push(rows.len());
-        let fate = PacketFate::LostInNetwork;
+        let fate = PacketOutcome::LostInNetwork;
         rows.push(PacketRow { seq, media_ms: ms(packet.time), arrival_ms: None, fate });
     }
     let mut network = Vec::new();
@@ -255,7 +255,7 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
         if rows[row].arrival_ms.is_none() {
             rows[row].arrival_ms = Some(arrival);
             // What arrived first and was here already came as a copy.
-            rows[row].fate = if fate == PacketFate::Duplicate { PacketFate::Superseded } else { fate };
+            rows[row].fate = if fate == PacketOutcome::Duplicate { PacketOutcome::Superseded } else { fate };
             network.push((arrival, arrival - rows[row].media_ms));
         } else {
             rows.push(PacketRow { arrival_ms: Some(arrival), fate, ..rows[row] });

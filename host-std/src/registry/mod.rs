@@ -54,7 +54,7 @@ pub use description::Description;
 pub use format::CodecFormat;
 pub(crate) use format::is_token;
 pub use ilbc::Ilbc;
-pub(crate) use numbers::Numbers;
+pub(crate) use numbers::PayloadTypesInUse;
 #[cfg(feature = "opus")]
 pub use opus::Opus;
 pub use waveform::{G722, L16, Pcma, Pcmu};
@@ -207,13 +207,15 @@ impl Registry {
 
     /// The packets for these terms whose length is nearest below `wished_ms`, at least one frame, and whose payloads have
     /// at most `payload_bytes` if there are any such.
-    pub(crate) fn packets(&self, terms: &Terms<'_>, wished_ms: u32, payload_bytes: usize) -> Packets {
+    pub(crate) fn packets(&self, terms: &Terms<'_>, wished_ms: u32, payload_bytes: usize) -> PacketLengths {
         let agreed = self.agree(terms.ours, terms.theirs);
         let codec = agreed.as_ref().and_then(|format| self.find(format).map(|codec| (codec, format)));
-        let Some((codec, format)) = codec else { return Packets { ms: wished_ms, free_ms: wished_ms, least_bytes: 0 } };
+        let Some((codec, format)) = codec else {
+            return PacketLengths { ms: wished_ms, free_ms: wished_ms, least_bytes: 0 };
+        };
         let description = codec.describe(format);
         let ms = description.packet_ms(wished_ms, codec.packet_bps(format), payload_bytes);
-        Packets {
+        PacketLengths {
             ms,
             free_ms: description.frames.packet_ms(wished_ms),
             least_bytes: description.payload_bytes(ms, description.bit_rate_bps[0]),
@@ -223,7 +225,7 @@ impl Registry {
 
 /// How long packets are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Packets {
+pub(crate) struct PacketLengths {
     /// Their length.
     pub(crate) ms: u32,
     /// Their length if they might have any number of bytes.

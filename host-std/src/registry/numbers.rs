@@ -8,11 +8,11 @@ use dsp_core::time::PayloadType;
 use super::CodecFormat;
 
 /// Which numbers are in use.
-pub(crate) struct Numbers {
+pub(crate) struct PayloadTypesInUse {
     taken: [bool; 128],
 }
 
-impl Numbers {
+impl PayloadTypesInUse {
     /// With these in use.
     pub(crate) fn new(taken: impl IntoIterator<Item = PayloadType>) -> Self {
         let mut numbers = Self { taken: [false; 128] };
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn assign(formats: &[CodecFormat]) -> Vec<Option<u8>> {
-        let numbers = Numbers::new([]).assign(formats, &vec![None; formats.len()]);
+        let numbers = PayloadTypesInUse::new([]).assign(formats, &vec![None; formats.len()]);
         numbers.into_iter().map(|number| number.map(PayloadType::get)).collect()
     }
 

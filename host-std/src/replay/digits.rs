@@ -15,8 +15,8 @@ use super::capture::{CaptureError, CaptureReader};
 use super::payloads::{Payload, PayloadMap, PayloadMeaning, Shape};
 use super::report::CaptureStream;
 use super::run::{ReplayConfig, ReplayError, address, find, key, replay};
-use super::sound::Sound;
-use super::source::{Keys, Kind, Source};
+use super::sound::StreamSound;
+use super::source::{CapturedDatagramKind, Keys, ReplaySource};
 use crate::report::{DigitRow, ToneRow, event_row};
 
 /// Events that are remembered of a stream.
@@ -81,7 +81,7 @@ pub fn digits(path: &Path, keys: &Keys, payloads: &PayloadMap) -> Result<Vec<Str
         return Err(CaptureError::Other("it is no file, and a capture is read twice").into());
     }
     let open = || CaptureReader::open(path);
-    let search = find(Source::new(open()?, keys), payloads)?;
+    let search = find(ReplaySource::new(open()?, keys), payloads)?;
     let first_us = search.found.iter().map(|found| found.first_us).min().unwrap_or(0);
     let mut logs = HashMap::new();
     for found in &search.found {
@@ -103,11 +103,11 @@ pub fn digits(path: &Path, keys: &Keys, payloads: &PayloadMap) -> Result<Vec<Str
     }
     let mut order: Vec<_> = search.found.iter().map(|found| (found.key, found.first_us)).collect();
     order.sort_by_key(|(key, first_us)| (*first_us, key.ssrc.0));
-    let mut source = Source::new(open()?, keys);
+    let mut source = ReplaySource::new(open()?, keys);
     let mut now = Instant::ZERO;
     while let Some(kind) = source.next()? {
         let Ok(packet) = RtpPacket::parse(&source.datagram.bytes) else { continue };
-        if !matches!(kind, Kind::Rtp | Kind::Unopened) {
+        if !matches!(kind, CapturedDatagramKind::Rtp | CapturedDatagramKind::Unopened) {
             continue;
         }
         let time_us = source.datagram.time_us.unwrap_or(first_us);
@@ -185,9 +185,9 @@ fn in_sound(path: &Path, keys: &Keys, payloads: &PayloadMap, all: &mut Vec<Strea
 }
 
 /// The sound of a stream, on the axis of the capture.
-fn sound_of(stream: &CaptureStream) -> Sound<'_> {
+fn sound_of(stream: &CaptureStream) -> StreamSound<'_> {
     let numbers = &stream.numbers;
-    Sound {
+    StreamSound {
         pcm: &stream.side.heard,
         rate_hz: numbers.sample_rate_hz,
         channels: stream.side.channels,

@@ -10,9 +10,9 @@ use dsp_core::receive::{ConfigError, DelayConfig};
 use dsp_core::time::{Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::{FIXED_HEADER_LEN, RtpHeader};
 
-use super::StreamReport;
+use super::ListenerReport;
 use super::payloads::{Decoders, PayloadFormat};
-use super::play::Player;
+use super::play::StreamPlayer;
 use crate::registry::CodecFormat;
 use crate::simulate::netsim::{Network, NetworkConfig};
 
@@ -62,7 +62,7 @@ pub struct Row {
     /// How much faster the sender's clock runs, in parts per million.
     pub drift_ppm: f64,
     /// What the listener heard, in numbers.
-    pub numbers: StreamReport,
+    pub numbers: ListenerReport,
 }
 
 /// Plays the whole grid with `speech` at [`RATE_HZ`], which begins again when it ends.
@@ -88,7 +88,7 @@ fn cell(
     loss: (f64, f64),
     jitter_ms: f64,
     drift_ppm: f64,
-) -> Result<StreamReport, ConfigError> {
+) -> Result<ListenerReport, ConfigError> {
     let network = NetworkConfig {
         loss_percent: loss.0,
         burst: loss.1,
@@ -123,7 +123,7 @@ fn cell(
     let rates = [format.sample_rate_hz(), format.rtp_clock_hz()];
     let decoders = Decoders::new(&[(PAYLOAD_TYPE, format.clone())], rates, format.channels()).expect("L16 at 16 kHz");
     let first_us = arrivals.first().map_or(0, |(time, ..)| *time);
-    let mut player = Player::new([RATE_HZ; 2], 1, config.delay, decoders, None, first_us, usize::MAX)?;
+    let mut player = StreamPlayer::new([RATE_HZ; 2], 1, config.delay, decoders, None, first_us, usize::MAX)?;
     for (time_us, _, packet) in &arrivals {
         player.packet(Some(*time_us), packet);
     }

@@ -42,7 +42,7 @@ mod streams;
 pub mod trace;
 
 pub use digits::{StreamDigits, StreamTones, digits, tones};
-pub use moments::{Cause, Moment};
+pub use moments::{BadMoment, Cause};
 pub use payloads::{FormatError, PayloadFormat, PayloadMap, PayloadMeaning};
 pub use play::Loss;
 pub(crate) use report::MOST_SKIPPED;
@@ -54,12 +54,12 @@ pub use source::{KeyError, Keys, read_keys};
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ReplayReport {
     /// The streams, in the order of their first packets.
-    pub streams: Vec<StreamReport>,
+    pub streams: Vec<ListenerReport>,
 }
 
 /// What one stream's listener heard, in numbers. Shares are of the samples that were played.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct StreamReport {
+pub struct ListenerReport {
     /// Name of the stream, and of its sound without `.wav`.
     pub name: String,
     /// Rate of the sound in Hz.
@@ -109,7 +109,7 @@ pub struct StreamReport {
     pub r_factor: Option<f64>,
 }
 
-impl StreamReport {
+impl ListenerReport {
     /// With the figures of the E-model, for what the receiver counted.
     pub(crate) fn rated(mut self, codec: &CodecFormat, bursts: BurstStats, packet_ms: f64) -> Self {
         let Some(quality) = rating(codec, bursts, packet_ms + self.mean_playout_delay_ms) else { return self };

@@ -7,9 +7,9 @@
 
 use serde::Serialize;
 
-use super::StreamReport;
+use super::ListenerReport;
 use super::numbers::thousandth;
-use crate::report::{DelayRow, PacketFate, PacketRow, PlayCause, PlayRow};
+use crate::report::{DelayRow, PacketOutcome, PacketRow, PlayCause, PlayRow};
 
 /// Made-up sound that is not further apart than this is one moment, in ms.
 const TOGETHER_MS: f64 = 1_000.0;
@@ -40,7 +40,7 @@ pub enum Cause {
 
 /// A bad moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Moment {
+pub struct BadMoment {
     /// When it began, in ms of the stream's sound.
     pub at_ms: f64,
     /// When that was by the clock of the capture, as `14:32:07.3`; `None` if the capture has no clock.
@@ -62,7 +62,7 @@ pub struct Moment {
 }
 
 /// What moments are read off.
-pub(super) struct Record<'a> {
+pub(super) struct StreamRecord<'a> {
     pub(super) packets: &'a [PacketRow],
     pub(super) play: &'a [PlayRow],
     pub(super) delays: &'a [DelayRow],
@@ -70,10 +70,10 @@ pub(super) struct Record<'a> {
     pub(super) duration_ms: f64,
 }
 
-impl Record<'_> {
+impl StreamRecord<'_> {
     /// The `most` worst moments, in the order of time.
-    pub(super) fn worst(&self, most: usize) -> Vec<Moment> {
-        let mut moments: Vec<Moment> =
+    pub(super) fn worst(&self, most: usize) -> Vec<BadMoment> {
+        let mut moments: Vec<BadMoment> =
             self.clusters().into_iter().map(|(begin, end, missing)| self.explain(begin, end, missing)).collect();
         moments.extend(self.long_delays());
         moments.sort_by(|a, b| b.badness.total_cmp(&a.badness).then(a.at_ms.total_cmp(&b.at_ms)));
@@ -118,7 +118,7 @@ impl Record<'_> {
         self.delays.get(after.saturating_sub(1)).map_or(0.0, |row| row.playout_ms)
     }
 
-    fn explain(&self, begin: f64, end: f64, missing_ms: f64) -> Moment {
+    fn explain(&self, begin: f64, end: f64, missing_ms: f64) -> BadMoment {
         // What should have been heard now was sent a delay ago.
         let delay = self.delay_at(begin);
         let (from, to) = (begin - delay - self.packet_ms * 1.5, end - delay + self.packet_ms * 0.5);
@@ -129,21 +129,24 @@ impl Record<'_> {
             if !(from..to).contains(&row.media_ms) {
                 continue;
             }
-            run = if row.fate == PacketFate::LostInNetwork { run + 1 } else { 0 };
+            run = if row.fate == PacketOutcome::LostInNetwork { run + 1 } else { 0 };
             longest_run = run.max(longest_run);
             match row.fate {
-                PacketFate::LostInNetwork => lost += 1,
-                PacketFate::Late => late += 1,
-                PacketFate::Discarded | PacketFate::Undecodable | PacketFate::Unusable | PacketFate::Refused => {
+                PacketOutcome::LostInNetwork => lost += 1,
+                PacketOutcome::Late => late += 1,
+                PacketOutcome::Discarded
+                | PacketOutcome::Undecodable
+                | PacketOutcome::Unusable
+                | PacketOutcome::Refused => {
                     discarded += 1;
                 }
-                PacketFate::Played
-                | PacketFate::Duplicate
-                | PacketFate::Superseded
-                | PacketFate::Event
-                | PacketFate::OtherPayload
-                | PacketFate::Probation
-                | PacketFate::Waiting => {}
+                PacketOutcome::Played
+                | PacketOutcome::Duplicate
+                | PacketOutcome::Superseded
+                | PacketOutcome::Event
+                | PacketOutcome::OtherPayload
+                | PacketOutcome::Probation
+                | PacketOutcome::Waiting => {}
             }
             slowest = row.arrival_ms.map_or(slowest, |at| slowest.max(at - row.media_ms));
         }
@@ -182,11 +185,11 @@ impl Record<'_> {
         };
         let missing_ms = thousandth(missing_ms);
         let (at_ms, duration_ms) = (thousandth(begin), thousandth(end - begin));
-        Moment { at_ms, time: None, duration_ms, cause, missing_ms, lost, late, words, badness }
+        BadMoment { at_ms, time: None, duration_ms, cause, missing_ms, lost, late, words, badness }
     }
 
     /// Stretches in which the receiver had to wait long.
-    fn long_delays(&self) -> Vec<Moment> {
+    fn long_delays(&self) -> Vec<BadMoment> {
         let mut moments = Vec::new();
         let mut rows = self.delays.iter().peekable();
         while let Some(first) = rows.next() {
@@ -201,7 +204,7 @@ impl Record<'_> {
             let duration_ms = last.at_ms - first.at_ms;
             if duration_ms >= LONG_DELAY_FOR_MS {
                 let (high, how_long) = (length_of(most), length_of(duration_ms));
-                moments.push(Moment {
+                moments.push(BadMoment {
                     at_ms: thousandth(first.at_ms),
                     time: None,
                     duration_ms: thousandth(duration_ms),
@@ -233,7 +236,7 @@ impl Record<'_> {
     }
 
     /// The stream in one sentence.
-    pub(super) fn verdict(&self, numbers: &StreamReport) -> String {
+    pub(super) fn verdict(&self, numbers: &ListenerReport) -> String {
         if self.duration_ms <= 0.0 {
             return "Nothing to hear.".into();
         }
@@ -297,9 +300,9 @@ mod tests {
         assert_eq!((date(-1), time_of_day(-1)), ("1969-12-31".into(), "23:59:59.9".into()));
     }
 
-    fn packet(n: u64, fate: PacketFate, delay_ms: f64) -> PacketRow {
+    fn packet(n: u64, fate: PacketOutcome, delay_ms: f64) -> PacketRow {
         let media_ms = n as f64 * 20.0;
-        let arrival_ms = (fate != PacketFate::LostInNetwork).then_some(media_ms + delay_ms);
+        let arrival_ms = (fate != PacketOutcome::LostInNetwork).then_some(media_ms + delay_ms);
         PacketRow { seq: n, media_ms, arrival_ms, fate }
     }
 
@@ -307,16 +310,17 @@ mod tests {
     fn causes_are_told_apart() {
         // Two losses, later two late packets, all with a delay of 40 ms; 10 s of packets.
         let fate = |n: u64| match n {
-            100 | 101 => (PacketFate::LostInNetwork, 0.0),
-            300 | 301 => (PacketFate::Late, 130.0),
-            _ => (PacketFate::Played, 10.0),
+            100 | 101 => (PacketOutcome::LostInNetwork, 0.0),
+            300 | 301 => (PacketOutcome::Late, 130.0),
+            _ => (PacketOutcome::Played, 10.0),
         };
         let packets: Vec<_> = (0..500).map(|n| packet(n, fate(n).0, fate(n).1)).collect();
         let delays: Vec<_> =
             (0..1_000).map(|n| DelayRow { at_ms: f64::from(n) * 10.0, target_ms: 40.0, playout_ms: 40.0 }).collect();
         let concealed = |at_ms: f64| PlayRow { at_ms, duration_ms: 40.0, cause: PlayCause::Concealed };
         let play = [concealed(2_040.0), concealed(6_040.0), concealed(8_000.0)];
-        let record = Record { packets: &packets, play: &play, delays: &delays, packet_ms: 20.0, duration_ms: 10_000.0 };
+        let record =
+            StreamRecord { packets: &packets, play: &play, delays: &delays, packet_ms: 20.0, duration_ms: 10_000.0 };
         let moments = record.worst(5);
         let causes: Vec<_> =
             moments.iter().map(|moment| (moment.at_ms, moment.cause, moment.lost, moment.late)).collect();
@@ -335,7 +339,7 @@ mod tests {
                 playout_ms: if (1_000..1_500).contains(&n) { 800.0 } else { 60.0 },
             })
             .collect();
-        let record = Record { packets: &[], play: &[], delays: &delays, packet_ms: 20.0, duration_ms: 30_000.0 };
+        let record = StreamRecord { packets: &[], play: &[], delays: &delays, packet_ms: 20.0, duration_ms: 30_000.0 };
         let moments = record.worst(5);
         assert_eq!(moments.len(), 1);
         assert_eq!((moments[0].cause, moments[0].at_ms, moments[0].duration_ms), (Cause::Delay, 10_000.0, 4_990.0));

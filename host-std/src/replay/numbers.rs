@@ -2,11 +2,11 @@
 
 use dsp_core::receive::{Played, ReceiverStats};
 
-use super::StreamReport;
+use super::ListenerReport;
 
-/// Collects what [`StreamReport`] says of delays; the rest is in the receiver's statistics.
+/// Collects what [`ListenerReport`] says of delays; the rest is in the receiver's statistics.
 #[derive(Default)]
-pub(super) struct Numbers {
+pub(super) struct DelayStatistics {
     /// Mean buffer delay of each second, in ms.
     seconds_ms: Vec<f64>,
     before: ReceiverStats,
@@ -16,7 +16,7 @@ pub(super) struct Numbers {
     earlier: (f64, u64, f64),
 }
 
-impl Numbers {
+impl DelayStatistics {
     /// A second has passed.
     pub(super) fn second(&mut self, stats: &ReceiverStats) {
         let mean = stats.buffer_delay.mean_us_since(&self.before.buffer_delay);
@@ -55,12 +55,12 @@ impl Numbers {
     }
 
     /// What one can say at the end. Packets are counted by the caller.
-    pub(super) fn report(mut self, name: String, stats: &ReceiverStats, sample_rate_hz: u32) -> StreamReport {
+    pub(super) fn report(mut self, name: String, stats: &ReceiverStats, sample_rate_hz: u32) -> ListenerReport {
         let played = stats.played_samples.max(1) as f64;
         let ratio = |samples: u64| (samples as f64 / played * 1e6).round() / 1e6;
         let (playout_sum, playouts, _) = self.all_playout();
         let p95 = percentile(&mut self.seconds_ms, 95.0);
-        StreamReport {
+        ListenerReport {
             name,
             sample_rate_hz,
             duration_s: thousandth(stats.played_samples as f64 / f64::from(sample_rate_hz)),

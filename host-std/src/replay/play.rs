@@ -13,14 +13,14 @@ use dsp_core::receive::{ConfigError, DelayConfig, Played, Received, ReceiverConf
 use dsp_core::time::{Duration, Instant, PayloadType, Seq};
 use dsp_core::wire::rtp::RtpPacket;
 
-use super::StreamReport;
+use super::ListenerReport;
 use super::digits::{EventLog, event_header};
 use super::loudspeaker::Loudspeaker;
-use super::numbers::{Numbers, percentile, thousandth};
+use super::numbers::{DelayStatistics, percentile, thousandth};
 use super::payloads::Decoders;
 use crate::receiver::AnyReceiver;
 use crate::record::call::play_rows;
-use crate::report::{DelayRow, DigitRow, PacketFate, PacketRow, PlayRow};
+use crate::report::{DelayRow, DigitRow, PacketOutcome, PacketRow, PlayRow};
 use crate::simulate::netsim::{Network, NetworkConfig};
 
 /// Length of the listener's ticks, and when the first one is.
@@ -56,12 +56,12 @@ struct Packet {
     seq: i64,
     media_ms: f64,
     arrival_ms: Option<f64>,
-    fate: PacketFate,
+    fate: PacketOutcome,
 }
 
 /// What became of a stream.
-pub(super) struct Run {
-    pub(super) numbers: StreamReport,
+pub(super) struct PlayedStream {
+    pub(super) numbers: ListenerReport,
     pub(super) heard: Vec<i16>,
     pub(super) packets: Vec<PacketRow>,
     pub(super) play: Vec<PlayRow>,
@@ -98,7 +98,7 @@ struct Media {
 }
 
 /// Plays one stream.
-pub(super) struct Player {
+pub(super) struct StreamPlayer {
     receiver: AnyReceiver,
     decoders: Decoders,
     loudspeaker: Loudspeaker,
@@ -127,7 +127,7 @@ pub(super) struct Player {
     /// Smallest transit of each drift window.
     minima: Vec<(f64, f64)>,
     restarted: bool,
-    numbers: Numbers,
+    numbers: DelayStatistics,
     heard: Vec<i16>,
     played: Vec<(Instant, Played)>,
     dropped: u64,
@@ -137,7 +137,7 @@ pub(super) struct Player {
     digits: EventLog,
 }
 
-impl Player {
+impl StreamPlayer {
     /// A player for a stream whose first packet came at `first_us`; it plays at most `longest` samples,
     /// all channels together.
     pub(super) fn new(
@@ -186,7 +186,7 @@ impl Player {
             network_ms: Vec::new(),
             minima: Vec::new(),
             restarted: false,
-            numbers: Numbers::default(),
+            numbers: DelayStatistics::default(),
             heard: vec![0; PHASE.as_samples(sample_rate_hz) as usize * usize::from(channels)],
             played: Vec::new(),
             dropped: 0,
@@ -277,23 +277,23 @@ impl Player {
             self.numbers.restarted();
         }
         let fate = match received {
-            None => PacketFate::LostInNetwork,
-            Some(Some(Received::Stored | Received::Restarted)) => PacketFate::Waiting,
-            Some(Some(Received::Late)) => PacketFate::Late,
-            Some(Some(Received::Duplicate)) => PacketFate::Duplicate,
+            None => PacketOutcome::LostInNetwork,
+            Some(Some(Received::Stored | Received::Restarted)) => PacketOutcome::Waiting,
+            Some(Some(Received::Late)) => PacketOutcome::Late,
+            Some(Some(Received::Duplicate)) => PacketOutcome::Duplicate,
             // One that may be a stray is in no sequence.
             Some(Some(Received::Probation)) => {
                 self.strays += 1;
                 return;
             }
-            Some(_) => PacketFate::Unusable,
+            Some(_) => PacketOutcome::Unusable,
         };
         let highest = self.highest.unwrap_or(i64::from(seq.0));
         let extended = highest + i64::from(seq.distance(Seq(highest as u16)));
         self.highest = Some(highest.max(extended));
 
         let transit = arrival_ms - media_ms;
-        let timestamp = outcome.and_then(|(_, timestamp)| timestamp).filter(|_| fate != PacketFate::Duplicate);
+        let timestamp = outcome.and_then(|(_, timestamp)| timestamp).filter(|_| fate != PacketOutcome::Duplicate);
         if let Some(timestamp) = timestamp {
             self.transit(timestamp, transit, arrival_ms);
         }
@@ -302,12 +302,12 @@ impl Player {
         // Where it would have arrived, had it been as fast as the fastest.
         let media_ms = media_ms + base;
         self.network_ms.extend(arrival_ms.filter(|_| timestamp.is_some()).map(|at| at - media_ms));
-        if fate == PacketFate::Waiting {
+        if fate == PacketOutcome::Waiting {
             // Another with this number can't be waiting any more.
             let packets = &mut self.packets;
             self.waiting.retain(|&(other, place)| {
                 if other == seq {
-                    packets[place].fate = PacketFate::Discarded;
+                    packets[place].fate = PacketOutcome::Discarded;
                 }
                 other != seq
             });
@@ -321,7 +321,7 @@ impl Player {
         let (receiver, packets) = (&self.receiver, &mut self.packets);
         self.waiting.retain(|&(seq, place)| {
             let fate = receiver.fate(seq);
-            packets[place].fate = fate.map_or(PacketFate::Waiting, PacketFate::from);
+            packets[place].fate = fate.map_or(PacketOutcome::Waiting, PacketOutcome::from);
             fate.is_none()
         });
     }
@@ -381,7 +381,7 @@ impl Player {
     }
 
     /// Plays out what is in the buffer, and tells what happened.
-    pub(super) fn finish(mut self, name: String) -> Run {
+    pub(super) fn finish(mut self, name: String) -> PlayedStream {
         while self.now <= self.arrived && !self.cut_off {
             self.tick(usize::MAX);
         }
@@ -402,15 +402,15 @@ impl Player {
         let network_ms = self.network_delays();
         let clock_drift_ppm = self.drift_ppm();
         let (packets, sent, unlisted) = rows(&mut self.packets);
-        let count = |fates: &[PacketFate]| packets.iter().filter(|row| fates.contains(&row.fate)).count() as u64;
-        let (duplicate, superseded) = (count(&[PacketFate::Duplicate]), count(&[PacketFate::Superseded]));
+        let count = |fates: &[PacketOutcome]| packets.iter().filter(|row| fates.contains(&row.fate)).count() as u64;
+        let (duplicate, superseded) = (count(&[PacketOutcome::Duplicate]), count(&[PacketOutcome::Superseded]));
         let max_playout_ms = self.numbers.max_playout_ms();
-        let numbers = StreamReport {
-            received: packets.len() as u64 - count(&[PacketFate::LostInNetwork]) + self.strays,
-            lost: count(&[PacketFate::LostInNetwork]) + unlisted,
+        let numbers = ListenerReport {
+            received: packets.len() as u64 - count(&[PacketOutcome::LostInNetwork]) + self.strays,
+            lost: count(&[PacketOutcome::LostInNetwork]) + unlisted,
             ..self.numbers.report(name, &stats, rate)
         };
-        Run {
+        PlayedStream {
             numbers,
             jitter_ms: thousandth(f64::from(stats.reception.jitter_ticks) * 1e3 / f64::from(stats.clock_hz.max(1))),
             max_playout_ms,
@@ -460,7 +460,7 @@ const MOST_LOST_ROWS: usize = 100_000;
 /// and how many of those that never arrived have no row.
 fn rows(packets: &mut [Packet]) -> (Vec<PacketRow>, u64, u64) {
     // Duplicates behind their first.
-    packets.sort_by_key(|packet| (packet.sequence, packet.seq, packet.fate == PacketFate::Duplicate));
+    packets.sort_by_key(|packet| (packet.sequence, packet.seq, packet.fate == PacketOutcome::Duplicate));
     let mut rows: Vec<PacketRow> = Vec::with_capacity(packets.len());
     let mut before: Option<&Packet> = None;
     let mut sent = 0;
@@ -480,7 +480,7 @@ fn rows(packets: &mut [Packet]) -> (Vec<PacketRow>, u64, u64) {
                     seq: (before.seq + missing - first).max(0) as u64,
                     media_ms: before.media_ms + share * (packet.media_ms - before.media_ms),
                     arrival_ms: None,
-                    fate: PacketFate::LostInNetwork,
+                    fate: PacketOutcome::LostInNetwork,
                 });
             }
         }
@@ -490,7 +490,9 @@ fn rows(packets: &mut [Packet]) -> (Vec<PacketRow>, u64, u64) {
             arrival_ms: packet.arrival_ms,
             fate: match packet.fate {
                 // What arrived first and was here already came as a copy.
-                PacketFate::Duplicate if same.is_none_or(|before| before.seq != packet.seq) => PacketFate::Superseded,
+                PacketOutcome::Duplicate if same.is_none_or(|before| before.seq != packet.seq) => {
+                    PacketOutcome::Superseded
+                }
                 fate => fate,
             },
         });

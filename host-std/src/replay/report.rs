@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use super::StreamReport;
-use super::moments::Moment;
+use super::ListenerReport;
+use super::moments::BadMoment;
 use crate::output;
 use crate::report::{
     DelayRow, DigitRow, PacketRow, PlayRow, SideReport, ToneRow, digits_in_words, page, rows, tones_in_words,
@@ -97,11 +97,11 @@ impl fmt::Display for SkippedStream {
     }
 }
 
-/// A stream that was played. In the JSON, the fields of [`StreamReport`] stand beside these.
+/// A stream that was played. In the JSON, the fields of [`ListenerReport`] stand beside these.
 #[derive(Clone, Debug)]
 pub struct CaptureStream {
     /// What the listener heard, in numbers.
-    pub numbers: StreamReport,
+    pub numbers: ListenerReport,
     /// When its first packet came, after the first of RTP in the capture, in ms. Not in the JSON.
     pub begins_ms: f64,
     /// The sender's address; `unknown` in an rtpdump without.
@@ -127,7 +127,7 @@ pub struct CaptureStream {
     /// In plain words.
     pub verdict: String,
     /// The worst moments, in the order of time.
-    pub worst: Vec<Moment>,
+    pub worst: Vec<BadMoment>,
     /// Largest playout delay over the fastest packet of the stream, in ms.
     pub max_playout_delay_ms: f64,
     /// How much later than the fastest of its 15 s a packet came, in ms: the mean.
@@ -206,7 +206,7 @@ impl Serialize for CaptureStream {
         #[derive(Serialize)]
         struct Stream<'a> {
             #[serde(flatten)]
-            numbers: &'a StreamReport,
+            numbers: &'a ListenerReport,
             from: &'a str,
             to: &'a str,
             ssrc: &'a str,
@@ -219,7 +219,7 @@ impl Serialize for CaptureStream {
             begin: &'a Option<String>,
             wav_file: &'a str,
             verdict: &'a str,
-            worst: &'a [Moment],
+            worst: &'a [BadMoment],
             max_playout_delay_ms: f64,
             mean_network_delay_ms: f64,
             p95_network_delay_ms: f64,
@@ -347,7 +347,7 @@ impl CaptureReport {
     }
 }
 
-impl Moment {
+impl BadMoment {
     /// When: by the capture's clock, or in minutes and seconds of the sound.
     pub fn when(&self) -> String {
         self.time.clone().unwrap_or_else(|| {

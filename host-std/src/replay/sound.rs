@@ -9,7 +9,7 @@ const APART_MS: f64 = 200.0;
 
 /// A stream's sound.
 #[derive(Clone, Copy)]
-pub(super) struct Sound<'a> {
+pub(super) struct StreamSound<'a> {
     /// Interleaved.
     pub(super) pcm: &'a [i16],
     pub(super) rate_hz: u32,
@@ -18,7 +18,7 @@ pub(super) struct Sound<'a> {
     pub(super) begins_ms: f64,
 }
 
-impl Sound<'_> {
+impl StreamSound<'_> {
     fn mono(&self) -> Vec<i16> {
         let channels = usize::from(self.channels.max(1));
         let mean =

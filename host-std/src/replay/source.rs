@@ -107,7 +107,7 @@ fn guard(key: &Key) -> Guard {
 
 /// What a datagram of the capture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CapturedDatagramKind {
     /// RTP that parses, decrypted if there are keys.
     Rtp,
     /// RTP that none of the keys opens: plain, or encrypted under another. It's there as it came.
@@ -121,7 +121,7 @@ pub(super) enum Kind {
 }
 
 /// A capture, read from its beginning.
-pub(super) struct Source<'a, R: Read> {
+pub(super) struct ReplaySource<'a, R: Read> {
     reader: CaptureReader<R>,
     keys: &'a Keys,
     guards: HashMap<(SocketAddr, SocketAddr), Flow>,
@@ -131,7 +131,7 @@ pub(super) struct Source<'a, R: Read> {
     pub(super) profile: Option<SrtpProfile>,
 }
 
-impl<'a, R: Read> Source<'a, R> {
+impl<'a, R: Read> ReplaySource<'a, R> {
     pub(super) fn new(reader: CaptureReader<R>, keys: &'a Keys) -> Self {
         let (guards, tries) = (HashMap::new(), HashMap::new());
         Self { reader, keys, guards, tries, datagram: Datagram::default(), profile: None }
@@ -151,26 +151,28 @@ impl<'a, R: Read> Source<'a, R> {
     }
 
     /// Reads the next datagram into `self.datagram`; `None` at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Kind>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<CapturedDatagramKind>> {
         self.profile = None;
         if !self.reader.next(&mut self.datagram)? {
             return Ok(None);
         }
         // rtpdump marks RTCP in its own way, but its packets tell themselves too.
         Ok(Some(match DatagramKind::of(&self.datagram.bytes) {
-            DatagramKind::Rtcp => Kind::Rtcp,
+            DatagramKind::Rtcp => CapturedDatagramKind::Rtcp,
             DatagramKind::Rtp if self.keys.0.is_empty() => match RtpPacket::parse(&self.datagram.bytes) {
-                Ok(_) => Kind::Rtp,
-                Err(_) => Kind::Other,
+                Ok(_) => CapturedDatagramKind::Rtp,
+                Err(_) => CapturedDatagramKind::Other,
             },
             DatagramKind::Rtp => self.decrypt(),
-            _ => Kind::Other,
+            _ => CapturedDatagramKind::Other,
         }))
     }
 
-    fn decrypt(&mut self) -> Kind {
+    fn decrypt(&mut self) -> CapturedDatagramKind {
         // Padding is under the encryption: only the header is there to look at.
-        let Some(&[.., a, b, c, d]) = self.datagram.bytes.first_chunk::<12>() else { return Kind::Other };
+        let Some(&[.., a, b, c, d]) = self.datagram.bytes.first_chunk::<12>() else {
+            return CapturedDatagramKind::Other;
+        };
         let (from, to, ssrc) = (self.datagram.from, self.datagram.to, Ssrc(u32::from_be_bytes([a, b, c, d])));
         let opened = match self.guards.get_mut(&(from, to)) {
             Some(Flow { guard, profile, .. }) => {
@@ -180,7 +182,7 @@ impl<'a, R: Read> Source<'a, R> {
         };
         let opened = match opened {
             Err(GuardError::Authentication) => self.find_key(from, to, ssrc),
-            Err(_) => return Kind::Refused,
+            Err(_) => return CapturedDatagramKind::Refused,
             Ok(opened) => Some(opened),
         };
         self.profile = opened.map(|(_, profile)| profile);
@@ -188,10 +190,10 @@ impl<'a, R: Read> Source<'a, R> {
             self.datagram.bytes.truncate(length);
         }
         match (RtpPacket::parse(&self.datagram.bytes).is_ok(), opened) {
-            (true, Some(_)) => Kind::Rtp,
-            (true, None) => Kind::Unopened,
-            (false, Some(_)) => Kind::Other,
-            (false, None) => Kind::Refused,
+            (true, Some(_)) => CapturedDatagramKind::Rtp,
+            (true, None) => CapturedDatagramKind::Unopened,
+            (false, Some(_)) => CapturedDatagramKind::Other,
+            (false, None) => CapturedDatagramKind::Refused,
         }
     }
 

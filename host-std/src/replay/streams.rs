@@ -139,9 +139,9 @@ impl Found {
 
 /// Which stream a packet belongs to: the same in every reading of a capture.
 #[derive(Default)]
-pub(super) struct Parts(HashMap<StreamKey, (u32, u64)>);
+pub(super) struct StreamParts(HashMap<StreamKey, (u32, u64)>);
 
-impl Parts {
+impl StreamParts {
     /// The part of the stream `key` in which a packet at `time_us` lies.
     pub(super) fn of(&mut self, key: StreamKey, time_us: u64) -> u32 {
         if self.0.len() >= 4 * MOST_SOURCES && !self.0.contains_key(&key) {
@@ -162,7 +162,7 @@ const MOST_LEFT_OUT: usize = 1 << 16;
 /// Collects streams.
 pub(super) struct Finder<'a> {
     payloads: &'a PayloadMap,
-    parts: Parts,
+    parts: StreamParts,
     found: HashMap<(StreamKey, u32), Found>,
     /// Those that may make room: they had proved nothing when they came.
     unproved: VecDeque<(StreamKey, u32)>,
@@ -178,7 +178,7 @@ impl<'a> Finder<'a> {
     pub(super) fn new(payloads: &'a PayloadMap) -> Self {
         Self {
             payloads,
-            parts: Parts::default(),
+            parts: StreamParts::default(),
             found: HashMap::new(),
             unproved: VecDeque::new(),
             packets: 0,

@@ -15,9 +15,9 @@ use std::net::SocketAddr;
 use dsp_core::receive::DelayConfig;
 use dsp_core::time::{Duration, Instant, RtpTime};
 
-use super::StreamReport;
+use super::ListenerReport;
 use super::loudspeaker::Loudspeaker;
-use super::numbers::Numbers;
+use super::numbers::DelayStatistics;
 use crate::registry::{CodecFormat, Registry};
 use crate::sdp::SrtpPolicy;
 use crate::session::{Call, CallConfig, CallError, Channel, Identity};
@@ -209,7 +209,7 @@ pub struct TraceRun {
     /// The sound; its first sample is the instant of the first arrival.
     pub heard: Vec<i16>,
     /// The numbers.
-    pub report: StreamReport,
+    pub report: ListenerReport,
 }
 
 /// Plays `trace` with `speech`, at the codec's rate, repeated from the start when it ends.
@@ -232,7 +232,7 @@ pub fn play(trace: &Trace, speech: &[i16], config: &TraceConfig) -> Result<Trace
     let samples = (rate * TICK_MS / 1_000) as usize;
     let mut heard = vec![0; PHASE.as_samples(rate) as usize];
     let mut loudspeaker = Loudspeaker::new([rate, config.codec.rtp_clock_hz], 1).map_err(CallError::Receiver)?;
-    let mut numbers = Numbers::default();
+    let mut numbers = DelayStatistics::default();
     let mut transits = vec![0.0; datagrams.len()];
     let mut next = 0;
     let mut now = Instant::ZERO + PHASE;
@@ -256,7 +256,7 @@ pub fn play(trace: &Trace, speech: &[i16], config: &TraceConfig) -> Result<Trace
         }
     }
     let stats = listener.stats();
-    let report = StreamReport {
+    let report = ListenerReport {
         received: trace.packets.len() as u64,
         lost: u64::from(trace.frames).saturating_sub(trace.packets.len() as u64),
         ..numbers.report("stream-1".into(), &stats.receiver, rate)

@@ -199,13 +199,13 @@ pub struct PacketRow {
     #[serde(serialize_with = "maybe_micros")]
     pub arrival_ms: Option<f64>,
     /// What became of it.
-    pub fate: PacketFate,
+    pub fate: PacketOutcome,
 }
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PacketFate {
+pub enum PacketOutcome {
     /// Decoded and played, or taken in as comfort noise.
     Played,
     /// Never arrived.
@@ -234,7 +234,7 @@ pub enum PacketFate {
     Waiting,
 }
 
-impl From<Fate> for PacketFate {
+impl From<Fate> for PacketOutcome {
     /// Of a packet that arrived.
     fn from(fate: Fate) -> Self {
         match fate {
@@ -294,7 +294,7 @@ pub struct DelayRow {
 
 /// Least, mean and greatest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Spread {
+pub struct MinMeanMax {
     /// Least.
     #[serde(serialize_with = "micros")]
     pub min: f64,
@@ -306,7 +306,7 @@ pub struct Spread {
     pub max: f64,
 }
 
-impl Spread {
+impl MinMeanMax {
     /// Of `values`; `None` if there are none.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut spread = Self { min: f64::INFINITY, mean: 0.0, max: f64::NEG_INFINITY };
@@ -385,9 +385,9 @@ pub struct Statistics {
     #[serde(serialize_with = "micros")]
     pub stretched_in_ms: f64,
     /// From sending to playing, in milliseconds.
-    pub playout_delay_ms: Option<Spread>,
+    pub playout_delay_ms: Option<MinMeanMax>,
     /// On the network, in milliseconds.
-    pub network_delay_ms: Option<Spread>,
+    pub network_delay_ms: Option<MinMeanMax>,
     /// Mean wait in the jitter buffer, in milliseconds.
     #[serde(serialize_with = "maybe_micros")]
     pub buffer_delay_ms: Option<f64>,
@@ -471,7 +471,7 @@ impl Statistics {
             recovered_ms: samples_ms(receiver.recovered_samples),
             stretched_out_ms: samples_ms(receiver.removed_samples),
             stretched_in_ms: samples_ms(receiver.inserted_samples),
-            playout_delay_ms: (delay.packets > 0).then(|| Spread {
+            playout_delay_ms: (delay.packets > 0).then(|| MinMeanMax {
                 min: base_ms + us_to_ms(delay.min_us),
                 mean: base_ms + us_to_ms(delay.mean_us()),
                 max: base_ms + us_to_ms(delay.max_us),
@@ -508,7 +508,7 @@ mod tests {
 
     #[test]
     fn spread_of_values() {
-        assert_eq!(Spread::of([]), None);
-        assert_eq!(Spread::of([4.0, 1.0, 4.0]), Some(Spread { min: 1.0, mean: 3.0, max: 4.0 }));
+        assert_eq!(MinMeanMax::of([]), None);
+        assert_eq!(MinMeanMax::of([4.0, 1.0, 4.0]), Some(MinMeanMax { min: 1.0, mean: 3.0, max: 4.0 }));
     }
 }

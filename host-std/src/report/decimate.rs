@@ -31,7 +31,7 @@ pub(super) fn peaks(samples: &[i16], rate_hz: u32, total_ms: f64, columns: usize
 
 /// A run of columns of one strength.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Run {
+pub(super) struct ColumnRun {
     pub(super) begin: usize,
     pub(super) end: usize,
     /// 1 to [`STRENGTHS`].
@@ -60,15 +60,15 @@ pub(super) fn coverage(spans: impl IntoIterator<Item = (f64, f64)>, total_ms: f6
 }
 
 /// The columns covered at all as runs of equal strength.
-pub(super) fn runs(coverage: &[f64]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
+pub(super) fn runs(coverage: &[f64]) -> Vec<ColumnRun> {
+    let mut runs: Vec<ColumnRun> = Vec::new();
     for (column, share) in coverage.iter().enumerate() {
         // A rounding error is no touch.
         let strength = ((share - 1e-6).max(0.0) * f64::from(STRENGTHS)).ceil() as u32;
         match runs.last_mut() {
             _ if strength == 0 => {}
             Some(run) if run.end == column && run.strength == strength => run.end += 1,
-            _ => runs.push(Run { begin: column, end: column + 1, strength }),
+            _ => runs.push(ColumnRun { begin: column, end: column + 1, strength }),
         }
     }
     runs
@@ -178,10 +178,10 @@ mod tests {
         // Columns of 10 ms: one whole, one half, and two short spans that share a column.
         let spans = [(0.0, 10.0), (20.0, 30.0), (30.0, 35.0), (91.0, 92.0), (95.0, 96.0), (140.0, 150.0)];
         let expected = [
-            Run { begin: 0, end: 1, strength: 4 },
-            Run { begin: 2, end: 3, strength: 4 },
-            Run { begin: 3, end: 4, strength: 2 },
-            Run { begin: 9, end: 10, strength: 1 },
+            ColumnRun { begin: 0, end: 1, strength: 4 },
+            ColumnRun { begin: 2, end: 3, strength: 4 },
+            ColumnRun { begin: 3, end: 4, strength: 2 },
+            ColumnRun { begin: 9, end: 10, strength: 1 },
         ];
         assert_eq!(runs(&coverage(spans, 100.0, 10)), expected);
         assert_eq!(runs(&coverage([(5.0, 95.0)], 100.0, 10)).len(), 3);

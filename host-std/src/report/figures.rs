@@ -1,6 +1,6 @@
 //! The statistics as people read them: a name, a value with its unit, and one line that explains it.
 
-use super::{SideReport, Spread};
+use super::{MinMeanMax, SideReport};
 
 /// One row of the table of statistics.
 pub(super) struct Figure {
@@ -12,7 +12,7 @@ pub(super) struct Figure {
 }
 
 /// A part of the table.
-pub(super) struct Group {
+pub(super) struct FigureGroup {
     pub(super) name: &'static str,
     pub(super) figures: &'static [Figure],
 }
@@ -42,7 +42,7 @@ pub(super) fn ms(value: f64) -> String {
 }
 
 /// Least, mean and greatest in milliseconds.
-pub(super) fn spread(spread: Spread) -> String {
+pub(super) fn spread(spread: MinMeanMax) -> String {
     format!("{} / {} / {}", ms(spread.min), ms(spread.mean), ms(spread.max))
 }
 
@@ -66,8 +66,8 @@ fn some(packets: u64) -> Option<String> {
 }
 
 /// The whole table.
-pub(super) const TABLE: &[Group] = &[
-    Group {
+pub(super) const TABLE: &[FigureGroup] = &[
+    FigureGroup {
         name: "Packets",
         figures: &[
             Figure {
@@ -186,7 +186,7 @@ pub(super) const TABLE: &[Group] = &[
             },
         ],
     },
-    Group {
+    FigureGroup {
         name: "Sound",
         figures: &[
             Figure {
@@ -248,7 +248,7 @@ pub(super) const TABLE: &[Group] = &[
             },
         ],
     },
-    Group {
+    FigureGroup {
         name: "Echo",
         figures: &[
             Figure {
@@ -295,7 +295,7 @@ pub(super) const TABLE: &[Group] = &[
             },
         ],
     },
-    Group {
+    FigureGroup {
         name: "Delay",
         figures: &[
             Figure {
@@ -330,7 +330,7 @@ pub(super) const TABLE: &[Group] = &[
             },
         ],
     },
-    Group {
+    FigureGroup {
         name: "Quality (E-model, ITU-T G.107)",
         figures: &[
             Figure {
@@ -353,7 +353,7 @@ pub(super) const TABLE: &[Group] = &[
             },
         ],
     },
-    Group {
+    FigureGroup {
         name: "Told by the other side (RTCP)",
         figures: &[
             Figure {
@@ -386,7 +386,7 @@ pub(super) const TABLE: &[Group] = &[
             },
         ],
     },
-    Group {
+    FigureGroup {
         name: "Cost",
         figures: &[
             Figure {

@@ -397,7 +397,7 @@ fn url(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{DelayRow, EchoFigures, EchoRow, PacketFate, PacketRow, PlayCause, PlayRow};
+    use crate::report::{DelayRow, EchoFigures, EchoRow, PacketOutcome, PacketRow, PlayCause, PlayRow};
 
     fn report(name: &str, seconds: usize) -> Report {
         let side = SideReport {
@@ -409,7 +409,7 @@ mod tests {
             heard: vec![100; 48_000 * seconds],
             wav_file: "a heard:\"1\".wav".into(),
             packet_ms: 20.0,
-            packets: vec![PacketRow { seq: 1, media_ms: 0.0, arrival_ms: None, fate: PacketFate::LostInNetwork }],
+            packets: vec![PacketRow { seq: 1, media_ms: 0.0, arrival_ms: None, fate: PacketOutcome::LostInNetwork }],
             delays: vec![DelayRow { at_ms: 0.0, target_ms: 40.0, playout_ms: f64::NAN }],
             echo: Some(EchoFigures { erle_db: Some(20.0), ..EchoFigures::default() }),
             ..SideReport::default()
@@ -462,7 +462,7 @@ mod tests {
             report.duration_s = odd.min(1e6);
             for side in &mut report.sides {
                 side.packet_ms = odd;
-                for fate in [PacketFate::LostInNetwork, PacketFate::Late, PacketFate::Played] {
+                for fate in [PacketOutcome::LostInNetwork, PacketOutcome::Late, PacketOutcome::Played] {
                     side.packets.push(PacketRow { seq: 0, media_ms: odd, arrival_ms: Some(odd), fate });
                     side.packets.push(PacketRow { seq: 0, media_ms: 10.0, arrival_ms: Some(odd), fate });
                 }

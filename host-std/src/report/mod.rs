@@ -44,8 +44,8 @@ pub(crate) use digits::{event_row, tone_row};
 pub use tones::{ToneLog, ToneRow, tones_in_words};
 
 pub use data::{
-    CallSoundFigures, DelayRow, EchoFigures, EchoRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow, Report,
-    SideReport, Spread, Statistics,
+    CallSoundFigures, DelayRow, EchoFigures, EchoRow, FindingRow, MinMeanMax, PacketOutcome, PacketRow, PlayCause,
+    PlayRow, Report, SideReport, Statistics,
 };
 
 impl Report {

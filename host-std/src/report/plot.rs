@@ -10,7 +10,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::decimate::{self, Peak, STRENGTHS};
-use super::{EchoRow, PacketFate, PlayCause, SideReport};
+use super::{EchoRow, PacketOutcome, PlayCause, SideReport};
 use crate::wav::mean_of_channels;
 
 /// Width of the picture.
@@ -43,10 +43,10 @@ pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type Drawn = Result<(), DrawError>;
 
 /// Colour and words of what became of a packet, for those worth a mark.
-pub(super) const FATES: [(PacketFate, RGBColor, &str); 3] = [
-    (PacketFate::LostInNetwork, LOST, "lost on the network"),
-    (PacketFate::Late, LATE, "arrived too late"),
-    (PacketFate::Discarded, DISCARDED, "discarded"),
+pub(super) const FATES: [(PacketOutcome, RGBColor, &str); 3] = [
+    (PacketOutcome::LostInNetwork, LOST, "lost on the network"),
+    (PacketOutcome::Late, LATE, "arrived too late"),
+    (PacketOutcome::Discarded, DISCARDED, "discarded"),
 ];
 
 /// Colour and words of sound that was not plainly decoded.
@@ -267,7 +267,7 @@ impl Plot<'_> {
         let bin_ms = bin_ms(self.side, self.total_ms);
         let count = (self.total_ms / bin_ms).ceil().max(1.0) as usize;
         let mut bins = vec![[0u32; 1 + FATES.len()]; count];
-        for packet in self.side.packets.iter().filter(|packet| packet.fate != PacketFate::Duplicate) {
+        for packet in self.side.packets.iter().filter(|packet| packet.fate != PacketOutcome::Duplicate) {
             if (0.0..self.total_ms).contains(&packet.media_ms) {
                 let bin = &mut bins[((packet.media_ms / bin_ms) as usize).min(count - 1)];
                 bin[0] += 1;
@@ -305,7 +305,7 @@ impl Plot<'_> {
         let side = self.side;
         let arrived = |late: bool| {
             let packets = side.packets.iter().filter(move |packet| {
-                packet.fate != PacketFate::Duplicate && (packet.fate == PacketFate::Late) == late
+                packet.fate != PacketOutcome::Duplicate && (packet.fate == PacketOutcome::Late) == late
             });
             packets.filter_map(|packet| Some((packet.media_ms, packet.arrival_ms? - packet.media_ms)))
         };

@@ -34,7 +34,7 @@ use std::fmt;
 use std::num::NonZeroU16;
 
 use dsp_core::conference::{
-    Activity, Conference, ConferenceConfig, ConferenceError, LimiterStats, Port, PortStats, Priority,
+    Conference, ConferenceConfig, ConferenceError, FloorPriority, LimiterStats, Port, PortActivity, PortStats,
 };
 use dsp_core::front::Media;
 use dsp_core::process::level::{Level, LevelConfig, LevelMeter};
@@ -151,7 +151,7 @@ struct Member {
     on_hold: bool,
     level: LevelMeter,
     voice: VoiceDetector,
-    activity: Activity,
+    activity: PortActivity,
     /// The source that he is, and what his packets say of their sound.
     source: Option<Ssrc>,
     told: Option<AudioLevel>,
@@ -255,7 +255,7 @@ impl Room {
             on_hold: false,
             level,
             voice,
-            activity: Activity::NONE,
+            activity: PortActivity::NONE,
             source: None,
             told: None,
             begins: Fade::of_call(sample_rate_hz),
@@ -313,7 +313,7 @@ impl Room {
     ///
     /// # Errors
     /// He has left.
-    pub fn set_priority(&mut self, member: MemberId, priority: Priority) -> Result<(), RoomError> {
+    pub fn set_priority(&mut self, member: MemberId, priority: FloorPriority) -> Result<(), RoomError> {
         self.member(member)?;
         Ok(self.conference.set_priority(member.port, priority)?)
     }
@@ -383,14 +383,14 @@ impl Room {
         };
         fill(frame, &mut member.begins);
         if member.muted || member.on_hold {
-            member.activity = Activity::NONE;
+            member.activity = PortActivity::NONE;
         } else {
             member.level.hear(frame);
             // His own detector hears him before codec and network: where it hears nobody, nobody speaks. How loud he is, and
             // that he speaks, isn't taken on his word, or whoever says so would have the floor.
             let denied = member.told.is_some_and(|told| !told.voice);
             let probability = if member.voice.hear(frame).speech && !denied { u8::MAX } else { 0 };
-            member.activity = Activity { level: member.level.rms_dbov(), probability };
+            member.activity = PortActivity { level: member.level.rms_dbov(), probability };
         }
         #[cfg(feature = "record")]
         {
@@ -496,7 +496,7 @@ impl Room {
     /// The room is full.
     pub fn announce(&mut self, player: Player) -> Result<(), RoomError> {
         let port = self.conference.join()?;
-        self.conference.set_priority(port, Priority::Always)?;
+        self.conference.set_priority(port, FloorPriority::Always)?;
         self.announcements.push((port, player));
         Ok(())
     }

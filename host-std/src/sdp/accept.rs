@@ -1,12 +1,12 @@
 //! The answer to our offer (RFC 3264, 7; RFC 9143, 7.4 for several streams).
 
 use super::agreed::{Negotiated, NegotiatedStream, NegotiatedTransport};
-use super::bundle::{Bundles, Description};
-use super::common::{Beside, Formats};
-use super::error::{Kind, SdpError};
+use super::bundle::{Bundles, SessionDescription};
+use super::common::{NegotiatedFormats, StreamAttributes};
+use super::error::{DescriptionKind, SdpError};
 use super::extensions::{ExtensionKind, Extensions};
 use super::ice;
-use super::keys::{Keys, accept_keys};
+use super::keys::{NegotiatedKeys, accept_keys};
 use super::read::same_family;
 use super::{LocalMedia, LocalStream};
 
@@ -18,12 +18,12 @@ use super::{LocalMedia, LocalStream};
 /// # Errors
 /// Whatever stands in the way, of the first stream if there are several; the call has no media then.
 pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) -> Result<Negotiated, SdpError> {
-    let offered = Description::read(offer.as_ref())?;
+    let offered = SessionDescription::read(offer.as_ref())?;
     let own: Vec<_> = local.streams.iter().zip(offered.own()).enumerate().collect();
     let open = || own.iter().copied().filter(|(_, (_, place))| offered.is_open(*place) == Some(true));
-    let (_, (_, first)) = open().next().ok_or(SdpError::NoAudio(Kind::Offer))?;
+    let (_, (_, first)) = open().next().ok_or(SdpError::NoAudio(DescriptionKind::Offer))?;
 
-    let mut answered = Description::read(answer.as_ref())?;
+    let mut answered = SessionDescription::read(answer.as_ref())?;
     let mut bundle = common_group(&offered, &answered);
     if bundle.is_empty() {
         // Then its sections stand each for itself.
@@ -43,7 +43,7 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
     for (at, (stream, place)) in open() {
         let agreed = live(place).and_then(|()| {
             let carried = place == carrier || bundle.contains(&place);
-            carried.then_some(()).ok_or(SdpError::NotBundled(Kind::Answer))?;
+            carried.then_some(()).ok_or(SdpError::NotBundled(DescriptionKind::Answer))?;
             both.stream(stream, place, &transport)
         });
         match agreed {
@@ -58,7 +58,7 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
 }
 
 /// The places in our group that the other side keeps in it, the tagged one first; none, if it has no group.
-fn common_group(offered: &Description, answered: &Description) -> Vec<usize> {
+fn common_group(offered: &SessionDescription, answered: &SessionDescription) -> Vec<usize> {
     // A name for another stream than ours: no name counts (RFC 5888, 9.1).
     let renamed = |place: usize| {
         let (ours, theirs) = (offered.bundles.mid(place), answered.bundles.mid(place));
@@ -73,8 +73,8 @@ fn common_group(offered: &Description, answered: &Description) -> Vec<usize> {
     let mut common: Vec<_> = theirs.unwrap_or_default().iter().copied().filter(is_common).collect();
     // Without RTCP over the same port there is no bundle (RFC 9143, 9.3).
     let is_muxed = |place: usize| {
-        let muxed = |side: &Description, kind| side.audio(place, kind).is_ok_and(|audio| audio.rtcp_mux);
-        muxed(offered, Kind::Offer) && muxed(answered, Kind::Answer)
+        let muxed = |side: &SessionDescription, kind| side.audio(place, kind).is_ok_and(|audio| audio.rtcp_mux);
+        muxed(offered, DescriptionKind::Offer) && muxed(answered, DescriptionKind::Answer)
     };
     match answered.tag(&common).filter(|tag| is_muxed(*tag)) {
         Some(tag) => {
@@ -87,42 +87,46 @@ fn common_group(offered: &Description, answered: &Description) -> Vec<usize> {
 }
 
 /// Whether the other side takes a stream of ours.
-fn is_live(offered: &Description, answered: &Description, place: usize) -> Result<(), SdpError> {
+fn is_live(offered: &SessionDescription, answered: &SessionDescription, place: usize) -> Result<(), SdpError> {
     match (answered.is_open(place), answered.places().len()) {
         (Some(true), _) => Ok(()),
-        (Some(false), _) => Err(SdpError::Rejected(Kind::Answer)),
-        (None, 0) => Err(SdpError::NoAudio(Kind::Answer)),
+        (Some(false), _) => Err(SdpError::Rejected(DescriptionKind::Answer)),
+        (None, 0) => Err(SdpError::NoAudio(DescriptionKind::Answer)),
         (None, count) if place >= count => {
             Err(SdpError::MissingStream { answered: count, offered: offered.places().len() })
         }
-        (None, _) => Err(SdpError::NoAudio(Kind::Answer)),
+        (None, _) => Err(SdpError::NoAudio(DescriptionKind::Answer)),
     }
 }
 
 /// An offer of ours and its answer.
 struct Both<'a> {
     local: &'a LocalMedia,
-    offered: &'a Description,
-    answered: &'a Description,
+    offered: &'a SessionDescription,
+    answered: &'a SessionDescription,
 }
 
 impl Both<'_> {
     /// Where the packets of the section at `tag` go, and of all that are in its bundle.
     fn transport(&self, tag: usize, bundle: &[usize]) -> Result<NegotiatedTransport, SdpError> {
-        let ours = self.offered.audio(tag, Kind::Offer)?;
-        let theirs = self.answered.audio(tag, Kind::Answer)?;
-        same_family(self.local, &theirs, Kind::Answer)?;
+        let ours = self.offered.audio(tag, DescriptionKind::Offer)?;
+        let theirs = self.answered.audio(tag, DescriptionKind::Answer)?;
+        same_family(self.local, &theirs, DescriptionKind::Answer)?;
         let ice = ice::accepted(self.local, &ours, &theirs)?;
         let (srtp, dtls) = match accept_keys(self.local, &ours, &theirs)? {
-            Keys::Plain => (None, None),
-            Keys::Described(keys, ()) => (Some(keys), None),
-            Keys::Dtls(dtls) => (None, Some(dtls)),
+            NegotiatedKeys::Plain => (None, None),
+            NegotiatedKeys::Described(keys, ()) => (Some(keys), None),
+            NegotiatedKeys::Dtls(dtls) => (None, Some(dtls)),
         };
         let rtcp_mux = ours.rtcp_mux && theirs.rtcp_mux;
         let mids = bundle.iter().filter_map(|place| self.offered.bundles.mid(*place));
         Ok(NegotiatedTransport {
             remote_rtp: theirs.rtp,
-            remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Answer))? },
+            remote_rtcp: if rtcp_mux {
+                theirs.rtp
+            } else {
+                theirs.rtcp.ok_or(SdpError::RtcpPort(DescriptionKind::Answer))?
+            },
             rtcp_mux,
             rtcp_reduced_size: ours.reduced_size && theirs.reduced_size,
             srtp,
@@ -138,12 +142,12 @@ impl Both<'_> {
         place: usize,
         transport: &NegotiatedTransport,
     ) -> Result<NegotiatedStream, SdpError> {
-        let ours = self.offered.audio(place, Kind::Offer)?;
-        let mut theirs = self.answered.audio(place, Kind::Answer)?;
+        let ours = self.offered.audio(place, DescriptionKind::Offer)?;
+        let mut theirs = self.answered.audio(place, DescriptionKind::Answer)?;
         if transport.ice.is_err() {
             theirs.go_without_ice();
         }
-        let formats = Formats::accepted(self.local, &ours, &theirs)?;
+        let formats = NegotiatedFormats::accepted(self.local, &ours, &theirs)?;
         let direction = ours.direction.and(theirs.direction.reversed());
         let mid = self.answered.bundles.mid(place).map(str::to_owned);
         let mut extensions = Extensions::accepted(&ours.extensions, &theirs.extensions).within(direction);
@@ -155,7 +159,7 @@ impl Both<'_> {
         if mid.is_none() {
             extensions = extensions.without(ExtensionKind::Mid);
         }
-        let beside = Beside { mid, direction, extensions, feedback };
+        let beside = StreamAttributes { mid, direction, extensions, feedback };
         Ok(formats.stream(self.local, own, &theirs, transport, beside))
     }
 }

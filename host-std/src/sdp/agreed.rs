@@ -123,7 +123,7 @@ pub struct NegotiatedStream {
     /// Bytes of a packet's headers, those of IP and UDP and the tag of SRTP counted.
     pub header_bytes: usize,
     /// How much the other side wants to be sent at most.
-    pub bandwidth: Bandwidth,
+    pub bandwidth: BandwidthLimits,
     /// Whether the other side wants VoIP metrics in our reports (RFC 3611, 5.1).
     pub send_voip_metrics: bool,
     /// The header extensions of its packets.
@@ -134,14 +134,14 @@ pub struct NegotiatedStream {
 
 /// The bandwidth of a stream as the other side's `b=` lines have it; the default bounds nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bandwidth {
+pub struct BandwidthLimits {
     /// `b=AS` in bit/s: whole IP packets, without RTCP (RFC 8866, 5.8; RFC 3550, 6.2).
     pub session_bps: Option<u32>,
     /// `b=TIAS` in bit/s: payloads alone (RFC 3890, 6.2.2).
     pub payload_bps: Option<u32>,
 }
 
-impl Bandwidth {
+impl BandwidthLimits {
     /// The most that payloads may take, in bit/s, in packets of `packet_ms` under headers of `header_bytes`, those of IP and UDP
     /// counted; `u32::MAX` where nothing bounds it.
     pub fn most_payload_bps(&self, packet_ms: u32, header_bytes: usize) -> u32 {

@@ -4,14 +4,14 @@ use dsp_core::time::PayloadType;
 use sdp_types::Media;
 
 use super::agreed::{Negotiated, NegotiatedTransport};
-use super::bundle::{self, Description};
-use super::common::{Beside, Formats};
+use super::bundle::{self, SessionDescription};
+use super::common::{NegotiatedFormats, StreamAttributes};
 use super::crypto::CryptoLine;
 use super::dtls::OurDtls;
-use super::error::{Kind, SdpError};
+use super::error::{DescriptionKind, SdpError};
 use super::extensions::ExtensionKind;
 use super::ice;
-use super::keys::{Keys, answer_keys};
+use super::keys::{NegotiatedKeys, answer_keys};
 use super::read::{Audio, same_family};
 use super::write::{self, Carries, OurAudio};
 use super::{Direction, LocalMedia};
@@ -28,7 +28,7 @@ use super::{Direction, LocalMedia};
 /// Whatever stands in the way, of the first audio stream if there are several. Nothing is agreed then.
 pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Negotiated), SdpError> {
     write::check(local)?;
-    let offer = Description::read(offer.as_ref())?;
+    let offer = SessionDescription::read(offer.as_ref())?;
     let Seats { first, further, mut next, new, closed } = Seats::find(local, &offer)?;
     let mut taken = vec![first];
     let mut refused = Vec::new();
@@ -60,7 +60,7 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
     let tag = tag.filter(|tag| taken[*tag].transport.rtcp_mux);
     if tag.is_none() {
         bundle.clear();
-        refused.extend(taken.drain(1..).map(|taken| (taken.place, SdpError::NotBundled(Kind::Offer))));
+        refused.extend(taken.drain(1..).map(|taken| (taken.place, SdpError::NotBundled(DescriptionKind::Offer))));
     }
     let tagged = &taken[tag.unwrap_or(0)];
     bundle.sort_by_key(|place| *place != tagged.place);
@@ -90,7 +90,7 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
         if mid.is_none() {
             extensions = extensions.without(ExtensionKind::Mid);
         }
-        let beside = Beside { mid, direction, extensions, feedback: feedback.agreed(numbered) };
+        let beside = StreamAttributes { mid, direction, extensions, feedback: feedback.agreed(numbered) };
         let stream = formats.stream(local, ours, &theirs, &transport, beside);
         let written = OurAudio {
             mid: stream.mid.as_deref(),
@@ -135,16 +135,21 @@ struct Seats {
 }
 
 impl Seats {
-    fn find(local: &LocalMedia, offer: &Description) -> Result<Self, SdpError> {
+    fn find(local: &LocalMedia, offer: &SessionDescription) -> Result<Self, SdpError> {
         let previous = local.previous.as_deref().filter(|_| local.streams.len() > 1);
-        let previous = previous.and_then(|text| Description::read(text.as_bytes()).ok());
-        let known = previous.as_ref().map_or_else(Vec::new, Description::own);
+        let previous = previous.and_then(|text| SessionDescription::read(text.as_bytes()).ok());
+        let known = previous.as_ref().map_or_else(Vec::new, SessionDescription::own);
         let before = previous.and_then(|previous| Self::as_before(local, offer, &previous, &known));
         before.map_or_else(|| Self::anew(local, offer, &known), Ok)
     }
 
     /// If any stream of before goes on.
-    fn as_before(local: &LocalMedia, offer: &Description, previous: &Description, known: &[usize]) -> Option<Self> {
+    fn as_before(
+        local: &LocalMedia,
+        offer: &SessionDescription,
+        previous: &SessionDescription,
+        known: &[usize],
+    ) -> Option<Self> {
         let seated = || (0..local.streams.len()).zip(known.iter().copied());
         let open = || {
             let open = |place| offer.is_open(place) == Some(true);
@@ -169,7 +174,7 @@ impl Seats {
     }
 
     /// Where nothing of before goes on, or there is no before. Places of other streams than our first are not for it.
-    fn anew(local: &LocalMedia, offer: &Description, known: &[usize]) -> Result<Self, SdpError> {
+    fn anew(local: &LocalMedia, offer: &SessionDescription, known: &[usize]) -> Result<Self, SdpError> {
         let own = local.streams.iter().position(|stream| !stream.closed).unwrap_or(0);
         let is_others = |place: usize| known.iter().position(|known| *known == place).is_some_and(|other| other != own);
         let candidates = offer.places().filter(|place| !is_others(*place));
@@ -190,7 +195,7 @@ impl Seats {
 /// The first stream that can be taken with a port of its own, or the first with SRTP.
 fn first(
     local: &LocalMedia,
-    offer: &Description,
+    offer: &SessionDescription,
     candidates: impl Iterator<Item = (usize, usize)>,
 ) -> Result<Taken, SdpError> {
     let mut taken: Option<Taken> = None;
@@ -199,7 +204,7 @@ fn first(
         let tried = match offer.is_open(place) {
             None => continue,
             Some(true) if offer.port(place) != 0 => Taken::new(local, offer, (own, place), &[]),
-            Some(_) => Err(SdpError::Rejected(Kind::Offer)),
+            Some(_) => Err(SdpError::Rejected(DescriptionKind::Offer)),
         };
         match tried {
             Ok(tried) => {
@@ -218,7 +223,7 @@ fn first(
             },
         }
     }
-    taken.ok_or_else(|| refused.unwrap_or(SdpError::NoAudio(Kind::Offer)))
+    taken.ok_or_else(|| refused.unwrap_or(SdpError::NoAudio(DescriptionKind::Offer)))
 }
 
 /// One stream of an offer that we take.
@@ -226,7 +231,7 @@ struct Taken {
     own: usize,
     place: usize,
     theirs: Audio,
-    formats: Formats,
+    formats: NegotiatedFormats,
     transport: NegotiatedTransport,
     crypto: Option<CryptoLine>,
 }
@@ -234,18 +239,18 @@ struct Taken {
 impl Taken {
     fn new(
         local: &LocalMedia,
-        offer: &Description,
+        offer: &SessionDescription,
         (own, place): (usize, usize),
         numbers: &[PayloadType],
     ) -> Result<Self, SdpError> {
-        let mut theirs = offer.audio(place, Kind::Offer)?;
-        same_family(local, &theirs, Kind::Offer)?;
+        let mut theirs = offer.audio(place, DescriptionKind::Offer)?;
+        same_family(local, &theirs, DescriptionKind::Offer)?;
         let (srtp, crypto, dtls) = match answer_keys(local, &theirs)? {
-            Keys::Plain => (None, None, None),
-            Keys::Described(keys, line) => (Some(keys), Some(line), None),
-            Keys::Dtls(dtls) => (None, None, Some(dtls)),
+            NegotiatedKeys::Plain => (None, None, None),
+            NegotiatedKeys::Described(keys, line) => (Some(keys), Some(line), None),
+            NegotiatedKeys::Dtls(dtls) => (None, None, Some(dtls)),
         };
-        let formats = Formats::answered(local, &local.streams[own], &theirs, numbers)?;
+        let formats = NegotiatedFormats::answered(local, &local.streams[own], &theirs, numbers)?;
         let ice = ice::answered(local, &theirs)?;
         if ice.is_err() {
             theirs.go_without_ice();
@@ -253,7 +258,11 @@ impl Taken {
         let rtcp_mux = local.rtcp_mux && theirs.rtcp_mux;
         let transport = NegotiatedTransport {
             remote_rtp: theirs.rtp,
-            remote_rtcp: if rtcp_mux { theirs.rtp } else { theirs.rtcp.ok_or(SdpError::RtcpPort(Kind::Offer))? },
+            remote_rtcp: if rtcp_mux {
+                theirs.rtp
+            } else {
+                theirs.rtcp.ok_or(SdpError::RtcpPort(DescriptionKind::Offer))?
+            },
             rtcp_mux,
             rtcp_reduced_size: theirs.reduced_size && local.feedback.reduced_size && theirs.feedback.is_early(),
             srtp,
@@ -271,7 +280,7 @@ impl Taken {
     /// One more over the port of the first that was taken.
     fn further(
         local: &LocalMedia,
-        offer: &Description,
+        offer: &SessionDescription,
         (own, place): (usize, usize),
         group: &[usize],
         taken: &[Self],
@@ -280,7 +289,7 @@ impl Taken {
         let proto = |place: usize| &*offer.session.medias[place].proto;
         let goes_with = |first: &Self| proto(place).eq_ignore_ascii_case(proto(first.place));
         if !group.contains(&place) || !taken.first().is_some_and(goes_with) {
-            return Err(SdpError::NotBundled(Kind::Offer));
+            return Err(SdpError::NotBundled(DescriptionKind::Offer));
         }
         let numbers: Vec<_> = taken.iter().flat_map(|taken| taken.formats.numbers()).collect();
         Self::new(local, offer, (own, place), &numbers)

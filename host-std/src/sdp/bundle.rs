@@ -7,7 +7,7 @@
 
 use sdp_types::{Attribute, Media, Session};
 
-use super::error::{Kind, SdpError};
+use super::error::{DescriptionKind, SdpError};
 use super::read::{self, Audio};
 use crate::registry::is_token;
 
@@ -71,12 +71,12 @@ impl Bundles {
 
 /// A description and what it says of groups.
 #[derive(Debug)]
-pub(super) struct Description {
+pub(super) struct SessionDescription {
     pub(super) session: Session,
     pub(super) bundles: Bundles,
 }
 
-impl Description {
+impl SessionDescription {
     /// Parses a description of whatever origin.
     pub(super) fn read(text: &[u8]) -> Result<Self, SdpError> {
         let session = read::session(text)?;
@@ -104,7 +104,7 @@ impl Description {
     }
 
     /// The audio stream at this place.
-    pub(super) fn audio(&self, place: usize, kind: Kind) -> Result<Audio, SdpError> {
+    pub(super) fn audio(&self, place: usize, kind: DescriptionKind) -> Result<Audio, SdpError> {
         let media = self.session.medias.get(place).ok_or(SdpError::NoAudio(kind))?;
         Audio::read(&self.session, media, self.carrier(place, media), kind)
     }

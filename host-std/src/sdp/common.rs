@@ -5,9 +5,9 @@
 
 use dsp_core::time::PayloadType;
 
-use super::error::{Kind, SdpError, quote};
+use super::error::{DescriptionKind, SdpError, quote};
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
-use super::packets::{Bounds, packets};
+use super::packets::{PacketLengthBounds, packets};
 use super::read::Audio;
 use super::{
     CodecOrder, Direction, LocalMedia, LocalStream, NegotiatedExtensions, NegotiatedFeedback, NegotiatedStream,
@@ -16,7 +16,7 @@ use super::{
 use crate::registry::CodecFormat;
 
 /// What a stream has besides its formats.
-pub(super) struct Beside {
+pub(super) struct StreamAttributes {
     pub(super) mid: Option<String>,
     pub(super) direction: Direction,
     pub(super) extensions: NegotiatedExtensions,
@@ -24,14 +24,14 @@ pub(super) struct Beside {
 }
 
 /// What a stream may send and receive.
-pub(super) struct Formats {
+pub(super) struct NegotiatedFormats {
     send: Vec<NegotiatedCodec>,
     receive: Vec<NegotiatedCodec>,
     send_events: Vec<NegotiatedEvents>,
     receive_events: Vec<NegotiatedEvents>,
 }
 
-impl Formats {
+impl NegotiatedFormats {
     /// For the answer to `theirs`, without the numbers that earlier streams over the same port have.
     pub(super) fn answered(
         local: &LocalMedia,
@@ -43,7 +43,7 @@ impl Formats {
         let codecs: Vec<_> = theirs.codecs.iter().filter(|codec| free(codec.payload_type)).cloned().collect();
         let Some(pairs) = pair(local, &codecs, &own.codecs, local.codec_order) else {
             let shared = pair(local, &theirs.codecs, &own.codecs, local.codec_order).is_some();
-            let shared = shared.then_some(SdpError::SharedPayloadTypes(Kind::Offer));
+            let shared = shared.then_some(SdpError::SharedPayloadTypes(DescriptionKind::Offer));
             return Err(shared.unwrap_or_else(|| no_common(theirs, own.codecs.iter())));
         };
         let send: Vec<_> = pairs.iter().map(|(theirs, _)| (*theirs).clone()).collect();
@@ -88,10 +88,10 @@ impl Formats {
         own: &LocalStream,
         theirs: &Audio,
         transport: &NegotiatedTransport,
-        Beside { mid, direction, extensions, feedback }: Beside,
+        StreamAttributes { mid, direction, extensions, feedback }: StreamAttributes,
     ) -> NegotiatedStream {
         let extension_bytes = extensions.most_bytes(mid.as_deref().map_or(0, str::len));
-        let (Bounds { max_ptime_ms, payload_bytes, headers }, packets) =
+        let (PacketLengthBounds { max_ptime_ms, payload_bytes, headers }, packets) =
             packets(local, own, theirs, transport, extension_bytes, [&self.send, &self.receive]);
         NegotiatedStream {
             mid,

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::error::{Kind, SdpError};
+use super::error::{DescriptionKind, SdpError};
 use super::read::{Audio, Profile};
 use super::{LocalMedia, SrtpPolicy};
 
@@ -95,7 +95,7 @@ impl fmt::Display for Fingerprint {
 
 /// Who begins the handshake, as one side says it (RFC 4145, 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Setup {
+pub(super) enum SetupAttribute {
     /// Either.
     ActPass,
     /// Who writes it.
@@ -106,7 +106,7 @@ pub(super) enum Setup {
     HoldConn,
 }
 
-impl Setup {
+impl SetupAttribute {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let named = [
             ("actpass", Self::ActPass),
@@ -162,19 +162,19 @@ pub struct NegotiatedDtls {
 #[derive(Clone, Copy)]
 pub(super) struct OurDtls<'a> {
     pub(super) local: &'a LocalDtls,
-    pub(super) setup: Setup,
+    pub(super) setup: SetupAttribute,
 }
 
 impl<'a> OurDtls<'a> {
     /// In an offer: either side may begin (RFC 5763, 5; RFC 8842, 5.5 for later ones).
     pub(super) fn offered(local: &'a LocalMedia) -> Option<Self> {
         let dtls = local.dtls.as_ref().filter(|_| local.srtp != SrtpPolicy::Off)?;
-        Some(Self { local: dtls, setup: Setup::ActPass })
+        Some(Self { local: dtls, setup: SetupAttribute::ActPass })
     }
 
     /// In an answer.
     pub(super) fn answered(local: &'a LocalMedia, agreed: &NegotiatedDtls) -> Option<Self> {
-        Some(Self { local: local.dtls.as_ref()?, setup: Setup::of(agreed.active) })
+        Some(Self { local: local.dtls.as_ref()?, setup: SetupAttribute::of(agreed.active) })
     }
 }
 
@@ -185,30 +185,32 @@ pub(super) fn speaks_dtls(theirs: &Audio) -> bool {
 
 /// The association for our answer to `theirs`.
 pub(super) fn answer_dtls(local: &LocalMedia, theirs: &Audio) -> Result<NegotiatedDtls, SdpError> {
-    let own = local.dtls.as_ref().ok_or(SdpError::Dtls(Kind::Offer))?;
+    let own = local.dtls.as_ref().ok_or(SdpError::Dtls(DescriptionKind::Offer))?;
     // Without the line it's active (RFC 4145, 4).
-    let active = match theirs.setup.unwrap_or(Setup::Active) {
-        Setup::ActPass => own.active.unwrap_or(true),
-        Setup::Active => false,
-        Setup::Passive => true,
-        Setup::HoldConn => return Err(SdpError::Setup(Kind::Offer, Setup::HoldConn.name())),
+    let active = match theirs.setup.unwrap_or(SetupAttribute::Active) {
+        SetupAttribute::ActPass => own.active.unwrap_or(true),
+        SetupAttribute::Active => false,
+        SetupAttribute::Passive => true,
+        SetupAttribute::HoldConn => {
+            return Err(SdpError::Setup(DescriptionKind::Offer, SetupAttribute::HoldConn.name()));
+        }
     };
-    agreed(own, theirs, active, Kind::Offer)
+    agreed(own, theirs, active, DescriptionKind::Offer)
 }
 
 /// The association after `theirs` answered our offer.
 pub(super) fn accept_dtls(local: &LocalMedia, theirs: &Audio) -> Result<NegotiatedDtls, SdpError> {
-    let own = local.dtls.as_ref().ok_or(SdpError::Dtls(Kind::Answer))?;
-    let active = match theirs.setup.unwrap_or(Setup::Active) {
-        Setup::Active => false,
-        Setup::Passive => true,
+    let own = local.dtls.as_ref().ok_or(SdpError::Dtls(DescriptionKind::Answer))?;
+    let active = match theirs.setup.unwrap_or(SetupAttribute::Active) {
+        SetupAttribute::Active => false,
+        SetupAttribute::Passive => true,
         // Neither would know who begins (RFC 5763, 5).
-        other => return Err(SdpError::Setup(Kind::Answer, other.name())),
+        other => return Err(SdpError::Setup(DescriptionKind::Answer, other.name())),
     };
-    agreed(own, theirs, active, Kind::Answer)
+    agreed(own, theirs, active, DescriptionKind::Answer)
 }
 
-fn agreed(own: &LocalDtls, theirs: &Audio, active: bool, kind: Kind) -> Result<NegotiatedDtls, SdpError> {
+fn agreed(own: &LocalDtls, theirs: &Audio, active: bool, kind: DescriptionKind) -> Result<NegotiatedDtls, SdpError> {
     if theirs.fingerprints.is_empty() {
         return Err(SdpError::Fingerprint(kind));
     }
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn roles() {
-        assert_eq!(Setup::parse("ActPass"), Some(Setup::ActPass));
-        assert_eq!(Setup::parse("both"), None);
+        assert_eq!(SetupAttribute::parse("ActPass"), Some(SetupAttribute::ActPass));
+        assert_eq!(SetupAttribute::parse("both"), None);
     }
 }

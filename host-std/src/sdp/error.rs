@@ -8,14 +8,14 @@ use super::ice::NoIce;
 
 /// Which of the two descriptions an error speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum DescriptionKind {
     /// The offer (RFC 3264, 5).
     Offer,
     /// The answer (RFC 3264, 6).
     Answer,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for DescriptionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Offer => "offer",
@@ -45,9 +45,9 @@ pub enum SdpError {
     /// Not SDP.
     Syntax(sdp_types::ParserError),
     /// No `m=audio` line.
-    NoAudio(Kind),
+    NoAudio(DescriptionKind),
     /// The only `m=audio` lines have port 0.
-    Rejected(Kind),
+    Rejected(DescriptionKind),
     /// The answer has fewer streams than the offer it answers (RFC 3264, 6).
     MissingStream {
         /// The answer's `m=` lines.
@@ -56,25 +56,25 @@ pub enum SdpError {
         offered: usize,
     },
     /// A transport other than RTP/AVP, RTP/SAVP, UDP/TLS/RTP/SAVP and their feedback variants.
-    Profile(Kind, String),
+    Profile(DescriptionKind, String),
     /// The other side wants DTLS-SRTP (RFC 5763), which is off here.
-    Dtls(Kind),
+    Dtls(DescriptionKind),
     /// DTLS-SRTP is wanted here, and the other side has no `a=fingerprint`.
-    DtlsRequired(Kind, String),
+    DtlsRequired(DescriptionKind, String),
     /// There is DTLS, and no fingerprint that a certificate could be checked by.
-    Fingerprint(Kind),
+    Fingerprint(DescriptionKind),
     /// The other side has our fingerprint: its description is ours, reflected.
-    OwnFingerprint(Kind),
+    OwnFingerprint(DescriptionKind),
     /// An `a=setup` by which nobody begins the handshake.
-    Setup(Kind, &'static str),
+    Setup(DescriptionKind, &'static str),
     /// SRTP is required here, and the other side speaks plain RTP.
-    SrtpRequired(Kind, String),
+    SrtpRequired(DescriptionKind, String),
     /// ICE is required here, and can't be agreed on.
-    IceRequired(Kind, NoIce),
+    IceRequired(DescriptionKind, NoIce),
     /// The other side insists on SRTP, and it's off here.
-    SrtpOff(Kind, String),
+    SrtpOff(DescriptionKind, String),
     /// SRTP is wanted, and no `a=crypto` line can be used; the error is the first line's.
-    Crypto(Kind, CryptoError),
+    Crypto(DescriptionKind, CryptoError),
     /// Nothing in common.
     NoCommonCodec {
         /// Theirs, as `a=rtpmap` has them: all, but for the end of a list that no honest description has.
@@ -83,29 +83,29 @@ pub enum SdpError {
         ours: String,
     },
     /// No `c=` line holds for the audio stream.
-    NoAddress(Kind),
+    NoAddress(DescriptionKind),
     /// The address of the audio stream isn't a unicast IP address.
-    Address(Kind, String),
+    Address(DescriptionKind, String),
     /// A host name stands in place of the audio stream's address, and nothing is looked up here: see
     /// [`resolved`](super::resolved).
-    HostName(Kind, String),
+    HostName(DescriptionKind, String),
     /// The audio stream's address is of another family than ours, so our socket can't send there.
     Family {
         /// Which description.
-        kind: Kind,
+        kind: DescriptionKind,
         /// Their address.
         theirs: IpAddr,
         /// Ours.
         ours: IpAddr,
     },
     /// There is no port left for RTCP above RTP port 65535.
-    RtcpPort(Kind),
+    RtcpPort(DescriptionKind),
     /// The stream is not in one BUNDLE group with the first that was taken, or has another profile: it would need a port
     /// of its own.
-    NotBundled(Kind),
+    NotBundled(DescriptionKind),
     /// All payload types of the stream that we could take are those of an earlier one over the same port, so that
     /// nothing would tell their packets apart (RFC 9143, 9.2).
-    SharedPayloadTypes(Kind),
+    SharedPayloadTypes(DescriptionKind),
 }
 
 impl fmt::Display for SdpError {

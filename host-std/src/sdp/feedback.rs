@@ -43,14 +43,14 @@ const LONGEST_INTERVAL_MS: u32 = 60_000;
 
 /// What a section says of feedback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Feedback {
+pub(super) struct FeedbackAttributes {
     /// The profile has it.
     early: bool,
     transport_wide: bool,
     interval_ms: Option<u32>,
 }
 
-impl Feedback {
+impl FeedbackAttributes {
     /// Reads the values of `a=rtcp-fb`. `has`: whether a payload type is one of the section's.
     pub(super) fn read<'a>(proto: &str, values: impl Iterator<Item = &'a str>, has: impl Fn(u8) -> bool) -> Self {
         let mut read = Self { early: proto.ends_with('F'), ..Self::default() };
@@ -118,11 +118,11 @@ impl Feedback {
 mod tests {
     use super::*;
 
-    fn read(proto: &str, lines: &[&str]) -> Feedback {
-        Feedback::read(proto, lines.iter().copied(), |number| number == 111)
+    fn read(proto: &str, lines: &[&str]) -> FeedbackAttributes {
+        FeedbackAttributes::read(proto, lines.iter().copied(), |number| number == 111)
     }
 
-    fn written(feedback: Feedback) -> Vec<String> {
+    fn written(feedback: FeedbackAttributes) -> Vec<String> {
         feedback.lines().map(|line| line.value.unwrap_or_default()).collect()
     }
 
@@ -141,19 +141,19 @@ mod tests {
         let no = FeedbackOptions { transport_wide: false, ..FeedbackOptions::default() };
         assert!(!feedback.answered(&no, true).agreed(true).transport_wide);
         assert_eq!(written(read("RTP/AVPF", &["96 transport-cc", "* trr-int 60001"])), [""; 0]);
-        assert_eq!(read("RTP/AVP", &offered), Feedback::default(), "not in this profile");
+        assert_eq!(read("RTP/AVP", &offered), FeedbackAttributes::default(), "not in this profile");
     }
 
     #[test]
     fn offers_have_it_where_the_profile_does() {
         let options = FeedbackOptions::default();
-        assert_eq!(written(Feedback::offered(&options, "RTP/SAVPF", true, None)), ["* transport-cc"]);
-        assert_eq!(written(Feedback::offered(&options, "RTP/SAVPF", false, None)), [""; 0]);
-        assert_eq!(written(Feedback::offered(&options, "RTP/SAVP", true, None)), [""; 0]);
+        assert_eq!(written(FeedbackAttributes::offered(&options, "RTP/SAVPF", true, None)), ["* transport-cc"]);
+        assert_eq!(written(FeedbackAttributes::offered(&options, "RTP/SAVPF", false, None)), [""; 0]);
+        assert_eq!(written(FeedbackAttributes::offered(&options, "RTP/SAVP", true, None)), [""; 0]);
         let before = read("RTP/AVPF", &["* trr-int 500"]);
-        let both = Feedback::offered(&options, "RTP/AVPF", true, Some(before));
+        let both = FeedbackAttributes::offered(&options, "RTP/AVPF", true, Some(before));
         assert_eq!(written(both), ["* transport-cc", "* trr-int 500"]);
         assert!(!both.and(read("RTP/AVPF", &[])).transport_wide);
-        assert!(!both.and(Feedback::default()).early);
+        assert!(!both.and(FeedbackAttributes::default()).early);
     }
 }

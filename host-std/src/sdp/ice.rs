@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use sdp_types::Attribute;
 
 use super::LocalMedia;
-use super::error::{Kind, SdpError};
+use super::error::{DescriptionKind, SdpError};
 use super::read::Audio;
 
 /// The most candidates of the other side that are taken: so many addresses can a description make us check.
@@ -391,7 +391,7 @@ pub(super) fn answered(local: &LocalMedia, theirs: &Audio) -> Result<Result<Nego
     let Some(ours) = &local.ice else { return Ok(Err(NoIce::Off)) };
     let muxed = local.rtcp_mux && theirs.rtcp_mux;
     let agreed = agree(&ours.credentials, ours.lite, muxed, theirs, false);
-    required(ours.required, Kind::Offer, agreed)
+    required(ours.required, DescriptionKind::Offer, agreed)
 }
 
 /// What the answer to our offer comes to; what we said is in the offer.
@@ -406,10 +406,10 @@ pub(super) fn accepted(
     let Some(own) = &ours.ice else { return Ok(Err(NoIce::Off)) };
     let muxed = ours.rtcp_mux && theirs.rtcp_mux;
     let agreed = agree(&own.credentials, own.lite, muxed, theirs, true);
-    required(local.ice.as_ref().is_some_and(|ice| ice.required), Kind::Answer, agreed)
+    required(local.ice.as_ref().is_some_and(|ice| ice.required), DescriptionKind::Answer, agreed)
 }
 
-fn required<T>(required: bool, kind: Kind, agreed: Result<T, NoIce>) -> Result<Result<T, NoIce>, SdpError> {
+fn required<T>(required: bool, kind: DescriptionKind, agreed: Result<T, NoIce>) -> Result<Result<T, NoIce>, SdpError> {
     match agreed {
         Err(why) if required => Err(SdpError::IceRequired(kind, why)),
         agreed => Ok(agreed),

@@ -5,13 +5,13 @@ use dsp_core::guard::srtp::KeyTerms;
 
 use super::crypto::{CryptoError, CryptoLine};
 use super::dtls::{accept_dtls, answer_dtls, speaks_dtls};
-use super::error::{Kind, SdpError, quote};
+use super::error::{DescriptionKind, SdpError, quote};
 use super::read::{Audio, Profile};
 use super::{LocalMedia, NegotiatedDtls, SrtpKeys, SrtpPolicy};
 
 /// What protects the packets; `L`: what belongs into the answer.
 #[derive(Debug)]
-pub(super) enum Keys<L> {
+pub(super) enum NegotiatedKeys<L> {
     /// Nothing.
     Plain,
     /// Keys in the descriptions.
@@ -21,35 +21,38 @@ pub(super) enum Keys<L> {
 }
 
 /// The keys for an answer, and our line in it.
-pub(super) fn answer_keys(local: &LocalMedia, theirs: &Audio) -> Result<Keys<CryptoLine>, SdpError> {
+pub(super) fn answer_keys(local: &LocalMedia, theirs: &Audio) -> Result<NegotiatedKeys<CryptoLine>, SdpError> {
     let plain = theirs.profile == Profile::Plain;
     // Whoever has both means the line for those that have no DTLS.
     let either = speaks_dtls(theirs) && (local.dtls.is_some() || theirs.crypto.is_empty());
     let dtls = either || theirs.profile == Profile::Dtls;
     match local.srtp {
-        SrtpPolicy::Off if plain => Ok(Keys::Plain),
-        SrtpPolicy::Off if dtls => Err(SdpError::Dtls(Kind::Offer)),
-        SrtpPolicy::Off => Err(SdpError::SrtpOff(Kind::Offer, quote(&theirs.proto))),
+        SrtpPolicy::Off if plain => Ok(NegotiatedKeys::Plain),
+        SrtpPolicy::Off if dtls => Err(SdpError::Dtls(DescriptionKind::Offer)),
+        SrtpPolicy::Off => Err(SdpError::SrtpOff(DescriptionKind::Offer, quote(&theirs.proto))),
         policy => {
             let may_be_plain = plain && policy == SrtpPolicy::Offered;
-            let agreed =
-                if dtls { answer_dtls(local, theirs).map(Keys::Dtls) } else { described(local, theirs, plain) };
+            let agreed = if dtls {
+                answer_dtls(local, theirs).map(NegotiatedKeys::Dtls)
+            } else {
+                described(local, theirs, plain)
+            };
             match agreed {
-                Err(_) if may_be_plain => Ok(Keys::Plain),
+                Err(_) if may_be_plain => Ok(NegotiatedKeys::Plain),
                 agreed => agreed,
             }
         }
     }
 }
 
-fn described(local: &LocalMedia, theirs: &Audio, plain: bool) -> Result<Keys<CryptoLine>, SdpError> {
+fn described(local: &LocalMedia, theirs: &Audio, plain: bool) -> Result<NegotiatedKeys<CryptoLine>, SdpError> {
     if local.crypto.is_empty() {
-        return Err(SdpError::DtlsRequired(Kind::Offer, quote(&theirs.proto)));
+        return Err(SdpError::DtlsRequired(DescriptionKind::Offer, quote(&theirs.proto)));
     }
     match pick_line(local, theirs) {
-        Ok((keys, line)) => Ok(Keys::Described(keys, line)),
-        Err(CryptoError::Missing) if plain => Err(SdpError::SrtpRequired(Kind::Offer, quote(&theirs.proto))),
-        Err(error) => Err(SdpError::Crypto(Kind::Offer, error)),
+        Ok((keys, line)) => Ok(NegotiatedKeys::Described(keys, line)),
+        Err(CryptoError::Missing) if plain => Err(SdpError::SrtpRequired(DescriptionKind::Offer, quote(&theirs.proto))),
+        Err(error) => Err(SdpError::Crypto(DescriptionKind::Offer, error)),
     }
 }
 
@@ -82,29 +85,35 @@ fn pick_line(local: &LocalMedia, theirs: &Audio) -> Result<(SrtpKeys, CryptoLine
 }
 
 /// The keys after the answer to our offer.
-pub(super) fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> Result<Keys<()>, SdpError> {
+pub(super) fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> Result<NegotiatedKeys<()>, SdpError> {
     let plain = theirs.profile == Profile::Plain;
     if ours.crypto.is_empty() && ours.fingerprints.is_empty() {
-        return if plain { Ok(Keys::Plain) } else { Err(SdpError::SrtpOff(Kind::Answer, quote(&theirs.proto))) };
+        return if plain {
+            Ok(NegotiatedKeys::Plain)
+        } else {
+            Err(SdpError::SrtpOff(DescriptionKind::Answer, quote(&theirs.proto)))
+        };
     }
     // They answered with keys, so they'll protect: plain RTP from us would be as useless as no call.
     if !ours.fingerprints.is_empty() {
         return match accept_dtls(local, theirs) {
-            Ok(dtls) => Ok(Keys::Dtls(dtls)),
-            Err(_) if !speaks_dtls(theirs) && may_be_plain(local, ours) && plain => Ok(Keys::Plain),
-            Err(_) if !speaks_dtls(theirs) => Err(SdpError::DtlsRequired(Kind::Answer, quote(&theirs.proto))),
+            Ok(dtls) => Ok(NegotiatedKeys::Dtls(dtls)),
+            Err(_) if !speaks_dtls(theirs) && may_be_plain(local, ours) && plain => Ok(NegotiatedKeys::Plain),
+            Err(_) if !speaks_dtls(theirs) => {
+                Err(SdpError::DtlsRequired(DescriptionKind::Answer, quote(&theirs.proto)))
+            }
             Err(error) => Err(error),
         };
     }
     let Some(line) = theirs.crypto.first() else {
         return if speaks_dtls(theirs) && !plain {
-            Err(SdpError::Dtls(Kind::Answer))
+            Err(SdpError::Dtls(DescriptionKind::Answer))
         } else if !plain {
-            Err(SdpError::Crypto(Kind::Answer, CryptoError::Missing))
+            Err(SdpError::Crypto(DescriptionKind::Answer, CryptoError::Missing))
         } else if !may_be_plain(local, ours) {
-            Err(SdpError::SrtpRequired(Kind::Answer, quote(&theirs.proto)))
+            Err(SdpError::SrtpRequired(DescriptionKind::Answer, quote(&theirs.proto)))
         } else {
-            Ok(Keys::Plain)
+            Ok(NegotiatedKeys::Plain)
         };
     };
     let agreed = line.as_ref().map_err(|error| *error).and_then(|line| {
@@ -123,7 +132,9 @@ pub(super) fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> R
         }
         keys(local, offered, line)
     });
-    agreed.map(|keys| Keys::Described(keys, ())).map_err(|error| SdpError::Crypto(Kind::Answer, error))
+    agreed
+        .map(|keys| NegotiatedKeys::Described(keys, ()))
+        .map_err(|error| SdpError::Crypto(DescriptionKind::Answer, error))
 }
 
 /// Whether our offer leaves it to the other side.

@@ -64,13 +64,13 @@ mod sessions;
 mod testing;
 
 pub use accept::accept;
-pub use agreed::{Bandwidth, Negotiated, NegotiatedStream, NegotiatedTransport, Refused};
+pub use agreed::{BandwidthLimits, Negotiated, NegotiatedStream, NegotiatedTransport, Refused};
 pub use answer::answer;
 pub use crypto::{CryptoError, CryptoLine, CryptoSuite};
 pub use dsp_core::guard::srtp::MasterKey;
 pub use dsp_core::sdp::Direction;
 pub use dtls::{Fingerprint, FingerprintHash, LocalDtls, NegotiatedDtls};
-pub use error::{Kind, SdpError};
+pub use error::{DescriptionKind, SdpError};
 pub use extensions::{Extension, ExtensionKind, ExtensionOptions, NegotiatedExtensions, OfferExtensions};
 pub use feedback::{FeedbackOptions, NegotiatedFeedback};
 pub use format::{EventSet, NegotiatedCodec, NegotiatedEvents};

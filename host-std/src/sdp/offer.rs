@@ -3,17 +3,17 @@
 use dsp_core::time::PayloadType;
 use sdp_types::Media;
 
-use super::bundle::{self, Description};
+use super::bundle::{self, SessionDescription};
 use super::dtls::{OurDtls, speaks_dtls};
-use super::error::{Kind, SdpError};
+use super::error::{DescriptionKind, SdpError};
 use super::extensions::{ExtensionKind, Extensions, OfferExtensions};
-use super::feedback::Feedback;
+use super::feedback::FeedbackAttributes;
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::ice;
 use super::read::{Audio, Profile};
 use super::write::{self, Carries, OurAudio};
 use super::{LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
-use crate::registry::Numbers;
+use crate::registry::PayloadTypesInUse;
 
 /// Writes an offer: the first of a session, or with [`LocalMedia::previous`] a later one (hold, resume, another
 /// address, new keys, another stream).
@@ -49,7 +49,7 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     // All bundled streams have one profile (RFC 9143, 9.1).
     let proto = profile(local, before.audio(tag).as_ref()).to_owned();
     // Numbers of one stream are none of another's, not even of a closed one.
-    let mut free = Numbers::new(old.iter().flatten().flat_map(Audio::numbers));
+    let mut free = PayloadTypesInUse::new(old.iter().flatten().flat_map(Audio::numbers));
     let sections: Vec<_> = old.iter().flatten().map(|audio| &audio.extensions).collect();
     let with_feedback = proto.to_ascii_uppercase().ends_with('F');
     let wanted = |kind| match local.extensions.offer {
@@ -83,7 +83,12 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
             dtls: OurDtls::offered(local),
             ice: local.ice.as_ref(),
             extensions,
-            feedback: Feedback::offered(&local.feedback, &proto, numbered, old.as_ref().map(|audio| audio.feedback)),
+            feedback: FeedbackAttributes::offered(
+                &local.feedback,
+                &proto,
+                numbered,
+                old.as_ref().map(|audio| audio.feedback),
+            ),
             reduced_size: local.feedback.reduced_size && with_feedback,
         };
         let media = write::audio(local, stream, &ours);
@@ -110,13 +115,15 @@ pub struct Offered {
 /// # Errors
 /// [`SdpError::NoAudio`] and what a description may be wrong in.
 pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<Offered>, SdpError> {
-    let offer = Description::read(offer.as_ref())?;
+    let offer = SessionDescription::read(offer.as_ref())?;
     let places = offer.own();
     if !places.iter().any(|place| offer.is_open(*place) == Some(true)) {
-        return Err(SdpError::NoAudio(Kind::Offer));
+        return Err(SdpError::NoAudio(DescriptionKind::Offer));
     }
     let of = |place: usize| match offer.is_open(place) {
-        Some(true) => offer.audio(place, Kind::Offer).map(|Audio { codecs, events, .. }| Offered { codecs, events }),
+        Some(true) => {
+            offer.audio(place, DescriptionKind::Offer).map(|Audio { codecs, events, .. }| Offered { codecs, events })
+        }
         _ => Ok(Offered::default()),
     };
     places.into_iter().map(of).collect()
@@ -124,15 +131,15 @@ pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<Offered>, SdpError> {
 
 /// What we said last in this session.
 struct Before {
-    text: Option<Description>,
+    text: Option<SessionDescription>,
     /// The places of our streams.
     own: Vec<usize>,
 }
 
 impl Before {
     fn read(local: &LocalMedia) -> Result<Self, SdpError> {
-        let text = local.previous.as_deref().map(|text| Description::read(text.as_bytes())).transpose()?;
-        let mut own = text.as_ref().map_or_else(Vec::new, Description::own);
+        let text = local.previous.as_deref().map(|text| SessionDescription::read(text.as_bytes())).transpose()?;
+        let mut own = text.as_ref().map_or_else(Vec::new, SessionDescription::own);
         if let Some(text) = text.as_ref().filter(|_| own.is_empty()) {
             // The first that once was.
             own.extend(text.places().find(|place| text.is_open(*place).is_some()));
@@ -162,7 +169,7 @@ impl Before {
     }
 
     fn audio(&self, place: usize) -> Option<Audio> {
-        self.text.as_ref()?.audio(place, Kind::Offer).ok()
+        self.text.as_ref()?.audio(place, DescriptionKind::Offer).ok()
     }
 
     fn is_grouped(&self, place: usize) -> bool {
@@ -217,7 +224,7 @@ fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
 fn number(
     stream: &LocalStream,
     before: Option<&Audio>,
-    free: &mut Numbers,
+    free: &mut PayloadTypesInUse,
 ) -> (Vec<NegotiatedCodec>, Vec<NegotiatedEvents>) {
     let (old_codecs, old_events) = before.map_or((&[][..], &[][..]), |audio| (&audio.codecs, &audio.events));
     let mut kept: Vec<Option<PayloadType>> = vec![None; stream.codecs.len()];

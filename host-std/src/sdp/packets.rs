@@ -7,10 +7,10 @@ use super::crypto::CryptoLine;
 use super::format::NegotiatedCodec;
 use super::read::Audio;
 use super::{LocalMedia, LocalStream, NegotiatedTransport};
-use crate::registry::{CodecFormat, Packets, Terms};
+use crate::registry::{CodecFormat, PacketLengths, Terms};
 
 /// What bounds the packets of a stream.
-pub(super) struct Bounds {
+pub(super) struct PacketLengthBounds {
     /// The smaller `maxptime`, in whole tens of milliseconds.
     pub(super) max_ptime_ms: u32,
     /// The most bytes of a payload.
@@ -28,19 +28,19 @@ pub(super) fn packets(
     transport: &NegotiatedTransport,
     extension_bytes: usize,
     [send, receive]: [&[NegotiatedCodec]; 2],
-) -> (Bounds, Packets) {
+) -> (PacketLengthBounds, PacketLengths) {
     let most = theirs.max_ptime_ms.unwrap_or(60).min(stream.max_ptime_ms).max(10) / 10 * 10;
     let wished = theirs.ptime_ms.unwrap_or(stream.ptime_ms).clamp(10, most) / 10 * 10;
     let growth = transport.srtp.as_ref().map_or(0, SrtpKeys::growth_bytes);
     let headers = ip_overhead(transport.remote_rtp.ip()) + RTP_HEADER_BYTES + extension_bytes + growth;
     let room = usize::from(local.mtu).saturating_sub(headers);
     let (Some(send), Some(receive)) = (send.first(), receive.first()) else {
-        let bounds = Bounds { max_ptime_ms: most, payload_bytes: room, headers };
-        return (bounds, Packets { ms: wished, free_ms: wished, least_bytes: 0 });
+        let bounds = PacketLengthBounds { max_ptime_ms: most, payload_bytes: room, headers };
+        return (bounds, PacketLengths { ms: wished, free_ms: wished, least_bytes: 0 });
     };
     let terms = Terms { ours: &receive.format, theirs: &send.format };
     let payload_bytes = payload_bytes(stream, &send.format, room);
-    let bounds = Bounds { max_ptime_ms: most, payload_bytes, headers };
+    let bounds = PacketLengthBounds { max_ptime_ms: most, payload_bytes, headers };
     (bounds, local.registry.packets(&terms, wished, payload_bytes))
 }
 

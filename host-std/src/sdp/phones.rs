@@ -121,25 +121,28 @@ a=path:msrp://198.51.100.3:2855/x;tcp\r
     assert_eq!(sent(&agreed), [(0, "PCMU"), (8, "PCMA")]);
     assert!(text.ends_with("m=application 0 TCP/BFCP *\r\nm=message 0 TCP/MSRP *\r\n"), "{text}");
     // The session's bandwidth is that of its slides too.
-    assert_eq!(first(&agreed).bandwidth, Bandwidth { session_bps: None, payload_bps: Some(64_000) });
+    assert_eq!(first(&agreed).bandwidth, BandwidthLimits { session_bps: None, payload_bps: Some(64_000) });
 }
 
 #[test]
 fn bandwidths_of_any_kind_end_no_call() {
     for (lines, bandwidth) in [
-        ("b=AS:64\r\nb=AS:32\r\nb=TIAS:20000\r\n", Bandwidth { session_bps: Some(64_000), payload_bps: Some(20_000) }),
-        ("b=AS:64.5\r\nb=X-YZ:128\r\nb=AS\r\nb=:\r\nb=RR:0\r\nb=TIAS:-1\r\n", Bandwidth::default()),
-        ("b=AS:0\r\nb=TIAS:0\r\n", Bandwidth::default()),
-        ("b=AS:18446744073709551615\r\n", Bandwidth { session_bps: Some(u32::MAX), payload_bps: None }),
+        (
+            "b=AS:64\r\nb=AS:32\r\nb=TIAS:20000\r\n",
+            BandwidthLimits { session_bps: Some(64_000), payload_bps: Some(20_000) },
+        ),
+        ("b=AS:64.5\r\nb=X-YZ:128\r\nb=AS\r\nb=:\r\nb=RR:0\r\nb=TIAS:-1\r\n", BandwidthLimits::default()),
+        ("b=AS:0\r\nb=TIAS:0\r\n", BandwidthLimits::default()),
+        ("b=AS:18446744073709551615\r\n", BandwidthLimits { session_bps: Some(u32::MAX), payload_bps: None }),
     ] {
         let offer = with_media(&format!("m=audio 5004 RTP/AVP 0\r\n{lines}"));
         let (_, agreed) = answer(&local(), &offer).unwrap();
         assert_eq!(first(&agreed).bandwidth, bandwidth, "{lines}");
     }
     // 64 kbit/s with headers of 40 bytes, 50 a second, have 48 for payloads.
-    let bound = Bandwidth { session_bps: Some(64_000), payload_bps: None };
+    let bound = BandwidthLimits { session_bps: Some(64_000), payload_bps: None };
     assert_eq!((bound.most_payload_bps(20, 40), bound.most_payload_bps(1, 40)), (48_000, 0));
-    assert_eq!(Bandwidth::default().most_payload_bps(0, usize::MAX >> 16), u32::MAX);
+    assert_eq!(BandwidthLimits::default().most_payload_bps(0, usize::MAX >> 16), u32::MAX);
 }
 
 #[test]

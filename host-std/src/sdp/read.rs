@@ -11,12 +11,12 @@ use std::net::{IpAddr, SocketAddr};
 use dsp_core::time::PayloadType;
 use sdp_types::{Attribute, Media, Session};
 
-use super::agreed::Bandwidth;
+use super::agreed::BandwidthLimits;
 use super::crypto::{CryptoError, CryptoLine};
-use super::dtls::{Fingerprint, MAX_FINGERPRINTS, Setup};
-use super::error::{Kind, SdpError, quote};
+use super::dtls::{Fingerprint, MAX_FINGERPRINTS, SetupAttribute};
+use super::error::{DescriptionKind, SdpError, quote};
 use super::extensions::Extensions;
-use super::feedback::Feedback;
+use super::feedback::FeedbackAttributes;
 use super::format::{EventSet, NegotiatedCodec, NegotiatedEvents};
 use super::ice::{self, RemoteIce};
 use super::{Direction, LocalMedia, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
@@ -52,16 +52,16 @@ pub(super) struct Audio {
     pub(super) events: Vec<NegotiatedEvents>,
     pub(super) ptime_ms: Option<u32>,
     pub(super) max_ptime_ms: Option<u32>,
-    pub(super) bandwidth: Bandwidth,
+    pub(super) bandwidth: BandwidthLimits,
     pub(super) crypto: Vec<Result<CryptoLine, CryptoError>>,
     /// Whether there is any fingerprint, also one that can't be used.
     pub(super) fingerprint: bool,
     pub(super) fingerprints: Vec<Fingerprint>,
-    pub(super) setup: Option<Setup>,
+    pub(super) setup: Option<SetupAttribute>,
     pub(super) tls_id: Option<String>,
     pub(super) ice: Option<RemoteIce>,
     pub(super) extensions: Extensions,
-    pub(super) feedback: Feedback,
+    pub(super) feedback: FeedbackAttributes,
     pub(super) reduced_size: bool,
 }
 
@@ -137,12 +137,12 @@ fn is_bandwidth(line: &str) -> bool {
 }
 
 /// What bounds a stream. Zero is what some write for a stream that they don't want to hear; its direction says that.
-fn bandwidth(lines: &[sdp_types::Bandwidth]) -> Bandwidth {
+fn bandwidth(lines: &[sdp_types::Bandwidth]) -> BandwidthLimits {
     let of = |kind: &str, unit: u64| {
         let line = lines.iter().find(|line| line.bwtype == kind && line.bandwidth > 0)?;
         Some(line.bandwidth.saturating_mul(unit).min(u32::MAX.into()) as u32)
     };
-    Bandwidth { session_bps: of("AS", 1_000), payload_bps: of("TIAS", 1) }
+    BandwidthLimits { session_bps: of("AS", 1_000), payload_bps: of("TIAS", 1) }
 }
 
 fn push_fields(tidied: &mut String, line: &str, most: usize) {
@@ -159,7 +159,12 @@ fn push_fields(tidied: &mut String, line: &str, most: usize) {
 
 impl Audio {
     /// Reads an audio stream. Address, port and keys are those of the section that carries it.
-    pub(super) fn read(session: &Session, media: &Media, carrier: &Media, kind: Kind) -> Result<Self, SdpError> {
+    pub(super) fn read(
+        session: &Session,
+        media: &Media,
+        carrier: &Media,
+        kind: DescriptionKind,
+    ) -> Result<Self, SdpError> {
         let levels = Levels { session: &session.attributes, media: &media.attributes };
         let carried = Levels { session: &session.attributes, media: &carrier.attributes };
         let proto = media.proto.to_ascii_uppercase();
@@ -189,7 +194,7 @@ impl Audio {
         }
         let (codecs, events) = formats(media, levels);
         let has = |number: u8| codecs.iter().any(|codec| codec.payload_type.get() == number);
-        let feedback = Feedback::read(&proto, levels.values("rtcp-fb"), has);
+        let feedback = FeedbackAttributes::read(&proto, levels.values("rtcp-fb"), has);
         Ok(Self {
             proto: media.proto.clone(),
             profile,
@@ -210,7 +215,7 @@ impl Audio {
                 .filter_map(Fingerprint::parse)
                 .take(MAX_FINGERPRINTS)
                 .collect(),
-            setup: carried.value("setup").and_then(Setup::parse),
+            setup: carried.value("setup").and_then(SetupAttribute::parse),
             tls_id: carried.value("tls-id").filter(|id| id.len() <= 255).map(str::to_owned),
             ice,
             extensions: Extensions::read(
@@ -381,7 +386,7 @@ fn values_of<'a>(levels: Levels<'a>, name: &'static str, payload_type: PayloadTy
 
 /// A socket of one address family can't send to the other. Where either address is the zero of old-style hold nothing
 /// is sent.
-pub(super) fn same_family(local: &LocalMedia, theirs: &Audio, kind: Kind) -> Result<(), SdpError> {
+pub(super) fn same_family(local: &LocalMedia, theirs: &Audio, kind: DescriptionKind) -> Result<(), SdpError> {
     let (ours, theirs) = (local.address.to_canonical(), theirs.rtp.ip());
     if ours.is_ipv4() == theirs.is_ipv4() || ours.is_unspecified() || theirs.is_unspecified() {
         return Ok(());

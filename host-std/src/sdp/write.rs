@@ -5,7 +5,7 @@ use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Origin, Session
 use super::crypto::CryptoLine;
 use super::dtls::OurDtls;
 use super::error::SdpError;
-use super::feedback::Feedback;
+use super::feedback::FeedbackAttributes;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
 use super::ice;
 use super::{Direction, LocalIce, LocalMedia, LocalStream, MAX_STREAMS, NegotiatedExtensions, SrtpPolicy};
@@ -25,7 +25,7 @@ pub(super) struct OurAudio<'a> {
     pub(super) dtls: Option<OurDtls<'a>>,
     pub(super) ice: Option<&'a LocalIce>,
     pub(super) extensions: NegotiatedExtensions,
-    pub(super) feedback: Feedback,
+    pub(super) feedback: FeedbackAttributes,
     pub(super) reduced_size: bool,
 }
 

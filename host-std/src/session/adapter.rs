@@ -14,7 +14,7 @@ use dsp_core::quality::LossImpairment;
 use dsp_core::rtcp::transport::PacketFeedback;
 use dsp_core::time::{Duration, Instant};
 
-use crate::sdp::Bandwidth;
+use crate::sdp::BandwidthLimits;
 
 /// Reports are followed where feedback has been missing for so long.
 const FEEDBACK_FOR: Duration = Duration::from_secs(3);
@@ -92,7 +92,7 @@ pub(super) struct StreamOptions {
     pub(super) packet_bps: u32,
     pub(super) max_ptime_ms: u32,
     /// What the other side wants at most.
-    pub(super) bandwidth: Bandwidth,
+    pub(super) bandwidth: BandwidthLimits,
     /// How many payloads before its own a packet repeats at least and at most (RFC 2198).
     pub(super) copies: [u8; 2],
     /// Of a packet, headers and tags included.
@@ -102,7 +102,7 @@ pub(super) struct StreamOptions {
 
 /// What a stream is asked for.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct WantedAdaptation {
     pub(super) codec: Adaptation,
     /// Payloads that each packet repeats.
     pub(super) copies: u8,
@@ -192,7 +192,7 @@ impl Adapter {
     }
 
     /// What the stream is to be asked for, if it's something else than before.
-    pub(super) fn choose(&mut self, options: &StreamOptions, round_trip: Option<Duration>) -> Option<Wanted> {
+    pub(super) fn choose(&mut self, options: &StreamOptions, round_trip: Option<Duration>) -> Option<WantedAdaptation> {
         let one = [CodecRate { bps: options.packet_bps, ie_tenths: 0 }];
         let lengths = PACKETS_MS.iter().take_while(|&&ms| u32::from(ms) <= options.max_ptime_ms).count().max(1);
         let settings = Settings {
@@ -233,7 +233,7 @@ impl Adapter {
             return None;
         }
         self.changes = self.changes.saturating_add(1);
-        Some(Wanted { codec: wanted, copies })
+        Some(WantedAdaptation { codec: wanted, copies })
     }
 
     pub(super) fn taken(&mut self, taken: Adaptation) {
@@ -253,14 +253,14 @@ impl Adapter {
 }
 
 /// What a call's first stream knows of the network.
-pub(super) struct Network {
+pub(super) struct CongestionControl {
     pub(super) adapter: Option<Adapter>,
     breaker: CircuitBreaker,
     hopeless: Option<Hopeless>,
     is_breaking: bool,
 }
 
-impl Network {
+impl CongestionControl {
     /// Where a call follows the network, or may be given up.
     pub(super) fn new(adaptation: Option<AdaptationConfig>, is_breaking: bool) -> Option<Box<Self>> {
         if adaptation.is_none() && !is_breaking {

@@ -32,10 +32,10 @@ use dsp_core::receive::Played;
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Ssrc};
 
-use super::adapter::Network;
+use super::adapter::CongestionControl;
 #[cfg(feature = "record")]
 use super::announcement::Announcement;
-use super::config::{Settings, Spare};
+use super::config::{CallSettings, Spare};
 use super::digits::{self, CallDigit};
 use super::front::NO_SOUND;
 #[cfg(feature = "ice")]
@@ -47,8 +47,8 @@ use super::own::BoxedGuard;
 use super::stream::{Contributors, Sound, Stream};
 use super::tap::Tap;
 use super::tones::{self, CallTone};
-use super::transport::Transport;
-use super::waiting::Waiting;
+use super::transport::CallTransport;
+use super::waiting::BoundedQueue;
 use super::{CallConfig, Identity};
 use crate::registry::CodecFormat;
 use crate::sdp::{Direction, LocalMedia, Refused, SrtpKeys};
@@ -57,13 +57,13 @@ use crate::sdp::{Direction, LocalMedia, Refused, SrtpKeys};
 // In this order: what every tick touches lies together.
 #[repr(C)]
 pub struct Call {
-    pub(super) transport: Option<Transport>,
+    pub(super) transport: Option<CallTransport>,
     /// As those of `local`; `None` for one that was never agreed on.
     pub(super) streams: Vec<Option<Stream>>,
     pub(super) tap: Option<Box<dyn Tap>>,
     stats: CallStats,
     /// What is known of the network that the first stream goes through, where the call follows it.
-    network: Option<Box<Network>>,
+    network: Option<Box<CongestionControl>>,
     /// As the streams, where their sound is metered, else none.
     meters: Vec<Meters>,
     /// What is played to the other side.
@@ -71,7 +71,7 @@ pub struct Call {
     pub(super) announcement: Option<Box<Announcement>>,
     /// What offers and answers are made of.
     local: LocalMedia,
-    pub(super) settings: Settings,
+    pub(super) settings: CallSettings,
     identity: Identity,
     keys: OwnKeys,
     #[cfg(feature = "ice")]
@@ -82,8 +82,8 @@ pub struct Call {
     /// What the last offer and answer could not come to.
     refused: Vec<Refused>,
     spare: Spare,
-    pub(super) digits: Waiting<CallDigit>,
-    pub(super) tones: Waiting<CallTone>,
+    pub(super) digits: BoundedQueue<CallDigit>,
+    pub(super) tones: BoundedQueue<CallTone>,
 }
 
 impl Call {
@@ -110,11 +110,11 @@ impl Call {
         let ice = OwnIce::new(ice, &identity, &mut local)?;
         let spare = identity.spare()?;
         let keys = OwnKeys::new(srtp_options, settings.describes_keys(), &identity, &mut local)?;
-        let network = Network::new(settings.adaptation, settings.circuit_breaker);
+        let network = CongestionControl::new(settings.adaptation, settings.circuit_breaker);
         let (streams, refused, stats) = (vec![None], Vec::new(), CallStats::default());
         let (offered, transport, tap) = (None, None, None);
-        let digits = Waiting::new(digits::WAITING);
-        let tones = Waiting::new(if settings.progress_tones.is_some() { tones::WAITING } else { 0 });
+        let digits = BoundedQueue::new(digits::WAITING);
+        let tones = BoundedQueue::new(if settings.progress_tones.is_some() { tones::WAITING } else { 0 });
         let meters = if settings.metering { vec![Meters::default()] } else { Vec::new() };
         Ok(Self {
             local,
@@ -243,7 +243,7 @@ impl Call {
     /// side: ours has fresh keys then. When they are over, nothing passes any more, and
     /// [`should_end`](Self::should_end) says so.
     pub fn key_age(&self) -> KeyAge {
-        self.transport.as_ref().map_or(KeyAge::Fresh, Transport::key_age)
+        self.transport.as_ref().map_or(KeyAge::Fresh, CallTransport::key_age)
     }
 
     /// The keys under which RTP, or RTCP, is protected now, of the descriptions or of a handshake; `None` where there
@@ -453,7 +453,7 @@ impl Call {
         #[cfg(feature = "ice")]
         if let Some(query) = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref()).and_then(|own| own.next_deadline())
         {
-            let running = self.transport.as_ref().and_then(Transport::next_deadline);
+            let running = self.transport.as_ref().and_then(CallTransport::next_deadline);
             return Some(running.map_or(query, |running| running.min(query)));
         }
         self.transport.as_ref()?.next_deadline()

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use dsp_core::format;
-use dsp_core::front::{CaptureBlock, CaptureChain, CaptureParts, FrontError, InFloat, Near, Plain, Stage};
+use dsp_core::front::{BlockStep, CaptureBlock, CaptureChain, CaptureParts, FrontError, InFloat, Near, Stage};
 use dsp_core::noise::{NoiseLevel, NoiseStats};
 use dsp_core::process::activity::Activity;
 use dsp_core::process::agc::{Agc, AgcConfig};
@@ -169,7 +169,7 @@ impl HostBlock {
         let mut chain = CaptureChain::default();
         if let Some(corner_hz) = *high_pass_hz {
             let design = BiquadDesign::high_pass(sample_rate_hz, corner_hz).map_err(FrontError::HighPass)?;
-            chain.high_pass = Some(Stage::new(Plain(Biquad::new(design)))?);
+            chain.high_pass = Some(Stage::new(BlockStep(Biquad::new(design)))?);
         }
         if let Some(echo) = echo {
             chain.echo = Some(Stage::new(echo.make(sample_rate_hz)?)?);

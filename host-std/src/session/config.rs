@@ -84,8 +84,8 @@ impl Identity {
     }
 
     /// The source that the first stream is.
-    pub(super) fn source(&self) -> Source {
-        Source { ssrc: self.ssrc, seq: self.first_seq, timestamp: self.first_timestamp }
+    pub(super) fn source(&self) -> InitialRtpState {
+        InitialRtpState { ssrc: self.ssrc, seq: self.first_seq, timestamp: self.first_timestamp }
     }
 
     /// Random bytes, others for each number. Repeatable if this identity is.
@@ -147,9 +147,9 @@ pub(super) enum Spare {
 
 impl Spare {
     /// A source whose first sequence number is below 2^15 (RFC 4568, 6.4).
-    pub(super) fn draw(&mut self) -> Source {
+    pub(super) fn draw(&mut self) -> InitialRtpState {
         let (first, second) = (self.next(), self.next());
-        Source { ssrc: Ssrc(first as u32), seq: Seq((first >> 49) as u16), timestamp: RtpTime(second as u32) }
+        InitialRtpState { ssrc: Ssrc(first as u32), seq: Seq((first >> 49) as u16), timestamp: RtpTime(second as u32) }
     }
 
     fn next(&mut self) -> u64 {
@@ -168,7 +168,7 @@ impl Spare {
 
 /// The numbers that a stream begins with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Source {
+pub(super) struct InitialRtpState {
     pub(super) ssrc: Ssrc,
     pub(super) seq: Seq,
     pub(super) timestamp: RtpTime,
@@ -377,7 +377,7 @@ impl CallConfig {
     ///
     /// # Errors
     /// What can't be, as [`Call::new`](super::Call::new) says.
-    pub(super) fn split(self) -> Result<(LocalMedia, Settings, Identity), CallError> {
+    pub(super) fn split(self) -> Result<(LocalMedia, CallSettings, Identity), CallError> {
         // All of them by name: a setting that nobody takes is one that does nothing.
         let Self {
             address,
@@ -465,7 +465,7 @@ impl CallConfig {
         if let Some(certificate) = &certificate {
             local.dtls = Some(certificate.local()?);
         }
-        let settings = Settings {
+        let settings = CallSettings {
             #[cfg(feature = "dtls")]
             certificate,
             #[cfg(feature = "dtls")]
@@ -507,7 +507,7 @@ impl CallConfig {
 
 /// What of a call's configuration is not said in a description.
 #[derive(Clone)]
-pub(super) struct Settings {
+pub(super) struct CallSettings {
     /// Where DTLS is spoken.
     #[cfg(feature = "dtls")]
     pub(super) certificate: Option<Certificate>,
@@ -544,7 +544,7 @@ pub(super) struct Settings {
     pub(super) wall_clock: NtpTime,
 }
 
-impl Settings {
+impl CallSettings {
     /// Whether descriptions may have keys.
     pub(super) fn describes_keys(&self) -> bool {
         #[cfg(feature = "dtls")]

@@ -46,7 +46,7 @@ pub struct CallSound {
 
 /// A place in a call where its sound is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum MeasurementPoint {
     /// The microphone, before the capture chain.
     Microphone,
     /// What is sent.
@@ -78,7 +78,7 @@ pub enum Fault {
 #[non_exhaustive]
 pub struct Finding {
     /// Where.
-    pub place: Place,
+    pub place: MeasurementPoint,
     /// What.
     pub fault: Fault,
     /// In how much of the time, 0 to 1.
@@ -97,24 +97,26 @@ impl Finding {
     /// A short name that stays the same from version to version, such as `microphone_clipped`.
     pub fn name(&self) -> &'static str {
         match (self.place, self.fault) {
-            (Place::Microphone, Fault::Clipped) => "microphone_clipped",
-            (Place::Microphone, Fault::Flattened) => "microphone_distorted",
-            (Place::Microphone, Fault::Howling) => "microphone_howling",
-            (Place::Microphone, Fault::DigitallySilent) => "microphone_digitally_silent",
-            (Place::Microphone, Fault::Silent) => "microphone_silent",
-            (Place::Microphone, Fault::NoPackets) | (Place::Sent, Fault::NoPackets) => "one_way_nothing_sent",
-            (Place::Sent, Fault::Clipped) => "sent_clipped",
-            (Place::Sent, Fault::Flattened) => "sent_distorted",
-            (Place::Sent, Fault::Howling) => "sent_howling",
-            (Place::Sent, Fault::DigitallySilent | Fault::Silent) => "one_way_nothing_audible_sent",
-            (Place::Received, Fault::Clipped) => "received_clipped",
-            (Place::Received, Fault::Flattened) => "received_distorted",
-            (Place::Received, Fault::Howling) => "received_howling",
-            (Place::Received, Fault::DigitallySilent | Fault::Silent) if self.share >= ALWAYS => {
+            (MeasurementPoint::Microphone, Fault::Clipped) => "microphone_clipped",
+            (MeasurementPoint::Microphone, Fault::Flattened) => "microphone_distorted",
+            (MeasurementPoint::Microphone, Fault::Howling) => "microphone_howling",
+            (MeasurementPoint::Microphone, Fault::DigitallySilent) => "microphone_digitally_silent",
+            (MeasurementPoint::Microphone, Fault::Silent) => "microphone_silent",
+            (MeasurementPoint::Microphone, Fault::NoPackets) | (MeasurementPoint::Sent, Fault::NoPackets) => {
+                "one_way_nothing_sent"
+            }
+            (MeasurementPoint::Sent, Fault::Clipped) => "sent_clipped",
+            (MeasurementPoint::Sent, Fault::Flattened) => "sent_distorted",
+            (MeasurementPoint::Sent, Fault::Howling) => "sent_howling",
+            (MeasurementPoint::Sent, Fault::DigitallySilent | Fault::Silent) => "one_way_nothing_audible_sent",
+            (MeasurementPoint::Received, Fault::Clipped) => "received_clipped",
+            (MeasurementPoint::Received, Fault::Flattened) => "received_distorted",
+            (MeasurementPoint::Received, Fault::Howling) => "received_howling",
+            (MeasurementPoint::Received, Fault::DigitallySilent | Fault::Silent) if self.share >= ALWAYS => {
                 "one_way_nothing_audible_received"
             }
-            (Place::Received, Fault::DigitallySilent | Fault::Silent) => "received_silent",
-            (Place::Received, Fault::NoPackets) => "one_way_nothing_received",
+            (MeasurementPoint::Received, Fault::DigitallySilent | Fault::Silent) => "received_silent",
+            (MeasurementPoint::Received, Fault::NoPackets) => "one_way_nothing_received",
         }
     }
 }
@@ -124,9 +126,9 @@ impl fmt::Display for Finding {
         let (first, last) = (Clock(self.first_ms), Clock(self.last_ms));
         let percent = Percent(self.share);
         let whose = match self.place {
-            Place::Microphone => "The microphone",
-            Place::Sent => "What was sent",
-            Place::Received => "What was received",
+            MeasurementPoint::Microphone => "The microphone",
+            MeasurementPoint::Sent => "What was sent",
+            MeasurementPoint::Received => "What was received",
         };
         match self.fault {
             Fault::Clipped => write!(f, "{whose} clipped in {percent} of its 10 ms blocks, from {first} to {last}"),
@@ -141,7 +143,7 @@ impl fmt::Display for Finding {
                 self.howling_hz,
                 f64::from(self.total_ms) / 1e3
             ),
-            Fault::NoPackets if self.place == Place::Received => {
+            Fault::NoPackets if self.place == MeasurementPoint::Received => {
                 write!(f, "One-way sound: packets were sent for {last}, and none came")
             }
             Fault::NoPackets => write!(f, "One-way sound: packets came for {last}, and none were sent"),
@@ -151,7 +153,7 @@ impl fmt::Display for Finding {
                 } else {
                     "digital silence (all samples alike)"
                 };
-                let one_way = self.place != Place::Microphone && self.share >= ALWAYS;
+                let one_way = self.place != MeasurementPoint::Microphone && self.share >= ALWAYS;
                 let begin = if one_way { "One-way sound: " } else { "" };
                 let whose = if one_way { whose.replace("What", "what") } else { whose.into() };
                 let when = if self.share >= ALWAYS {
@@ -159,7 +161,7 @@ impl fmt::Display for Finding {
                 } else {
                     format!("for {percent} of the time, from {first} to {last}")
                 };
-                let is_off = self.place == Place::Microphone && self.fault == Fault::DigitallySilent;
+                let is_off = self.place == MeasurementPoint::Microphone && self.fault == Fault::DigitallySilent;
                 // No microphone that is on gives that.
                 let why = if is_off { ": it is off, muted, or not plugged in" } else { "" };
                 write!(f, "{begin}{whose} was {what} {when}{why}")
@@ -201,18 +203,20 @@ pub(super) fn findings(stats: &CallStats) -> impl Iterator<Item = Finding> + use
     let both = stats.directions.sends && stats.directions.receives;
     if let Some(CallSound { microphone, sent: said, received: heard }) = &stats.sound {
         if let Some(microphone) = microphone {
-            put(clipped(Place::Microphone, microphone));
-            put(flattened(Place::Microphone, microphone));
-            put(howling(Place::Microphone, microphone));
-            put(silent(Place::Microphone, microphone));
+            put(clipped(MeasurementPoint::Microphone, microphone));
+            put(flattened(MeasurementPoint::Microphone, microphone));
+            put(howling(MeasurementPoint::Microphone, microphone));
+            put(silent(MeasurementPoint::Microphone, microphone));
         }
-        let clips = microphone.as_ref().is_some_and(|microphone| clipped(Place::Microphone, microphone).is_some());
-        put(clipped(Place::Sent, said).filter(|_| !clips));
-        let mute = microphone.as_ref().is_some_and(|microphone| silent(Place::Microphone, microphone).is_some());
-        put(silent(Place::Sent, said).filter(|finding| finding.share >= ALWAYS && !mute));
-        put(clipped(Place::Received, heard));
-        put(howling(Place::Received, heard));
-        put(silent(Place::Received, heard).filter(|_| stats.directions.receives && received > 0));
+        let clips =
+            microphone.as_ref().is_some_and(|microphone| clipped(MeasurementPoint::Microphone, microphone).is_some());
+        put(clipped(MeasurementPoint::Sent, said).filter(|_| !clips));
+        let mute =
+            microphone.as_ref().is_some_and(|microphone| silent(MeasurementPoint::Microphone, microphone).is_some());
+        put(silent(MeasurementPoint::Sent, said).filter(|finding| finding.share >= ALWAYS && !mute));
+        put(clipped(MeasurementPoint::Received, heard));
+        put(howling(MeasurementPoint::Received, heard));
+        put(silent(MeasurementPoint::Received, heard).filter(|_| stats.directions.receives && received > 0));
     }
     let last_ms = stats.sound.map_or(0, |sound| sound.received.heard_ms);
     let one_way = |place, is: bool| {
@@ -227,33 +231,33 @@ pub(super) fn findings(stats: &CallStats) -> impl Iterator<Item = Finding> + use
         };
         (is && both).then_some(finding)
     };
-    put(one_way(Place::Received, sent >= LEAST_PACKETS && received == 0));
-    put(one_way(Place::Sent, received >= u64::from(LEAST_PACKETS) && sent == 0));
+    put(one_way(MeasurementPoint::Received, sent >= LEAST_PACKETS && received == 0));
+    put(one_way(MeasurementPoint::Sent, received >= u64::from(LEAST_PACKETS) && sent == 0));
     found.into_iter().flatten()
 }
 
-fn of(place: Place, fault: Fault, sound: &SoundStats, spell: &Spell) -> Finding {
+fn of(place: MeasurementPoint, fault: Fault, sound: &SoundStats, spell: &Spell) -> Finding {
     let Spell { total_ms, first_ms, last_ms, .. } = *spell;
     let howling_hz = if fault == Fault::Howling { sound.howling_hz } else { 0 };
     Finding { place, fault, share: spell.share_of(sound.heard_ms.into()), first_ms, last_ms, total_ms, howling_hz }
 }
 
-fn clipped(place: Place, sound: &SoundStats) -> Option<Finding> {
+fn clipped(place: MeasurementPoint, sound: &SoundStats) -> Option<Finding> {
     let finding = of(place, Fault::Clipped, sound, &sound.clipped);
     (finding.share >= CLIPPED && finding.total_ms >= CLIPPED_MS).then_some(finding)
 }
 
-fn flattened(place: Place, sound: &SoundStats) -> Option<Finding> {
+fn flattened(place: MeasurementPoint, sound: &SoundStats) -> Option<Finding> {
     let finding = of(place, Fault::Flattened, sound, &sound.flattened);
     (finding.share >= FLATTENED && finding.total_ms >= FLATTENED_MS).then_some(finding)
 }
 
-fn howling(place: Place, sound: &SoundStats) -> Option<Finding> {
+fn howling(place: MeasurementPoint, sound: &SoundStats) -> Option<Finding> {
     (!sound.howling.is_empty()).then(|| of(place, Fault::Howling, sound, &sound.howling))
 }
 
 /// Silent all the time, or digitally for long.
-fn silent(place: Place, sound: &SoundStats) -> Option<Finding> {
+fn silent(place: MeasurementPoint, sound: &SoundStats) -> Option<Finding> {
     if sound.heard_ms < LEAST_MS {
         return None;
     }

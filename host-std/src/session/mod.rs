@@ -70,7 +70,7 @@ pub use front::{CallStream, HostFront, front_end};
 #[cfg(feature = "ice")]
 pub use ice::{IceConfig, IceMode, RelayState, RelayStats, TurnServer, TurnTransport};
 pub use keys::SrtpOptions;
-pub use metering::{CallSound, Fault, Finding, Place};
+pub use metering::{CallSound, Fault, Finding, MeasurementPoint};
 #[cfg(feature = "nnnoiseless")]
 pub use neural_noise::NeuralNoise;
 pub use outcome::{
@@ -83,9 +83,9 @@ pub use own::{
 #[cfg(feature = "replay")]
 pub(crate) use stream::Converted;
 pub use stream::{Contributors, MAX_SOURCES, PACKET_BYTES, SourceStats, impairment};
-pub use tap::{Tap, Way};
+pub use tap::{PacketDirection, Tap};
 pub use tones::{CallTone, SendToneError, SentTone};
 pub use transport::{Claim, Latching, Path};
 #[cfg(all(feature = "ice", feature = "tokio"))]
-pub use turn_tcp::{BACKLOG, Frames, NoFrame, TurnConnection};
+pub use turn_tcp::{BACKLOG, NoFrame, TurnConnection, TurnFrameBuffer};
 pub use voice::HostVoice;

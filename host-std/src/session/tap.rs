@@ -15,7 +15,7 @@ use super::{Call, CallDigit, CallTone, Channel, EchoStatus, Incoming};
 
 /// Which way a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum PacketDirection {
     /// From the other side to us.
     In,
     /// From us to the other side.
@@ -34,7 +34,7 @@ pub trait Tap: Any + Send {
         let _ = (now, channel, from, datagram);
     }
     /// An RTP packet without protection: one that the guard let pass, believed or not, or one of ours before it.
-    fn packet(&mut self, now: Instant, way: Way, packet: &RtpPacket<'_>) {
+    fn packet(&mut self, now: Instant, way: PacketDirection, packet: &RtpPacket<'_>) {
         let _ = (now, way, packet);
     }
     /// What became of the datagram that arrived last.
@@ -87,7 +87,7 @@ impl Tap for Taps {
         self.0.iter_mut().for_each(|tap| tap.arrived(now, channel, from, datagram));
     }
 
-    fn packet(&mut self, now: Instant, way: Way, packet: &RtpPacket<'_>) {
+    fn packet(&mut self, now: Instant, way: PacketDirection, packet: &RtpPacket<'_>) {
         self.0.iter_mut().for_each(|tap| tap.packet(now, way, packet));
     }
 

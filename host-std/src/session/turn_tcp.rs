@@ -15,7 +15,7 @@ const READ: usize = 4_096;
 
 /// What came and is no whole message yet.
 #[derive(Clone, Debug, Default)]
-pub struct Frames {
+pub struct TurnFrameBuffer {
     bytes: Vec<u8>,
     begin: usize,
 }
@@ -32,7 +32,7 @@ impl std::fmt::Display for NoFrame {
 
 impl std::error::Error for NoFrame {}
 
-impl Frames {
+impl TurnFrameBuffer {
     /// More of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.begin > 0 {
@@ -78,7 +78,7 @@ fn padding(datagram: &[u8]) -> usize {
 pub struct TurnConnection {
     stream: TcpStream,
     server: SocketAddr,
-    frames: Frames,
+    frames: TurnFrameBuffer,
     waiting: Vec<u8>,
 }
 
@@ -91,7 +91,7 @@ impl TurnConnection {
         let stream = TcpStream::connect_timeout(&server, patience)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, server, frames: Frames::default(), waiting: Vec::with_capacity(BACKLOG) })
+        Ok(Self { stream, server, frames: TurnFrameBuffer::default(), waiting: Vec::with_capacity(BACKLOG) })
     }
 
     /// The server, as calls name it ([`TurnServer::address`](super::TurnServer::address)).
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn messages_come_whole_however_the_stream_is_cut() {
         for cut in 1..STREAM.len() {
-            let (mut frames, mut came) = (Frames::default(), Vec::new());
+            let (mut frames, mut came) = (TurnFrameBuffer::default(), Vec::new());
             for part in STREAM.chunks(cut) {
                 frames.push(part);
                 while let Some(frame) = frames.next_frame().unwrap() {
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn another_protocol_is_none_of_turn() {
         for begin in [&[0x16, 3, 1, 0][..], b"SSH-", &[0, 1, 0, 3], &[0x80, 0, 0, 4]] {
-            let mut frames = Frames::default();
+            let mut frames = TurnFrameBuffer::default();
             frames.push(begin);
             assert_eq!(frames.next_frame(), Err(NoFrame), "{begin:?}");
         }

@@ -1,14 +1,14 @@
 //! What waits in a call until somebody asks for it: a short queue that drops its oldest and counts what it dropped.
 
 /// A queue of fixed size.
-pub(super) struct Waiting<T> {
+pub(super) struct BoundedQueue<T> {
     places: Box<[Option<T>]>,
     first: usize,
     count: usize,
     dropped: u32,
 }
 
-impl<T: Copy> Waiting<T> {
+impl<T: Copy> BoundedQueue<T> {
     /// Room for so many.
     pub(super) fn new(places: usize) -> Self {
         Self { places: vec![None; places].into(), first: 0, count: 0, dropped: 0 }

@@ -52,7 +52,7 @@ pub trait Carrier {
 }
 
 /// A caller and his leg in the room.
-pub struct Caller {
+pub struct SimulatedCaller {
     /// His call.
     pub call: Call,
     /// The room's end of it.
@@ -72,7 +72,7 @@ pub struct Caller {
     spoken: usize,
 }
 
-impl Caller {
+impl SimulatedCaller {
     /// A caller who joins and leaves at these times. The two calls agree here; the leg's sound is set to the room's rate.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl Caller {
 /// A room that has no place for somebody who joins.
 pub fn tick(
     room: &mut Room,
-    callers: &mut [Caller],
+    callers: &mut [SimulatedCaller],
     carrier: &mut impl Carrier,
     now: Instant,
 ) -> Result<(), RoomError> {

@@ -9,7 +9,7 @@ use super::netsim::Network;
 
 /// A datagram, and `To`: where it is going.
 #[derive(Debug)]
-pub(super) struct Datagram<To> {
+pub(super) struct DatagramInFlight<To> {
     pub(super) arrival: Instant,
     pub(super) to: To,
     pub(super) bytes: Vec<u8>,
@@ -17,30 +17,30 @@ pub(super) struct Datagram<To> {
     order: u64,
 }
 
-impl<To> Ord for Datagram<To> {
+impl<To> Ord for DatagramInFlight<To> {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.arrival, self.order).cmp(&(other.arrival, other.order))
     }
 }
 
-impl<To> PartialOrd for Datagram<To> {
+impl<To> PartialOrd for DatagramInFlight<To> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<To> PartialEq for Datagram<To> {
+impl<To> PartialEq for DatagramInFlight<To> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl<To> Eq for Datagram<To> {}
+impl<To> Eq for DatagramInFlight<To> {}
 
 /// All that is on its way. Those that arrive at the same moment do so in the order in which they were sent.
 #[derive(Debug)]
 pub(super) struct InFlight<To> {
-    datagrams: BinaryHeap<Reverse<Datagram<To>>>,
+    datagrams: BinaryHeap<Reverse<DatagramInFlight<To>>>,
     sent: u64,
 }
 
@@ -55,7 +55,7 @@ impl<To: Copy> InFlight<To> {
     pub(super) fn send(&mut self, network: &mut Network, now: Instant, to: To, bytes: &[u8]) {
         for arrival in network.carry_datagram(now, bytes.len()).into_iter().flatten() {
             self.sent += 1;
-            let datagram = Datagram { arrival, to, bytes: bytes.to_vec(), order: self.sent };
+            let datagram = DatagramInFlight { arrival, to, bytes: bytes.to_vec(), order: self.sent };
             self.datagrams.push(Reverse(datagram));
         }
     }
@@ -66,7 +66,7 @@ impl<To: Copy> InFlight<To> {
     }
 
     /// Takes the one that arrives first.
-    pub(super) fn take(&mut self) -> Option<Datagram<To>> {
+    pub(super) fn take(&mut self) -> Option<DatagramInFlight<To>> {
         self.datagrams.pop().map(|Reverse(next)| next)
     }
 }

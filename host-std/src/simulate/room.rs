@@ -2,15 +2,15 @@
 //!
 //! A path from loudspeaker to microphone is the usual model of a small room for echo cancellers (ITU-T G.168 annex D has
 //! such for lines, and Polack's model of 1988 is that of rooms): nothing for the bulk delay of the device and the air, then
-//! the direct sound, and from there on white noise that decays exponentially by 60 dB within [`RoomConfig::tail_ms`], where
+//! the direct sound, and from there on white noise that decays exponentially by 60 dB within [`AcousticRoomConfig::tail_ms`], where
 //! it ends. Half of the energy is direct. All of a path is scaled to the echo return loss: white noise comes back by so much
 //! weaker. A voice has most of its energy at a few frequencies, to which each room is kind or unkind: with 8 seeds, two voices
 //! and a loss of 6 dB they came back 2 to 14 dB weaker. The loudspeaker may saturate, the microphone has noise, and at a time of
 //! one's choice the path may become another one within 10 ms.
 //!
 //! Time is counted in samples: the first sample that is captured is of the moment when the first one that was played is
-//! heard. That is the order of a tick (`dsp_core::front::tick`): each tick is [played](Room::play) before the microphone is
-//! [read](Room::capture), and the first has no microphone. In stereo each microphone hears its own loudspeaker, each by a
+//! heard. That is the order of a tick (`dsp_core::front::tick`): each tick is [played](AcousticRoom::play) before the microphone is
+//! [read](AcousticRoom::capture), and the first has no microphone. In stereo each microphone hears its own loudspeaker, each by a
 //! path of its own.
 //!
 //! Delay: the bulk delay. Cost: a multiplication a sample and tap, which are `tail_ms` long: 2048 at 16 kHz and 128 ms.
@@ -30,7 +30,7 @@ const FULL: f64 = 32_768.0;
 
 /// What the room is like.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RoomConfig {
+pub struct AcousticRoomConfig {
     /// From the loudspeaker's tick until the direct sound is at the microphone, in ms: 0 to 1000.
     pub delay_ms: f64,
     /// How long the reverberation takes to decay by 60 dB (RT60), in ms: 1 to 1000.
@@ -56,7 +56,7 @@ pub struct PathChange {
     pub delay_ms: f64,
 }
 
-impl Default for RoomConfig {
+impl Default for AcousticRoomConfig {
     /// An office: 20 ms of delay, a tail of 128 ms, and 6 dB of loss, as a desk phone's loudspeaker has.
     fn default() -> Self {
         Self {
@@ -71,7 +71,7 @@ impl Default for RoomConfig {
     }
 }
 
-/// Why a [`Room`] can't be made.
+/// Why a [`AcousticRoom`] can't be made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RoomError {
@@ -109,8 +109,8 @@ impl std::error::Error for RoomError {}
 
 /// A loudspeaker, a microphone, and the room around them.
 #[derive(Clone, Debug)]
-pub struct Room {
-    config: RoomConfig,
+pub struct AcousticRoom {
+    config: AcousticRoomConfig,
     sample_rate_hz: u32,
     sides: Vec<Side>,
     /// Samples a channel that the microphone has captured.
@@ -139,13 +139,14 @@ struct Path {
     taps: Vec<f32>,
 }
 
-impl Room {
+impl AcousticRoom {
     /// A room in which it is still quiet.
     ///
     /// # Errors
     /// [`RoomError`], with the number that is out of range.
-    pub fn new(config: RoomConfig, sample_rate_hz: u32, channels: u8) -> Result<Self, RoomError> {
-        let RoomConfig { delay_ms, tail_ms, echo_return_loss_db, noise_dbov, saturation_dbov, change, seed } = config;
+    pub fn new(config: AcousticRoomConfig, sample_rate_hz: u32, channels: u8) -> Result<Self, RoomError> {
+        let AcousticRoomConfig { delay_ms, tail_ms, echo_return_loss_db, noise_dbov, saturation_dbov, change, seed } =
+            config;
         if !(8_000..=48_000).contains(&sample_rate_hz) {
             return Err(RoomError::SampleRate(sample_rate_hz));
         }
@@ -190,7 +191,7 @@ impl Room {
     }
 
     /// What it was made with.
-    pub fn config(&self) -> RoomConfig {
+    pub fn config(&self) -> AcousticRoomConfig {
         self.config
     }
 
@@ -327,7 +328,7 @@ fn product(taps: &[f32], samples: &[f32]) -> f32 {
 mod tests {
     use super::*;
 
-    const QUIET: RoomConfig = RoomConfig {
+    const QUIET: AcousticRoomConfig = AcousticRoomConfig {
         delay_ms: 20.0,
         tail_ms: 60.0,
         echo_return_loss_db: 6.0,
@@ -344,7 +345,7 @@ mod tests {
     }
 
     /// What is captured of `played`, in ticks of these lengths in turn, the first of which has no microphone.
-    fn through(room: &mut Room, played: &[i16], ticks: &[usize], channels: usize) -> Vec<i16> {
+    fn through(room: &mut AcousticRoom, played: &[i16], ticks: &[usize], channels: usize) -> Vec<i16> {
         let (mut captured, mut rest, mut lengths) = (Vec::new(), played, ticks.iter().cycle());
         let mut first = true;
         while !rest.is_empty() {
@@ -368,7 +369,7 @@ mod tests {
     #[test]
     fn an_impulse_comes_after_the_delay_and_decays_by_sixty_decibels() {
         for rate in [8_000, 16_000, 32_000, 44_100, 48_000] {
-            let mut room = Room::new(RoomConfig { tail_ms: 200.0, ..QUIET }, rate, 1).unwrap();
+            let mut room = AcousticRoom::new(AcousticRoomConfig { tail_ms: 200.0, ..QUIET }, rate, 1).unwrap();
             let mut played = vec![0; rate as usize];
             played[100] = i16::MAX;
             let captured = through(&mut room, &played, &[rate as usize / 100], 1);
@@ -388,7 +389,8 @@ mod tests {
     #[test]
     fn the_echo_is_weaker_by_the_loss() {
         for (rate, loss) in [(8_000, 0.0), (16_000, 6.0), (48_000, 30.0)] {
-            let mut room = Room::new(RoomConfig { echo_return_loss_db: loss, ..QUIET }, rate, 1).unwrap();
+            let mut room =
+                AcousticRoom::new(AcousticRoomConfig { echo_return_loss_db: loss, ..QUIET }, rate, 1).unwrap();
             let played = noise(3 * rate as usize, 5);
             let captured = through(&mut room, &played, &[rate as usize / 100], 1);
             let measured = level_db(&played) - level_db(&captured[rate as usize / 2..]);
@@ -399,29 +401,30 @@ mod tests {
     #[test]
     fn the_length_of_ticks_changes_no_bit_and_the_seed_all() {
         let played = noise(16_000, 1);
-        let config = RoomConfig { noise_dbov: Some(-50.0), ..QUIET };
-        let run = |config, ticks: &[usize]| through(&mut Room::new(config, 16_000, 1).unwrap(), &played, ticks, 1);
+        let config = AcousticRoomConfig { noise_dbov: Some(-50.0), ..QUIET };
+        let run =
+            |config, ticks: &[usize]| through(&mut AcousticRoom::new(config, 16_000, 1).unwrap(), &played, ticks, 1);
         let captured = run(config, &[160]);
         assert_eq!(captured, run(config, &[160]));
         let other = run(config, &[160, 1, 333, 7, 80]);
         let common = captured.len().min(other.len());
         assert!(common > 15_000);
         assert_eq!(captured[..common], other[..common]);
-        assert_ne!(captured, run(RoomConfig { seed: 4, ..config }, &[160]));
+        assert_ne!(captured, run(AcousticRoomConfig { seed: 4, ..config }, &[160]));
     }
 
     #[test]
     fn in_stereo_each_channel_is_a_room_of_its_own() {
-        let mut room = Room::new(QUIET, 16_000, 2).unwrap();
+        let mut room = AcousticRoom::new(QUIET, 16_000, 2).unwrap();
         let left = noise(16_000, 1);
         let played: Vec<i16> = left.iter().flat_map(|&sample| [sample, 0]).collect();
         let captured = through(&mut room, &played, &[160, 333], 2);
         assert!(captured.iter().skip(1).step_by(2).all(|&sample| sample == 0));
         let of = |channel: usize| captured.iter().skip(channel).step_by(2).copied().collect::<Vec<i16>>();
-        assert_eq!(of(0), through(&mut Room::new(QUIET, 16_000, 1).unwrap(), &left, &[160, 333], 1));
+        assert_eq!(of(0), through(&mut AcousticRoom::new(QUIET, 16_000, 1).unwrap(), &left, &[160, 333], 1));
         // The same sound on both sides comes back by two paths.
         let played: Vec<i16> = left.iter().flat_map(|&sample| [sample, sample]).collect();
-        let captured = through(&mut Room::new(QUIET, 16_000, 2).unwrap(), &played, &[160], 2);
+        let captured = through(&mut AcousticRoom::new(QUIET, 16_000, 2).unwrap(), &played, &[160], 2);
         assert!(captured.chunks(2).filter(|frame| frame[0] != frame[1]).count() > 15_000);
     }
 
@@ -430,13 +433,13 @@ mod tests {
         let change = Some(PathChange { at_ms: 500, delay_ms: 100.0 });
         let played = noise(16_000, 1);
         let run = |change| {
-            let mut room = Room::new(RoomConfig { change, ..QUIET }, 16_000, 1).unwrap();
+            let mut room = AcousticRoom::new(AcousticRoomConfig { change, ..QUIET }, 16_000, 1).unwrap();
             through(&mut room, &played, &[160], 1)
         };
         let (before, after) = (run(None), run(change));
         assert_eq!(before[..8_000], after[..8_000]);
         // By the other path a click comes 100 ms later, and by the first one no more.
-        let mut room = Room::new(RoomConfig { change, ..QUIET }, 16_000, 1).unwrap();
+        let mut room = AcousticRoom::new(AcousticRoomConfig { change, ..QUIET }, 16_000, 1).unwrap();
         let mut click = vec![0; 32_000];
         click[16_000] = 20_000;
         let captured = through(&mut room, &click, &[160], 1);
@@ -445,10 +448,11 @@ mod tests {
 
     #[test]
     fn a_loudspeaker_saturates_and_the_microphone_has_noise() {
-        let config = RoomConfig { saturation_dbov: Some(-20.0), echo_return_loss_db: 0.0, tail_ms: 1.0, ..QUIET };
+        let config =
+            AcousticRoomConfig { saturation_dbov: Some(-20.0), echo_return_loss_db: 0.0, tail_ms: 1.0, ..QUIET };
         let peak = |amplitude: i16| {
             // 1 ms at 8 kHz is 8 taps; what is played is one sample, so that the direct sound is seen alone.
-            let mut room = Room::new(config, 8_000, 1).unwrap();
+            let mut room = AcousticRoom::new(config, 8_000, 1).unwrap();
             let mut played = vec![0; 8_000];
             played[0] = amplitude;
             f64::from(through(&mut room, &played, &[80], 1)[160])
@@ -456,14 +460,14 @@ mod tests {
         let linear = peak(100) / 100.0;
         assert!((peak(10_000) / 10_000.0 / linear - 0.311).abs() < 0.01, "{} {linear}", peak(10_000));
         assert!(peak(i16::MAX) < 3_276.8 * linear);
-        let mut room = Room::new(RoomConfig { noise_dbov: Some(-40.0), ..QUIET }, 16_000, 1).unwrap();
+        let mut room = AcousticRoom::new(AcousticRoomConfig { noise_dbov: Some(-40.0), ..QUIET }, 16_000, 1).unwrap();
         let captured = through(&mut room, &vec![0; 32_000], &[160], 1);
         assert!((level_db(&captured) + 40.0).abs() < 0.2, "{}", level_db(&captured));
     }
 
     #[test]
     fn full_scale_is_limited_and_what_nobody_captures_is_given_up() {
-        let mut room = Room::new(RoomConfig { echo_return_loss_db: -20.0, ..QUIET }, 8_000, 1).unwrap();
+        let mut room = AcousticRoom::new(AcousticRoomConfig { echo_return_loss_db: -20.0, ..QUIET }, 8_000, 1).unwrap();
         for _ in 0..1_000 {
             room.play(&[i16::MIN; 80]);
         }
@@ -485,18 +489,21 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_named() {
-        let of = |config, rate, channels| Room::new(config, rate, channels).err();
+        let of = |config, rate, channels| AcousticRoom::new(config, rate, channels).err();
         assert_eq!(of(QUIET, 7_999, 1), Some(RoomError::SampleRate(7_999)));
         assert_eq!(of(QUIET, 8_000, 3), Some(RoomError::Channels(3)));
-        assert_eq!(of(RoomConfig { delay_ms: -1.0, ..QUIET }, 8_000, 1), Some(RoomError::Delay(-1.0)));
+        assert_eq!(of(AcousticRoomConfig { delay_ms: -1.0, ..QUIET }, 8_000, 1), Some(RoomError::Delay(-1.0)));
         let change = Some(PathChange { at_ms: 0, delay_ms: 1_001.0 });
-        assert_eq!(of(RoomConfig { change, ..QUIET }, 8_000, 1), Some(RoomError::Delay(1_001.0)));
-        assert_eq!(of(RoomConfig { tail_ms: 0.5, ..QUIET }, 8_000, 1), Some(RoomError::Tail(0.5)));
-        assert_eq!(of(RoomConfig { echo_return_loss_db: 61.0, ..QUIET }, 8_000, 1), Some(RoomError::Loss(61.0)));
-        assert_eq!(of(RoomConfig { noise_dbov: Some(1.0), ..QUIET }, 8_000, 1), Some(RoomError::Noise(1.0)));
-        let saturation = RoomConfig { saturation_dbov: Some(f64::NEG_INFINITY), ..QUIET };
+        assert_eq!(of(AcousticRoomConfig { change, ..QUIET }, 8_000, 1), Some(RoomError::Delay(1_001.0)));
+        assert_eq!(of(AcousticRoomConfig { tail_ms: 0.5, ..QUIET }, 8_000, 1), Some(RoomError::Tail(0.5)));
+        assert_eq!(
+            of(AcousticRoomConfig { echo_return_loss_db: 61.0, ..QUIET }, 8_000, 1),
+            Some(RoomError::Loss(61.0))
+        );
+        assert_eq!(of(AcousticRoomConfig { noise_dbov: Some(1.0), ..QUIET }, 8_000, 1), Some(RoomError::Noise(1.0)));
+        let saturation = AcousticRoomConfig { saturation_dbov: Some(f64::NEG_INFINITY), ..QUIET };
         assert!(matches!(of(saturation, 8_000, 1), Some(RoomError::Saturation(_))));
-        assert!(of(RoomConfig { tail_ms: f64::NAN, ..QUIET }, 8_000, 1).is_some());
+        assert!(of(AcousticRoomConfig { tail_ms: f64::NAN, ..QUIET }, 8_000, 1).is_some());
         assert!(RoomError::Tail(0.5).to_string().contains("0.5 ms; 1 to 1000"));
     }
 }

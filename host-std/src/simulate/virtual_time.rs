@@ -14,7 +14,7 @@ use crate::simulate::ambience::Ambience;
 use crate::simulate::bottleneck::{Bottleneck, BottleneckConfig};
 use crate::simulate::in_flight::InFlight;
 use crate::simulate::netsim::{Network, NetworkConfig};
-use crate::simulate::room::Room;
+use crate::simulate::room::AcousticRoom;
 
 /// Length of an audio tick in ms: a common device period, and half a usual packet.
 pub const TICK_MS: u32 = session::TICK_MS;
@@ -33,7 +33,7 @@ pub struct End {
     pub front: Box<HostFront>,
     /// What its microphone hears of its loudspeaker, beside what is said: at the call's rate and with its channels. `None`: a
     /// headset.
-    pub room: Option<Room>,
+    pub room: Option<AcousticRoom>,
     /// What is around its microphone, at the call's rate and with its channels.
     pub ambience: Option<Ambience>,
     address: SocketAddr,
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
     use crate::registry::CodecFormat;
     use crate::session::{CallConfig, OwnBlock};
-    use crate::simulate::room::RoomConfig;
+    use crate::simulate::room::AcousticRoomConfig;
 
     /// Notes each frame, and what the loudspeaker played as long before it as the room's delay.
     struct Listener(Arc<Mutex<(Vec<i16>, Vec<i16>)>>);
@@ -256,7 +256,7 @@ mod tests {
     const DELAY_MS: u64 = 35;
 
     /// The frames of the first side's microphone, and what its loudspeaker played so long before; the second side speaks.
-    fn heard(room: Option<RoomConfig>, drift_ppm: f64) -> (Vec<i16>, Vec<i16>) {
+    fn heard(room: Option<AcousticRoomConfig>, drift_ppm: f64) -> (Vec<i16>, Vec<i16>) {
         let heard = Arc::new(Mutex::new(Default::default()));
         let listener = heard.clone();
         let codecs = vec![CodecFormat::pcmu()];
@@ -270,7 +270,7 @@ mod tests {
         // White noise at -23 dBov.
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
         pair.ends[1].speech = (0..8_000).map(|_| (random.next_u64() as i16) / 8).collect();
-        pair.ends[0].room = room.map(|config| Room::new(config, 8_000, 1).unwrap());
+        pair.ends[0].room = room.map(|config| AcousticRoom::new(config, 8_000, 1).unwrap());
         pair.run_until(Instant::from_millis(5_000));
         drop(pair);
         Arc::into_inner(heard).unwrap().into_inner().unwrap()
@@ -278,11 +278,11 @@ mod tests {
 
     #[test]
     fn the_echo_comes_when_the_render_history_says() {
-        let config = RoomConfig { delay_ms: DELAY_MS as f64, tail_ms: 50.0, ..RoomConfig::default() };
+        let config = AcousticRoomConfig { delay_ms: DELAY_MS as f64, tail_ms: 50.0, ..AcousticRoomConfig::default() };
         for drift_ppm in [0.0, 200.0] {
             let (frames, far) = heard(Some(config), drift_ppm);
             // What a room without delay makes of what was played so long ago.
-            let mut room = Room::new(RoomConfig { delay_ms: 0.0, ..config }, 8_000, 1).unwrap();
+            let mut room = AcousticRoom::new(AcousticRoomConfig { delay_ms: 0.0, ..config }, 8_000, 1).unwrap();
             let mut echo = vec![0; far.len()];
             room.play(&far[..8_000]);
             room.capture(&mut echo[..8_000]);

@@ -11,7 +11,7 @@ use dsp_core::time::{Duration, Instant};
 use crate::record::arrived::ArrivedPackets;
 use crate::record::call::{call_statistics, codec_name, play_rows};
 use crate::report::{
-    CallSoundFigures, DelayRow, DigitLog, FindingRow, PacketFate, PacketRow, PlayRow, Report, SideReport, Statistics,
+    CallSoundFigures, DelayRow, DigitLog, FindingRow, PacketOutcome, PacketRow, PlayRow, Report, SideReport, Statistics,
 };
 use crate::session::{Call, CallDigit, Channel, Incoming, Tap};
 
@@ -137,7 +137,7 @@ impl Kept {
                 let before = self.ms(last.time);
                 for n in 1..step {
                     let media_ms = before + (arrival_ms - before) * f64::from(n) / f64::from(step);
-                    let fate = PacketFate::LostInNetwork;
+                    let fate = PacketOutcome::LostInNetwork;
                     rows.push(PacketRow { seq: seq.wrapping_add(n as u64), media_ms, arrival_ms: None, fate });
                 }
             }

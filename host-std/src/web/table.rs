@@ -25,9 +25,9 @@ pub(super) struct Table {
 }
 
 /// A place for a call, until it's dropped.
-pub(super) struct Place(Arc<AtomicUsize>);
+pub(super) struct CallPlace(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for CallPlace {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -61,10 +61,10 @@ fn counted(peer: IpAddr) -> IpAddr {
 
 impl Table {
     /// A place for one more, of so many.
-    pub(super) fn place(&self, most: usize) -> Option<Place> {
+    pub(super) fn place(&self, most: usize) -> Option<CallPlace> {
         let one_more = |running| (running < most).then_some(running + 1);
         self.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
-        Some(Place(self.running.clone()))
+        Some(CallPlace(self.running.clone()))
     }
 
     /// A place for one more of this address that has not connected yet, of so many.

@@ -12,7 +12,7 @@ use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet, packet_type};
 use dsp_core::wire::rtp::{RtpPacket, extend_header};
 use host_std::registry::CodecFormat;
 use host_std::sdp::{Direction, ExtensionKind, ExtensionOptions, FeedbackOptions, OfferExtensions, SrtpPolicy};
-use host_std::session::{Call, CallConfig, Channel, Contributors, Identity, Incoming, Tap, Way};
+use host_std::session::{Call, CallConfig, Channel, Contributors, Identity, Incoming, PacketDirection, Tap};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 
@@ -41,8 +41,8 @@ impl Tap for Watch {
         }
     }
 
-    fn packet(&mut self, _: Instant, way: Way, packet: &RtpPacket<'_>) {
-        if way == Way::Out {
+    fn packet(&mut self, _: Instant, way: PacketDirection, packet: &RtpPacket<'_>) {
+        if way == PacketDirection::Out {
             let elements = packet.extension().map(|extension| {
                 extension.elements().map(|element| (element.id, element.data.to_vec())).collect::<Vec<_>>()
             });

@@ -2,37 +2,25 @@
 //! (RFC 3711, 9.1), no packet that was accepted is accepted again (3.3.2), whatever is agreed on, left and agreed on
 //! again.
 
+mod random;
+mod two_calls;
+
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use dsp_core::guard::GuardError;
 use dsp_core::guard::PacketGuard;
-use dsp_core::guard::srtp::{FormerKeys, KeyAge, KeyTerms, MasterKey, Mki, Srtp, SrtpProfile};
-use dsp_core::time::{Duration, Instant, Seq};
+use dsp_core::guard::srtp::{FormerKeys, MasterKey, Srtp, SrtpProfile};
+use dsp_core::time::{Duration, Instant};
 use host_std::registry::CodecFormat;
-use host_std::sdp::{CryptoSuite, Direction, SrtpPolicy, Unencrypted};
-use host_std::session::{Call, CallConfig, Channel, Ending, Identity, Incoming, SrtpOptions};
+use host_std::sdp::SrtpPolicy;
+use host_std::session::{Call, CallConfig, Channel, Identity, Incoming};
 use media_core_tests::books::{Books, Key};
 use media_core_tests::tick::Device;
 
 const SUITE_80: &str = "AES_CM_128_HMAC_SHA1_80";
 const SUITE_32: &str = "AES_CM_128_HMAC_SHA1_32";
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: u32) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) % u64::from(below)) as u32
-    }
-
-    fn once_in(&mut self, times: u32) -> bool {
-        self.roll(times) == 0
-    }
-}
 
 /// Reads the lines `a=crypto:TAG SUITE inline:KEY` of a description.
 fn crypto_lines(sdp: &str) -> Vec<(String, String, Key)> {
@@ -434,160 +422,6 @@ fn no_source_begins_near_the_wrap_of_its_sequence_numbers() {
     }
 }
 
-/// What a random call came to.
-fn random_call(seed: u64) -> (Scene, u32) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let policy =
-        [SrtpPolicy::Off, SrtpPolicy::Offered, SrtpPolicy::Offered, SrtpPolicy::Required, SrtpPolicy::Required]
-            [dice.roll(5) as usize];
-    let near_the_wrap = dice.once_in(2);
-    let mut scene = Scene::new(seed, policy, |config| {
-        if near_the_wrap {
-            config.identity.first_seq = Seq(65_510);
-        }
-    });
-    let mut agreed = 0;
-    let mut echoes = 0;
-    let mut used = Vec::new();
-    for _ in 0..60 {
-        let suites = [SUITE_80, SUITE_32];
-        match dice.roll(12) {
-            0..=3 => {
-                let formats = ["0", "0", "96", "0 96"][dice.roll(4) as usize];
-                let port_before = scene.peer_port;
-                scene.peer_port = 5_000 + 2 * dice.roll(3) as u16;
-                let mut lines: Vec<(&str, Key)> = Vec::new();
-                if policy == SrtpPolicy::Required || !dice.once_in(4) {
-                    for at in 0..1 + dice.roll(2) {
-                        let suite = suites[(dice.roll(2) + at) as usize % 2];
-                        lines.push((suite, peer_key(dice.roll(4) as u8)));
-                    }
-                }
-                if scene.peer_offers(formats, &lines) {
-                    agreed += 1;
-                } else {
-                    scene.peer_port = port_before;
-                }
-            }
-            4..=6 => {
-                let suite = (!dice.once_in(5)).then_some(suites[dice.roll(2) as usize]);
-                let offer = scene.call.offer().unwrap();
-                if !dice.once_in(4) {
-                    let key = peer_key(dice.roll(4) as u8);
-                    agreed += u32::from(scene.peer_answers_to(&offer, suite, key));
-                }
-            }
-            7 if !used.is_empty() => {
-                // A key that we use or used, or one that we offer.
-                let key = used[dice.roll(used.len() as u32) as usize];
-                let suite = suites[dice.roll(2) as usize];
-                let taken = if dice.once_in(2) {
-                    scene.peer_offers("0", &[(suite, key)])
-                } else {
-                    let offer = scene.call.offer().unwrap();
-                    let offered = crypto_lines(&offer);
-                    let key = offered.get(dice.roll(4) as usize).map_or(key, |(_, _, key)| *key);
-                    scene.peer_answers_to(&offer, Some(suite), key)
-                };
-                // With SRTP off a crypto line says nothing.
-                echoes += u32::from(taken && scene.is_protected());
-            }
-            7 | 8 => {
-                let n = dice.roll(4).into();
-                let _ = scene.call.change_source(scene.now, &Identity::seeded(n));
-            }
-            9 => match dice.roll(3) {
-                0 => scene.call.rekey().unwrap(),
-                1 => scene.call.set_address(Ipv4Addr::LOCALHOST.into(), 4_000 + 2 * dice.roll(2) as u16),
-                _ => {
-                    let l16 = CodecFormat::l16(16_000, 1);
-                    let codecs = if dice.once_in(2) { [CodecFormat::pcmu(), l16] } else { [l16, CodecFormat::pcmu()] };
-                    scene.call.set_codecs(&codecs).unwrap();
-                }
-            },
-            10 => {
-                let direction = [Direction::SendRecv, Direction::SendOnly, Direction::Inactive][dice.roll(3) as usize];
-                scene.call.set_direction(direction);
-            }
-            _ => scene.peer_ssrc = 0xbeef_0000 + dice.roll(3),
-        }
-        let ticks = 1 + dice.roll(6);
-        if dice.once_in(3) {
-            scene.talk_with_reports(ticks);
-        } else {
-            scene.talk(ticks);
-        }
-        used.extend(scene.our_key());
-        for _ in 0..10.min(scene.accepted.len()) {
-            let datagram = scene.accepted[dice.roll(scene.accepted.len() as u32) as usize].clone();
-            scene.replay(&datagram);
-        }
-    }
-    scene.replay_all();
-    assert!(agreed > 0, "seed {seed}: nothing was agreed on");
-    (scene, echoes)
-}
-
-/// What a random call came to, in numbers.
-#[derive(Clone, Copy, Debug, Default)]
-struct Outcome {
-    entries: usize,
-    twice: usize,
-    echoes: u32,
-    accepted: usize,
-    replayed: u32,
-    deaf: u32,
-    unreadable: u32,
-    send_errors: u32,
-}
-
-static CALLS: LazyLock<Vec<Outcome>> = LazyLock::new(|| {
-    let outcome = |seed| {
-        let (scene, echoes) = random_call(seed);
-        Outcome {
-            entries: scene.books.len(),
-            twice: scene.books.twice.len(),
-            echoes,
-            accepted: scene.accepted.len(),
-            replayed: scene.replayed,
-            deaf: scene.deaf,
-            unreadable: scene.unreadable,
-            send_errors: scene.call.stats().send_errors,
-        }
-    };
-    (0..120).map(outcome).collect()
-});
-
-fn bad_calls(is_bad: impl Fn(&Outcome) -> bool) -> Vec<(usize, Outcome)> {
-    CALLS.iter().copied().enumerate().filter(|(_, outcome)| is_bad(outcome)).collect()
-}
-
-#[test]
-fn no_key_source_and_index_protects_two_contents_over_any_offers_and_answers() {
-    let bad = bad_calls(|call| call.twice != 0);
-    assert!(bad.is_empty(), "{bad:?}");
-    assert!(CALLS.iter().map(|call| call.entries).sum::<usize>() > 5_000);
-}
-
-#[test]
-fn no_key_of_ours_is_taken_as_the_peers_over_any_offers_and_answers() {
-    let bad = bad_calls(|call| call.echoes != 0);
-    assert!(bad.is_empty(), "{bad:?}");
-}
-
-#[test]
-fn no_packet_is_accepted_twice_over_any_offers_and_answers() {
-    let bad = bad_calls(|call| call.replayed != 0);
-    assert!(bad.is_empty(), "{bad:?}");
-    assert!(CALLS.iter().map(|call| call.accepted).sum::<usize>() > 5_000);
-}
-
-#[test]
-fn no_fresh_packet_is_lost_to_the_keys_over_any_offers_and_answers() {
-    let bad = bad_calls(|call| call.deaf + call.unreadable + call.send_errors != 0);
-    assert!(bad.is_empty(), "{bad:?}");
-}
-
 #[test]
 fn an_offer_without_effect_leaves_both_sides_with_the_keys_they_have() {
     for we_move in [false, true] {
@@ -660,169 +494,4 @@ fn a_peer_with_another_key_in_each_offer_is_followed_for_hundreds_and_then_heard
     scene.talk(20);
     scene.replay_all();
     scene.assert_clean();
-}
-
-/// Two calls of ours, and the books of what each sends.
-struct Pair {
-    calls: [Call; 2],
-    devices: Vec<Device>,
-    now: Instant,
-    books: Books,
-    sent: [u32; 2],
-    refused: Vec<GuardError>,
-}
-
-impl Pair {
-    fn new(options: [SrtpOptions; 2]) -> Self {
-        let mut side = 0;
-        let calls = options.map(|srtp_options| {
-            side += 1;
-            let identity = Identity::seeded(side);
-            let codecs = vec![CodecFormat::pcmu()];
-            let config =
-                CallConfig { codecs, srtp_options, ..CallConfig::with_identity(4_000 + 2 * side as u16, identity) };
-            Call::new(config).unwrap()
-        });
-        Self {
-            calls,
-            devices: Vec::new(),
-            now: Instant::ZERO,
-            books: Books::default(),
-            sent: [0; 2],
-            refused: Vec::new(),
-        }
-    }
-
-    /// The call with this number offers; what is agreed on is the same on both sides.
-    fn agree(&mut self, offerer: usize) -> (CryptoSuite, String, String) {
-        let offer = self.calls[offerer].offer().unwrap();
-        let answer = self.calls[1 - offerer].answer(self.now, &offer).unwrap();
-        self.calls[offerer].accept(self.now, &answer).unwrap();
-        if self.devices.is_empty() {
-            self.devices = self.calls.iter().map(|call| Device::with_tick(call, 20)).collect();
-        }
-        let [ours, theirs] = [0, 1].map(|side| self.calls[side].negotiated_transport().unwrap().srtp.clone().unwrap());
-        assert!(ours.suite == theirs.suite && ours.outgoing == theirs.incoming && ours.incoming == theirs.outgoing);
-        assert_eq!(ours.outgoing.terms(), theirs.incoming.terms());
-        (ours.suite, offer, answer)
-    }
-
-    fn talk(&mut self, ticks: u32) {
-        for _ in 0..ticks {
-            for side in 0..2 {
-                let mut sent: Vec<(Channel, Vec<u8>)> = Vec::new();
-                let speech = |pcm: &mut [i16]| pcm.iter_mut().zip(0i16..).for_each(|(sample, n)| *sample = n * 50);
-                self.devices[side].tick(&mut self.calls[side], self.now, speech, |transmit, bytes| {
-                    sent.push((transmit.channel, bytes.to_vec()));
-                });
-                let keys = self.calls[side].negotiated_transport().unwrap().srtp.clone().unwrap();
-                let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 4_002 + 2 * side as u16));
-                for (channel, mut datagram) in sent {
-                    assert!(self.books.enter(&keys.outgoing, keys.suite.profile(), &datagram), "readable with the key");
-                    self.sent[side] += 1;
-                    if let Incoming::Refused(error) =
-                        self.calls[1 - side].receive(self.now, channel, from, &mut datagram)
-                    {
-                        self.refused.push(error);
-                    }
-                }
-            }
-            self.now += Duration::from_millis(20);
-        }
-    }
-
-    #[track_caller]
-    fn assert_heard(&self) {
-        for call in &self.calls {
-            let stats = call.stats();
-            assert!(stats.total.received > 100 && stats.refused == 0, "{stats:?}");
-        }
-        assert!(self.books.twice.is_empty(), "{:?}", self.books.twice);
-    }
-}
-
-#[test]
-fn a_call_under_each_suite_is_heard_through_new_keys_and_other_suites() {
-    for (n, suite) in CryptoSuite::ALL.into_iter().enumerate() {
-        // What every phone has is offered as it is; the others by whoever wants them.
-        let wanted = SrtpOptions { offered: vec![suite], answered: CryptoSuite::ALL.into(), ..SrtpOptions::default() };
-        let offered = if n < 2 { SrtpOptions::default() } else { wanted };
-        let taken = if n < 2 { SrtpOptions::only([suite]) } else { SrtpOptions::default() };
-        let mut pair = Pair::new([offered, taken]);
-        let (agreed, offer, answer) = pair.agree(0);
-        assert_eq!(agreed, suite);
-        assert!(answer.contains(suite.name()) && answer.matches("a=crypto").count() == 1, "{offer}{answer}");
-        pair.talk(400);
-        pair.calls[0].rekey().unwrap();
-        pair.agree(0);
-        pair.talk(100);
-        // The other side's offer has its own order: from there on the suite may be another.
-        pair.agree(1);
-        pair.talk(100);
-        pair.assert_heard();
-    }
-}
-
-#[test]
-fn identifiers_and_what_stays_clear_are_agreed_on() {
-    let terms = KeyTerms { mki: Mki::new(255, 1), ..KeyTerms::default() };
-    for suite in CryptoSuite::ALL {
-        let mut offered = SrtpOptions { terms, ..SrtpOptions::only([suite]) };
-        let mut pair = Pair::new([offered.clone(), SrtpOptions::default()]);
-        let (_, offer, answer) = pair.agree(0);
-        assert!(offer.contains("|255:1\r\n") && !answer.contains('|'), "{offer}{answer}");
-        pair.talk(300);
-        pair.calls[0].rekey().unwrap();
-        let (_, offer, _) = pair.agree(0);
-        assert!(offer.contains("|0:1\r\n"), "the next key has another identifier: {offer}");
-        pair.talk(300);
-        pair.assert_heard();
-        // Reports in the clear: only by policy, and then both ways.
-        offered.terms = KeyTerms { clear_rtcp: true, ..KeyTerms::default() };
-        let mut pair = Pair::new([offered.clone(), SrtpOptions::default()]);
-        let offer = pair.calls[0].offer().unwrap();
-        let error = pair.calls[1].answer(Instant::ZERO, &offer).unwrap_err();
-        let words = std::error::Error::source(&error).unwrap().to_string();
-        assert!(words.contains("UNENCRYPTED_SRTCP"), "{words}");
-        let unencrypted = Unencrypted { rtp: false, rtcp: true };
-        let mut pair = Pair::new([offered, SrtpOptions { unencrypted, ..SrtpOptions::default() }]);
-        let (_, _, answer) = pair.agree(0);
-        assert!(answer.contains(" UNENCRYPTED_SRTCP\r\n"), "{answer}");
-        pair.talk(600);
-        pair.assert_heard();
-    }
-}
-
-#[test]
-fn a_key_that_is_nearly_used_up_is_replaced_by_the_next_offer_or_ends_the_call() {
-    let terms = KeyTerms { lifetime_packets: 200, ..KeyTerms::default() };
-    let short = SrtpOptions { terms, ..SrtpOptions::default() };
-    for offerer in [0, 1] {
-        let mut pair = Pair::new([short.clone(), SrtpOptions::default()]);
-        let (_, offer, _) = pair.agree(0);
-        assert!(offer.contains("|200\r\n"), "{offer}");
-        let mut renewed = 0;
-        for _ in 0..600 {
-            pair.talk(1);
-            if pair.calls[offerer].key_age() != KeyAge::Fresh {
-                pair.agree(offerer);
-                assert_eq!([0, 1].map(|side| pair.calls[side].key_age()), [KeyAge::Fresh; 2]);
-                renewed += 1;
-            }
-        }
-        assert!((5..=6).contains(&renewed), "{renewed}");
-        pair.assert_heard();
-        // Without a new offer nothing passes any more, and the call says why.
-        pair.talk(250);
-        assert_eq!(pair.calls[0].key_age(), KeyAge::Over);
-        assert_eq!(pair.calls[0].should_end(pair.now), Some(Ending::KeysOver));
-        assert!(pair.books.twice.is_empty() && pair.refused.is_empty());
-        let sent = pair.sent;
-        pair.talk(50);
-        assert_eq!(pair.sent[0], sent[0], "nothing is sent under a key that is over");
-        // It isn't over for good.
-        pair.agree(offerer);
-        pair.talk(50);
-        assert!(pair.sent[0] > sent[0] + 40 && pair.calls[0].should_end(pair.now).is_none());
-    }
 }

@@ -12,7 +12,7 @@ use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
 use dsp_core::wire::rtp::RtpPacket;
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
-use host_std::session::{BoxedGuard, Call, CallConfig, Channel, Identity, Incoming, OwnGuard, Tap, Way};
+use host_std::session::{BoxedGuard, Call, CallConfig, Channel, Identity, Incoming, OwnGuard, PacketDirection, Tap};
 
 fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
@@ -133,11 +133,11 @@ impl Tap for Told {
     fn arrived(&mut self, _: Instant, _: Channel, _: SocketAddr, datagram: &[u8]) {
         self.arrived += u32::from(DatagramKind::of(datagram) == DatagramKind::Rtp);
     }
-    fn packet(&mut self, _: Instant, way: Way, packet: &RtpPacket<'_>) {
+    fn packet(&mut self, _: Instant, way: PacketDirection, packet: &RtpPacket<'_>) {
         // Behind the guard: 20 ms of mu-law and no tag, and the sound itself.
         assert_eq!(packet.payload().len(), 160);
         assert!(packet.payload()[80..].iter().all(|&byte| byte == packet.payload()[80]));
-        *(if way == Way::In { &mut self.opened } else { &mut self.out }) += 1;
+        *(if way == PacketDirection::In { &mut self.opened } else { &mut self.out }) += 1;
     }
     fn received(&mut self, _: Instant, _: &Incoming) {
         self.received += 1;

@@ -9,7 +9,7 @@ use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet};
 use dsp_core::wire::rtp::RtpPacket;
 use host_std::registry::CodecFormat;
 use host_std::sdp::{Direction, SrtpPolicy};
-use host_std::session::{Call, CallConfig, CallError, Channel, Ending, Identity, Incoming, Tap, Way};
+use host_std::session::{Call, CallConfig, CallError, Channel, Ending, Identity, Incoming, PacketDirection, Tap};
 
 /// What each side says in each stream, in Hz.
 const TONES: [[f64; 2]; 2] = [[440.0, 1_000.0], [700.0, 1_700.0]];
@@ -22,8 +22,8 @@ struct Sent {
 }
 
 impl Tap for Sent {
-    fn packet(&mut self, _: Instant, way: Way, packet: &RtpPacket<'_>) {
-        if way == Way::Out {
+    fn packet(&mut self, _: Instant, way: PacketDirection, packet: &RtpPacket<'_>) {
+        if way == PacketDirection::Out {
             self.packets.push((packet.ssrc().0, packet.payload_type().get()));
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use host_std::simulate::room::{Room, RoomConfig};
+use host_std::simulate::room::{AcousticRoom, AcousticRoomConfig};
 use host_std::wav::{WavFrames, WavSource, to_wav};
 use media_core_tests::program::{Ended, Running, folder, media_core};
 use serde_json::Value;
@@ -43,7 +43,7 @@ fn json(text: &str) -> Value {
 
 /// What a microphone hears of a loudspeaker that plays `far`: at each place in the file what is heard there.
 fn echo(far: &[i16], rate_hz: u32) -> Vec<i16> {
-    let mut room = Room::new(RoomConfig::default(), rate_hz, 1).unwrap();
+    let mut room = AcousticRoom::new(AcousticRoomConfig::default(), rate_hz, 1).unwrap();
     let mut heard = Vec::with_capacity(far.len());
     for tick in far.chunks(rate_hz as usize / 100) {
         room.play(tick);

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use dsp_core::process::metering::SoundMeter;
 use host_std::probe::SoundFigures;
 use host_std::report::{
-    CallSoundFigures, DelayRow, FindingRow, PacketFate, PacketRow, PlayCause, PlayRow, Report, SideReport, Spread,
-    Statistics,
+    CallSoundFigures, DelayRow, FindingRow, MinMeanMax, PacketOutcome, PacketRow, PlayCause, PlayRow, Report,
+    SideReport, Statistics,
 };
 
 const RATE_HZ: u32 = 16_000;
@@ -49,9 +49,9 @@ fn side(name: &str, peer: &str, said: Vec<i16>, loss: f64, seed: u64) -> SideRep
         target_ms += (wanted - target_ms) * 0.02;
         let late = !losing && network_ms > playout_ms;
         let fate = match () {
-            () if losing => PacketFate::LostInNetwork,
-            () if late => PacketFate::Late,
-            () => PacketFate::Played,
+            () if losing => PacketOutcome::LostInNetwork,
+            () if late => PacketOutcome::Late,
+            () => PacketOutcome::Played,
         };
         packets.push(PacketRow {
             seq: 65_400 + n as u64,
@@ -61,8 +61,8 @@ fn side(name: &str, peer: &str, said: Vec<i16>, loss: f64, seed: u64) -> SideRep
         });
         let at_ms = media_ms + playout_ms;
         let mut mark = |cause| play.push(PlayRow { at_ms, duration_ms: PACKET_MS, cause });
-        let gain = if fate == PacketFate::Played { 1.0 } else { 0.5 };
-        if fate != PacketFate::Played {
+        let gain = if fate == PacketOutcome::Played { 1.0 } else { 0.5 };
+        if fate != PacketOutcome::Played {
             let recovered = random.unit() < 0.25;
             mark(if recovered { PlayCause::Recovered } else { PlayCause::Concealed });
             *(if recovered { &mut s.recovered_ms } else { &mut s.concealed_ms }) += PACKET_MS;
@@ -84,12 +84,12 @@ fn side(name: &str, peer: &str, said: Vec<i16>, loss: f64, seed: u64) -> SideRep
     }
     let count = |fate| packets.iter().filter(|packet| packet.fate == fate).count() as u64;
     s.packets_sent = packets.len() as u64;
-    s.packets_lost = count(PacketFate::LostInNetwork);
-    s.packets_late = count(PacketFate::Late);
+    s.packets_lost = count(PacketOutcome::LostInNetwork);
+    s.packets_late = count(PacketOutcome::Late);
     s.packets_received = s.packets_sent - s.packets_lost;
     s.packets_reordered = 7;
-    s.playout_delay_ms = Spread::of(delays.iter().map(|row| row.playout_ms));
-    s.network_delay_ms = Spread::of(packets.iter().filter_map(|row| Some(row.arrival_ms? - row.media_ms)));
+    s.playout_delay_ms = MinMeanMax::of(delays.iter().map(|row| row.playout_ms));
+    s.network_delay_ms = MinMeanMax::of(packets.iter().filter_map(|row| Some(row.arrival_ms? - row.media_ms)));
     s.buffer_delay_ms = Some(41.3);
     s.jitter_ms = 11.62;
     s.rtt_ms = Some(88.2);

@@ -7,7 +7,7 @@ use dsp_core::time::{Duration, Instant};
 use host_std::registry::CodecFormat;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{
-    Call, CallConfig, Channel, Frames, IceConfig, IceMode, Identity, RelayState, TurnServer, TurnTransport,
+    Call, CallConfig, Channel, IceConfig, IceMode, Identity, RelayState, TurnFrameBuffer, TurnServer, TurnTransport,
 };
 use media_core_tests::turn_server::{PASSWORD, TurnModel, USER};
 
@@ -94,7 +94,7 @@ fn ask(steps: &[Step]) {
 
 /// What comes of a stream of these bytes, in parts of this length.
 fn frames(bytes: &[u8], part: u8) {
-    let (mut frames, mut came) = (Frames::default(), 0);
+    let (mut frames, mut came) = (TurnFrameBuffer::default(), 0);
     for part in bytes.chunks(usize::from(part).max(1)) {
         frames.push(part);
         loop {

@@ -11,7 +11,7 @@ use host_embedded::stream::G711Stream;
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::registry::CodecFormat;
 use host_std::replay::{CaptureStream, Keys, PayloadMap, ReplayConfig, replay_bytes};
-use host_std::report::PacketFate;
+use host_std::report::PacketOutcome;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, Channel, Identity, Tap, ToneDetection};
 use host_std::simulate::netsim::{Network, NetworkConfig};
@@ -183,18 +183,18 @@ fn adds_up(stream: &CaptureStream, told: &str) {
     assert_eq!(stream.accounted(), n.received, "{told}: {n:?}");
     let rows = |fate| stream.side.packets.iter().filter(|row| row.fate == fate).count() as u64;
     for (fate, count) in [
-        (PacketFate::Played, stream.played),
-        (PacketFate::Late, n.late),
-        (PacketFate::Discarded, n.discarded),
-        (PacketFate::Undecodable, stream.undecodable),
-        (PacketFate::Event, stream.events),
-        (PacketFate::OtherPayload, stream.other_payload),
-        (PacketFate::Duplicate, stream.duplicate),
+        (PacketOutcome::Played, stream.played),
+        (PacketOutcome::Late, n.late),
+        (PacketOutcome::Discarded, n.discarded),
+        (PacketOutcome::Undecodable, stream.undecodable),
+        (PacketOutcome::Event, stream.events),
+        (PacketOutcome::OtherPayload, stream.other_payload),
+        (PacketOutcome::Duplicate, stream.duplicate),
         // What followed no sequence has no place among the rows.
-        (PacketFate::Probation, 0),
-        (PacketFate::Unusable, stream.unusable),
-        (PacketFate::Waiting, stream.waiting),
-        (PacketFate::LostInNetwork, n.lost),
+        (PacketOutcome::Probation, 0),
+        (PacketOutcome::Unusable, stream.unusable),
+        (PacketOutcome::Waiting, stream.waiting),
+        (PacketOutcome::LostInNetwork, n.lost),
     ] {
         assert_eq!(rows(fate), count, "{told}: {fate:?}");
     }
@@ -340,21 +340,21 @@ fn the_report_of_a_call_is_of_the_whole_call_and_its_rows_are_its_counters() {
             let rows = |fate| report.packets.iter().filter(|row| row.fate == fate).count() as u64;
             let waiting = total.buffered_packets - total.buffered_copies;
             for (fate, count) in [
-                (PacketFate::Played, total.decoded_packets + u64::from(total.noise_packets)),
-                (PacketFate::Late, total.late.into()),
-                (PacketFate::Discarded, total.discarded.into()),
-                (PacketFate::Undecodable, total.undecodable.into()),
-                (PacketFate::OtherPayload, total.unknown_payload.into()),
-                (PacketFate::Duplicate, total.duplicate.into()),
-                (PacketFate::Probation, total.probation.into()),
-                (PacketFate::Waiting, waiting.into()),
+                (PacketOutcome::Played, total.decoded_packets + u64::from(total.noise_packets)),
+                (PacketOutcome::Late, total.late.into()),
+                (PacketOutcome::Discarded, total.discarded.into()),
+                (PacketOutcome::Undecodable, total.undecodable.into()),
+                (PacketOutcome::OtherPayload, total.unknown_payload.into()),
+                (PacketOutcome::Duplicate, total.duplicate.into()),
+                (PacketOutcome::Probation, total.probation.into()),
+                (PacketOutcome::Waiting, waiting.into()),
             ] {
                 assert_eq!(rows(fate), count, "{told}: {fate:?}: {total:?}");
             }
             let s = &report.statistics;
             let arrived = report.packets.iter().filter(|row| row.arrival_ms.is_some()).count() as u64;
             assert_eq!((s.packets_received, total.received), (arrived, arrived), "{told}");
-            assert_eq!(s.packets_lost, rows(PacketFate::LostInNetwork), "{told}");
+            assert_eq!(s.packets_lost, rows(PacketOutcome::LostInNetwork), "{told}");
             assert_eq!((s.packets_late, s.packets_discarded), (total.late.into(), total.discarded.into()), "{told}");
             assert_eq!((s.restarts, s.ssrc_changes), (total.restarts.into(), total.ssrc_changes.into()), "{told}");
             let restarts = matches!(sender, Sender::Restarts | Sender::Jumps);

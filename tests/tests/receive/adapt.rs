@@ -10,7 +10,7 @@ use dsp_core::wire::rtp::RtpPacket;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::SrtpPolicy;
-use host_std::session::{Call, CallConfig, CallError, Identity, Tap, Way};
+use host_std::session::{Call, CallConfig, CallError, Identity, PacketDirection, Tap};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 use host_std::wav::WavFrames;
@@ -61,8 +61,8 @@ struct Seen {
 }
 
 impl Tap for Seen {
-    fn packet(&mut self, _: Instant, way: Way, packet: &RtpPacket<'_>) {
-        if way == Way::Out {
+    fn packet(&mut self, _: Instant, way: PacketDirection, packet: &RtpPacket<'_>) {
+        if way == PacketDirection::Out {
             self.sent.push((packet.seq().0, packet.timestamp().0, packet.marker(), packet.payload().len()));
         }
     }

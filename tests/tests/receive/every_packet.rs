@@ -11,7 +11,7 @@ use dsp_core::time::{Duration, Instant, PayloadType};
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::registry::CodecFormat;
 use host_std::replay::{CaptureStream, Keys, PayloadMap, ReplayConfig, replay_bytes};
-use host_std::report::{PacketFate, PacketRow, Statistics};
+use host_std::report::{PacketOutcome, PacketRow, Statistics};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, CallStats, Channel, Identity, Incoming, Tap};
 use host_std::simulate::netsim::NetworkConfig;
@@ -228,7 +228,7 @@ fn red_of(call: &Call) -> u8 {
     formats.iter().find(|codec| codec.format.is_named("red")).unwrap().payload_type.get()
 }
 
-fn count(rows: &[PacketRow], fate: PacketFate) -> u64 {
+fn count(rows: &[PacketRow], fate: PacketOutcome) -> u64 {
     rows.iter().filter(|row| row.fate == fate).count() as u64
 }
 
@@ -236,16 +236,16 @@ fn count(rows: &[PacketRow], fate: PacketFate) -> u64 {
 fn report_adds_up(statistics: &Statistics, rows: &[PacketRow]) {
     assert_eq!(statistics.unaccounted(), 0, "{statistics:?}");
     for (fate, counted) in [
-        (PacketFate::Played, statistics.packets_played),
-        (PacketFate::LostInNetwork, statistics.packets_lost),
-        (PacketFate::Late, statistics.packets_late),
-        (PacketFate::Duplicate, statistics.packets_duplicate),
-        (PacketFate::Superseded, statistics.packets_superseded),
-        (PacketFate::Discarded, statistics.packets_discarded),
-        (PacketFate::Undecodable, statistics.packets_undecodable),
-        (PacketFate::Event, statistics.packets_event),
-        (PacketFate::OtherPayload, statistics.packets_other_payload),
-        (PacketFate::Waiting, statistics.packets_waiting),
+        (PacketOutcome::Played, statistics.packets_played),
+        (PacketOutcome::LostInNetwork, statistics.packets_lost),
+        (PacketOutcome::Late, statistics.packets_late),
+        (PacketOutcome::Duplicate, statistics.packets_duplicate),
+        (PacketOutcome::Superseded, statistics.packets_superseded),
+        (PacketOutcome::Discarded, statistics.packets_discarded),
+        (PacketOutcome::Undecodable, statistics.packets_undecodable),
+        (PacketOutcome::Event, statistics.packets_event),
+        (PacketOutcome::OtherPayload, statistics.packets_other_payload),
+        (PacketOutcome::Waiting, statistics.packets_waiting),
     ] {
         assert_eq!(count(rows, fate), counted, "{fate:?}: {statistics:?}");
     }

@@ -7,8 +7,8 @@ use dsp_core::receive::DelayConfig;
 use dsp_core::time::Duration;
 use host_std::registry::{CodecFormat, Registry};
 use host_std::replay::trace::{self, Trace, TraceConfig};
-use host_std::replay::{CaptureReport, CaptureStream, Keys, PayloadMap, ReplayConfig, StreamReport, replay};
-use host_std::report::PacketFate;
+use host_std::replay::{CaptureReport, CaptureStream, Keys, ListenerReport, PayloadMap, ReplayConfig, replay};
+use host_std::report::PacketOutcome;
 use host_std::wav::WavSource;
 use media_core_tests::shared;
 use serde_json::Value;
@@ -23,7 +23,7 @@ fn cases(extensions: &[&str]) -> Option<Vec<PathBuf>> {
 }
 
 /// What must hold of the numbers of any stream.
-fn numbers_agree(name: &str, n: &StreamReport) {
+fn numbers_agree(name: &str, n: &ListenerReport) {
     for (what, share) in [
         ("concealed", n.concealed_ratio),
         ("recovered", n.recovered_ratio),
@@ -48,11 +48,11 @@ fn stream_agrees(name: &str, stream: &CaptureStream) {
     let (n, side, statistics) = (&stream.numbers, &stream.side, &stream.side.statistics);
     numbers_agree(name, n);
     let rows = |fate| side.packets.iter().filter(|row| row.fate == fate).count() as u64;
-    assert_eq!(rows(PacketFate::LostInNetwork), n.lost, "{name}");
-    assert_eq!(rows(PacketFate::Duplicate), stream.duplicate, "{name}");
+    assert_eq!(rows(PacketOutcome::LostInNetwork), n.lost, "{name}");
+    assert_eq!(rows(PacketOutcome::Duplicate), stream.duplicate, "{name}");
     assert_eq!(side.packets.len() as u64, n.received + n.lost, "{name}");
     assert_eq!(side.packets.iter().filter(|row| row.arrival_ms.is_some()).count() as u64, n.received, "{name}");
-    assert!(rows(PacketFate::Late) <= n.late + n.discarded, "{name}");
+    assert!(rows(PacketOutcome::Late) <= n.late + n.discarded, "{name}");
     assert!(
         n.late + n.discarded + stream.duplicate + stream.undecodable + stream.other_payload <= n.received,
         "{name}"

@@ -3,5 +3,6 @@
 mod captures;
 mod cases;
 mod files;
+mod own_calls;
 mod streams;
 mod trace;

@@ -8,7 +8,7 @@ use dsp_core::receive::DelayConfig;
 use dsp_core::time::Duration;
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
-use host_std::replay::StreamReport;
+use host_std::replay::ListenerReport;
 use host_std::replay::trace::{Trace, TraceConfig, play};
 use host_std::wav::WavSource;
 use media_core_tests::shared;
@@ -25,7 +25,7 @@ fn speech(rate_hz: u32) -> Option<Vec<i16>> {
     Some(pcm)
 }
 
-fn run(csv: &str, codec: CodecFormat, delay: DelayConfig, speech: &[i16]) -> StreamReport {
+fn run(csv: &str, codec: CodecFormat, delay: DelayConfig, speech: &[i16]) -> ListenerReport {
     let trace = Trace::parse(csv, Duration::from_secs(60)).unwrap();
     let opus = OpusEncoderConfig { fec: false, expected_loss_percent: 0, ..OpusEncoderConfig::default() };
     play(&trace, speech, &TraceConfig { codec, registry: Registry::builtin().with(Opus(opus)), delay }).unwrap().report

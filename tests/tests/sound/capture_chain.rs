@@ -13,10 +13,10 @@ use host_std::record::call::CallRecorder;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::Direction;
 use host_std::session::{
-    Call, CallConfig, CallStats, CaptureConfig, EchoSettings, Fault, Identity, OwnDetector, Place,
+    Call, CallConfig, CallStats, CaptureConfig, EchoSettings, Fault, Identity, MeasurementPoint, OwnDetector,
 };
 use host_std::simulate::netsim::NetworkConfig;
-use host_std::simulate::room::{Room, RoomConfig};
+use host_std::simulate::room::{AcousticRoom, AcousticRoomConfig};
 use host_std::simulate::virtual_time::VirtualTime;
 use host_std::wav::WavSource;
 
@@ -180,7 +180,7 @@ fn a_microphone_that_clips_is_told_with_its_share_and_its_time() {
     // Who hears it is told too, mu-law between them or not.
     assert_eq!(theirs, ["received_clipped"]);
     let finding = stats[0].findings().next().unwrap();
-    assert_eq!((finding.place, finding.fault), (Place::Microphone, Fault::Clipped));
+    assert_eq!((finding.place, finding.fault), (MeasurementPoint::Microphone, Fault::Clipped));
     assert!((6_000..7_500).contains(&finding.first_ms) && finding.share > 0.01, "{finding:?}");
     let words = finding.to_string();
     assert!(
@@ -226,9 +226,13 @@ fn two_loudspeakers_that_are_too_loud_howl() {
     // White noise comes back weaker by 10 dB; at the frequency that both rooms answer best it's louder each time round.
     let stats = metered(&CodecFormat::l16(16_000, 1), 25, 0.0, |pair| {
         for (end, seed) in pair.ends.iter_mut().zip(1..) {
-            let config =
-                RoomConfig { echo_return_loss_db: 5.0, noise_dbov: Some(-70.0), seed, ..RoomConfig::default() };
-            end.room = Some(Room::new(config, 16_000, 1).unwrap());
+            let config = AcousticRoomConfig {
+                echo_return_loss_db: 5.0,
+                noise_dbov: Some(-70.0),
+                seed,
+                ..AcousticRoomConfig::default()
+            };
+            end.room = Some(AcousticRoom::new(config, 16_000, 1).unwrap());
             end.speech.clear();
         }
     });
@@ -239,7 +243,9 @@ fn two_loudspeakers_that_are_too_loud_howl() {
     // In rooms as loud as a desk phone's nothing howls.
     let stats = metered(&CodecFormat::l16(16_000, 1), 10, 0.0, |pair| {
         for (end, seed) in pair.ends.iter_mut().zip(1..) {
-            end.room = Some(Room::new(RoomConfig { seed, ..RoomConfig::default() }, 16_000, 1).unwrap());
+            end.room = Some(
+                AcousticRoom::new(AcousticRoomConfig { seed, ..AcousticRoomConfig::default() }, 16_000, 1).unwrap(),
+            );
         }
     });
     assert_eq!(names(&stats), [[""; 0]; 2]);
@@ -259,7 +265,7 @@ fn an_echo_suppressor_turns_down_the_echo_and_not_the_near_end() {
             let calls = [side(4_000), side(5_000)];
             let mut pair = VirtualTime::connect(calls, addresses, NetworkConfig::default(), 0.0, 1).unwrap();
             let rate_hz = pair.ends[0].sample_rate_hz();
-            pair.ends[0].room = Some(Room::new(RoomConfig::default(), rate_hz, 1).unwrap());
+            pair.ends[0].room = Some(AcousticRoom::new(AcousticRoomConfig::default(), rate_hz, 1).unwrap());
             pair.ends[usize::from(!near)].speech = voice(WOMAN, rate_hz);
             pair.run_until(Instant::from_millis(8_000));
             let end = &mut pair.ends[0];

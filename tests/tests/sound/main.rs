@@ -8,6 +8,7 @@ mod device_rates;
 mod dtmf;
 mod echo_hours;
 mod kept;
+mod recorded_calls;
 mod resample;
 mod rooms;
 mod tones;

@@ -13,14 +13,14 @@ use host_std::registry::CodecFormat;
 use host_std::report::Report;
 use host_std::session::{Call, CallConfig, CaptureConfig, CaptureStep, EchoSettings, OwnBlock};
 use host_std::simulate::netsim::NetworkConfig;
-use host_std::simulate::room::{Room, RoomConfig};
+use host_std::simulate::room::{AcousticRoom, AcousticRoomConfig};
 use host_std::simulate::virtual_time::VirtualTime;
 use host_std::wav::WavSource;
 use media_core_tests::program::{Running, folder, media_core};
 use serde_json::Value;
 
 /// A block that has the room itself: it plays what the loudspeaker played, and takes off what is heard of it.
-struct KnownRoom(Room);
+struct KnownRoom(AcousticRoom);
 
 impl CaptureBlock<i16> for KnownRoom {
     fn process(&mut self, frame: &mut [i16], near: &Near<'_>) {
@@ -46,8 +46,8 @@ fn call(port: u16, rate_hz: u32, config: impl FnOnce(CallConfig) -> CallConfig) 
     call
 }
 
-fn room(rate_hz: u32) -> Room {
-    Room::new(RoomConfig { tail_ms: 60.0, ..RoomConfig::default() }, rate_hz, 1).unwrap()
+fn room(rate_hz: u32) -> AcousticRoom {
+    AcousticRoom::new(AcousticRoomConfig { tail_ms: 60.0, ..AcousticRoomConfig::default() }, rate_hz, 1).unwrap()
 }
 
 /// Two calls at 16 kHz, the first in a room with this capture chain; a woman speaks at the second.

@@ -9,7 +9,7 @@
 //! bytes a band.
 
 use super::Mode;
-use super::predictor::Predictor;
+use super::predictor::BandPredictor;
 use super::qmf::{limit, saturate};
 use super::tables::{
     GROWTH_2, GROWTH_4, INVERSE_LOG, LEVEL_2, LEVELS, LEVELS_6, OUTPUTS_2, OUTPUTS_4, OUTPUTS_5, OUTPUTS_6,
@@ -72,13 +72,13 @@ fn scaled(fraction: i16, step: i32) -> i16 {
 /// Coder of the lower band.
 #[derive(Clone, Debug)]
 pub(super) struct Lower {
-    predictor: Predictor,
+    predictor: BandPredictor,
     scale: Scale<18432, 8>,
 }
 
 impl Lower {
     pub(super) const fn new() -> Self {
-        Self { predictor: Predictor::new(), scale: Scale::new() }
+        Self { predictor: BandPredictor::new(), scale: Scale::new() }
     }
 
     /// One sample to the 6 bits of IL.
@@ -140,13 +140,13 @@ impl Lower {
 /// Coder of the higher band.
 #[derive(Clone, Debug)]
 pub(super) struct Higher {
-    predictor: Predictor,
+    predictor: BandPredictor,
     scale: Scale<22528, 10>,
 }
 
 impl Higher {
     pub(super) const fn new() -> Self {
-        Self { predictor: Predictor::new(), scale: Scale::new() }
+        Self { predictor: BandPredictor::new(), scale: Scale::new() }
     }
 
     /// One sample to the 2 bits of IH.

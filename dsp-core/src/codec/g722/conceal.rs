@@ -28,7 +28,7 @@ const FOLLOWED: usize = 640;
 
 /// The sound heard last and its continuation in a loss.
 #[derive(Clone, Debug)]
-pub(super) struct Concealment {
+pub(super) struct G722Concealer {
     concealer: Concealer,
     /// Decoded and made, newest last; in a loss the last [`AHEAD`] samples are still to be given out.
     history: [i16; HISTORY],
@@ -40,7 +40,7 @@ pub(super) struct Concealment {
     before: Option<SubBandDecoder>,
 }
 
-impl Concealment {
+impl G722Concealer {
     pub(super) fn new() -> Self {
         Self { concealer: Concealer::new(RATE_HZ), history: [0; HISTORY], odd: false, left: 0, before: None }
     }

@@ -23,7 +23,7 @@
 
 use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder, Frames};
 use band::{Higher, Lower};
-use conceal::Concealment;
+use conceal::G722Concealer;
 use narrow::Narrow;
 use qmf::{Analysis, BLOCK, Synthesis};
 
@@ -195,7 +195,7 @@ pub struct G722Decoder {
     mode: Mode,
     bands: SubBandDecoder,
     filter: Synthesis,
-    concealment: Concealment,
+    concealment: G722Concealer,
     /// Whether the sound of a loss is the decoder's own.
     sounds: bool,
 }
@@ -207,7 +207,7 @@ impl G722Decoder {
             mode,
             bands: SubBandDecoder::new(),
             filter: Synthesis::new(),
-            concealment: Concealment::new(),
+            concealment: G722Concealer::new(),
             sounds: false,
         }
     }

@@ -15,7 +15,7 @@ const ZEROS: usize = 6;
 
 /// Predictor of one band.
 #[derive(Clone, Debug)]
-pub(super) struct Predictor {
+pub(super) struct BandPredictor {
     /// Coefficients of the zeros, b1 to b6 (BL, BH), Q14; the other lanes stay 0 in effect.
     zeros: [i32; ZEROS],
     /// The last quantised differences d1 to d6 (DLT, DH), newest first.
@@ -34,7 +34,7 @@ pub(super) struct Predictor {
     prediction: i32,
 }
 
-impl Predictor {
+impl BandPredictor {
     pub(super) const fn new() -> Self {
         Self {
             zeros: [0; ZEROS],
@@ -197,7 +197,7 @@ mod tests {
         let mut random = 1u32;
         let mut early = 0;
         for run in 0..200 {
-            let (mut ours, mut literal) = (Predictor::new(), Literal::default());
+            let (mut ours, mut literal) = (BandPredictor::new(), Literal::default());
             let period = 1 + run % 13;
             for n in 0..3000 {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

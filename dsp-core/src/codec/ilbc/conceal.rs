@@ -9,7 +9,7 @@ const SPAN: usize = 60;
 
 /// What a run of lost frames needs to know.
 #[derive(Clone, Debug)]
-pub(super) struct Concealer {
+pub(super) struct IlbcConcealer {
     /// Pitch lag of the run, samples.
     lag: usize,
     /// How much the residual before the run repeated, 0 to 1.
@@ -19,7 +19,7 @@ pub(super) struct Concealer {
     seed: u32,
 }
 
-impl Concealer {
+impl IlbcConcealer {
     pub(super) const fn new() -> Self {
         Self { lag: 120, periodicity: 0.0, lost: 0, seed: 777 }
     }
@@ -100,7 +100,7 @@ mod tests {
     fn a_periodic_residual_goes_on() {
         let period = 50;
         let residual: Vec<f32> = (0..160).map(|i| if i % period == 0 { 4000.0 } else { 0.0 }).collect();
-        let mut concealer = Concealer::new();
+        let mut concealer = IlbcConcealer::new();
         let mut out = [0.0; BLOCKL_MAX];
         concealer.conceal(IlbcMode::Ms20, &residual, 52, &mut out);
         for (i, &x) in out[..160].iter().enumerate() {
@@ -115,7 +115,7 @@ mod tests {
     fn a_long_loss_becomes_silence() {
         for mode in [IlbcMode::Ms20, IlbcMode::Ms30] {
             let mut residual: Vec<f32> = (0..mode.samples()).map(|i| ((i * i) % 997) as f32 - 498.0).collect();
-            let mut concealer = Concealer::new();
+            let mut concealer = IlbcConcealer::new();
             let mut out = [0.0; BLOCKL_MAX];
             let mut last = f32::MAX;
             for frame in 0..12 {

@@ -1,12 +1,12 @@
 //! The decoder (RFC 3951, chapter 4; A.5).
 
 use super::super::{CodecInfo, DecodeError, Decoder};
-use super::conceal::Concealer;
+use super::conceal::IlbcConcealer;
 use super::enhancer::{self, Enhancer};
 use super::excitation::{for_each_segment, state_start};
 use super::filter::{HighPass, Lpc, all_pole};
 use super::lsf::{self, Filters, Lsf};
-use super::pack::Frame;
+use super::pack::FrameParameters;
 use super::tables::LSF_MEAN;
 use super::{BLOCKL_MAX, INFO, IlbcMode, NSUB_MAX, ORDER, SUBL, codebook, state};
 
@@ -22,7 +22,7 @@ pub struct IlbcDecoder {
     mode: IlbcMode,
     enhance: bool,
     enhancer: Enhancer,
-    concealer: Concealer,
+    concealer: IlbcConcealer,
     /// Pitch lag of the latest frame, samples.
     pitch: usize,
     /// Whether the latest frame was concealed.
@@ -45,7 +45,7 @@ impl IlbcDecoder {
             mode,
             enhance: true,
             enhancer: Enhancer::new(),
-            concealer: Concealer::new(),
+            concealer: IlbcConcealer::new(),
             pitch: 20,
             lost: false,
             lsf: LSF_MEAN,
@@ -87,7 +87,7 @@ impl IlbcDecoder {
     /// Decodes one frame, or conceals it if it is empty or broken.
     fn decode_frame(&mut self, payload: &[u8], pcm: &mut [i16]) {
         let mut residual = [0.0; BLOCKL_MAX];
-        match Frame::unpack(self.mode, payload).and_then(|frame| self.excitation(&frame, &mut residual)) {
+        match FrameParameters::unpack(self.mode, payload).and_then(|frame| self.excitation(&frame, &mut residual)) {
             Some(filters) => {
                 self.concealer.received();
                 self.play(&residual, &filters, false, pcm);
@@ -107,7 +107,7 @@ impl IlbcDecoder {
 
     /// The residual of a frame and its filters (4.1 to 4.4), or `None` if one of its codebook vectors does not exist.
     #[inline(never)]
-    fn excitation(&mut self, frame: &Frame, residual: &mut [f32; BLOCKL_MAX]) -> Option<Filters> {
+    fn excitation(&mut self, frame: &FrameParameters, residual: &mut [f32; BLOCKL_MAX]) -> Option<Filters> {
         let mode = self.mode;
         let sets = frame.lsf.map(lsf::dequantize);
         let filters = lsf::interpolate(mode, &self.lsf, &sets);

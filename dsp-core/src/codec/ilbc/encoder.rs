@@ -7,7 +7,7 @@ use super::excitation::{for_each_segment, state_start};
 use super::filter::{HighPass, all_zero, energy};
 use super::lpc::{CHIRP_WEIGHT, LOOKBACK_MAX, analyse, expand};
 use super::lsf::{self, Lsf};
-use super::pack::Frame;
+use super::pack::FrameParameters;
 use super::tables::LSF_MEAN;
 use super::{BLOCKL_MAX, INFO, IlbcMode, ORDER, STATE_LEN, SUBL, codebook, search, state};
 
@@ -44,7 +44,7 @@ impl IlbcEncoder {
         self.history.copy_from_slice(&signal[mode.samples()..mode.samples() + LOOKBACK_MAX]);
 
         // Filters of each sub-block: quantised for synthesis, as found for the weighting.
-        let mut frame = Frame::ZERO;
+        let mut frame = FrameParameters::ZERO;
         let (mut sets, mut quantized) = ([self.lsf; 2], [self.quantized; 2]);
         analyse(mode, &signal, &mut sets);
         for ((indices, set), quantized) in frame.lsf.iter_mut().zip(&sets).zip(&mut quantized).take(mode.lsf_sets()) {

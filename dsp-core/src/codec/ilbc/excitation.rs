@@ -5,7 +5,7 @@ use super::{BLOCKL_MAX, CB_MEML, IlbcMode, ST_MEM_L, STATE_LEN, SUBL};
 
 /// A stretch of residual that is coded from what is decoded before it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Segment {
+pub(super) struct ResidualSegment {
     /// 0: the rest of the start state's sub-blocks; then the others in the order of coding.
     pub(super) block: usize,
     /// Sub-block of the frame whose weighting filter counts.
@@ -18,7 +18,7 @@ pub(super) struct Segment {
     backwards: bool,
 }
 
-impl Segment {
+impl ResidualSegment {
     /// Copies the segment's samples of `frame` in their order of coding, and returns how many.
     pub(super) fn take(&self, frame: &[f32; BLOCKL_MAX], out: &mut [f32; SUBL]) -> usize {
         let samples = &frame[self.at..self.at + self.len];
@@ -53,7 +53,7 @@ pub(super) fn for_each_segment(
     start: usize,
     state_first: bool,
     decoded: &mut [f32; BLOCKL_MAX],
-    mut each: impl FnMut(Segment, &[f32], &mut [f32]) -> bool,
+    mut each: impl FnMut(ResidualSegment, &[f32], &mut [f32]) -> bool,
 ) -> bool {
     let pair = (start - 1) * SUBL;
     let short = mode.state_short_len();
@@ -62,7 +62,7 @@ pub(super) fn for_each_segment(
 
     // The rest of the two sub-blocks.
     let mut memory = [0.0; CB_MEML];
-    let segment = Segment {
+    let segment = ResidualSegment {
         block: 0,
         subblock: if state_first { start } else { start - 1 },
         at: if state_first { pair + short } else { pair },
@@ -92,7 +92,7 @@ pub(super) fn for_each_segment(
         }
         for i in 0..count {
             let subblock = if backwards { start - 2 - i } else { start + 1 + i };
-            let segment = Segment { block, subblock, at: subblock * SUBL, len: SUBL, backwards };
+            let segment = ResidualSegment { block, subblock, at: subblock * SUBL, len: SUBL, backwards };
             if !each(segment, &memory, &mut buffer) {
                 return false;
             }

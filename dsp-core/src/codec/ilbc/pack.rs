@@ -1,7 +1,7 @@
 //! Parameters to payload bits and back (RFC 3951, 3.8 and table 3.2; bit numbers from A.8).
 //!
 //! Bits stand in three classes of falling sensitivity; a parameter's more significant bits lie in the lower class.
-//! Within a class the parameters come in the order of [`Frame::visit`].
+//! Within a class the parameters come in the order of [`FrameParameters::visit`].
 
 use super::{CB_NSTAGES, IlbcMode};
 
@@ -13,7 +13,7 @@ type Bits = [u8; 3];
 
 /// The parameters of one frame. Those that a mode lacks stay 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
+pub(super) struct FrameParameters {
     /// Indices of the line spectral frequencies: three a set.
     pub(super) lsf: [[u8; 3]; 2],
     /// The first of the start state's two sub-blocks, counted from 1.
@@ -30,7 +30,7 @@ pub(super) struct Frame {
     pub(super) gain: [[u8; CB_NSTAGES]; 5],
 }
 
-impl Frame {
+impl FrameParameters {
     /// Every parameter 0.
     pub(super) const ZERO: Self = Self {
         lsf: [[0; 3]; 2],
@@ -171,7 +171,7 @@ mod tests {
     fn classes_have_the_sizes_of_table_3_2() {
         for (mode, sizes) in [(IlbcMode::Ms20, [48, 64, 191]), (IlbcMode::Ms30, [64, 96, 239])] {
             let mut sums = [0; 3];
-            let mut frame = Frame::ZERO;
+            let mut frame = FrameParameters::ZERO;
             frame.visit(mode, |_, bits| {
                 for (sum, bits) in sums.iter_mut().zip(bits) {
                     *sum += usize::from(bits);
@@ -186,7 +186,7 @@ mod tests {
         for mode in [IlbcMode::Ms20, IlbcMode::Ms30] {
             let mut seed = 7_u32;
             for start in 1..mode.subblocks() as u8 {
-                let mut frame = Frame::ZERO;
+                let mut frame = FrameParameters::ZERO;
                 frame.visit(mode, |value, bits| {
                     seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let bits: u8 = bits.iter().sum();
@@ -196,11 +196,11 @@ mod tests {
                 let mut payload = [0xff; BYTES_MAX];
                 let payload = &mut payload[..mode.bytes()];
                 frame.pack(mode, payload);
-                assert_eq!(Frame::unpack(mode, payload), Some(frame));
+                assert_eq!(FrameParameters::unpack(mode, payload), Some(frame));
                 *payload.last_mut().unwrap() |= 1;
-                assert_eq!(Frame::unpack(mode, payload), None, "empty-frame indicator");
+                assert_eq!(FrameParameters::unpack(mode, payload), None, "empty-frame indicator");
             }
-            assert_eq!(Frame::unpack(mode, &[0; 50][..mode.bytes()]), None, "start 0");
+            assert_eq!(FrameParameters::unpack(mode, &[0; 50][..mode.bytes()]), None, "start 0");
         }
     }
 }

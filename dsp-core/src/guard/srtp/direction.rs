@@ -4,9 +4,9 @@
 //! list, authenticate, and only then decrypt and keep the index.
 
 use super::keys::{KeyId, KeySet, MasterKey};
-use super::streams::{Stream, Streams};
+use super::streams::{ProtectedStream, Streams};
 use super::terms::{KeyAge, KeyTerms, Mki};
-use super::transform::{Cut, Place};
+use super::transform::{Cut, PacketPlace};
 use super::{GuardError, SrtpProfile};
 use crate::time::{Seq, Ssrc};
 
@@ -25,7 +25,7 @@ pub(super) const LAST_RTCP: u64 = (1 << 31) - 1;
 const LONGEST: usize = 0xffff;
 
 /// One key with its profile and its streams.
-pub(super) struct Direction<const STREAMS: usize> {
+pub(super) struct KeyedDirection<const STREAMS: usize> {
     pub(super) profile: SrtpProfile,
     pub(super) terms: KeyTerms,
     pub(super) id: KeyId,
@@ -39,7 +39,7 @@ pub(super) struct Direction<const STREAMS: usize> {
     pub(super) overlap: u32,
 }
 
-impl<const STREAMS: usize> Direction<STREAMS> {
+impl<const STREAMS: usize> KeyedDirection<STREAMS> {
     /// The key fits the profile, which the guard has looked at.
     pub(super) fn new(profile: SrtpProfile, key: &MasterKey) -> Self {
         Self {
@@ -121,7 +121,7 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         }
         let cut = Cut { clear: self.clear_rtp(header.len, len), suffix: roc_bytes(index), aead_suffix: &[] };
         let trailer = self.cut_trailer(trailer, 0);
-        keys.rtp.seal(Place { ssrc: header.ssrc.0, index }, cut, packet, trailer.tag);
+        keys.rtp.seal(PacketPlace { ssrc: header.ssrc.0, index }, cut, packet, trailer.tag);
         write_mki(self.terms.mki, trailer.mki);
         stream.rtp.accept(index);
         self.streams.store(stream);
@@ -144,7 +144,7 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         let word = (index as u32 | flag).to_be_bytes();
         let trailer = self.cut_trailer(trailer, RTCP_INDEX);
         let cut = Cut { clear, suffix: word, aead_suffix: &word };
-        keys.rtcp.seal(Place { ssrc: ssrc.0, index }, cut, packet, trailer.tag);
+        keys.rtcp.seal(PacketPlace { ssrc: ssrc.0, index }, cut, packet, trailer.tag);
         trailer.index.copy_from_slice(&word);
         write_mki(self.terms.mki, trailer.mki);
         stream.rtcp.accept(index);
@@ -161,11 +161,11 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         self.check_mki(trailer.mki)?;
         let keys = self.keys.as_ref().ok_or(GuardError::Authentication)?;
         let known = self.streams.load(header.ssrc.0);
-        let mut stream = known.unwrap_or_else(|| Stream::new(header.ssrc.0));
+        let mut stream = known.unwrap_or_else(|| ProtectedStream::new(header.ssrc.0));
         let clear = self.clear_rtp(header.len, len);
         let mut error = GuardError::Authentication;
         for index in stream.rtp.candidates(header.seq.0).into_iter().flatten() {
-            let place = Place { ssrc: header.ssrc.0, index };
+            let place = PacketPlace { ssrc: header.ssrc.0, index };
             let cut = Cut { clear, suffix: roc_bytes(index), aead_suffix: &[] };
             if index > LAST_RTP {
                 error = GuardError::KeyExpired;
@@ -198,12 +198,12 @@ impl<const STREAMS: usize> Direction<STREAMS> {
         let index = u64::from(value & !ENCRYPTED);
         let keys = self.keys.as_ref().ok_or(GuardError::Authentication)?;
         let known = self.streams.load(ssrc.0);
-        let mut stream = known.unwrap_or_else(|| Stream::new(ssrc.0));
+        let mut stream = known.unwrap_or_else(|| ProtectedStream::new(ssrc.0));
         if !stream.rtcp.is_fresh(index) {
             return Err(GuardError::Replayed);
         }
         let clear = if value & ENCRYPTED != 0 { RTCP_CLEAR } else { len };
-        let place = Place { ssrc: ssrc.0, index };
+        let place = PacketPlace { ssrc: ssrc.0, index };
         if !keys.rtcp.verify(place, Cut { clear, suffix: word, aead_suffix: &word }, packet, trailer.tag) {
             return Err(GuardError::Authentication);
         }

@@ -29,7 +29,7 @@
 
 use super::{GuardError, PacketGuard};
 use crate::time::Ssrc;
-use direction::{Direction, LAST_RTCP, LAST_RTP};
+use direction::{KeyedDirection, LAST_RTCP, LAST_RTP};
 use keys::{KeyId, KeySet};
 
 #[cfg(any(test, target_arch = "arm"))]
@@ -73,10 +73,10 @@ pub enum Rollover {
 /// its SSRC); a conference has one for each participant. Not `Clone`: two guards that protect under one key would
 /// repeat its keystream.
 pub struct Srtp<const STREAMS: usize> {
-    outgoing: Direction<STREAMS>,
-    incoming: Direction<STREAMS>,
+    outgoing: KeyedDirection<STREAMS>,
+    incoming: KeyedDirection<STREAMS>,
     /// The incoming key before the present one. It has its session keys only during the overlap.
-    previous: Option<Direction<STREAMS>>,
+    previous: Option<KeyedDirection<STREAMS>>,
 }
 
 impl<const STREAMS: usize> Srtp<STREAMS> {
@@ -92,8 +92,8 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
         check_length(profile, outgoing)?;
         check_length(profile, incoming)?;
         Ok(Self {
-            outgoing: Direction::new(profile, outgoing),
-            incoming: Direction::new(profile, incoming),
+            outgoing: KeyedDirection::new(profile, outgoing),
+            incoming: KeyedDirection::new(profile, incoming),
             previous: None,
         })
     }
@@ -191,7 +191,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     ) -> Result<(), KeyError> {
         let (sends_anew, hears_anew) = (outgoing != self.outgoing.id, incoming != self.incoming.id);
         let was_theirs = |id| {
-            let known = |theirs: &Direction<STREAMS>| theirs.is_heard() && theirs.id == id;
+            let known = |theirs: &KeyedDirection<STREAMS>| theirs.is_heard() && theirs.id == id;
             known(&self.incoming) || self.previous.as_ref().is_some_and(known) || former.heard(id).next().is_some()
         };
         let was_ours = |id| former.was_ours(id) || self.outgoing.id == id;
@@ -208,7 +208,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     }
 
     /// The key that the guard no longer has once it has this one.
-    fn displaced_by(&self, incoming: KeyId) -> Option<&Direction<STREAMS>> {
+    fn displaced_by(&self, incoming: KeyId) -> Option<&KeyedDirection<STREAMS>> {
         // A present key under which nothing was heard is the one that goes.
         self.previous.as_ref().filter(|previous| self.incoming.is_heard() && previous.id != incoming)
     }
@@ -224,7 +224,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
             (self.outgoing.profile, self.outgoing.terms) = (profile, *key.terms());
             return;
         }
-        let mut next = Direction::new(profile, key);
+        let mut next = KeyedDirection::new(profile, key);
         if rollover == Rollover::Continues {
             next.streams = self.outgoing.streams.continued();
         }
@@ -250,7 +250,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
                 known
             }
             None => {
-                let mut next = Direction::new(profile, key);
+                let mut next = KeyedDirection::new(profile, key);
                 next.streams = self.incoming.streams.continued();
                 former.heard(id).for_each(|stream| next.streams.recall(stream));
                 former.take_back(id);
@@ -321,7 +321,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     fn unprotect(
         &mut self,
         packet: &mut [u8],
-        open: fn(&mut Direction<STREAMS>, &mut [u8]) -> Result<usize, GuardError>,
+        open: fn(&mut KeyedDirection<STREAMS>, &mut [u8]) -> Result<usize, GuardError>,
     ) -> Result<usize, GuardError> {
         let result = open(&mut self.incoming, packet);
         let Some(previous) = self.previous.as_mut().filter(|previous| previous.keys.is_some()) else { return result };
@@ -345,7 +345,7 @@ fn check_length(profile: SrtpProfile, key: &MasterKey) -> Result<(), KeyError> {
 }
 
 fn resume<const STREAMS: usize>(
-    direction: &mut Direction<STREAMS>,
+    direction: &mut KeyedDirection<STREAMS>,
     ssrc: Ssrc,
     rtp_index: u64,
     rtcp_index: u32,
@@ -369,11 +369,11 @@ impl<const STREAMS: usize> PacketGuard for Srtp<STREAMS> {
     }
 
     fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
-        self.unprotect(packet, Direction::unprotect_rtp)
+        self.unprotect(packet, KeyedDirection::unprotect_rtp)
     }
 
     /// Both encrypted and merely authenticated SRTCP are accepted (the E bit, RFC 3711, 3.4).
     fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
-        self.unprotect(packet, Direction::unprotect_rtcp)
+        self.unprotect(packet, KeyedDirection::unprotect_rtcp)
     }
 }

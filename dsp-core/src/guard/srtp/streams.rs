@@ -13,7 +13,7 @@ const RETIRED: usize = 16;
 
 /// One stream under one key.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Stream {
+pub(super) struct ProtectedStream {
     pub(super) ssrc: u32,
     pub(super) rtp: Replay,
     pub(super) rtcp: Replay,
@@ -21,7 +21,7 @@ pub(super) struct Stream {
     used: u32,
 }
 
-impl Stream {
+impl ProtectedStream {
     pub(super) fn new(ssrc: u32) -> Self {
         Self { ssrc, ..Self::default() }
     }
@@ -41,20 +41,20 @@ impl Retired {
     const RTP_USED: u64 = 1 << 63;
     const RTCP_USED: u64 = 1 << 62;
 
-    fn new(stream: &Stream) -> Self {
+    fn new(stream: &ProtectedStream) -> Self {
         let flag = |replay: &Replay, flag: u64| if replay.highest().is_some() { flag } else { 0 };
         let flags = flag(&stream.rtp, Self::RTP_USED) | flag(&stream.rtcp, Self::RTCP_USED);
         // An SRTCP index has 31 bits, so that the one after it fits.
         Self { rtp_next: stream.rtp.next() | flags, rtcp_next: stream.rtcp.next() as u32, ssrc: stream.ssrc }
     }
 
-    fn stream(self) -> Stream {
+    fn stream(self) -> ProtectedStream {
         let replay = |next: u64, flag: u64| match next.checked_sub(1) {
             Some(highest) if self.rtp_next & flag != 0 => Replay::used_up_to(highest),
             _ => Replay::from_estimate(next),
         };
         let rtp = replay(self.rtp_next & !(Self::RTP_USED | Self::RTCP_USED), Self::RTP_USED);
-        Stream { rtp, rtcp: replay(self.rtcp_next.into(), Self::RTCP_USED), ..Stream::new(self.ssrc) }
+        ProtectedStream { rtp, rtcp: replay(self.rtcp_next.into(), Self::RTCP_USED), ..ProtectedStream::new(self.ssrc) }
     }
 
     fn is_heard(&self) -> bool {
@@ -74,7 +74,7 @@ impl Retired {
 /// Up to `N` streams, and the memory of those before them.
 #[derive(Clone)]
 pub(super) struct Streams<const N: usize> {
-    active: [Stream; N],
+    active: [ProtectedStream; N],
     retired: [Retired; RETIRED],
     more_retired: [[Retired; RETIRED_A_PLACE]; N],
     clock: u32,
@@ -85,7 +85,7 @@ pub(super) struct Streams<const N: usize> {
 impl<const N: usize> Streams<N> {
     pub(super) fn new() -> Self {
         Self {
-            active: [Stream::default(); N],
+            active: [ProtectedStream::default(); N],
             retired: [Retired::default(); RETIRED],
             more_retired: [[Retired::default(); RETIRED_A_PLACE]; N],
             clock: 0,
@@ -95,7 +95,7 @@ impl<const N: usize> Streams<N> {
 
     /// The stream of `ssrc` as it stands, new if it was never heard of; `None` if it is new and there is no room for it. A
     /// copy: nothing changes until [`Self::store`].
-    pub(super) fn load(&self, ssrc: u32) -> Option<Stream> {
+    pub(super) fn load(&self, ssrc: u32) -> Option<ProtectedStream> {
         if let Some(place) = self.find(ssrc) {
             return Some(self.active[place]);
         }
@@ -107,12 +107,12 @@ impl<const N: usize> Streams<N> {
             }
             forgettable |= !old.is_heard();
         }
-        forgettable.then(|| Stream::new(ssrc))
+        forgettable.then(|| ProtectedStream::new(ssrc))
     }
 
     /// Puts back a stream that was [loaded](Self::load), after its packet was accepted. If it is new and all places are
     /// taken, the stream unused for longest makes room.
-    pub(super) fn store(&mut self, mut stream: Stream) {
+    pub(super) fn store(&mut self, mut stream: ProtectedStream) {
         self.clock = self.clock.wrapping_add(1).max(1);
         stream.used = self.clock;
         let place = self.find(stream.ssrc).unwrap_or_else(|| self.make_room(stream.ssrc));
@@ -163,7 +163,7 @@ impl<const N: usize> Streams<N> {
     }
 
     fn find(&self, ssrc: u32) -> Option<usize> {
-        let is = |stream: &Stream| stream.ssrc == ssrc && stream.used != 0;
+        let is = |stream: &ProtectedStream| stream.ssrc == ssrc && stream.used != 0;
         if self.active.get(self.latest).is_some_and(is) {
             return Some(self.latest);
         }
@@ -176,7 +176,8 @@ impl<const N: usize> Streams<N> {
         if let Some(old) = self.all_retired_mut().find(|old| old.ssrc == newcomer) {
             *old = Retired::default();
         }
-        let age = |stream: &Stream| if stream.used == 0 { u32::MAX } else { self.clock.wrapping_sub(stream.used) };
+        let age =
+            |stream: &ProtectedStream| if stream.used == 0 { u32::MAX } else { self.clock.wrapping_sub(stream.used) };
         let place = (0..N).max_by_key(|&place| age(&self.active[place])).unwrap_or(0);
         let Some(leaves) = self.active.get(place).filter(|old| old.used != 0).map(Retired::new) else { return place };
         // An entry that is free, else one that is only an estimate. `load` has seen that there is one.

@@ -32,7 +32,7 @@ enum Authenticator {
 
 /// A packet's place among all that are protected under a key.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct PacketPlace {
     pub(super) ssrc: u32,
     /// 48 bits for RTP, 31 for RTCP.
     pub(super) index: u64,
@@ -87,7 +87,7 @@ impl Transform {
     }
 
     /// Encrypts `packet` behind its clear part and writes the tag, which has as many bytes as there is room for.
-    pub(super) fn seal(&self, place: Place, cut: Cut<'_>, packet: &mut [u8], tag: &mut [u8]) {
+    pub(super) fn seal(&self, place: PacketPlace, cut: Cut<'_>, packet: &mut [u8], tag: &mut [u8]) {
         let clear = cut.clear.min(packet.len());
         let full = match &self.authenticator {
             Authenticator::HmacSha1(hmac) => {
@@ -104,7 +104,7 @@ impl Transform {
     }
 
     /// Whether `tag` belongs to this packet; the time doesn't depend on where it differs.
-    pub(super) fn verify(&self, place: Place, cut: Cut<'_>, packet: &[u8], tag: &[u8]) -> bool {
+    pub(super) fn verify(&self, place: PacketPlace, cut: Cut<'_>, packet: &[u8], tag: &[u8]) -> bool {
         let expected = match &self.authenticator {
             Authenticator::HmacSha1(hmac) => hmac.tag(packet, cut.suffix),
             Authenticator::Ghash(ghash) => {
@@ -118,7 +118,7 @@ impl Transform {
     }
 
     /// Decrypts a packet that was [verified](Self::verify).
-    pub(super) fn decrypt(&self, place: Place, clear: usize, packet: &mut [u8]) {
+    pub(super) fn decrypt(&self, place: PacketPlace, clear: usize, packet: &mut [u8]) {
         let Some(body) = packet.get_mut(clear..).filter(|body| !body.is_empty()) else { return };
         match &self.authenticator {
             Authenticator::HmacSha1(_) => self.cipher.xor_keystream(&self.counter_mode_iv(place), body),
@@ -127,7 +127,7 @@ impl Transform {
     }
 
     /// RFC 3711, 4.1.1: the salt, and on it the SSRC and the index, 16 bits above the block counter.
-    fn counter_mode_iv(&self, place: Place) -> [u8; 16] {
+    fn counter_mode_iv(&self, place: PacketPlace) -> [u8; 16] {
         let mut iv = [0; 16];
         iv[..14].copy_from_slice(&self.salt);
         xor(&mut iv[4..8], &place.ssrc.to_be_bytes());
@@ -136,7 +136,7 @@ impl Transform {
     }
 
     /// RFC 7714, 8.1 and 9.1: two zeros, the SSRC, and six bytes of the index, on the salt.
-    fn gcm_iv(&self, place: Place) -> [u8; 12] {
+    fn gcm_iv(&self, place: PacketPlace) -> [u8; 12] {
         let mut iv = [0; 12];
         iv.copy_from_slice(&self.salt[..12]);
         xor(&mut iv[2..6], &place.ssrc.to_be_bytes());
@@ -202,7 +202,7 @@ mod tests {
     /// What is sealed with the mask's block beside it comes out as it was, wherever a packet ends among the lanes.
     #[test]
     fn packets_of_every_length_go_round() {
-        let place = Place { ssrc: 1, index: 2 };
+        let place = PacketPlace { ssrc: 1, index: 2 };
         for key_bytes in [16, 32] {
             let transform = gcm(key_bytes);
             for len in 0..600 {
@@ -225,7 +225,8 @@ mod tests {
                    73207472 6573";
         let rtcp = "81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef deadbeef
                     deadbeef deadbeef";
-        let (sound, report) = (Place { ssrc: 0x5501_a0b2, index: 0xf17b }, Place { ssrc: 0x4d61_7273, index: 0x5d4 });
+        let (sound, report) =
+            (PacketPlace { ssrc: 0x5501_a0b2, index: 0xf17b }, PacketPlace { ssrc: 0x4d61_7273, index: 0x5d4 });
         for (key_bytes, place, packet, clear, suffix, expected) in [
             (
                 16,
@@ -298,7 +299,7 @@ mod tests {
             transform.seal(place, cut, &mut packet, &mut tag);
             assert_eq!([&packet[..], &tag[..]].concat(), hex(expected), "{key_bytes} {clear}");
             assert!(transform.verify(place, cut, &packet, &tag));
-            assert!(!transform.verify(Place { index: place.index ^ 1 << 20, ..place }, cut, &packet, &tag));
+            assert!(!transform.verify(PacketPlace { index: place.index ^ 1 << 20, ..place }, cut, &packet, &tag));
             transform.decrypt(place, clear, &mut packet);
             assert_eq!(packet, plain);
         }
@@ -308,7 +309,7 @@ mod tests {
     #[test]
     fn long_packets_are_cut_where_they_like() {
         let transform = gcm(16);
-        let place = Place { ssrc: 1, index: 2 };
+        let place = PacketPlace { ssrc: 1, index: 2 };
         let mut long = std::vec![0; 1_000];
         transform.decrypt(place, 0, &mut long);
         for len in 0..1_000 {

@@ -2,7 +2,7 @@ use super::*;
 
 /// Feeds packets of 20 ms; `delay_ms(n)` is what packet n takes, `None` if it never comes. The base is the fastest of ten
 /// seconds.
-fn feed(bounds: &mut Bounds, packets: u32, delay_ms: impl Fn(u32) -> Option<i32>) {
+fn feed(bounds: &mut DelayBoundCandidates, packets: u32, delay_ms: impl Fn(u32) -> Option<i32>) {
     for n in 0..packets {
         match delay_ms(n) {
             Some(ms) => {
@@ -25,12 +25,12 @@ fn stalls(every: u32, ms: i32) -> impl Fn(u32) -> Option<i32> {
 
 #[test]
 fn is_small() {
-    assert!(size_of::<Bounds>() < 450, "{}", size_of::<Bounds>());
+    assert!(size_of::<DelayBoundCandidates>() < 450, "{}", size_of::<DelayBoundCandidates>());
 }
 
 #[test]
 fn a_calm_network_has_the_shortest_bound() {
-    let mut bounds = Bounds::new();
+    let mut bounds = DelayBoundCandidates::new();
     feed(&mut bounds, 1_000, |_| Some(70));
     assert_eq!((bounds.bound_ms(), bounds.choice().loss_tenths), (2, 0));
     // 50 ms besides: Id of some 1.5.
@@ -39,7 +39,7 @@ fn a_calm_network_has_the_shortest_bound() {
 
 #[test]
 fn jitter_is_waited_for_where_that_is_cheap() {
-    let mut bounds = Bounds::new();
+    let mut bounds = DelayBoundCandidates::new();
     feed(&mut bounds, 3_000, |n| Some((n * 7 % 50) as i32));
     assert!((40..=60).contains(&bounds.bound_ms()), "{}", bounds.bound_ms());
     assert!(bounds.choice().loss_tenths < 10, "{:?}", bounds.choice());
@@ -49,10 +49,10 @@ fn jitter_is_waited_for_where_that_is_cheap() {
 /// more would take 30 off R, and 30 % of made-up sound not much more than 20 %.
 #[test]
 fn short_stalls_are_waited_for_and_long_ones_are_not() {
-    let mut short = Bounds::new();
+    let mut short = DelayBoundCandidates::new();
     feed(&mut short, 3_000, stalls(50, 100));
     assert!((80..=120).contains(&short.bound_ms()), "{}", short.bound_ms());
-    let mut long = Bounds::new();
+    let mut long = DelayBoundCandidates::new();
     feed(&mut long, 3_000, stalls(200, 1_200));
     assert!(long.bound_ms() <= 200, "{}", long.bound_ms());
 }
@@ -61,7 +61,7 @@ fn short_stalls_are_waited_for_and_long_ones_are_not() {
 #[test]
 fn a_long_way_leaves_less_to_wait_for() {
     let follow = |besides| {
-        let mut bounds = Bounds::new();
+        let mut bounds = DelayBoundCandidates::new();
         bounds.set(&Conversation { besides: Duration::from_millis(besides), ..Conversation::default() });
         feed(&mut bounds, 3_000, stalls(150, 160));
         (bounds.bound_ms(), bounds.choice().besides_ms)
@@ -74,7 +74,7 @@ fn a_long_way_leaves_less_to_wait_for() {
 #[test]
 fn losses_are_no_reason_to_wait() {
     let follow = |lost: u32| {
-        let mut bounds = Bounds::new();
+        let mut bounds = DelayBoundCandidates::new();
         feed(&mut bounds, 3_000, |n| (n % 10 >= lost).then_some((n * 7 % 100) as i32));
         (bounds.bound_ms(), bounds.choice().loss_tenths)
     };
@@ -87,7 +87,7 @@ fn losses_are_no_reason_to_wait() {
 /// A queue that grows by 50 ms a second is followed by playing slower: no bound needs to hold all of it.
 #[test]
 fn a_network_that_gets_slower_is_followed() {
-    let mut bounds = Bounds::new();
+    let mut bounds = DelayBoundCandidates::new();
     feed(&mut bounds, 4_000, |n| Some((n % 1_000) as i32));
     assert!(bounds.bound_ms() <= 160, "{}", bounds.bound_ms());
     assert!((300..500).contains(&bounds.delay_ms()), "{}", bounds.delay_ms());
@@ -97,7 +97,7 @@ fn a_network_that_gets_slower_is_followed() {
 #[test]
 fn a_network_that_has_become_calm_is_waited_for_no_longer() {
     for worst_ms in [80, 150, 300] {
-        let mut bounds = Bounds::new();
+        let mut bounds = DelayBoundCandidates::new();
         let rough = |n: u32| Some((n.wrapping_mul(2_654_435_761) >> 8) as i32 % worst_ms);
         feed(&mut bounds, 6_000, rough);
         assert!(bounds.delay_ms() >= 60, "{worst_ms}: {}", bounds.delay_ms());
@@ -112,7 +112,7 @@ fn a_network_that_has_become_calm_is_waited_for_no_longer() {
 /// A short stall each 15 s is cheaper to wait for than to be made up, and is not forgotten before the next.
 #[test]
 fn what_comes_again_soon_is_waited_for() {
-    let mut bounds = Bounds::new();
+    let mut bounds = DelayBoundCandidates::new();
     // Up to the next.
     feed(&mut bounds, 6_750, stalls(750, 60));
     assert_eq!(bounds.bound_ms(), 60);
@@ -121,7 +121,7 @@ fn what_comes_again_soon_is_waited_for() {
 /// Two ways that cost the same are not mixed: what the call has begun with it goes on with.
 #[test]
 fn a_call_is_rated_as_a_whole() {
-    let mut bounds = Bounds::new();
+    let mut bounds = DelayBoundCandidates::new();
     let mut changes = 0;
     for round in 0..20 {
         let before = bounds.bound_ms();
@@ -133,7 +133,7 @@ fn a_call_is_rated_as_a_whole() {
 
 #[test]
 fn an_overtaken_packet_is_late_alone() {
-    let mut bounds = Bounds::new();
+    let mut bounds = DelayBoundCandidates::new();
     for n in 0..2_000 {
         bounds.count(0, 0, 20);
         if n % 10 == 0 {
@@ -152,7 +152,7 @@ fn an_overtaken_packet_is_late_alone() {
 #[test]
 fn any_number_of_copies_is_forgotten() {
     for late_ms in [5_000, -5_000] {
-        let mut bounds = Bounds::new();
+        let mut bounds = DelayBoundCandidates::new();
         for n in 0..20_000u32 {
             bounds.count(0, 0, 20);
             (0..16).for_each(|_| bounds.count_copy(late_ms));
@@ -168,7 +168,7 @@ fn any_number_of_copies_is_forgotten() {
 /// Whatever comes, no sum overflows: debug builds check.
 #[test]
 fn wild_times_do_no_harm() {
-    let mut bounds = Bounds::new();
+    let mut bounds = DelayBoundCandidates::new();
     bounds.set_packet(u32::MAX);
     let loss = crate::quality::CodecImpairment { ie: 1e9, bpl: -5.0 };
     bounds.set(&Conversation { besides: Duration::from_secs(1_000_000), loss: loss.into() });

@@ -5,7 +5,7 @@ use std::string::ToString;
 use embassy_futures::block_on;
 
 use super::{LOG, driven, registers, running, transcript};
-use crate::codec_chips::mock::{Event, Mock, Nack};
+use crate::codec_chips::mock::{BusEvent, Mock, Nack};
 use crate::codec_chips::{Chip, ChipError, CodecChip, Decibels, Rate, Route, Setup};
 
 /// What a scenario wants, one after the other.
@@ -82,11 +82,11 @@ fn nack_at_each_step<C: Chip + Copy>(chip: C) {
 
 /// Registers that a sequence reads.
 fn driven_reads<C: Chip>(register: u16) -> bool {
-    use crate::codec_chips::Step;
+    use crate::codec_chips::ChipStep;
     [C::UP, C::DOWN, C::CLOCKS, C::ROUTES]
         .into_iter()
         .flatten()
-        .any(|step| matches!(step, Step::Until { address, .. } if *address == register))
+        .any(|step| matches!(step, ChipStep::Until { address, .. } if *address == register))
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn nobody_there<C: Chip + Copy>(chip: C) {
     // It was given its time, and no more.
     let waited: u32 = (0..mock.events())
         .filter_map(|number| match mock.event(number) {
-            Some(Event::Wait { us }) => Some(us),
+            Some(BusEvent::Wait { us }) => Some(us),
             _ => None,
         })
         .sum();
@@ -309,9 +309,9 @@ fn jacks_are_told_where_a_register_tells_them() {
 
 /// A PLL that locks late is waited for, and told when it doesn't.
 fn late_lock<C: Chip + Copy>(chip: C) {
-    use crate::codec_chips::Step;
+    use crate::codec_chips::ChipStep;
     let Some((address, name, most_ms)) = C::UP.iter().find_map(|step| match *step {
-        Step::Until { address, name, most_ms, .. } => Some((address, name, most_ms)),
+        ChipStep::Until { address, name, most_ms, .. } => Some((address, name, most_ms)),
         _ => None,
     }) else {
         return;

@@ -10,8 +10,8 @@ use std::vec::Vec;
 
 use embassy_futures::block_on;
 
-use super::mock::{Event, Mock, MockBus, MockDelay};
-use super::{Chip, Clocks, CodecChip, Rate, Role, Setup, Step, Word};
+use super::mock::{BusEvent, Mock, MockBus, MockDelay};
+use super::{Chip, ChipStep, Clocks, CodecChip, Rate, Role, Setup, Word};
 
 /// Events that a test has room for.
 const LOG: usize = 512;
@@ -57,7 +57,7 @@ fn transcript<C: Chip>(mock: &Mock<LOG>) -> String {
         let identity = C::IDENTITY.map(|identity| (identity.address, identity.name));
         let table = C::REGISTERS.iter().map(|register| (register.address, register.name));
         let read = [C::UP, C::DOWN, C::CLOCKS, C::ROUTES].into_iter().flatten().filter_map(|step| match *step {
-            Step::Until { address, name, .. } => Some((address, name)),
+            ChipStep::Until { address, name, .. } => Some((address, name)),
             _ => None,
         });
         table
@@ -69,10 +69,10 @@ fn transcript<C: Chip>(mock: &Mock<LOG>) -> String {
     };
     assert!(mock.events() <= LOG, "more happened than there is room for");
     let line = |event| match event {
-        Event::Write { register, value } => std::format!("{register:#06x} {:<11} <- {value:#06x}\n", name(register)),
-        Event::Read { register, value } => std::format!("{register:#06x} {:<11} -> {value:#06x}\n", name(register)),
-        Event::Nack => String::from("nobody answers\n"),
-        Event::Wait { us } => std::format!("wait {us} us\n"),
+        BusEvent::Write { register, value } => std::format!("{register:#06x} {:<11} <- {value:#06x}\n", name(register)),
+        BusEvent::Read { register, value } => std::format!("{register:#06x} {:<11} -> {value:#06x}\n", name(register)),
+        BusEvent::Nack => String::from("nobody answers\n"),
+        BusEvent::Wait { us } => std::format!("wait {us} us\n"),
     };
     (0..mock.events()).map(|number| line(mock.event(number).expect("there is room"))).collect()
 }

@@ -19,11 +19,11 @@ use host_std::report::{CallerReport, ConferenceReport, KeptReport, Stretches};
 use host_std::room::{Room, RoomConfig, TICK_MS};
 use host_std::sdp::{ExtensionOptions, OfferExtensions, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Identity};
-use host_std::simulate::callers::{Caller, Carrier, SimulatedLines, tick};
+use host_std::simulate::callers::{Carrier, SimulatedCaller, SimulatedLines, tick};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::wav::{WavFrames, WavSink};
 
-use super::keep::{ANONYMOUS, ForkArgs, Kept, RotationArgs};
+use super::keep::{ANONYMOUS, ForkArgs, KeptRecordings, RotationArgs};
 use super::monitoring::{self, MetricsArgs};
 use super::settings::Repeated;
 use super::signals::Stop;
@@ -47,7 +47,7 @@ const LONGEST_SPEECH: Duration = Duration::from_secs(600);
 /// each heard and said (caller-1.wav, said-1.wav and so on), the mix (room.wav, or where --record says without --tracks), and who was heard, when and by whom
 /// (conference.html, conference.json).
 #[derive(ClapArgs)]
-pub(super) struct Args {
+pub(super) struct ConferenceArgs {
     /// How many callers, 2 to 64
     #[arg(long, required = true, value_parser = clap::value_parser!(u16).range(2..=64), value_name = "CALLERS")]
     demo: u16,
@@ -138,7 +138,7 @@ impl Files {
     }
 
     /// Writes what there is.
-    fn write(&mut self, caller: &mut Caller) -> Outcome {
+    fn write(&mut self, caller: &mut SimulatedCaller) -> Outcome {
         self.heard.write(&caller.heard)?;
         self.said.write(&caller.said)?;
         caller.heard.clear();
@@ -162,7 +162,7 @@ struct Recordings {
 
 impl Recordings {
     /// Records the mix, and what else was asked for.
-    fn start(args: &Args, room: &mut Room) -> Result<(Self, Vec<Recorder>), Box<dyn Error>> {
+    fn start(args: &ConferenceArgs, room: &mut Room) -> Result<(Self, Vec<Recorder>), Box<dyn Error>> {
         let callers = usize::from(args.demo);
         let config = |path: PathBuf, layout, tracks| RecorderConfig {
             sample_rate_hz: args.rate,
@@ -206,7 +206,7 @@ impl Recordings {
     }
 
     /// Gives the track of a caller who has joined to the room.
-    fn joined(&mut self, room: &mut Room, number: usize, caller: &Caller) -> Outcome {
+    fn joined(&mut self, room: &mut Room, number: usize, caller: &SimulatedCaller) -> Outcome {
         let track = self.tracks.get_mut(number).and_then(Option::take);
         if let (Some(member), Some(track)) = (caller.member(), track) {
             room.set_member_track(member, Some(track))?;
@@ -216,7 +216,7 @@ impl Recordings {
 }
 
 /// Who is in the conference and what is kept of it: the mix, or with --tracks a stream of each.
-fn metadata(args: &Args) -> Result<RecordingMetadata, Box<dyn Error>> {
+fn metadata(args: &ConferenceArgs) -> Result<RecordingMetadata, Box<dyn Error>> {
     let begins = SystemTime::now();
     let callers = usize::from(args.demo);
     let streams = if args.tracks { callers } else { 1 };
@@ -252,7 +252,7 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
     path.with_file_name(format!("{stem}-{number}.{ending}"))
 }
 
-pub(super) fn run(args: &Args) -> Outcome {
+pub(super) fn run(args: &ConferenceArgs) -> Outcome {
     if args.tracks && args.record.is_none() && !args.fork.is_wanted() {
         return Err("--tracks says how --record or --fork keeps the callers: one of them is wanted".into());
     }
@@ -278,7 +278,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let each: Vec<_> = (1..=u64::from(args.demo)).map(Party::Member).collect();
     let parties = if args.tracks { (Forked::Sources, &each[..]) } else { (Forked::Heard, &[Party::Far][..]) };
     let fork = args.fork.start(args.rate, 1, parties, Instant::ZERO, |tap| room.set_fork(Some(tap)))?;
-    let kept = Kept { recorders, fork, metadata: args.fork.metadata(|| metadata(args))? };
+    let kept = KeptRecordings { recorders, fork, metadata: args.fork.metadata(|| metadata(args))? };
     let mut files = Vec::with_capacity(count);
     for (number, caller) in callers.iter().enumerate() {
         files.push(Files::create(&args.out, number, caller.sample_rate_hz())?);
@@ -307,13 +307,18 @@ pub(super) fn run(args: &Args) -> Outcome {
     let (length_ms, limited_ticks) = (room.ticks() * u64::from(TICK_MS), room.limiter().limited_frames);
     // The tracks end with the room.
     drop((room, recordings));
-    let keep::Finished { report, failure } = kept.finish(false)?;
+    let keep::FinishedRecordings { report, failure } = kept.finish(false)?;
     run.report(length_ms, limited_ticks, report)?;
     failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 /// A caller with his speech, which he says in his turn.
-fn caller(args: &Args, number: usize, room: &Room, lines: Option<&SocketLines>) -> Result<Caller, Box<dyn Error>> {
+fn caller(
+    args: &ConferenceArgs,
+    number: usize,
+    room: &Room,
+    lines: Option<&SocketLines>,
+) -> Result<SimulatedCaller, Box<dyn Error>> {
     let formats = [CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()];
     let format = &formats[number % formats.len()];
     // A copy of each packet makes up for losses better than what Opus would take from the sound for it.
@@ -347,7 +352,7 @@ fn caller(args: &Args, number: usize, room: &Room, lines: Option<&SocketLines>) 
     let joins = Duration::from_micros((args.join_every * 1e6) as u64 * number as u64);
     let joins = Instant::ZERO + joins;
     let leaves = args.stay.map(|seconds| joins + Duration::from_micros((seconds * 1e6) as u64));
-    let mut caller = Caller::connect(call(0)?, call(1)?, room, joins, leaves)?;
+    let mut caller = SimulatedCaller::connect(call(0)?, call(1)?, room, joins, leaves)?;
     let rate_hz = caller.sample_rate_hz();
     let voice = match args.speech.get(number % args.speech.len().max(1)) {
         Some(path) => {
@@ -398,10 +403,10 @@ fn without_pauses(voice: &[i16], rate_hz: u32) -> Vec<i16> {
 
 /// A conference that runs.
 struct Run<'a> {
-    args: &'a Args,
+    args: &'a ConferenceArgs,
     /// Of each caller while he is in the room; empty if nobody wants any.
     metrics: Vec<Option<CallMetrics>>,
-    callers: Vec<Caller>,
+    callers: Vec<SimulatedCaller>,
     files: Vec<Files>,
     seen: Vec<Seen>,
 }
@@ -412,7 +417,7 @@ impl Run<'_> {
         room: &mut Room,
         lines: &mut impl Carrier,
         recordings: &mut Recordings,
-        kept: &Kept,
+        kept: &KeptRecordings,
     ) -> Outcome {
         let args = self.args;
         let mut watch = kept.watch();
@@ -545,7 +550,7 @@ impl Run<'_> {
     }
 }
 
-fn in_words(args: &Args) -> Vec<(String, String)> {
+fn in_words(args: &ConferenceArgs) -> Vec<(String, String)> {
     let heard = args.loudest.map_or("all".into(), |loudest| format!("the {loudest} loudest"));
     let time = if args.fast { "virtual" } else { "real, over loopback" };
     let mut words = vec![

@@ -31,7 +31,7 @@ pub use tap::record_call;
 pub use track::{Track, TrackClock};
 
 use track::TrackEnd;
-use writer::Writer;
+use writer::RecordingWriter;
 
 /// How tracks become channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -216,7 +216,7 @@ impl Recorder {
         let samples = (config.queue.as_millis() * u128::from(config.sample_rate_hz) / 1_000).clamp(1_000, 1 << 24);
         let (tracks, ends): (Vec<Track>, Vec<TrackEnd>) =
             (0..config.tracks).map(|_| track::track(samples as usize, shared.clone())).unzip();
-        let writer = Writer::new(&config, ends, sink, open, shared.clone());
+        let writer = RecordingWriter::new(&config, ends, sink, open, shared.clone());
         let thread = thread::Builder::new().name("recorder".into()).spawn(move || writer.run());
         let thread = Some(thread.map_err(|error| wrong(error.to_string()))?);
         Ok((Self { shared, thread, path: config.path }, tracks))

@@ -10,7 +10,7 @@ use super::Shared;
 
 /// Samples of a track that lie one behind the other.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run {
+pub(super) struct SampleRun {
     /// Place of the first on the recording's time line.
     pub(super) place: u64,
     pub(super) samples: u32,
@@ -20,7 +20,7 @@ pub(super) struct Run {
 #[derive(Debug)]
 pub struct Track {
     samples: Producer<i16>,
-    runs: Producer<Run>,
+    runs: Producer<SampleRun>,
     shared: Arc<Shared>,
 }
 
@@ -28,7 +28,7 @@ pub struct Track {
 #[derive(Debug)]
 pub(super) struct TrackEnd {
     pub(super) samples: Consumer<i16>,
-    pub(super) runs: Consumer<Run>,
+    pub(super) runs: Consumer<SampleRun>,
 }
 
 /// A track with room for so many samples, which may come in pieces of 40 and more.
@@ -55,7 +55,7 @@ impl Track {
         };
         chunk.fill_from_iter(pcm.iter().copied());
         // There is room, and nobody else fills it.
-        let _ = self.runs.push(Run { place, samples });
+        let _ = self.runs.push(SampleRun { place, samples });
         self.shared.given.fetch_max(place.saturating_add(samples.into()), Ordering::Relaxed);
     }
 }

@@ -17,7 +17,7 @@ const PATIENCE_MS: u64 = 500;
 /// Of sound that is put side by side at once.
 const WINDOW_MS: u64 = 2_000;
 
-pub(super) struct Writer {
+pub(super) struct RecordingWriter {
     tracks: Vec<Lane>,
     layout: Layout,
     sink: Option<Box<dyn SoundSink>>,
@@ -45,7 +45,7 @@ struct Lane {
     until: u64,
 }
 
-impl Writer {
+impl RecordingWriter {
     pub(super) fn new(
         config: &RecorderConfig,
         ends: Vec<TrackEnd>,

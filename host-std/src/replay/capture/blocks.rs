@@ -10,7 +10,7 @@ const BUFFER: usize = 1 << 16;
 const BEGINNING: u64 = 32;
 
 /// A piece that was asked for.
-pub(super) enum Piece<T> {
+pub(super) enum ReadOutcome<T> {
     Whole(T),
     /// The file ends within it.
     Short,
@@ -45,23 +45,23 @@ impl<R: Read> Blocks<R> {
     }
 
     /// The next `N` bytes.
-    pub(super) fn head<const N: usize>(&mut self) -> io::Result<Piece<[u8; N]>> {
+    pub(super) fn head<const N: usize>(&mut self) -> io::Result<ReadOutcome<[u8; N]>> {
         Ok(match self.body(N)? {
-            Piece::Whole(body) => body.try_into().map_or(Piece::Short, Piece::Whole),
-            Piece::Short => Piece::Short,
-            Piece::End => Piece::End,
+            ReadOutcome::Whole(body) => body.try_into().map_or(ReadOutcome::Short, ReadOutcome::Whole),
+            ReadOutcome::Short => ReadOutcome::Short,
+            ReadOutcome::End => ReadOutcome::End,
         })
     }
 
     /// The next `length` bytes; memory grows with what is there, not with what is asked for.
-    pub(super) fn body(&mut self, length: usize) -> io::Result<Piece<&[u8]>> {
+    pub(super) fn body(&mut self, length: usize) -> io::Result<ReadOutcome<&[u8]>> {
         self.body.clear();
         let read = (&mut self.input).take(length as u64).read_to_end(&mut self.body)?;
         self.at += read as u64;
         Ok(match read {
-            read if read == length => Piece::Whole(&self.body),
-            0 => Piece::End,
-            _ => Piece::Short,
+            read if read == length => ReadOutcome::Whole(&self.body),
+            0 => ReadOutcome::End,
+            _ => ReadOutcome::Short,
         })
     }
 

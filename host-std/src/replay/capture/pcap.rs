@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use super::blocks::{Blocks, Order, Piece};
+use super::blocks::{Blocks, Order, ReadOutcome};
 use super::{CaptureError, Found, LONGEST_BLOCK, Packet, Sink, broken};
 
 /// A pcap file behind its head.
@@ -34,7 +34,7 @@ impl Pcap {
     }
 
     pub(super) fn open<R: Read>(blocks: &mut Blocks<R>) -> Result<Self, CaptureError> {
-        let Piece::Whole(head) = blocks.head::<24>()? else { return Err(CaptureError::Header) };
+        let ReadOutcome::Whole(head) = blocks.head::<24>()? else { return Err(CaptureError::Header) };
         let pcap = Self::magic(&head).ok_or(CaptureError::Header)?;
         let network = pcap.order.u32(&head, 20).ok_or(CaptureError::Header)?;
         // The upper bits say how long a checksum behind each frame is.
@@ -44,9 +44,9 @@ impl Pcap {
     pub(super) fn next<R: Read>(&self, blocks: &mut Blocks<R>, sink: &mut Sink<'_>) -> io::Result<Found> {
         let begin = blocks.at;
         let head = match blocks.head::<16>()? {
-            Piece::Whole(head) => head,
-            Piece::Short => return Ok(broken(sink.counts, begin, "the last packet is not whole")),
-            Piece::End => return Ok(Found::End),
+            ReadOutcome::Whole(head) => head,
+            ReadOutcome::Short => return Ok(broken(sink.counts, begin, "the last packet is not whole")),
+            ReadOutcome::End => return Ok(Found::End),
         };
         let word = |at| self.order.u32(&head, at).unwrap_or_default();
         let (seconds, part, stored, length) = (word(0), u64::from(word(4)), word(8) as usize, word(12) as usize);
@@ -55,7 +55,7 @@ impl Pcap {
         }
         // Interface, protocol, and the kind of the packet.
         let before = if self.modified { 8 } else { 0 };
-        let Piece::Whole(body) = blocks.body(before + stored)? else {
+        let ReadOutcome::Whole(body) = blocks.body(before + stored)? else {
             return Ok(broken(sink.counts, begin, "the last packet is not whole"));
         };
         let time_us = u64::from(seconds) * 1_000_000 + if self.nanoseconds { part / 1_000 } else { part };

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use super::blocks::{Blocks, Order, Piece};
+use super::blocks::{Blocks, Order, ReadOutcome};
 use super::{CaptureError, Found, LONGEST_BLOCK, Packet, Sink, broken};
 
 const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
@@ -59,9 +59,9 @@ impl PcapNg {
         let not_whole = "the last packet is not whole";
         // Type, length, and of a section also its byte order: no block has less than its length again behind it.
         let head = match blocks.head::<12>()? {
-            Piece::Whole(head) => head,
-            Piece::Short => return Ok(broken(sink.counts, begin, not_whole)),
-            Piece::End => return Ok(Found::End),
+            ReadOutcome::Whole(head) => head,
+            ReadOutcome::Short => return Ok(broken(sink.counts, begin, not_whole)),
+            ReadOutcome::End => return Ok(Found::End),
         };
         let section = head.starts_with(&SECTION);
         if section {
@@ -81,7 +81,7 @@ impl PcapNg {
             return Ok(Found::Other);
         }
         let order = self.order;
-        let Piece::Whole(tail) = blocks.body(rest)? else { return Ok(broken(sink.counts, begin, not_whole)) };
+        let ReadOutcome::Whole(tail) = blocks.body(rest)? else { return Ok(broken(sink.counts, begin, not_whole)) };
         // The first four bytes of the body came with the head; the last four of the block are its length again.
         let body = Body { first: [head[8], head[9], head[10], head[11]], rest: &tail[..rest - 4], order };
         Ok(match kind {

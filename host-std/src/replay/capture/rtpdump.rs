@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::blocks::{Blocks, Order, Piece};
+use super::blocks::{Blocks, Order, ReadOutcome};
 use super::{CaptureError, Datagram, Found, Sink, broken};
 
 const MAGIC: &[u8] = b"#!rtpplay1.0 ";
@@ -24,7 +24,7 @@ impl RtpDump {
 
     pub(super) fn open<R: Read>(blocks: &mut Blocks<R>) -> Result<Self, CaptureError> {
         let line = blocks.line(256)?;
-        let Piece::Whole(head) = blocks.head::<16>()? else { return Err(CaptureError::Header) };
+        let ReadOutcome::Whole(head) = blocks.head::<16>()? else { return Err(CaptureError::Header) };
         let text = String::from_utf8_lossy(&line[MAGIC.len().min(line.len())..]).trim().to_owned();
         // ADDRESS/PORT, of IPv6 too.
         let to =
@@ -42,9 +42,9 @@ impl RtpDump {
     pub(super) fn next<R: Read>(&self, blocks: &mut Blocks<R>, sink: &mut Sink<'_>) -> io::Result<Found> {
         let begin = blocks.at;
         let head = match blocks.head::<8>()? {
-            Piece::Whole(head) => head,
-            Piece::Short => return Ok(broken(sink.counts, begin, "the last packet is not whole")),
-            Piece::End => return Ok(Found::End),
+            ReadOutcome::Whole(head) => head,
+            ReadOutcome::Short => return Ok(broken(sink.counts, begin, "the last packet is not whole")),
+            ReadOutcome::End => return Ok(Found::End),
         };
         let [l0, l1, p0, p1, o0, o1, o2, o3] = head;
         let (length, packet) = (u16::from_be_bytes([l0, l1]), u16::from_be_bytes([p0, p1]));
@@ -52,8 +52,8 @@ impl RtpDump {
             return Ok(broken(sink.counts, begin, "what follows is no packet"));
         };
         let bytes = match blocks.body(stored.into())? {
-            Piece::Whole(bytes) => bytes,
-            Piece::End if stored == 0 => &[],
+            ReadOutcome::Whole(bytes) => bytes,
+            ReadOutcome::End if stored == 0 => &[],
             _ => return Ok(broken(sink.counts, begin, "the last packet is not whole")),
         };
         let offset_ms = u64::from(u32::from_be_bytes([o0, o1, o2, o3]));

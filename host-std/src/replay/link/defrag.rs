@@ -24,7 +24,7 @@ pub(super) struct Key {
 }
 
 /// A piece.
-pub(super) struct Piece<'a> {
+pub(super) struct IpFragment<'a> {
     pub(super) key: Key,
     pub(super) offset: IpFragOffset,
     pub(super) more: bool,
@@ -59,7 +59,7 @@ pub(super) struct Defragmenter {
 
 impl Defragmenter {
     /// Takes in a piece that was seen at `time_us`.
-    pub(super) fn add(&mut self, time_us: Option<u64>, piece: &Piece<'_>) -> Added {
+    pub(super) fn add(&mut self, time_us: Option<u64>, piece: &IpFragment<'_>) -> Added {
         let now = time_us.unwrap_or(self.time_us);
         self.time_us = now;
         self.unfinished.retain(|_, packet| now.abs_diff(packet.first_us) <= LONGEST_US);
@@ -92,7 +92,7 @@ impl Defragmenter {
 
 impl Unfinished {
     /// Whether bytes that are here already are others in this piece.
-    fn contradicts(&self, piece: &Piece<'_>) -> bool {
+    fn contradicts(&self, piece: &IpFragment<'_>) -> bool {
         let begin = usize::from(piece.offset.byte_offset());
         let end = begin + piece.payload.len();
         let data = self.buffer.data();
@@ -114,7 +114,7 @@ mod tests {
 
     fn add(pool: &mut Defragmenter, time_us: u64, id: u32, offset: u16, more: bool, payload: &[u8]) -> Added {
         let offset = IpFragOffset::try_new(offset).unwrap();
-        pool.add(Some(time_us), &Piece { key: key(id), offset, more, payload })
+        pool.add(Some(time_us), &IpFragment { key: key(id), offset, more, payload })
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use etherparse::{Ipv6ExtensionSlice, LaxIpSlice};
 
 use super::capture::Datagram;
-use defrag::{Added, Defragmenter, Key, Piece};
+use defrag::{Added, Defragmenter, IpFragment, Key};
 
 mod defrag;
 mod tunnel;
@@ -226,7 +226,7 @@ impl Way<'_> {
         };
         let (from, to, number) = (ip.source_addr(), ip.destination_addr(), payload.ip_number.0);
         let key = Key { from, to, number, identification };
-        match self.fragments.add(self.time_us, &Piece { key, offset, more, payload: payload.payload }) {
+        match self.fragments.add(self.time_us, &IpFragment { key, offset, more, payload: payload.payload }) {
             Added::Waiting | Added::Conflict => Err(Skip::Fragment),
             Added::Whole(whole, waited) => {
                 (self.from, self.to) = (from, to);

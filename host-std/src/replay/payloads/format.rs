@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use dsp_core::codec::Decoder;
 
-use super::widen::{Doubled, Pairs};
+use super::widen::{Doubled, StereoDecoder};
 use crate::opus::OpusEncoderConfig;
 use crate::registry::{CodecFormat, Opus, Registry, Terms};
 
@@ -135,7 +135,7 @@ impl PayloadFormat {
         let registry = Registry::builtin().with(Opus(opus));
         let decoder = registry.find(&self.coding)?.decoder(&Terms::alone(&self.coding)).ok()?;
         let decoder: Box<dyn Decoder + Send> =
-            if self.coding == self.format { decoder } else { Box::new(Pairs(decoder)) };
+            if self.coding == self.format { decoder } else { Box::new(StereoDecoder(decoder)) };
         Some(if decoder.info().channels < self.channels { Box::new(Doubled(decoder)) } else { decoder })
     }
 }

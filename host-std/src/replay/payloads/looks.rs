@@ -8,7 +8,7 @@ const RANDOM_BYTES: usize = 16;
 
 /// How many packets look like telephone events (RFC 4733, 2.3), whatever lies between them in the sequence.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Events {
+pub(super) struct TelephoneEventEvidence {
     fitting: u32,
     /// Those that repeat the event before them, or go on with it.
     repeated: u32,
@@ -16,7 +16,7 @@ pub(super) struct Events {
     last: Option<(u32, u8, u16)>,
 }
 
-impl Events {
+impl TelephoneEventEvidence {
     pub(super) fn add(&mut self, timestamp: u32, payload: &[u8]) {
         // Several events in one packet begin with the newest, and are rare.
         let [event, volume, high, low] = *payload else {

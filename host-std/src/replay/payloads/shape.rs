@@ -3,7 +3,7 @@
 use dsp_core::codec::g711::{alaw_to_linear, ulaw_to_linear};
 
 use super::FITTING;
-use super::looks::{Events, LEAST_RANDOM, Likeness, Randomness};
+use super::looks::{LEAST_RANDOM, Likeness, Randomness, TelephoneEventEvidence};
 use crate::opus::OpusPacket;
 
 /// Packets whose samples are looked at.
@@ -21,7 +21,7 @@ pub(in crate::replay) struct Shape {
     pub(super) stereo: u32,
     pub(super) octets: [u32; OCTETS.len()],
     pub(super) ilbc: [u32; 2],
-    pub(super) event: Events,
+    pub(super) event: TelephoneEventEvidence,
     last: Option<(u16, u32, usize, u32)>,
     steps: Vec<(u32, u32)>,
     pub(super) bytes: u64,

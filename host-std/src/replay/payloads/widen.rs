@@ -3,9 +3,9 @@
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
 
 /// A decoder of samples that has those of two channels, one beside the other.
-pub(super) struct Pairs(pub(super) Box<dyn Decoder + Send>);
+pub(super) struct StereoDecoder(pub(super) Box<dyn Decoder + Send>);
 
-impl Decoder for Pairs {
+impl Decoder for StereoDecoder {
     fn info(&self) -> CodecInfo {
         CodecInfo { channels: 2, ..self.0.info() }
     }

@@ -8,7 +8,7 @@ use dsp_core::wire::rtp::RtpPacket;
 use super::ReplayError;
 use crate::replay::capture::CaptureCounts;
 use crate::replay::payloads::{PayloadMap, Shape};
-use crate::replay::source::{Kind, Source};
+use crate::replay::source::{CapturedDatagramKind, ReplaySource};
 use crate::replay::streams::{Finder, Found, StreamKey};
 
 /// Datagrams by what they are.
@@ -34,7 +34,7 @@ pub(in crate::replay) struct Search {
 }
 
 pub(in crate::replay) fn find<R: Read>(
-    mut source: Source<'_, R>,
+    mut source: ReplaySource<'_, R>,
     payloads: &PayloadMap,
 ) -> Result<Search, ReplayError> {
     let mut finder = Finder::new(payloads);
@@ -44,16 +44,18 @@ pub(in crate::replay) fn find<R: Read>(
         kinds.out_of_order += u64::from(source.datagram.time_us.is_some_and(|time| time < time_us));
         time_us = source.datagram.time_us.unwrap_or(time_us);
         match kind {
-            Kind::Rtp | Kind::Unopened => kinds.rtp += 1,
-            Kind::Refused => kinds.refused += 1,
-            Kind::Rtcp => kinds.rtcp += 1,
-            Kind::Other => kinds.other += 1,
+            CapturedDatagramKind::Rtp | CapturedDatagramKind::Unopened => kinds.rtp += 1,
+            CapturedDatagramKind::Refused => kinds.refused += 1,
+            CapturedDatagramKind::Rtcp => kinds.rtcp += 1,
+            CapturedDatagramKind::Other => kinds.other += 1,
         }
         match (kind, RtpPacket::parse(&source.datagram.bytes)) {
-            (Kind::Rtp | Kind::Unopened, Ok(packet)) => {
+            (CapturedDatagramKind::Rtp | CapturedDatagramKind::Unopened, Ok(packet)) => {
                 finder.add(key(&source, &packet), time_us, &packet, source.profile);
             }
-            (Kind::Refused, Ok(packet)) => finder.refuse(StreamKey { secured: true, ..key(&source, &packet) }, time_us),
+            (CapturedDatagramKind::Refused, Ok(packet)) => {
+                finder.refuse(StreamKey { secured: true, ..key(&source, &packet) }, time_us)
+            }
             _ => {}
         }
     }
@@ -103,7 +105,7 @@ fn tell_unopened_apart(found: &mut Vec<Found>, others: Vec<Found>, kinds: &mut K
     hidden
 }
 
-pub(in crate::replay) fn key<R: Read>(source: &Source<'_, R>, packet: &RtpPacket<'_>) -> StreamKey {
+pub(in crate::replay) fn key<R: Read>(source: &ReplaySource<'_, R>, packet: &RtpPacket<'_>) -> StreamKey {
     let secured = source.profile.is_some();
     StreamKey { from: source.datagram.from, to: source.datagram.to, ssrc: packet.ssrc(), secured }
 }

@@ -21,15 +21,15 @@ use dsp_core::wire::rtp::RtpPacket;
 
 use self::find::Search;
 pub(super) use self::find::{find, key};
-use self::plan::{Plan, plan, skip};
+use self::plan::{PlayableStream, plan, skip};
 use super::capture::{CaptureError, CaptureReader};
 use super::moments;
 use super::numbers::thousandth;
 use super::payloads::{Decoders, PayloadMap};
-use super::play::{Loss, Player, Run};
+use super::play::{Loss, PlayedStream, StreamPlayer};
 use super::report::{Capture, CaptureReport};
-use super::source::{Keys, Kind, Source};
-use super::streams::{Parts, StreamKey};
+use super::source::{CapturedDatagramKind, Keys, ReplaySource};
+use super::streams::{StreamKey, StreamParts};
 
 /// Streams that are played.
 const MOST_STREAMS: usize = 64;
@@ -155,7 +155,7 @@ fn replay_with<R: Read>(
     keys: &Keys,
     config: &ReplayConfig,
 ) -> Result<CaptureReport, ReplayError> {
-    let Search { found, hidden, kinds, counts, format } = find(Source::new(open()?, keys), &config.payloads)?;
+    let Search { found, hidden, kinds, counts, format } = find(ReplaySource::new(open()?, keys), &config.payloads)?;
     if found.is_empty() {
         return Err(ReplayError::NoStream(remarks::instead(&kinds, &counts)));
     }
@@ -175,7 +175,7 @@ fn replay_with<R: Read>(
     }
     let clock = (first_us >= FIRST_CLOCK_US).then(|| i64::from(config.utc_offset_minutes) * 60_000_000);
     let mut remarks = remarks::remarks(&kinds, &counts);
-    let runs = play(Source::new(open()?, keys), config, &plans)?;
+    let runs = play(ReplaySource::new(open()?, keys), config, &plans)?;
     let mut streams = Vec::with_capacity(plans.len());
     for (n, (plan, run)) in plans.iter().zip(runs).enumerate() {
         if run.cut_off {
@@ -210,7 +210,11 @@ fn replay_with<R: Read>(
     })
 }
 
-fn play<R: Read>(mut source: Source<'_, R>, config: &ReplayConfig, plans: &[Plan]) -> Result<Vec<Run>, ReplayError> {
+fn play<R: Read>(
+    mut source: ReplaySource<'_, R>,
+    config: &ReplayConfig,
+    plans: &[PlayableStream],
+) -> Result<Vec<PlayedStream>, ReplayError> {
     let mut players = Vec::with_capacity(plans.len());
     let mut places = HashMap::new();
     for (n, plan) in plans.iter().enumerate() {
@@ -223,23 +227,23 @@ fn play<R: Read>(mut source: Source<'_, R>, config: &ReplayConfig, plans: &[Plan
         let decoders = decoders.ok_or_else(|| io::Error::other("a decoder can't be made"))?;
         let decoders = decoders.with_others(&plan.others).with_redundancy(plan.found.redundancy);
         let loss = config.loss.map(|loss| Loss { seed: loss.seed.wrapping_add(n as u64), ..loss });
-        let player = Player::new(rates, channels, config.delay, decoders, loss, plan.found.first_us, longest);
+        let player = StreamPlayer::new(rates, channels, config.delay, decoders, loss, plan.found.first_us, longest);
         players.push(player.map_err(ReplayError::Receiver)?);
         places.insert((plan.found.key, plan.found.part), n);
     }
-    let mut parts = Parts::default();
+    let mut parts = StreamParts::default();
     let mut time_us = 0;
     while let Some(kind) = source.next()? {
         time_us = source.datagram.time_us.unwrap_or(time_us);
         let Ok(packet) = RtpPacket::parse(&source.datagram.bytes) else { continue };
         let key = match kind {
-            Kind::Rtp | Kind::Unopened => key(&source, &packet),
+            CapturedDatagramKind::Rtp | CapturedDatagramKind::Unopened => key(&source, &packet),
             // As in the first reading, it belongs to a part of its stream.
-            Kind::Refused => {
+            CapturedDatagramKind::Refused => {
                 parts.of(StreamKey { secured: true, ..key(&source, &packet) }, time_us);
                 continue;
             }
-            Kind::Rtcp | Kind::Other => continue,
+            CapturedDatagramKind::Rtcp | CapturedDatagramKind::Other => continue,
         };
         if let Some(&place) = places.get(&(key, parts.of(key, time_us))) {
             players[place].packet(source.datagram.time_us, &source.datagram.bytes);

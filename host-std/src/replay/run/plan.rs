@@ -16,7 +16,7 @@ const PAUSES: f64 = 10.0;
 const LEAST_PACKETS: u64 = 10;
 
 /// A stream that can be played.
-pub(super) struct Plan {
+pub(super) struct PlayableStream {
     pub(super) found: Found,
     pub(super) formats: Vec<(PayloadType, PayloadFormat)>,
     /// Comfort noise and telephone events.
@@ -24,7 +24,7 @@ pub(super) struct Plan {
     pub(super) main: (PayloadType, PayloadFormat, Origin),
 }
 
-impl Plan {
+impl PlayableStream {
     /// What the receiver plays, at the rate in Hz of the widest format, and its clock; and channels, as many as the one that
     /// has most. All formats are heard, whatever their clocks.
     pub(super) fn sound(&self) -> ([u32; 2], u8) {
@@ -49,7 +49,7 @@ impl Plan {
 }
 
 /// Which streams can be played, and why not the others.
-pub(super) fn plan(found: Vec<Found>, config: &ReplayConfig) -> (Vec<Plan>, Vec<SkippedStream>) {
+pub(super) fn plan(found: Vec<Found>, config: &ReplayConfig) -> (Vec<PlayableStream>, Vec<SkippedStream>) {
     let (mut plans, mut skipped) = (Vec::new(), Vec::new());
     for found in found {
         let clock_hz = found.clock_hz();
@@ -78,7 +78,7 @@ pub(super) fn plan(found: Vec<Found>, config: &ReplayConfig) -> (Vec<Plan>, Vec<
         match sounds.first().cloned() {
             Some(main) => {
                 let formats = sounds.into_iter().map(|(number, format, _)| (number, format)).collect();
-                plans.push(Plan { found, formats, others, main });
+                plans.push(PlayableStream { found, formats, others, main });
             }
             None if found.packets >= LEAST_PACKETS => skipped.push(skip(&found, why.join("; "))),
             None => {}

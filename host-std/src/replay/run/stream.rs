@@ -1,22 +1,22 @@
 //! One stream that was played, as the report has it.
 
-use super::plan::Plan;
+use super::plan::PlayableStream;
 use super::{ReplayConfig, address};
-use crate::replay::moments::{self, Record};
+use crate::replay::moments::{self, StreamRecord};
 use crate::replay::numbers::thousandth;
 use crate::replay::payloads::Origin;
-use crate::replay::play::Run;
+use crate::replay::play::PlayedStream;
 use crate::replay::report::CaptureStream;
-use crate::replay::sound::Sound;
-use crate::report::{SideReport, Spread, Statistics};
+use crate::replay::sound::StreamSound;
+use crate::report::{MinMeanMax, SideReport, Statistics};
 
 /// What is told of noise that the user takes for a codec.
 const LOOKS_ENCRYPTED: &str = "looks encrypted, no key";
 
 /// What became of a planned stream; `clock` is the offset of the times shown, in microseconds, if the capture has any.
 pub(super) fn report(
-    plan: &Plan,
-    run: Run,
+    plan: &PlayableStream,
+    run: PlayedStream,
     config: &ReplayConfig,
     clock: Option<i64>,
     begins_ms: f64,
@@ -29,7 +29,7 @@ pub(super) fn report(
     let numbers = run.numbers.rated(format.codec(), run.bursts, packet_ms);
     let rate = f64::from(numbers.sample_rate_hz);
     let duration_ms = run.heard.len() as f64 * 1e3 / f64::from(plan.sound().1) / rate;
-    let record = Record { packets: &run.packets, play: &run.play, delays: &run.delays, packet_ms, duration_ms };
+    let record = StreamRecord { packets: &run.packets, play: &run.play, delays: &run.delays, packet_ms, duration_ms };
     let protection = match plan.found.profile {
         Some(profile) => profile.sdes_name(),
         None if plan.found.main_shape().is_some_and(|(_, shape)| shape.looks_encrypted()) => LOOKS_ENCRYPTED,
@@ -58,7 +58,7 @@ pub(super) fn report(
         packets_duplicate: run.duplicate,
         packets_superseded: run.superseded,
         packets_refused: plan.found.refused,
-        network_delay_ms: (numbers.received > 0).then_some(Spread { min: 0.0, mean, max: most }),
+        network_delay_ms: (numbers.received > 0).then_some(MinMeanMax { min: 0.0, mean, max: most }),
         buffer_delay_ms: Some(numbers.mean_buffer_delay_ms),
         jitter_ms: run.jitter_ms,
         r_factor: numbers.r_factor,
@@ -72,7 +72,7 @@ pub(super) fn report(
     let mut tones = Vec::new();
     if let Some(country) = config.hear_tones {
         let (rate_hz, channels) = (numbers.sample_rate_hz, plan.sound().1);
-        let sound = Sound { pcm: &run.heard, rate_hz, channels, begins_ms: -numbers.mean_buffer_delay_ms };
+        let sound = StreamSound { pcm: &run.heard, rate_hz, channels, begins_ms: -numbers.mean_buffer_delay_ms };
         sound.add_digits(&mut digits);
         tones = sound.tones(country);
     }

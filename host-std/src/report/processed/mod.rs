@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::data::EchoFigures;
 use super::json::{maybe_micros, micros, rows_from};
-use crate::probe::{Segment, Segments, in_words};
+use crate::probe::{Segments, SpeechSegment, in_words};
 use crate::session::EchoStatus;
 use spectrogram::Spectrogram;
 
@@ -68,7 +68,7 @@ pub struct ProcessReport {
     /// What an echo canceller did; `None` without one.
     pub echo: Option<EchoFigures>,
     /// Where there is speech in the result, by the voice detector; `None` where nobody asked.
-    pub speech: Option<Vec<Segment>>,
+    pub speech: Option<Vec<SpeechSegment>>,
     /// A row a second.
     pub per_second: Vec<SecondRow>,
     /// For the page.

@@ -11,10 +11,10 @@ use dsp_core::wire::rtp::RtpPacket;
 use super::Call;
 use crate::session::outcome::{Channel, Incoming};
 use crate::session::stream::{Farewell, Stream};
-use crate::session::tap::Way;
+use crate::session::tap::PacketDirection;
 #[cfg(feature = "ice")]
 use crate::session::transport::Passed;
-use crate::session::transport::{Arrived, Claim, unmapped};
+use crate::session::transport::{Claim, DemultiplexedDatagram, unmapped};
 
 impl Call {
     pub(super) fn take_in(
@@ -40,9 +40,9 @@ impl Call {
             return Incoming::Ignored;
         };
         match transport.open(now, channel, from, datagram) {
-            Arrived::Rtp(packet) => self.receive_rtp(now, from, packet),
-            Arrived::Rtcp(compound) => self.receive_rtcp(now, channel, from, &compound),
-            Arrived::Malformed(datagram) => {
+            DemultiplexedDatagram::Rtp(packet) => self.receive_rtp(now, from, packet),
+            DemultiplexedDatagram::Rtcp(compound) => self.receive_rtcp(now, channel, from, &compound),
+            DemultiplexedDatagram::Malformed(datagram) => {
                 // What doesn't parse is counted by a receiver, and moves nothing.
                 if !transport.believes(now, Channel::Rtp, from) {
                     return self.foreign(datagram);
@@ -50,15 +50,15 @@ impl Call {
                 let first = self.streams.iter_mut().flatten().find(|stream| !stream.is_closed());
                 first.map_or(Incoming::Ignored, |stream| stream.receive_malformed(now, datagram))
             }
-            Arrived::Other(Incoming::Foreign, datagram) => self.foreign(datagram),
-            Arrived::Other(incoming, _) => incoming,
+            DemultiplexedDatagram::Other(Incoming::Foreign, datagram) => self.foreign(datagram),
+            DemultiplexedDatagram::Other(incoming, _) => incoming,
         }
     }
 
     /// An RTP packet that the guard let pass.
     fn receive_rtp(&mut self, now: Instant, from: SocketAddr, packet: RtpPacket<'_>) -> Incoming {
         if let Some(tap) = &mut self.tap {
-            tap.packet(now, Way::In, &packet);
+            tap.packet(now, PacketDirection::In, &packet);
         }
         if let Some(index) = self.own(now, packet.ssrc(), Some(packet.seq())) {
             return self.own_source(now, index, Channel::Rtp, from);

@@ -6,19 +6,19 @@ use dsp_core::time::{Instant, Seq};
 use super::Call;
 use crate::sdp::{self, Negotiated};
 use crate::session::Identity;
-use crate::session::config::Source;
+use crate::session::config::InitialRtpState;
 use crate::session::outcome::CallError;
-use crate::session::stream::{Change, Setup, Stream};
+use crate::session::stream::{Stream, StreamChange, StreamSetup};
 #[cfg(not(feature = "ice"))]
 use crate::session::transport::Gathered;
-use crate::session::transport::{Here, Report, Transport};
+use crate::session::transport::{CallTransport, Here, Report};
 
 /// What becomes of one stream.
 enum Next {
     /// It is new, or opened again.
     New(Box<Stream>, Report),
     /// It goes on, otherwise.
-    Changed(Box<Change>),
+    Changed(Box<StreamChange>),
     /// It goes on as it was.
     Same,
     /// It is not there any more.
@@ -152,7 +152,7 @@ impl Call {
             Some(transport) => {
                 transport.renew(now, agreed, here, &self.settings, gathered).map_err(CallError::Keys)?;
             }
-            None => self.transport = Some(Transport::new(now, agreed, here, &self.settings, gathered)),
+            None => self.transport = Some(CallTransport::new(now, agreed, here, &self.settings, gathered)),
         }
         successors.put(&mut self.local);
         if let Some(network) = &mut self.network {
@@ -210,9 +210,9 @@ impl Call {
     }
 
     /// What the stream with this number is made with.
-    fn setup(&self, stream: usize) -> Setup<'_> {
+    fn setup(&self, stream: usize) -> StreamSetup<'_> {
         let redundancy = self.local.streams.get(stream).map_or(0, |local| local.redundancy);
-        Setup { registry: &self.local.registry, settings: &self.settings, redundancy }
+        StreamSetup { registry: &self.local.registry, settings: &self.settings, redundancy }
     }
 
     /// The goodbye of this stream leaves next.
@@ -253,7 +253,7 @@ impl Call {
     }
 
     /// Sends as this source from now on.
-    pub(super) fn begin_as(&mut self, now: Instant, index: usize, source: Source) {
+    pub(super) fn begin_as(&mut self, now: Instant, index: usize, source: InitialRtpState) {
         let (Some(transport), Some(Some(stream))) = (&mut self.transport, self.streams.get_mut(index)) else { return };
         let (_, packets) = stream.own();
         stream.change_source(now, source);
@@ -261,7 +261,7 @@ impl Call {
     }
 
     /// A source that nobody is, and that has sent nothing under the key in use.
-    pub(super) fn draw_source(&mut self) -> Source {
+    pub(super) fn draw_source(&mut self) -> InitialRtpState {
         loop {
             let source = self.spare.draw();
             let is_ours = |stream: &Stream| stream.own().0 == source.ssrc || stream.hears(source.ssrc);

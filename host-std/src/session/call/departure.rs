@@ -6,7 +6,7 @@ use dsp_core::wire::rtp::RtpPacket;
 use super::Call;
 use crate::session::outcome::Transmit;
 use crate::session::stream::LeavingPacket;
-use crate::session::tap::Way;
+use crate::session::tap::PacketDirection;
 
 impl Call {
     pub(super) fn next_datagram(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
@@ -40,7 +40,7 @@ impl Call {
                 if let (Some(tap), Some(len)) = (&mut self.tap, written)
                     && let Ok(packet) = RtpPacket::parse(&buffer[..len])
                 {
-                    tap.packet(now, Way::Out, &packet);
+                    tap.packet(now, PacketDirection::Out, &packet);
                 }
                 match written.and_then(|len| transport.send_rtp(now, buffer, len, leaving.number.is_some())) {
                     Some(transmit) => {

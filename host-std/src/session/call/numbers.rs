@@ -12,11 +12,11 @@ use dsp_core::wire::extension::AudioLevel;
 use super::Call;
 use crate::registry::CodecFormat;
 use crate::sdp::{NegotiatedStream, NegotiatedTransport, Refused};
-use crate::session::adapter::{Adapter, Network};
+use crate::session::adapter::{Adapter, CongestionControl};
 use crate::session::metering::{Finding, Meters, findings};
 use crate::session::outcome::{CallStats, Channel, Ending, Protection};
-use crate::session::stream::{Counted, Remote, SourceStats, Stream};
-use crate::session::transport::{Account, Transport};
+use crate::session::stream::{Counted, ReportedReception, SourceStats, Stream};
+use crate::session::transport::{Account, CallTransport};
 
 impl Call {
     /// Addresses and keys that were agreed on; `None` before that.
@@ -126,7 +126,7 @@ impl Call {
         (0..self.streams.len()).filter_map(of).flat_map(found)
     }
 
-    fn stats_of(&self, index: usize, stream: &Stream, remote: &Remote, total: Counted) -> CallStats {
+    fn stats_of(&self, index: usize, stream: &Stream, remote: &ReportedReception, total: Counted) -> CallStats {
         let heard = VoipMetricsInput { bursts: total.bursts, ..stream.metrics(&self.settings, remote) };
         let quality = heard.quality();
         let conversation = quality.and_then(|quality| quality.conversation);
@@ -147,8 +147,8 @@ impl Call {
             local_voip: heard,
             remote_voip: remote.voip,
             protection: self.protection(),
-            keyed: self.transport.as_ref().map_or(0, Transport::keyed),
-            handshake: self.transport.as_ref().and_then(Transport::handshake_trouble),
+            keyed: self.transport.as_ref().map_or(0, CallTransport::keyed),
+            handshake: self.transport.as_ref().and_then(CallTransport::handshake_trouble),
             remote_fraction_lost: remote.fraction_lost,
             remote_jitter_ms: remote.jitter_ms,
             bursts: total.bursts,
@@ -164,7 +164,7 @@ impl Call {
         }
     }
 
-    fn remote(&self, index: usize, stream: &Stream) -> Remote {
+    fn remote(&self, index: usize, stream: &Stream) -> ReportedReception {
         let told = self.transport.as_ref().and_then(|transport| transport.told(index));
         stream.remote(told.and_then(|told| told.round_trip()), told.and_then(|told| told.peer_voip()))
     }
@@ -236,7 +236,7 @@ impl Call {
         if transport.key_age() == KeyAge::Over {
             return Some(Ending::KeysOver);
         }
-        let hopeless = |network: &Network| network.hopeless(now, transport.silence(now));
+        let hopeless = |network: &CongestionControl| network.hopeless(now, transport.silence(now));
         if let Some(hopeless) = self.network.as_deref().and_then(hopeless) {
             return Some(Ending::Hopeless(hopeless));
         }

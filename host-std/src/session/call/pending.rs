@@ -149,7 +149,7 @@ impl Call {
             streams: (0..count).map(|_| None).collect(),
             tap: None,
             stats: super::CallStats::default(),
-            network: super::Network::new(self.settings.adaptation, self.settings.circuit_breaker),
+            network: super::CongestionControl::new(self.settings.adaptation, self.settings.circuit_breaker),
             meters: if self.settings.metering { (0..count).map(|_| Default::default()).collect() } else { Vec::new() },
             #[cfg(feature = "record")]
             announcement: None,
@@ -163,8 +163,8 @@ impl Call {
             refused: Vec::new(),
             spare: identity.spare()?,
             identity,
-            digits: super::Waiting::new(super::digits::WAITING),
-            tones: super::Waiting::new(self.tones.places()),
+            digits: super::BoundedQueue::new(super::digits::WAITING),
+            tones: super::BoundedQueue::new(self.tones.places()),
         };
         fork.local.previous.clone_from(&self.local.previous);
         Ok(fork)

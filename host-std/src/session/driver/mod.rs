@@ -34,9 +34,9 @@ pub(crate) use device::close;
 #[cfg(feature = "manager")]
 pub(crate) use driven::Driven;
 pub use ended::Ended;
-pub(crate) use pace::Pace;
+pub(crate) use pace::DeviceTicks;
 pub(crate) use running::{Running, readable, unreachable};
-pub(crate) use sound::Sound;
+pub(crate) use sound::AttachedDevice;
 use sound::level;
 
 use super::turn_connections::TurnConnections;
@@ -210,7 +210,7 @@ impl Driver {
             Ok(front) => front,
             Err(error) => return running.finished(Ended::Front(error), audio),
         };
-        let mut sound = Sound::new(audio, front);
+        let mut sound = AttachedDevice::new(audio, front);
         // Unless somebody has set them before, the default: none.
         let before = *status.borrow();
         sound.apply(Command::Mute(before.muted));
@@ -218,7 +218,7 @@ impl Driver {
         sound.apply(Command::Volume(before.volume));
         sound.begin();
         running.drain(Missed::Early);
-        let (mut pace, mut key_age) = (Pace::new(rate_hz, drift_ppm), KeyAge::Fresh);
+        let (mut pace, mut key_age) = (DeviceTicks::new(rate_hz, drift_ppm), KeyAge::Fresh);
         let ended = loop {
             if let Some(skipped) = pace.skip() {
                 running.call.skip(skipped.samples);
@@ -308,7 +308,7 @@ impl Running<Call> {
         Finished { ended, call, audio, rtp, rtcp, send_error }
     }
 
-    fn status(&self, sound: &mut Sound, begin: TokioInstant) -> Status {
+    fn status(&self, sound: &mut AttachedDevice, begin: TokioInstant) -> Status {
         Status {
             stats: self.call.stats(),
             microphone_level: level(sound.front.microphone_level()),

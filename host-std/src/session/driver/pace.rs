@@ -16,7 +16,7 @@ const STALE: StdDuration = StdDuration::from_millis(500);
 const INTAKE: StdDuration = StdDuration::from_millis(5);
 
 /// The ticks of a device.
-pub(crate) struct Pace {
+pub(crate) struct DeviceTicks {
     rate_hz: u32,
     begin: TokioInstant,
     /// Length of a tick in seconds.
@@ -34,7 +34,7 @@ pub(crate) struct Skipped {
     pub(crate) stale: bool,
 }
 
-impl Pace {
+impl DeviceTicks {
     /// Ticks of a device of this rate from now on, faster than the clock by so much.
     pub(crate) fn new(rate_hz: u32, drift_ppm: f64) -> Self {
         let period = f64::from(TICK_MS) / 1_000.0 / (1.0 + drift_ppm * 1e-6);

@@ -16,7 +16,7 @@ use tokio::time::Instant as TokioInstant;
 use super::Clock;
 use super::device::close;
 use super::driven::Driven;
-use super::sound::{Sound, beyond};
+use super::sound::{AttachedDevice, beyond};
 use crate::device::{AudioIo, Gaps};
 use crate::session::turn_connections::TurnConnections;
 use crate::session::{CallDigit, CallError, CallTone, CaptureConfig, Channel, Missed, Transmit, front_end, stream};
@@ -89,7 +89,7 @@ impl<C: Driven> Running<C> {
     /// Why the call can't have its sound: nothing changes then, and the device is closed.
     pub(crate) fn change_device(
         &mut self,
-        sound: &mut Sound,
+        sound: &mut AttachedDevice,
         audio: Box<dyn AudioIo>,
         capture: &CaptureConfig,
     ) -> Result<(), CallError> {
@@ -186,10 +186,10 @@ impl<C: Driven> Running<C> {
     }
 
     /// `capture`: what is captured was said before now; nothing has been, at the first tick.
-    pub(crate) async fn tick(&mut self, samples: usize, capture: bool, sound: &mut Sound) {
+    pub(crate) async fn tick(&mut self, samples: usize, capture: bool, sound: &mut AttachedDevice) {
         let now = self.clock.now();
         let gaps = sound.gaps();
-        let Sound { device, front, skipped, .. } = sound;
+        let AttachedDevice { device, front, skipped, .. } = sound;
         front.set_latency(device.latency());
         if front.begin(now, samples, capture).is_err() {
             // There is room for every tick of a call.

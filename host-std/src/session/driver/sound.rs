@@ -7,7 +7,7 @@ use crate::device::{AudioIo, Gaps};
 use crate::session::{CaptureStep, HostFront};
 
 /// A device, and what stands between it and a call.
-pub(crate) struct Sound {
+pub(crate) struct AttachedDevice {
     pub(crate) device: Device,
     pub(crate) front: Box<HostFront>,
     /// Samples a channel that were skipped just now, of the loudspeaker and of the microphone, as far as the device has
@@ -17,7 +17,7 @@ pub(crate) struct Sound {
     off: Vec<CaptureStep>,
 }
 
-impl Sound {
+impl AttachedDevice {
     pub(crate) fn new(audio: Box<dyn AudioIo>, front: Box<HostFront>) -> Self {
         Self { device: Device::new(audio), front, skipped: Gaps::default(), off: Vec::new() }
     }

@@ -5,7 +5,7 @@ use dsp_core::codec::Adaptation;
 
 use super::change::sender_samples;
 use super::{Stream, impairment};
-use crate::session::adapter::{StreamOptions, Wanted};
+use crate::session::adapter::{StreamOptions, WantedAdaptation};
 
 /// Of RTP (RFC 3550, 5.1).
 const RTP_HEADER_BYTES: usize = 12;
@@ -33,7 +33,7 @@ impl Stream {
     }
 
     /// Follows the network with what was chosen for it; what the codec and its packets have taken.
-    pub(in crate::session) fn choose(&mut self, wanted: &Wanted) -> Adaptation {
+    pub(in crate::session) fn choose(&mut self, wanted: &WantedAdaptation) -> Adaptation {
         if let Some(redundancy) = &mut self.redundancy {
             redundancy.choose(wanted.copies.into());
         }

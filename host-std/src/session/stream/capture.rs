@@ -14,7 +14,7 @@ use crate::join::Join;
 const HISTORY: Duration = Duration::from_millis(30);
 
 /// The user's sound on its way to an encoder.
-pub(super) struct Capture {
+pub(super) struct EncoderInput {
     sound: Sound,
     conversion: Option<Conversion>,
     /// A part in the codec's sound.
@@ -26,7 +26,7 @@ pub(super) struct Capture {
     join: Join,
 }
 
-impl Capture {
+impl EncoderInput {
     /// For an encoder of sound `codec`. `lasts`: whether the user's sound stays when the codec changes.
     ///
     /// # Errors

@@ -10,35 +10,35 @@ use dsp_core::time::{PayloadType, Ssrc};
 use dsp_core::tone::Country;
 
 use super::adapt::Adapted;
-use super::capture::Capture;
-use super::codecs::{Decoders, Formats, Received, SentCodec};
+use super::capture::EncoderInput;
+use super::codecs::{Decoders, ReceivableFormats, ReceivedSound, SentCodec};
 use super::conversion::Sound;
 use super::digits::Digits;
 use super::extended::Extended;
-use super::playing::{self, Leaving, Playing};
+use super::playing::{self, Playing, ReplacedReceivers};
 use super::repeats::Repeats;
 use super::sources::{Counted, Listening};
-use super::tones::Wanted;
+use super::tones::WantedTones;
 use super::{Stream, StreamSender};
 use crate::registry::Registry;
 use crate::sdp::{NegotiatedStream, Offered};
 use crate::session::adapter::PACKETS_MS;
-use crate::session::config::{Settings, Source};
+use crate::session::config::{CallSettings, InitialRtpState};
 use crate::session::digits::ToneDetection;
 use crate::session::outcome::CallError;
 use crate::session::own::{HostDetector, OwnStrategy};
 
 /// What all streams of a call are made with.
 #[derive(Clone, Copy)]
-pub(in crate::session) struct Setup<'a> {
+pub(in crate::session) struct StreamSetup<'a> {
     pub(in crate::session) registry: &'a Registry,
-    pub(in crate::session) settings: &'a Settings,
+    pub(in crate::session) settings: &'a CallSettings,
     /// How many packets before it a packet repeats.
     pub(in crate::session) redundancy: u8,
 }
 
 /// What a later offer and answer make of a stream.
-pub(in crate::session) struct Change {
+pub(in crate::session) struct StreamChange {
     agreed: NegotiatedStream,
     sending: SentCodec,
     encoder: Box<dyn Encoder + Send>,
@@ -52,7 +52,7 @@ pub(in crate::session) struct Change {
     more: Vec<Decoders>,
     /// What makes the user's sound the codec's, where either is another, and those receivers that were there play as
     /// the user's, where that is another.
-    capture: Option<Capture>,
+    capture: Option<EncoderInput>,
     replayed: Option<playing::OtherSound>,
     switches: bool,
     /// Memory of the sender, where packets are longer than any before.
@@ -74,7 +74,7 @@ struct ToneSettings {
 }
 
 impl ToneSettings {
-    fn of(settings: &Settings) -> Self {
+    fn of(settings: &CallSettings) -> Self {
         Self {
             digits: settings.tones,
             mute: settings.mute_tones,
@@ -85,8 +85,8 @@ impl ToneSettings {
 }
 
 /// What may come of the other side.
-fn formats(agreed: &NegotiatedStream) -> Formats<'_> {
-    Formats { codecs: &agreed.receive, events: &agreed.receive_events }
+fn formats(agreed: &NegotiatedStream) -> ReceivableFormats<'_> {
+    ReceivableFormats { codecs: &agreed.receive, events: &agreed.receive_events }
 }
 
 /// The longest tick that a sender takes in beside a packet.
@@ -103,7 +103,7 @@ fn sender_room(ptime_ms: u32, info: &CodecInfo) -> Box<[i16]> {
     vec![0; sender_samples(ptime_ms, info)].into()
 }
 
-impl Setup<'_> {
+impl StreamSetup<'_> {
     /// The longest packets that are sent, in ms: those that were agreed on, or where what is sent follows the network,
     /// those that it may come to.
     fn longest_ms(&self, agreed: &NegotiatedStream) -> u32 {
@@ -127,13 +127,13 @@ impl Setup<'_> {
     }
 
     /// The decoders of each source that may be heard.
-    fn decoders(&self, formats: &Formats<'_>, to: Sound) -> Result<Vec<Decoders>, CallError> {
+    fn decoders(&self, formats: &ReceivableFormats<'_>, to: Sound) -> Result<Vec<Decoders>, CallError> {
         (0..self.settings.sources).map(|_| Decoders::new(self.registry, formats, to)).collect()
     }
 
-    fn listening(&self, received: Received, decoders: Vec<Decoders>, own: Ssrc) -> Result<Listening, CallError> {
-        let Received { sound, clock_hz } = received;
-        let Settings { delay, tick, .. } = *self.settings;
+    fn listening(&self, received: ReceivedSound, decoders: Vec<Decoders>, own: Ssrc) -> Result<Listening, CallError> {
+        let ReceivedSound { sound, clock_hz } = received;
+        let CallSettings { delay, tick, .. } = *self.settings;
         let config = ReceiverConfig { sample_rate_hz: sound.rate_hz, rtp_clock_hz: clock_hz, delay, tick };
         let budget = self.settings.buffer_bytes.map(|bytes| Budget { bytes });
         let with_own = |decoders: Decoders| {
@@ -147,8 +147,8 @@ impl Setup<'_> {
     }
 
     /// What the receivers are to play: the widest of what may come.
-    fn received(&self, agreed: &NegotiatedStream) -> Result<Received, CallError> {
-        Received::of(self.registry, &agreed.receive)
+    fn received(&self, agreed: &NegotiatedStream) -> Result<ReceivedSound, CallError> {
+        ReceivedSound::of(self.registry, &agreed.receive)
     }
 
     /// What comfort noise of ours is sent as, and what tells it from speech.
@@ -179,8 +179,8 @@ impl Setup<'_> {
         self.settings.sound.unwrap_or(received)
     }
 
-    fn capture(&self, sound: Sound, sending: &SentCodec) -> Result<Capture, CallError> {
-        Capture::new(sound, sending.sound(), self.settings.sound.is_some()).map_err(CallError::Conversion)
+    fn capture(&self, sound: Sound, sending: &SentCodec) -> Result<EncoderInput, CallError> {
+        EncoderInput::new(sound, sending.sound(), self.settings.sound.is_some()).map_err(CallError::Conversion)
     }
 
     /// The best codec that was agreed on.
@@ -191,9 +191,9 @@ impl Setup<'_> {
 
 impl Stream {
     pub(in crate::session) fn new(
-        setup: &Setup<'_>,
+        setup: &StreamSetup<'_>,
         agreed: NegotiatedStream,
-        source: Source,
+        source: InitialRtpState,
     ) -> Result<Self, CallError> {
         let sending = setup.sending(&agreed)?;
         let encoder = sending.encoder(setup.registry)?;
@@ -248,7 +248,11 @@ impl Stream {
     ///
     /// # Errors
     /// Why it can't be; nothing has changed.
-    pub(in crate::session) fn prepare(&self, setup: &Setup<'_>, agreed: NegotiatedStream) -> Result<Change, CallError> {
+    pub(in crate::session) fn prepare(
+        &self,
+        setup: &StreamSetup<'_>,
+        agreed: NegotiatedStream,
+    ) -> Result<StreamChange, CallError> {
         let sending = setup.sending(&agreed)?;
         let encoder = sending.encoder(setup.registry)?;
         let received = setup.received(&agreed)?;
@@ -278,7 +282,7 @@ impl Stream {
             room = Some(needed).filter(|needed| needed.len() > self.sender.room());
         }
         let (extended, levels) = setup.extended(&agreed, &sending);
-        Ok(Change {
+        Ok(StreamChange {
             extended,
             levels,
             redundancy,
@@ -299,8 +303,8 @@ impl Stream {
     }
 
     /// Goes on as agreed.
-    pub(in crate::session) fn change(&mut self, change: Change) {
-        let Change {
+    pub(in crate::session) fn change(&mut self, change: StreamChange) {
+        let StreamChange {
             agreed,
             sending,
             encoder,
@@ -360,7 +364,7 @@ impl Stream {
             if before.receivers().reception().1 == 0 {
                 self.earlier = before.total().ended().with_earlier(&self.earlier);
             } else {
-                self.leaving = Some(Box::new(Leaving::new(before)));
+                self.leaving = Some(Box::new(ReplacedReceivers::new(before)));
             }
             self.fresh = true;
         }
@@ -379,7 +383,7 @@ impl Stream {
             ToneDetection::WithoutEvents => self.agreed.receive_events.is_empty(),
             ToneDetection::Always => true,
         };
-        if !self.heard.set_tones(Wanted { digits, mute: tones.mute, country: tones.country }) {
+        if !self.heard.set_tones(WantedTones { digits, mute: tones.mute, country: tones.country }) {
             self.digits.end_tones();
             if let Some(heard) = &mut self.heard_tones {
                 heard.end();
@@ -391,8 +395,8 @@ impl Stream {
     ///
     /// # Errors
     /// Why a codec can't be made.
-    pub(in crate::session) fn expect(&mut self, setup: &Setup<'_>, offered: &Offered) -> Result<(), CallError> {
-        let formats = Formats { codecs: &offered.codecs, events: &offered.events };
+    pub(in crate::session) fn expect(&mut self, setup: &StreamSetup<'_>, offered: &Offered) -> Result<(), CallError> {
+        let formats = ReceivableFormats { codecs: &offered.codecs, events: &offered.events };
         let decoders = setup.decoders(&formats, self.received_sound())?;
         self.digits.expect(&offered.events);
         self.heard.receivers_mut().add(decoders);
@@ -407,7 +411,7 @@ impl Stream {
         let (lasts, sound) = (sound.is_some(), sound.unwrap_or(self.received_sound()));
         let other = |playing: &Playing| playing.other_sound(sound).map_err(CallError::Conversion);
         Ok(OtherSound {
-            capture: Capture::new(sound, self.sending.sound(), lasts).map_err(CallError::Conversion)?,
+            capture: EncoderInput::new(sound, self.sending.sound(), lasts).map_err(CallError::Conversion)?,
             heard: other(&self.heard)?,
             leaving: self.leaving().map(|leaving| other(leaving.playing())).transpose()?,
         })
@@ -440,7 +444,7 @@ impl Stream {
 
 /// What it takes for a stream to have another sound.
 pub(in crate::session) struct OtherSound {
-    capture: Capture,
+    capture: EncoderInput,
     heard: playing::OtherSound,
     leaving: Option<playing::OtherSound>,
 }

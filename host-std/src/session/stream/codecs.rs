@@ -190,12 +190,12 @@ impl OwnTable {
 
 /// What the receivers of a stream play, and the clock that they count in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Received {
+pub(super) struct ReceivedSound {
     pub(super) sound: Sound,
     pub(super) clock_hz: u32,
 }
 
-impl Received {
+impl ReceivedSound {
     /// What a decoder of the user's own gives there.
     pub(super) fn info(&self) -> CodecInfo {
         let Sound { rate_hz, channels } = self.sound;
@@ -231,7 +231,7 @@ fn common_multiple(one: u32, other: u32) -> u32 {
 
 /// What may come.
 #[derive(Clone, Copy)]
-pub(super) struct Formats<'a> {
+pub(super) struct ReceivableFormats<'a> {
     pub(super) codecs: &'a [NegotiatedCodec],
     pub(super) events: &'a [NegotiatedEvents],
 }
@@ -252,8 +252,8 @@ impl Decoders {
     ///
     /// # Errors
     /// Why a decoder can't be made, or its sound not be converted.
-    pub(super) fn new(registry: &Registry, formats: &Formats<'_>, to: Sound) -> Result<Self, CallError> {
-        let Formats { codecs: formats, events } = *formats;
+    pub(super) fn new(registry: &Registry, formats: &ReceivableFormats<'_>, to: Sound) -> Result<Self, CallError> {
+        let ReceivableFormats { codecs: formats, events } = *formats;
         let mut decoders = Vec::new();
         // The timestamps of events count in the clock of the sound that they are in (RFC 4733, 2.1), whatever theirs is.
         let clock_hz = |own: u32| {
@@ -364,7 +364,7 @@ mod tests {
             let formats: Vec<_> = formats
                 .map(|(n, format)| NegotiatedCodec { payload_type: number(n), format: format.clone() })
                 .collect();
-            let Received { sound, clock_hz } = Received::of(&Registry::builtin(), &formats).unwrap();
+            let ReceivedSound { sound, clock_hz } = ReceivedSound::of(&Registry::builtin(), &formats).unwrap();
             (sound.rate_hz, sound.channels, clock_hz)
         };
         assert_eq!(received(&[CodecFormat::pcmu()]), (8_000, 1, 8_000));

@@ -12,7 +12,7 @@ use dsp_core::wire::red::RedPayload;
 use dsp_core::wire::rtp::RtpPacket;
 
 use super::made;
-use super::tones::InBand;
+use super::tones::InBandDigit;
 use crate::sdp::{EventSet, NegotiatedEvents, NegotiatedStream};
 use crate::session::digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats};
 use crate::session::outcome::Incoming;
@@ -29,7 +29,7 @@ const TONES: usize = 8;
 const APART: Duration = Duration::from_millis(120);
 
 /// How digits are sent.
-pub(super) enum Way {
+pub(super) enum DigitMethod {
     Events,
     Tones,
 }
@@ -74,7 +74,7 @@ pub(super) struct Digits {
     /// The digits that were told last.
     told: [Option<Told>; PLACES],
     /// Digits in the sound that nobody was told of yet.
-    tones: [Option<InBand>; TONES],
+    tones: [Option<InBandDigit>; TONES],
     begun: u32,
     in_band: u32,
 }
@@ -125,7 +125,7 @@ impl Digits {
     }
 
     /// Presses keys; whether they go as events, or as tones (which wait elsewhere, so many of them).
-    pub(super) fn press(&mut self, keys: &[KeyPress], tones_waiting: usize) -> Result<Way, DigitError> {
+    pub(super) fn press(&mut self, keys: &[KeyPress], tones_waiting: usize) -> Result<DigitMethod, DigitError> {
         let Some(taken) = self.taken else {
             if !self.as_tones {
                 return Err(DigitError::NoEvents);
@@ -134,7 +134,7 @@ impl Digits {
                 return Err(DigitError::NoTone(key.event));
             }
             let (room, got) = (made::KEYS - tones_waiting, keys.len());
-            return if got > room { Err(DigitError::Full { room, got }) } else { Ok(Way::Tones) };
+            return if got > room { Err(DigitError::Full { room, got }) } else { Ok(DigitMethod::Tones) };
         };
         if let Some(other) = keys.iter().find(|key| !taken.contains(key.event.0)) {
             return Err(DigitError::NotTaken { event: other.event, taken });
@@ -145,7 +145,7 @@ impl Digits {
         }
         // There is room.
         keys.iter().try_for_each(|key| self.keys.press(*key)).map_err(|_| DigitError::Full { room, got })?;
-        Ok(Way::Events)
+        Ok(DigitMethod::Events)
     }
 
     /// The keys, for the sender.
@@ -186,7 +186,7 @@ impl Digits {
     }
 
     /// Takes in a digit that is heard in the sound.
-    pub(super) fn hear(&mut self, tone: &InBand) {
+    pub(super) fn hear(&mut self, tone: &InBandDigit) {
         // A tick holds fewer.
         if let Some(place) = self.tones.iter_mut().find(|place| place.is_none()) {
             *place = Some(*tone);
@@ -197,8 +197,14 @@ impl Digits {
     pub(super) fn end_tones(&mut self) {
         for told in self.told.iter_mut().flatten().filter(|told| told.sounds) {
             let CallDigit { ssrc, begun, duration, level_dbm0, .. } = told.digit;
-            let tone =
-                told.digit.event.digit().map(|digit| InBand { digit, ssrc, begun, duration, level_dbm0, ended: true });
+            let tone = told.digit.event.digit().map(|digit| InBandDigit {
+                digit,
+                ssrc,
+                begun,
+                duration,
+                level_dbm0,
+                ended: true,
+            });
             let place = self.tones.iter_mut().find(|place| place.is_none());
             if let (Some(place), Some(tone)) = (place, tone) {
                 *place = Some(tone);
@@ -262,7 +268,7 @@ impl Digits {
         Some(told.digit)
     }
 
-    fn tell_tone(&mut self, tone: &InBand) -> Option<CallDigit> {
+    fn tell_tone(&mut self, tone: &InBandDigit) -> Option<CallDigit> {
         let event = tone.digit.event_code();
         if tone.ended {
             let told = self.told.iter_mut().flatten().find(|told| told.sounds && told.digit.event == event)?;

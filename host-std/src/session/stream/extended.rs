@@ -88,7 +88,7 @@ pub(in crate::session) struct Told {
 
 /// What only the call knows of a packet that leaves.
 #[derive(Clone, Copy)]
-pub(in crate::session) struct Leaving {
+pub(in crate::session) struct LeavingPacket {
     /// Its number among all of the transport, where they have one.
     pub(in crate::session) number: Option<Seq>,
     /// The wall clock.
@@ -177,7 +177,7 @@ impl Extended {
         datagram: &mut [u8],
         len: usize,
         level: Option<AudioLevel>,
-        leaving: Leaving,
+        leaving: LeavingPacket,
     ) -> Result<usize, WriteError> {
         let (agreed, mut bytes) = (&self.agreed, [0; LONGEST]);
         let mut writer = ElementWriter::new(agreed.form(self.mid.len()), &mut bytes);

@@ -11,6 +11,7 @@ mod conversion;
 mod converted;
 mod digits;
 mod extended;
+mod figures;
 mod heard;
 mod made;
 mod need;
@@ -22,9 +23,7 @@ mod tones;
 
 use dsp_core::codec::Encoder;
 use dsp_core::process::activity::Activity;
-use dsp_core::quality::VoipMetricsInput;
-use dsp_core::receive::{DelayChoice, Fate, Played};
-use dsp_core::rtcp::SendInfo;
+use dsp_core::receive::Played;
 use dsp_core::send::{KeyPress, Sender};
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
@@ -34,20 +33,20 @@ use dsp_core::wire::rtcp::{Compound, VoipMetrics};
 use dsp_core::wire::rtp::RtpPacket;
 
 use adapt::Adapted;
-use capture::Capture;
-pub(super) use change::{Change, Setup};
+use capture::EncoderInput;
+pub(super) use change::{StreamChange, StreamSetup};
 use codecs::SentCodec;
 pub(super) use codecs::offered;
 pub(super) use conversion::Sound;
 #[cfg(feature = "replay")]
 pub(crate) use converted::Converted;
-use digits::{Digits, Way};
+use digits::{DigitMethod, Digits};
 pub use extended::Contributors;
 use extended::Extended;
-pub(super) use extended::Leaving as LeavingPacket;
+pub(super) use extended::LeavingPacket;
 use heard::HeardTones;
 use made::Made;
-use playing::{Leaving, Playing};
+use playing::{Playing, ReplacedReceivers};
 pub use quality::impairment;
 use repeats::Repeats;
 use sources::Listening;
@@ -55,18 +54,16 @@ pub(super) use sources::{Counted, Farewell};
 pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
 use tones::InSound;
 
-use super::config::{Settings, Source};
+use super::config::InitialRtpState;
 use super::digits::{CallDigit, DigitError, DigitStats};
 use super::outcome::{Directions, Incoming};
 use super::own::HostDetector;
 use super::tap::Tap;
 use super::tones::{CallTone, SentTone};
-use super::transport::{Account, Claim, STRAGGLES};
+use super::transport::{Claim, STRAGGLES};
 use crate::registry::CodecFormat;
 use crate::sdp::{EventSet, NegotiatedStream};
 
-/// A device and a capture chain take no longer than this: what was captured before it is no clock for what comes.
-const LONGEST_DELAY: Duration = Duration::from_millis(500);
 /// Packets with the SSRC that we had before may loop back for so long.
 const LOOPS: Duration = Duration::from_secs(2);
 
@@ -81,7 +78,7 @@ struct Former {
 
 /// What the other side last said of what it receives.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Remote {
+pub(super) struct ReportedReception {
     pub(super) fraction_lost: Option<f32>,
     pub(super) jitter_ms: Option<f32>,
     pub(super) round_trip: Option<Duration>,
@@ -100,7 +97,7 @@ pub(super) struct Stream {
     redundancy: Option<Box<Repeats>>,
     /// Receivers that were replaced in the running call. What is over is kept until something is agreed on again: nothing
     /// is given back while sound passes.
-    leaving: Option<Box<Leaving>>,
+    leaving: Option<Box<ReplacedReceivers>>,
     /// The receivers are new in a running call: packets of the codecs before may still be on their way.
     fresh: bool,
     /// It was closed by a later offer and answer: nothing is sent or heard.
@@ -117,7 +114,7 @@ pub(super) struct Stream {
     /// What packets carry in their headers, where anything was agreed on.
     extended: Option<Box<Extended>>,
     /// The user's sound on its way to the encoder.
-    capture: Capture,
+    capture: EncoderInput,
     /// The other side's on its way to the user.
     heard: Playing,
     /// What was counted by receivers that a new offer replaced, in samples of the user's sound.
@@ -184,11 +181,11 @@ impl Stream {
     }
 
     /// Receivers that were replaced and are still heard.
-    fn leaving(&self) -> Option<&Leaving> {
+    fn leaving(&self) -> Option<&ReplacedReceivers> {
         self.leaving.as_deref().filter(|leaving| !leaving.is_over())
     }
 
-    fn leaving_mut(&mut self) -> Option<&mut Leaving> {
+    fn leaving_mut(&mut self) -> Option<&mut ReplacedReceivers> {
         self.leaving.as_deref_mut().filter(|leaving| !leaving.is_over())
     }
 
@@ -498,7 +495,7 @@ impl Stream {
     /// Presses keys, one after the other.
     pub(super) fn press(&mut self, keys: &[KeyPress]) -> Result<(), DigitError> {
         let waiting = self.made.as_ref().map_or(0, |made| made.waiting());
-        if let Way::Tones = self.digits.press(keys, waiting)? {
+        if let DigitMethod::Tones = self.digits.press(keys, waiting)? {
             self.made.get_or_insert_with(Made::new).press(keys);
         }
         Ok(())
@@ -541,13 +538,8 @@ impl Stream {
         }
     }
 
-    /// The source that it sends as, and how many packets it has sent.
-    pub(super) fn own(&self) -> (Ssrc, u32) {
-        (self.sender.ssrc(), self.sender.stats().packets)
-    }
-
     /// Goes on as another source.
-    pub(super) fn change_source(&mut self, now: Instant, source: Source) {
+    pub(super) fn change_source(&mut self, now: Instant, source: InitialRtpState) {
         // To the other side it would be another event under another source.
         self.digits.cut();
         self.former = Some(Former { ssrc: self.sender.ssrc(), next: self.sender.seq(), until: now + LOOPS });
@@ -561,126 +553,7 @@ impl Stream {
         }
     }
 
-    // Numbers.
-
-    /// What there is to report at `now`. The RTP timestamp in it is that of a sample captured at this moment (RFC 3550,
-    /// 6.4.1), which comes as much later as device and capture chain take.
-    pub(super) fn account(&self, now: Instant, settings: &Settings, remote: &Remote) -> Account {
-        let ntp = settings.wall_clock.plus(now.since(Instant::ZERO));
-        let on_its_way = self.captured.map_or(Duration::ZERO, |until| now.since(until).min(LONGEST_DELAY));
-        // What was captured until then comes out of the conversion later, and lies as much ahead.
-        let on_its_way = on_its_way + self.capture.delay();
-        let ticks = on_its_way.as_samples(self.sending.rtp_clock_hz()) as u32;
-        let told = self.agreed.send_voip_metrics && self.receivers().first().ssrc().is_some();
-        let stats = self.sender.stats();
-        Account {
-            reception: self.receivers().reception(),
-            sent: SendInfo {
-                ntp,
-                rtp: self.sender.timestamp().plus(ticks),
-                packets: stats.packets,
-                octets: stats.octets,
-            },
-            voip: told.then(|| self.metrics(settings, remote).block()),
-        }
-    }
-
-    pub(super) fn metrics(&self, settings: &Settings, remote: &Remote) -> VoipMetricsInput {
-        quality::metrics(&quality::Heard {
-            receiver: self.receivers().first(),
-            delay: &settings.delay,
-            codec: &self.sending.agreed,
-            codec_delay_us: self.sending.delay_us + self.conversion_delay().as_micros() as u32,
-            packet_ms: self.adapted.packet_ms,
-            round_trip: remote.round_trip,
-            peer: remote.voip,
-        })
-    }
-
-    /// What is known of how the other side hears us, with what its reports told.
-    pub(super) fn remote(&self, round_trip: Option<Duration>, voip: Option<VoipMetrics>) -> Remote {
-        Remote { fraction_lost: self.fraction_lost, jitter_ms: self.jitter_ms, round_trip, voip }
-    }
-
-    /// How long sound takes to become the codec's, and the receivers' to become the user's.
-    fn conversion_delay(&self) -> Duration {
-        self.capture.delay() + self.heard.delay()
-    }
-
-    /// What was counted in the whole call, in samples of the user's sound.
-    pub(super) fn total(&self) -> Counted {
-        self.heard.total().with_earlier(&self.before())
-    }
-
-    /// What was counted by receivers that were replaced.
-    fn before(&self) -> Counted {
-        let leaving = self.leaving.as_ref().map(|leaving| leaving.playing().total().ended());
-        leaving.unwrap_or_default().with_earlier(&self.earlier)
-    }
-
-    /// Everything before this stream was closed, for the one that takes its place.
-    pub(super) fn ended(&self, to_hz: u32) -> Counted {
-        self.heard.total().ended().with_earlier(&self.before()).at_rate(self.sound().rate_hz, to_hz)
-    }
-
-    /// Goes on counting from what a closed stream counted.
-    pub(super) fn set_earlier(&mut self, earlier: Counted) {
-        self.earlier = earlier;
-    }
-
-    /// The first source's numbers, in samples of the user's sound.
-    pub(super) fn receiver_stats(&self) -> dsp_core::receive::ReceiverStats {
-        self.receivers().first().stats().at_rate(self.received_sound().rate_hz, self.sound().rate_hz)
-    }
-
-    /// Why the first source's sound waits as long as it does.
-    pub(super) fn delay_choice(&self) -> Option<DelayChoice> {
-        self.receivers().first().delay_choice()
-    }
-
-    pub(super) fn send_stats(&self) -> dsp_core::send::SendStats {
-        self.sender.stats()
-    }
-
-    pub(super) fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
-        let (from_hz, to_hz) = (self.received_sound().rate_hz, self.sound().rate_hz);
-        self.receivers().sources().map(move |source| {
-            let told = self.extended.as_ref().and_then(|extended| extended.told(source.ssrc)).unwrap_or_default();
-            SourceStats {
-                receiver: source.receiver.at_rate(from_hz, to_hz),
-                level: told.level,
-                contributors: told.contributors,
-                ..source
-            }
-        })
-    }
-
     pub(super) fn set_priority(&mut self, ssrc: Ssrc, priority: Priority) -> bool {
         self.heard.receivers_mut().set_priority(ssrc, priority)
-    }
-
-    pub(super) fn fate(&self, ssrc: Ssrc, seq: Seq) -> Option<Fate> {
-        match self.leaving() {
-            Some(leaving) if !self.receivers().hears(ssrc) => leaving.playing().receivers().fate(ssrc, seq),
-            _ => self.receivers().fate(ssrc, seq),
-        }
-    }
-
-    /// Bytes on the heap, without the codecs' own.
-    pub(super) fn memory_bytes(&self) -> usize {
-        let leaving = self.leaving.as_ref().map_or(0, |leaving| size_of::<Leaving>() + leaving.memory_bytes());
-        let sending = size_of::<StreamSender>()
-            + size_of::<i16>() * self.sender.room()
-            + self.redundancy.as_deref().map_or(0, size_of_val);
-        let tones = self.made.as_ref().map_or(0, |made| made.memory_bytes())
-            + self.heard_tones.as_deref().map_or(0, size_of_val);
-        let extended = self.extended.as_ref().map_or(0, |extended| extended.memory_bytes());
-        extended
-            + sending
-            + tones
-            + self.digits.memory_bytes()
-            + self.capture.memory_bytes()
-            + self.heard.memory_bytes()
-            + leaving
     }
 }

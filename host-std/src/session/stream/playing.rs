@@ -1,7 +1,7 @@
 //! What a stream plays: its receivers' sum, in the sound that the user has.
 //!
 //! Receivers that a later offer and answer replaced are played on until those that took their place have sound, and then
-//! fade out under it ([`Leaving`]): 20 ms, no longer than half a second after they were replaced.
+//! fade out under it ([`ReplacedReceivers`]): 20 ms, no longer than half a second after they were replaced.
 
 use dsp_core::process::resample::ResampleError;
 use dsp_core::receive::Played;
@@ -9,7 +9,7 @@ use dsp_core::time::{Duration, Instant};
 
 use super::conversion::{Conversion, PART, SPARE, Sound};
 use super::sources::{Counted, Listening, add_played};
-use super::tones::{InSound, Tones, Wanted};
+use super::tones::{InSound, Tones, WantedTones};
 use crate::session::tap::Tap;
 
 /// One sound fades into another.
@@ -85,7 +85,7 @@ impl Playing {
     }
 
     /// Looks for this in the sound from now on. Whether it goes on as before.
-    pub(super) fn set_tones(&mut self, wanted: Wanted) -> bool {
+    pub(super) fn set_tones(&mut self, wanted: WantedTones) -> bool {
         let sound = self.receivers.sound();
         let goes_on = self.tones.as_ref().is_some_and(|tones| tones.suits(sound, wanted));
         if !goes_on {
@@ -178,7 +178,7 @@ impl Scale {
 }
 
 /// Receivers that were replaced while they were heard.
-pub(super) struct Leaving {
+pub(super) struct ReplacedReceivers {
     playing: Playing,
     /// When they fade out at the latest.
     until: Instant,
@@ -188,7 +188,7 @@ pub(super) struct Leaving {
     part: Box<[i16]>,
 }
 
-impl Leaving {
+impl ReplacedReceivers {
     pub(super) fn new(playing: Playing) -> Self {
         let part = vec![0; PART * usize::from(playing.sound.channels)].into();
         Self { playing, until: Instant::ZERO, begins: None, faded: 0, part }

@@ -38,7 +38,7 @@ pub(super) fn conversation(
 }
 
 /// One direction of a call, where it is heard.
-pub(super) struct Heard<'a> {
+pub(super) struct HeardStream<'a> {
     pub(super) receiver: &'a AnyReceiver,
     pub(super) delay: &'a DelayConfig,
     pub(super) codec: &'a CodecFormat,
@@ -49,7 +49,7 @@ pub(super) struct Heard<'a> {
     pub(super) peer: Option<VoipMetrics>,
 }
 
-pub(super) fn metrics(heard: &Heard<'_>) -> VoipMetricsInput {
+pub(super) fn metrics(heard: &HeardStream<'_>) -> VoipMetricsInput {
     let stats = heard.receiver.stats();
     let end_us =
         u64::from(heard.packet_ms) * 1_000 + u64::from(heard.codec_delay_us) + u64::from(stats.buffer_delay.mean_us());

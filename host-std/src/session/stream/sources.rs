@@ -12,7 +12,7 @@ use dsp_core::receive::{Conversation, Fate, Played, ReceiverConfig, ReceiverStat
 use dsp_core::rtcp::Cname;
 use dsp_core::streams::budget::{Budget, Priority};
 use dsp_core::streams::sources::{Admission, Sources, SourcesConfig, SourcesStats};
-use dsp_core::sync::{AlignConfig, ClockMap, Stream, align};
+use dsp_core::sync::{AlignConfig, ClockMap, StreamTiming, align};
 use dsp_core::time::{Duration, Instant, NtpTime, PayloadType, Seq, Ssrc};
 use dsp_core::wire::extension::AudioLevel;
 use dsp_core::wire::rtcp::{Compound, Packet};
@@ -378,7 +378,7 @@ impl Listening {
             if done >> first & 1 == 1 {
                 continue;
             }
-            let mut streams = [Stream::default(); MAX_SOURCES];
+            let mut streams = [StreamTiming::default(); MAX_SOURCES];
             let mut members = [0; MAX_SOURCES];
             let mut count = 0;
             for index in first..self.places.len() {
@@ -388,7 +388,7 @@ impl Listening {
                 if index == first || (together && done >> index & 1 == 0) {
                     done |= 1 << index;
                     members[count] = index;
-                    streams[count] = Stream {
+                    streams[count] = StreamTiming {
                         captured: captured.unwrap_or_default(),
                         own_delay: other.receiver.own_delay(),
                         delay: other.delay.unwrap_or(other.receiver.own_delay()),

@@ -17,7 +17,7 @@ const CHANNELS: usize = 2;
 
 /// A digit in the sound that begins or has ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct InBand {
+pub(super) struct InBandDigit {
     pub(super) digit: Digit,
     pub(super) ssrc: Ssrc,
     pub(super) begun: Instant,
@@ -39,13 +39,13 @@ pub(super) struct InTone {
 /// What was heard.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum InSound {
-    Digit(InBand),
+    Digit(InBandDigit),
     Tone(InTone),
 }
 
 /// What is listened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct WantedTones {
     /// Digits.
     pub(super) digits: bool,
     /// Digits are taken out of the sound.
@@ -62,13 +62,13 @@ pub(super) struct Tones {
     progress: Option<Box<ProgressDetector>>,
     sound: Sound,
     heard: u64,
-    wanted: Wanted,
+    wanted: WantedTones,
     part: [i16; PART],
 }
 
 impl Tones {
     /// For this sound. `None` where nothing is wanted, or can be heard: digits at multiples of 8 kHz, tones at multiples of 50 Hz.
-    pub(super) fn new(sound: Sound, wanted: Wanted) -> Option<Box<Self>> {
+    pub(super) fn new(sound: Sound, wanted: WantedTones) -> Option<Box<Self>> {
         let config = DtmfConfig { sample_rate_hz: sound.rate_hz, ..DtmfConfig::default() };
         let mut detectors = [const { None }; CHANNELS];
         for detector in detectors.iter_mut().take(usize::from(sound.channels)).filter(|_| wanted.digits) {
@@ -81,7 +81,7 @@ impl Tones {
     }
 
     /// Whether it is for such sound.
-    pub(super) fn suits(&self, sound: Sound, wanted: Wanted) -> bool {
+    pub(super) fn suits(&self, sound: Sound, wanted: WantedTones) -> bool {
         (self.sound, self.wanted) == (sound, wanted)
     }
 
@@ -128,7 +128,7 @@ impl Tones {
                     // The other channel's.
                     _ => return,
                 }
-                each(InSound::Digit(InBand {
+                each(InSound::Digit(InBandDigit {
                     digit: told.digit,
                     ssrc,
                     begun: begun(told.start),

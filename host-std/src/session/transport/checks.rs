@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use dsp_core::time::Instant;
 
 use super::ice::IcePath;
-use super::{Gatherer, Passed, Relays, Transport};
+use super::{CallTransport, Gatherer, Passed, Relays};
 use crate::sdp;
 use crate::session::outcome;
 
-impl Transport {
+impl CallTransport {
     /// One more address of the other side; whether it is new.
     pub(in crate::session) fn add_candidate(&mut self, now: Instant, candidate: &sdp::IceCandidate) -> bool {
         self.rtp.ice_mut().is_some_and(|ice| ice.trickled(now, candidate))

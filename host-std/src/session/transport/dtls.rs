@@ -33,7 +33,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::sdp::{CryptoSuite, Fingerprint, FingerprintHash, NegotiatedDtls, NegotiatedTransport, SrtpKeys};
 use crate::session::certificate::Certificate;
-use crate::session::config::Settings;
+use crate::session::config::CallSettings;
 use crate::session::outcome::HandshakeFailure;
 
 /// A handshake that has not come to keys after so long has failed.
@@ -125,7 +125,7 @@ enum State {
 
 impl Association {
     /// The one that was agreed on; `None` where keys come from elsewhere.
-    pub(super) fn agreed(now: Instant, agreed: &NegotiatedTransport, settings: &Settings) -> Option<Box<Self>> {
+    pub(super) fn agreed(now: Instant, agreed: &NegotiatedTransport, settings: &CallSettings) -> Option<Box<Self>> {
         let (agreed, certificate) = (agreed.dtls.as_ref()?, settings.certificate.as_ref()?);
         Some(Box::new(Self::new(now, agreed.clone(), certificate.clone())))
     }
@@ -431,19 +431,19 @@ impl Association {
     fn drain_v12(&mut self, engine: &mut v12::Handshake, named: bool) -> bool {
         while let Some(event) = engine.next_event() {
             let goes_on = match event {
-                v12::Event::Datagram(datagram) => {
+                v12::DtlsEvent::Datagram(datagram) => {
                     self.post(datagram);
                     true
                 }
-                v12::Event::Certificate(certificate) => self.hear_certificate(&certificate, named),
-                v12::Event::Keys(profile, exported) if self.state == State::Verified => {
+                v12::DtlsEvent::Certificate(certificate) => self.hear_certificate(&certificate, named),
+                v12::DtlsEvent::Keys(profile, exported) if self.state == State::Verified => {
                     self.hear_keys(profile, &exported)
                 }
-                v12::Event::Closed if self.state == State::Keyed => {
+                v12::DtlsEvent::Closed if self.state == State::Keyed => {
                     self.state = State::Closed;
                     true
                 }
-                v12::Event::Keys(..) | v12::Event::Closed => true,
+                v12::DtlsEvent::Keys(..) | v12::DtlsEvent::Closed => true,
             };
             if !goes_on {
                 return false;

@@ -7,13 +7,13 @@ use dsp_core::guard::PacketGuard;
 #[cfg(feature = "dtls")]
 use dsp_core::time::Instant;
 
+use super::CallTransport;
 #[cfg(feature = "dtls")]
 use super::Claim;
-use super::Transport;
 use crate::sdp;
 use crate::session::outcome::{Channel, HandshakeFailure, Protection};
 
-impl Transport {
+impl CallTransport {
     /// A datagram of the handshake that the keys come from. Whether it was taken.
     #[cfg(feature = "dtls")]
     pub(super) fn shake_hands(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {

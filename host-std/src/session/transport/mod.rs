@@ -20,6 +20,7 @@ mod latch;
 mod path;
 #[cfg(feature = "ice")]
 mod relays;
+mod reporting;
 mod reports;
 #[cfg(feature = "dtls")]
 mod rtcp_keys;
@@ -28,11 +29,9 @@ mod rtp_path;
 use std::net::{IpAddr, SocketAddr};
 
 use dsp_core::guard::srtp::{KeyAge, KeyError};
-use dsp_core::rtcp::PeerReport;
-use dsp_core::rtcp::transport::{FeedbackStats, MAX_MESSAGE_BYTES, PacketFeedback};
-use dsp_core::time::{Duration, Instant, Seq, Ssrc};
+use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::wire::DatagramKind;
-use dsp_core::wire::rtcp::{Compound, CompoundRule, Feedback, FeedbackMessage};
+use dsp_core::wire::rtcp::{Compound, CompoundRule};
 use dsp_core::wire::rtp::RtpPacket;
 
 use feedback::PathFeedback;
@@ -51,10 +50,10 @@ pub(super) use reports::{Account, Report};
 pub(super) use rtp_path::Gathered;
 use rtp_path::RtpPath;
 
-use super::config::Settings;
+use super::config::CallSettings;
 use super::outcome::{Channel, Incoming, Transmit};
 use super::own::BoxedGuard;
-use crate::sdp::{self, NegotiatedFeedback, NegotiatedTransport};
+use crate::sdp::{self, NegotiatedTransport};
 
 /// On hold, so long after a goodbye without RTCP the other side is gone (RFC 3550, 6.3.5: five intervals). Whoever says
 /// goodbye by RTCP would send it.
@@ -67,7 +66,7 @@ const CONFLICTS: usize = 4;
 const CONFLICT_OVER: Duration = Duration::from_secs(50);
 
 /// A datagram behind the guard.
-pub(super) enum Arrived<'a> {
+pub(super) enum DemultiplexedDatagram<'a> {
     /// RTP.
     Rtp(RtpPacket<'a>),
     /// What claims to be RTP and is not.
@@ -88,7 +87,7 @@ pub(super) struct Belief {
 /// Where a call's datagrams come in and go out.
 // In this order: what every tick touches lies together.
 #[repr(C)]
-pub(super) struct Transport {
+pub(super) struct CallTransport {
     guard: Guard,
     /// Where SRTP's keys come from, if not from the descriptions.
     #[cfg(feature = "dtls")]
@@ -127,12 +126,12 @@ pub(super) struct Here {
     pub(super) rtcp: SocketAddr,
 }
 
-impl Transport {
+impl CallTransport {
     pub(super) fn new(
         now: Instant,
         agreed: NegotiatedTransport,
         here: Here,
-        settings: &Settings,
+        settings: &CallSettings,
         mut gathered: Gathered,
     ) -> Self {
         Self {
@@ -177,7 +176,7 @@ impl Transport {
         now: Instant,
         agreed: NegotiatedTransport,
         here: Here,
-        settings: &Settings,
+        settings: &CallSettings,
         mut gathered: Gathered,
     ) -> Result<(), KeyError> {
         if agreed.srtp.is_some() && agreed.srtp != self.agreed.srtp {
@@ -253,7 +252,7 @@ impl Transport {
         channel: Channel,
         from: SocketAddr,
         datagram: &'a mut [u8],
-    ) -> Arrived<'a> {
+    ) -> DemultiplexedDatagram<'a> {
         let kind = DatagramKind::of(datagram);
         // ICE finds addresses that nobody has named.
         #[cfg(feature = "ice")]
@@ -262,7 +261,7 @@ impl Transport {
         let is_check = false;
         let path = if channel == Channel::Rtp { &mut *self.rtp } else { &mut *self.rtcp };
         if !is_check && !path.may_hear(from) {
-            return Arrived::Other(Incoming::Foreign, datagram);
+            return DemultiplexedDatagram::Other(Incoming::Foreign, datagram);
         }
         let unprotected = match (kind, channel) {
             (DatagramKind::Rtp, Channel::Rtp) => self.guard.get().unprotect_rtp(datagram),
@@ -272,33 +271,38 @@ impl Transport {
             }
             (DatagramKind::Rtcp, Channel::Rtcp) => self.guard.get().unprotect_rtcp(datagram),
             (DatagramKind::Rtcp, Channel::Rtp) if self.agreed.rtcp_mux => self.guard.get().unprotect_rtcp(datagram),
-            (DatagramKind::Rtp | DatagramKind::Rtcp, _) => return Arrived::Other(Incoming::Ignored, datagram),
+            (DatagramKind::Rtp | DatagramKind::Rtcp, _) => {
+                return DemultiplexedDatagram::Other(Incoming::Ignored, datagram);
+            }
             #[cfg(feature = "dtls")]
             (DatagramKind::Dtls, Channel::Rtp) if self.dtls.is_some() => {
                 let taken = self.shake_hands(now, from, datagram);
                 let incoming = if taken { Incoming::Handshake } else { Incoming::Foreign };
-                return Arrived::Other(incoming, datagram);
+                return DemultiplexedDatagram::Other(incoming, datagram);
             }
             #[cfg(feature = "dtls")]
             (DatagramKind::Dtls, Channel::Rtcp) if self.rtcp_keys.is_some() => {
                 let taken = self.shake_hands_for_rtcp(now, from, datagram);
                 let incoming = if taken { Incoming::Handshake } else { Incoming::Foreign };
-                return Arrived::Other(incoming, datagram);
+                return DemultiplexedDatagram::Other(incoming, datagram);
             }
-            _ if path.handshake(now, from, datagram) => return Arrived::Other(Incoming::Handshake, datagram),
-            _ => return Arrived::Other(Incoming::Ignored, datagram),
+            _ if path.handshake(now, from, datagram) => {
+                return DemultiplexedDatagram::Other(Incoming::Handshake, datagram);
+            }
+            _ => return DemultiplexedDatagram::Other(Incoming::Ignored, datagram),
         };
         let packet = match unprotected {
             Ok(len) => &datagram[..len],
-            Err(error) => return Arrived::Other(Incoming::Refused(error), datagram),
+            Err(error) => return DemultiplexedDatagram::Other(Incoming::Refused(error), datagram),
         };
         if kind == DatagramKind::Rtp {
-            return RtpPacket::parse(packet).map_or(Arrived::Malformed(packet), Arrived::Rtp);
+            return RtpPacket::parse(packet)
+                .map_or(DemultiplexedDatagram::Malformed(packet), DemultiplexedDatagram::Rtp);
         }
         let rule = if self.agreed.rtcp_reduced_size { CompoundRule::ReducedSize } else { CompoundRule::ReportOrBye };
         match Compound::parse(packet, rule) {
-            Ok(compound) => Arrived::Rtcp(compound),
-            Err(_) => Arrived::Other(Incoming::Ignored, packet),
+            Ok(compound) => DemultiplexedDatagram::Rtcp(compound),
+            Err(_) => DemultiplexedDatagram::Other(Incoming::Ignored, packet),
         }
     }
 
@@ -364,104 +368,6 @@ impl Transport {
         anew
     }
 
-    /// The reports of the stream with this number, which is new or begins anew. The goodbye of the one before, after so many
-    /// packets, leaves first if it hasn't left yet.
-    pub(super) fn add_report(&mut self, now: Instant, index: usize, mut report: Report, packets_before: u32) {
-        if self.reports.len() <= index {
-            self.reports.resize_with(index + 1, || None);
-        }
-        let place = &mut self.reports[index];
-        if let Some(before) = place.take_if(|before| before.is_leaving()) {
-            report = before.replaced_by(now, report, packets_before);
-        }
-        *place = Some(report);
-    }
-
-    /// What offer and answer say of the feedback of the stream with this number. `first`: the number of the first packet, where
-    /// they have none yet.
-    pub(super) fn agree_feedback(&mut self, index: usize, agreed: &NegotiatedFeedback, first: Seq) {
-        let reduced_size = self.agreed.rtcp_reduced_size;
-        if let Some(report) = self.report_of(index) {
-            report.agree(agreed, reduced_size);
-        }
-        if agreed.transport_wide && self.feedback.is_none() {
-            self.feedback = Some(PathFeedback::new(first));
-        }
-    }
-
-    /// The number of the packet that leaves next, among all of the transport.
-    pub(super) fn next_number(&self) -> Option<Seq> {
-        self.feedback.as_ref().map(|feedback| feedback.next())
-    }
-
-    /// A packet of the other side arrived that has this number among all of its transport.
-    pub(super) fn is_numbered(&mut self, now: Instant, source: Ssrc, number: Seq) {
-        if let Some(feedback) = &mut self.feedback {
-            feedback.arrive(now, source, number);
-        }
-    }
-
-    /// Takes in what the other side tells of our packets; whether it told anything.
-    pub(super) fn take_feedback(&mut self, now: Instant, compound: &Compound<'_>) -> bool {
-        self.feedback.as_mut().is_some_and(|feedback| feedback.take_in(now, compound))
-    }
-
-    /// What the last feedback told something new of.
-    pub(super) fn told_packets(&self) -> &[PacketFeedback] {
-        self.feedback.as_ref().map_or(&[], |feedback| feedback.told())
-    }
-
-    /// What all feedback has told.
-    pub(super) fn feedback_stats(&self) -> Option<FeedbackStats> {
-        self.feedback.as_ref().map(|feedback| feedback.stats())
-    }
-
-    /// The stream whose reports carry what is told of the transport's packets: the first that is there.
-    fn tells(&self) -> Option<usize> {
-        self.feedback.as_ref()?;
-        self.reports
-            .iter()
-            .position(|report| report.as_ref().is_some_and(|report| !report.is_leaving() && !report.has_left()))
-    }
-
-    fn report_of(&mut self, index: usize) -> Option<&mut Report> {
-        self.reports.get_mut(index)?.as_mut()
-    }
-
-    /// What the other side's reports have told of the stream with this number.
-    pub(super) fn told(&self, index: usize) -> Option<&Report> {
-        self.reports.get(index)?.as_ref()
-    }
-
-    /// Takes in what a compound packet tells of the stream with this number.
-    pub(super) fn take_report(&mut self, now: Instant, index: usize, compound: &Compound<'_>) -> PeerReport {
-        self.report_of(index).map(|report| report.take_in(now, compound)).unwrap_or_default()
-    }
-
-    /// The stream with this number goes on as another source, after so many packets of the one before.
-    pub(super) fn change_source(&mut self, now: Instant, index: usize, ssrc: Ssrc, packets: u32) {
-        if let Some(report) = self.report_of(index) {
-            report.change_source(now, ssrc, packets);
-        }
-    }
-
-    /// The stream with this number ends: its goodbye is what leaves next.
-    pub(super) fn leave(&mut self, index: usize) {
-        if let Some(report) = self.report_of(index) {
-            report.leave();
-        }
-    }
-
-    /// Whether a report of the stream with this number is due.
-    pub(super) fn report_is_due(&self, now: Instant, index: usize) -> bool {
-        let feedback_is_due = || {
-            let due = self.feedback.as_ref().and_then(|feedback| feedback.deadline());
-            due.is_some_and(|due| due <= now) && self.tells() == Some(index)
-        };
-        let due = self.told(index).is_some_and(|report| report.next_deadline() <= now) || feedback_is_due();
-        due && self.may_send(now) && self.may_report()
-    }
-
     /// When to ask for what leaves again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let feedback =
@@ -518,52 +424,6 @@ impl Transport {
         Some(self.addressed(len, to, Channel::Rtp))
     }
 
-    /// Writes the report of the stream with this number, if one is due, protected and addressed. What doesn't fit is an
-    /// error.
-    pub(super) fn send_report(
-        &mut self,
-        now: Instant,
-        index: usize,
-        account: &Account,
-        buffer: &mut [u8],
-    ) -> Option<Result<Transmit, ()>> {
-        let tells = self.tells() == Some(index);
-        let report = self.reports.get_mut(index)?.as_mut()?;
-        let feedback = self.feedback.as_mut().filter(|_| tells);
-        let written = match feedback {
-            None => report.write(now, account, &[], buffer),
-            Some(feedback) => {
-                if feedback.take_due(now) {
-                    report.request(now);
-                }
-                let mut bytes = [0; MAX_MESSAGE_BYTES];
-                let message = if report.may_tell(now) { feedback.message(&mut bytes) } else { None };
-                let message = message.map(|(media, message)| Feedback {
-                    sender: report.ssrc(),
-                    media,
-                    message: FeedbackMessage::Transport(message),
-                });
-                let written = report.write(now, account, message.as_slice(), buffer);
-                if message.is_some() && matches!(written, Ok(Some(_))) {
-                    feedback.left(now);
-                }
-                written
-            }
-        };
-        let protected = match written {
-            Ok(None) => return None,
-            Ok(Some(_)) if !self.agreed.has_remote() => return None,
-            Ok(Some(len)) => self.rtcp_guard().protect_rtcp(buffer, len).ok(),
-            Err(_) => None,
-        };
-        let Some(len) = protected else { return Some(Err(())) };
-        if !self.agreed.rtcp_mux {
-            return Some(Ok(self.addressed(len, self.rtcp.remote(), Channel::Rtcp)));
-        }
-        let routed = self.rtp.route(now, self.rtp.remote(), buffer, len);
-        Some(routed.map(|(len, to)| self.addressed(len, to, Channel::Rtp)).ok_or(()))
-    }
-
     /// The next datagram of the paths' own.
     pub(super) fn send_own(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         #[cfg(feature = "dtls")]
@@ -609,7 +469,7 @@ impl Transport {
 }
 
 /// A path without ICE: the user's own, or latching.
-fn plain(settings: &Settings, channel: Channel, named: SocketAddr) -> Box<dyn Path> {
+fn plain(settings: &CallSettings, channel: Channel, named: SocketAddr) -> Box<dyn Path> {
     match &settings.path {
         Some(own) => own.make(channel, named),
         None => Box::new(Latch::new(settings.latching, named)),

@@ -11,7 +11,7 @@ use dsp_core::time::Instant;
 use super::dtls::Association;
 use super::guard::Guard;
 use crate::sdp::{NegotiatedTransport, SrtpKeys};
-use crate::session::config::Settings;
+use crate::session::config::CallSettings;
 
 /// Both.
 pub(super) struct RtcpKeys {
@@ -23,7 +23,7 @@ pub(super) struct RtcpKeys {
 
 impl RtcpKeys {
     /// Those of a call that was agreed on; `None` where RTCP has RTP's.
-    pub(super) fn agreed(now: Instant, agreed: &NegotiatedTransport, settings: &Settings) -> Option<Box<Self>> {
+    pub(super) fn agreed(now: Instant, agreed: &NegotiatedTransport, settings: &CallSettings) -> Option<Box<Self>> {
         if agreed.rtcp_mux || settings.guard.is_some() {
             return None;
         }
@@ -35,7 +35,7 @@ impl RtcpKeys {
 
     /// What a later offer and answer came to, which still has keys of RTCP's own: those that there are hold until
     /// others have come.
-    pub(super) fn renew(&mut self, now: Instant, agreed: &NegotiatedTransport, settings: &Settings) {
+    pub(super) fn renew(&mut self, now: Instant, agreed: &NegotiatedTransport, settings: &CallSettings) {
         let same = agreed.dtls.as_ref().is_some_and(|dtls| self.association.is(dtls));
         if let Some(other) = Association::agreed(now, agreed, settings).filter(|_| !same) {
             self.association = other;

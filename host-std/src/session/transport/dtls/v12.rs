@@ -23,10 +23,10 @@ use zeroize::Zeroizing;
 
 pub(super) use messages::ClientHello;
 
-use crypto::{Crypto, Keys};
+use crypto::{DtlsCrypto, DtlsKeyMaterial};
 use messages as m;
 use messages::{KeyExchange, ServerHello, Signature, Suite};
-use records::{ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE, Item, Message, Protection, Reassembly, Writer};
+use records::{ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE, Item, Message, Reassembly, RecordProtection, RecordWriter};
 
 /// Records that came before their keys, and are kept.
 const EARLY: usize = 4;
@@ -39,7 +39,7 @@ const CLOSE_NOTIFY: u8 = 0;
 const HANDSHAKE_FAILURE: u8 = 40;
 
 /// What has come of it.
-pub(super) enum Event {
+pub(super) enum DtlsEvent {
     /// A datagram leaves.
     Datagram(Vec<u8>),
     /// The other side's certificate. That it's its own is proved when there are keys.
@@ -91,7 +91,7 @@ pub(super) struct Retries {
 pub(super) struct Handshake {
     client: bool,
     wait: Wait,
-    crypto: Crypto,
+    crypto: DtlsCrypto,
     certificate: Vec<u8>,
     key: Box<dyn SigningKey>,
     retries: Retries,
@@ -104,21 +104,21 @@ pub(super) struct Handshake {
     their_public: Vec<u8>,
     their_certificate: Vec<u8>,
     asked: bool,
-    keys: Option<Keys>,
+    keys: Option<DtlsKeyMaterial>,
     /// All messages so far.
     transcript: Vec<u8>,
     next_message: u16,
-    writer: Writer,
+    writer: RecordWriter,
     /// What opens the other side's records.
-    opener: Option<Protection>,
+    opener: Option<RecordProtection>,
     /// Ours, until the turn of our last flight.
-    sealer: Option<Protection>,
+    sealer: Option<RecordProtection>,
     reassembly: Reassembly,
     early: Vec<Vec<u8>>,
     flight: Vec<Item>,
     sent: Option<Instant>,
     tries: usize,
-    events: VecDeque<Event>,
+    events: VecDeque<DtlsEvent>,
 }
 
 impl Handshake {
@@ -129,7 +129,7 @@ impl Handshake {
         retries: Retries,
         now: Instant,
     ) -> Option<Self> {
-        let crypto = Crypto::new();
+        let crypto = DtlsCrypto::new();
         let random = crypto.random()?;
         let mut made = Self {
             client,
@@ -148,7 +148,7 @@ impl Handshake {
             keys: None,
             transcript: Vec::new(),
             next_message: 0,
-            writer: Writer::default(),
+            writer: RecordWriter::default(),
             opener: None,
             sealer: None,
             reassembly: Reassembly::default(),
@@ -166,7 +166,7 @@ impl Handshake {
     }
 
     /// What has come of it since.
-    pub(super) fn next_event(&mut self) -> Option<Event> {
+    pub(super) fn next_event(&mut self) -> Option<DtlsEvent> {
         self.events.pop_front()
     }
 
@@ -256,8 +256,8 @@ impl Handshake {
 
     fn alert(&mut self, epoch: u16, bytes: &[u8]) -> Result<(), Failure> {
         match *bytes {
-            [_, CLOSE_NOTIFY] if epoch > 0 => self.events.push_back(Event::Closed),
-            [FATAL, _] if epoch > 0 && self.wait == Wait::Nothing => self.events.push_back(Event::Closed),
+            [_, CLOSE_NOTIFY] if epoch > 0 => self.events.push_back(DtlsEvent::Closed),
+            [FATAL, _] if epoch > 0 && self.wait == Wait::Nothing => self.events.push_back(DtlsEvent::Closed),
             [FATAL, why] if self.wait != Wait::Nothing => return Err(Failure::Refused(why)),
             _ => {}
         }
@@ -306,7 +306,7 @@ impl Handshake {
     fn send(&mut self, now: Instant) {
         self.sent = Some(now);
         let datagrams = self.writer.datagrams(&self.flight, self.retries.mtu);
-        self.events.extend(datagrams.into_iter().map(Event::Datagram));
+        self.events.extend(datagrams.into_iter().map(DtlsEvent::Datagram));
     }
 
     /// The flight that was just said leaves; the one before it has been answered.
@@ -354,7 +354,7 @@ impl Handshake {
         if !self.proves(Some(suite.rsa), key.signature, &signed) {
             return Err(Failure::Certificate);
         }
-        self.events.push_back(Event::Certificate(self.their_certificate.clone()));
+        self.events.push_back(DtlsEvent::Certificate(self.their_certificate.clone()));
         if !m::GROUPS.contains(&key.group) {
             return Err(Failure::Broken);
         }
@@ -381,7 +381,7 @@ impl Handshake {
         let theirs = std::mem::take(&mut self.their_public);
         self.derive(exchange, &theirs)?;
         if self.asked {
-            let signature = Crypto::sign(&mut *self.key, &self.transcript).ok_or(Failure::Broken)?;
+            let signature = DtlsCrypto::sign(&mut *self.key, &self.transcript).ok_or(Failure::Broken)?;
             self.say(m::CERTIFICATE_VERIFY, &m::signed(m::OUR_SIGNATURE, &signature));
         }
         self.wait = Wait::Finished;
@@ -405,7 +405,7 @@ impl Handshake {
         let params = m::exchange_params(group, exchange.pub_key());
         self.exchange = Some(exchange);
         let signed = [&self.randoms.concat()[..], &params].concat();
-        let signature = Crypto::sign(&mut *self.key, &signed).ok_or(Failure::Broken)?;
+        let signature = DtlsCrypto::sign(&mut *self.key, &signed).ok_or(Failure::Broken)?;
         self.begin_flight();
         self.say(m::SERVER_HELLO, &m::server_hello(&self.randoms[1].clone(), &hello, suite, profile));
         self.say(m::CERTIFICATE, &m::certificate(&self.certificate.clone()));
@@ -421,7 +421,7 @@ impl Handshake {
     fn refuse(&mut self) {
         let alert = [Item { epoch: 0, kind: ALERT, bytes: vec![FATAL, HANDSHAKE_FAILURE] }];
         let datagrams = self.writer.datagrams(&alert, self.retries.mtu);
-        self.events.extend(datagrams.into_iter().map(Event::Datagram));
+        self.events.extend(datagrams.into_iter().map(DtlsEvent::Datagram));
     }
 
     fn hear_client_key(&mut self, body: &[u8]) -> Result<(), Failure> {
@@ -438,7 +438,7 @@ impl Handshake {
         if !self.proves(None, signature, &self.transcript[..before]) {
             return Err(Failure::Certificate);
         }
-        self.events.push_back(Event::Certificate(self.their_certificate.clone()));
+        self.events.push_back(DtlsEvent::Certificate(self.their_certificate.clone()));
         self.wait = Wait::Finished;
         Ok(())
     }
@@ -480,7 +480,7 @@ impl Handshake {
             self.begin_flight();
             self.say_finished(now)?;
         }
-        self.events.push_back(Event::Keys(profile, exported));
+        self.events.push_back(DtlsEvent::Keys(profile, exported));
         // The master secret has served.
         (self.keys, self.transcript) = (None, Vec::new());
         Ok(())
@@ -493,7 +493,7 @@ impl Handshake {
         }
         let goodbye = [Item { epoch: 1, kind: ALERT, bytes: vec![WARNING, CLOSE_NOTIFY] }];
         let datagrams = self.writer.datagrams(&goodbye, self.retries.mtu);
-        self.events.extend(datagrams.into_iter().map(Event::Datagram));
+        self.events.extend(datagrams.into_iter().map(DtlsEvent::Datagram));
         true
     }
 }

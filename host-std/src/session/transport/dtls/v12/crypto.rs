@@ -18,21 +18,21 @@ use x509_cert::der::{Decode, Encode};
 use zeroize::Zeroizing;
 
 use super::messages::Suite;
-use super::records::Protection;
+use super::records::RecordProtection;
 
 /// RSA keys of fewer bits prove little, and of more take long.
 const RSA_BITS: std::ops::RangeInclusive<u32> = 2_048..=8_192;
 
-pub(super) struct Crypto(CryptoProvider);
+pub(super) struct DtlsCrypto(CryptoProvider);
 
 /// The keys of both directions.
-pub(super) struct Keys {
+pub(super) struct DtlsKeyMaterial {
     master: Zeroizing<Vec<u8>>,
     randoms: [[u8; 32]; 2],
     suite: Suite,
 }
 
-impl Crypto {
+impl DtlsCrypto {
     pub(super) fn new() -> Self {
         Self(default_provider())
     }
@@ -83,16 +83,16 @@ impl Crypto {
         public: &[u8],
         session: &[u8],
         randoms: [[u8; 32]; 2],
-    ) -> Option<Keys> {
+    ) -> Option<DtlsKeyMaterial> {
         let mut secret = Buf::new();
         exchange.complete(public, &mut secret).ok()?;
         let secret = Zeroizing::new(secret.into_vec());
         let master = self.prf(suite, &secret, "extended master secret", session, 48)?;
-        Some(Keys { master, randoms, suite })
+        Some(DtlsKeyMaterial { master, randoms, suite })
     }
 
     /// What protects the client's records, and the server's.
-    pub(super) fn protections(&self, keys: &Keys) -> Option<[Protection; 2]> {
+    pub(super) fn protections(&self, keys: &DtlsKeyMaterial) -> Option<[RecordProtection; 2]> {
         let suite = self.0.cipher_suites.iter().find(|suite| suite.suite() == keys.suite.cipher)?;
         let (_, key_len, _) = suite.key_lengths();
         let [client, server] = keys.randoms;
@@ -101,23 +101,23 @@ impl Crypto {
         let (write_keys, salts) = block.split_at(2 * key_len);
         let one = |side: usize| {
             let cipher = suite.create_cipher(&write_keys[side * key_len..][..key_len]).ok()?;
-            Some(Protection::new(cipher, salts[side * 4..][..4].try_into().ok()?))
+            Some(RecordProtection::new(cipher, salts[side * 4..][..4].try_into().ok()?))
         };
         Some([one(0)?, one(1)?])
     }
 
     /// What proves that a side saw all the messages with this hash.
-    pub(super) fn finished(&self, keys: &Keys, client: bool, hash: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn finished(&self, keys: &DtlsKeyMaterial, client: bool, hash: &[u8]) -> Option<Vec<u8>> {
         let label = if client { "client finished" } else { "server finished" };
         Some(self.prf(keys.suite, &keys.master, label, hash, 12)?.to_vec())
     }
 
-    pub(super) fn is_finished(&self, keys: &Keys, client: bool, hash: &[u8], body: &[u8]) -> bool {
+    pub(super) fn is_finished(&self, keys: &DtlsKeyMaterial, client: bool, hash: &[u8], body: &[u8]) -> bool {
         self.finished(keys, client, hash).is_some_and(|expected| expected[..].ct_eq(body).into())
     }
 
     /// For SRTP (RFC 5764, 4.2).
-    pub(super) fn export(&self, keys: &Keys, len: usize) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn export(&self, keys: &DtlsKeyMaterial, len: usize) -> Option<Zeroizing<Vec<u8>>> {
         self.prf(keys.suite, &keys.master, "EXTRACTOR-dtls_srtp", &keys.randoms.concat(), len)
     }
 

@@ -54,12 +54,12 @@ pub(super) fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
 }
 
 /// What protects records in one direction.
-pub(super) struct Protection {
+pub(super) struct RecordProtection {
     cipher: Box<dyn Cipher>,
     salt: [u8; 4],
 }
 
-impl Protection {
+impl RecordProtection {
     pub(super) fn new(cipher: Box<dyn Cipher>, salt: [u8; 4]) -> Self {
         Self { cipher, salt }
     }
@@ -98,13 +98,13 @@ pub(super) struct Item {
 
 /// Writes records, each with a number of its own.
 #[derive(Default)]
-pub(super) struct Writer {
+pub(super) struct RecordWriter {
     /// The next number of each epoch.
     next: [u64; 2],
-    pub(super) protection: Option<Protection>,
+    pub(super) protection: Option<RecordProtection>,
 }
 
-impl Writer {
+impl RecordWriter {
     /// The flight in datagrams of at most so many bytes.
     pub(super) fn datagrams(&mut self, flight: &[Item], mtu: usize) -> Vec<Vec<u8>> {
         let (mut all, mut datagram) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dimpl::{Dtls, Output};
 
-use super::crypto::Crypto;
+use super::crypto::DtlsCrypto;
 use super::*;
 use crate::session::certificate::Certificate;
 
@@ -57,15 +57,15 @@ impl Pair {
             for side in 0..2 {
                 while let Some(event) = self.engines[side].next_event() {
                     match event {
-                        Event::Datagram(mut datagram) => {
+                        DtlsEvent::Datagram(mut datagram) => {
                             if fate(self.sent, &mut datagram) {
                                 self.way[1 - side].push(datagram);
                             }
                             self.sent += 1;
                         }
-                        Event::Certificate(der) => self.sides[side].certificate = Some(der),
-                        Event::Keys(profile, keys) => self.sides[side].keys = Some((profile, keys.to_vec())),
-                        Event::Closed => self.sides[side].closed = true,
+                        DtlsEvent::Certificate(der) => self.sides[side].certificate = Some(der),
+                        DtlsEvent::Keys(profile, keys) => self.sides[side].keys = Some((profile, keys.to_vec())),
+                        DtlsEvent::Closed => self.sides[side].closed = true,
                     }
                 }
             }
@@ -187,7 +187,7 @@ fn a_changed_byte_comes_to_no_keys_that_differ() {
 /// A message in a record of its own, without protection.
 fn plain(kind: u8, number: u16, body: &[u8]) -> Vec<u8> {
     let item = Item { epoch: 0, kind: HANDSHAKE, bytes: records::message(kind, number, body) };
-    Writer::default().datagrams(&[item], MTU).concat()
+    RecordWriter::default().datagrams(&[item], MTU).concat()
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn who_shows_no_certificate_or_signs_nothing_gets_no_keys() {
 #[test]
 fn a_hello_tells_who_answers_it() {
     let (mut client, _) = handshake(true, MTU, Instant::now());
-    let Some(Event::Datagram(hello)) = client.next_event() else { panic!("no hello") };
+    let Some(DtlsEvent::Datagram(hello)) = client.next_event() else { panic!("no hello") };
     let read = whole_hello(&hello).unwrap();
     assert!(read.is_ours() && read.profile == Some(SrtpProfile::AEAD_AES_256_GCM));
     assert!(whole_hello(&hello[..hello.len() - 1]).is_none(), "it's not whole");
@@ -276,10 +276,10 @@ fn dimpl_understands_us_in_both_roles() {
             dtls.handle_timeout(now).unwrap();
             while let Some(event) = ours.next_event() {
                 match event {
-                    Event::Datagram(datagram) => dtls.handle_packet(&datagram).unwrap(),
-                    Event::Certificate(der) => seen[0] = Some(der),
-                    Event::Keys(_, material) => keys[0] = Some(material.to_vec()),
-                    Event::Closed => panic!("closed"),
+                    DtlsEvent::Datagram(datagram) => dtls.handle_packet(&datagram).unwrap(),
+                    DtlsEvent::Certificate(der) => seen[0] = Some(der),
+                    DtlsEvent::Keys(_, material) => keys[0] = Some(material.to_vec()),
+                    DtlsEvent::Closed => panic!("closed"),
                 }
             }
             let theirs = outputs(&mut dtls);
@@ -347,7 +347,7 @@ const BY_SHORT: &str = "\
 
 #[test]
 fn signatures_of_rsa_are_openssls() {
-    let crypto = Crypto::new();
+    let crypto = DtlsCrypto::new();
     let [phone, short] = [PHONE, SHORT].map(|text| STANDARD.decode(text).unwrap());
     let all = [(0x0401, PKCS1_SHA256), (0x0501, PKCS1_SHA384), (0x0804, PSS_SHA256), (0x0806, PSS_SHA512)];
     for (scheme, text) in all {
@@ -371,7 +371,7 @@ fn signatures_of_rsa_are_openssls() {
 #[test]
 fn nothing_that_comes_makes_a_hello_panic() {
     let (mut client, _) = handshake(true, MTU, Instant::now());
-    let Some(Event::Datagram(hello)) = client.next_event() else { panic!("no hello") };
+    let Some(DtlsEvent::Datagram(hello)) = client.next_event() else { panic!("no hello") };
     for cut in 0..hello.len() {
         let _ = whole_hello(&hello[..cut]);
         let mut changed = hello.clone();

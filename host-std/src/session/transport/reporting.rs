@@ -1,0 +1,168 @@
+//! RTCP of a whole transport: the reports of its streams, in their order, and what each side tells of the other's packets.
+
+use dsp_core::rtcp::PeerReport;
+use dsp_core::rtcp::transport::{FeedbackStats, MAX_MESSAGE_BYTES, PacketFeedback};
+use dsp_core::time::{Instant, Seq, Ssrc};
+use dsp_core::wire::rtcp::{Compound, Feedback, FeedbackMessage};
+
+use super::feedback::PathFeedback;
+use super::{Account, CallTransport, Report};
+use crate::sdp::NegotiatedFeedback;
+use crate::session::outcome::{Channel, Transmit};
+
+impl CallTransport {
+    /// The reports of the stream with this number, which is new or begins anew. The goodbye of the one before, after so many
+    /// packets, leaves first if it hasn't left yet.
+    pub(in crate::session) fn add_report(
+        &mut self,
+        now: Instant,
+        index: usize,
+        mut report: Report,
+        packets_before: u32,
+    ) {
+        if self.reports.len() <= index {
+            self.reports.resize_with(index + 1, || None);
+        }
+        let place = &mut self.reports[index];
+        if let Some(before) = place.take_if(|before| before.is_leaving()) {
+            report = before.replaced_by(now, report, packets_before);
+        }
+        *place = Some(report);
+    }
+
+    /// What offer and answer say of the feedback of the stream with this number. `first`: the number of the first packet, where
+    /// they have none yet.
+    pub(in crate::session) fn agree_feedback(&mut self, index: usize, agreed: &NegotiatedFeedback, first: Seq) {
+        let reduced_size = self.agreed.rtcp_reduced_size;
+        if let Some(report) = self.report_of(index) {
+            report.agree(agreed, reduced_size);
+        }
+        if agreed.transport_wide && self.feedback.is_none() {
+            self.feedback = Some(PathFeedback::new(first));
+        }
+    }
+
+    /// The number of the packet that leaves next, among all of the transport.
+    pub(in crate::session) fn next_number(&self) -> Option<Seq> {
+        self.feedback.as_ref().map(|feedback| feedback.next())
+    }
+
+    /// A packet of the other side arrived that has this number among all of its transport.
+    pub(in crate::session) fn is_numbered(&mut self, now: Instant, source: Ssrc, number: Seq) {
+        if let Some(feedback) = &mut self.feedback {
+            feedback.arrive(now, source, number);
+        }
+    }
+
+    /// Takes in what the other side tells of our packets; whether it told anything.
+    pub(in crate::session) fn take_feedback(&mut self, now: Instant, compound: &Compound<'_>) -> bool {
+        self.feedback.as_mut().is_some_and(|feedback| feedback.take_in(now, compound))
+    }
+
+    /// What the last feedback told something new of.
+    pub(in crate::session) fn told_packets(&self) -> &[PacketFeedback] {
+        self.feedback.as_ref().map_or(&[], |feedback| feedback.told())
+    }
+
+    /// What all feedback has told.
+    pub(in crate::session) fn feedback_stats(&self) -> Option<FeedbackStats> {
+        self.feedback.as_ref().map(|feedback| feedback.stats())
+    }
+
+    /// The stream whose reports carry what is told of the transport's packets: the first that is there.
+    pub(super) fn tells(&self) -> Option<usize> {
+        self.feedback.as_ref()?;
+        self.reports
+            .iter()
+            .position(|report| report.as_ref().is_some_and(|report| !report.is_leaving() && !report.has_left()))
+    }
+
+    fn report_of(&mut self, index: usize) -> Option<&mut Report> {
+        self.reports.get_mut(index)?.as_mut()
+    }
+
+    /// What the other side's reports have told of the stream with this number.
+    pub(in crate::session) fn told(&self, index: usize) -> Option<&Report> {
+        self.reports.get(index)?.as_ref()
+    }
+
+    /// Takes in what a compound packet tells of the stream with this number.
+    pub(in crate::session) fn take_report(
+        &mut self,
+        now: Instant,
+        index: usize,
+        compound: &Compound<'_>,
+    ) -> PeerReport {
+        self.report_of(index).map(|report| report.take_in(now, compound)).unwrap_or_default()
+    }
+
+    /// The stream with this number goes on as another source, after so many packets of the one before.
+    pub(in crate::session) fn change_source(&mut self, now: Instant, index: usize, ssrc: Ssrc, packets: u32) {
+        if let Some(report) = self.report_of(index) {
+            report.change_source(now, ssrc, packets);
+        }
+    }
+
+    /// The stream with this number ends: its goodbye is what leaves next.
+    pub(in crate::session) fn leave(&mut self, index: usize) {
+        if let Some(report) = self.report_of(index) {
+            report.leave();
+        }
+    }
+
+    /// Whether a report of the stream with this number is due.
+    pub(in crate::session) fn report_is_due(&self, now: Instant, index: usize) -> bool {
+        let feedback_is_due = || {
+            let due = self.feedback.as_ref().and_then(|feedback| feedback.deadline());
+            due.is_some_and(|due| due <= now) && self.tells() == Some(index)
+        };
+        let due = self.told(index).is_some_and(|report| report.next_deadline() <= now) || feedback_is_due();
+        due && self.may_send(now) && self.may_report()
+    }
+
+    /// Writes the report of the stream with this number, if one is due, protected and addressed. What doesn't fit is an
+    /// error.
+    pub(in crate::session) fn send_report(
+        &mut self,
+        now: Instant,
+        index: usize,
+        account: &Account,
+        buffer: &mut [u8],
+    ) -> Option<Result<Transmit, ()>> {
+        let tells = self.tells() == Some(index);
+        let report = self.reports.get_mut(index)?.as_mut()?;
+        let feedback = self.feedback.as_mut().filter(|_| tells);
+        let written = match feedback {
+            None => report.write(now, account, &[], buffer),
+            Some(feedback) => {
+                if feedback.take_due(now) {
+                    report.request(now);
+                }
+                let mut bytes = [0; MAX_MESSAGE_BYTES];
+                let message = if report.may_tell(now) { feedback.message(&mut bytes) } else { None };
+                let message = message.map(|(media, message)| Feedback {
+                    sender: report.ssrc(),
+                    media,
+                    message: FeedbackMessage::Transport(message),
+                });
+                let written = report.write(now, account, message.as_slice(), buffer);
+                if message.is_some() && matches!(written, Ok(Some(_))) {
+                    feedback.left(now);
+                }
+                written
+            }
+        };
+        let protected = match written {
+            Ok(None) => return None,
+            Ok(Some(_)) if !self.agreed.has_remote() => return None,
+            Ok(Some(len)) => self.rtcp_guard().protect_rtcp(buffer, len).ok(),
+            Err(_) => None,
+        };
+        let Some(len) = protected else { return Some(Err(())) };
+        if !self.agreed.rtcp_mux {
+            return Some(Ok(self.addressed(len, self.rtcp.remote(), Channel::Rtcp)));
+        }
+        let routed = self.rtp.route(now, self.rtp.remote(), buffer, len);
+        Some(routed.map(|(len, to)| self.addressed(len, to, Channel::Rtp)).ok_or(()))
+    }
+}
