@@ -1,13 +1,15 @@
 //! Calls that follow the network: a narrow link, loss that isn't congestion, a change in the middle, and a call that is given up.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use dsp_core::adapt::Hopeless;
+use dsp_core::adapt::{Choice, Conditions, Hopeless, Observation, Settings};
 use dsp_core::time::{Duration, Instant};
 use host_std::opus::OpusEncoderConfig;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::{FeedbackOptions, SrtpPolicy};
-use host_std::session::{AdaptationConfig, Call, CallConfig, CallStats, Ending, Identity};
+use host_std::session::{AdaptationConfig, AdaptationPolicy, Call, CallConfig, CallStats, Ending, Identity};
 use host_std::simulate::bottleneck::{BottleneckConfig, BulkConfig};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
@@ -391,4 +393,42 @@ proptest! {
         prop_assert!(asked.dtx || packets > 990.0 / f64::from(asked.max_ptime_ms), "{packets} packets a second");
         prop_assert!(payload_bps > 2_000.0, "{payload_bps}");
     }
+}
+
+/// Half of what there's room for, at most 60 kbit/s of it, in packets of 40 ms; and it counts what it hears.
+struct Modest {
+    heard: Arc<AtomicU32>,
+    longest_ms: u16,
+}
+
+impl AdaptationPolicy for Modest {
+    fn rate_bps(&mut self, _now: Instant, seen: &Observation, would_be: u32) -> u32 {
+        assert!(seen.packets > 0);
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        would_be / 2
+    }
+
+    fn choose(&mut self, settings: &Settings<'_>, conditions: &Conditions, running: Option<Choice>) -> Option<Choice> {
+        let choice = Settings { packets_ms: &[40], ..*settings }.choose(conditions, running)?;
+        Some(Choice { packet_ms: self.longest_ms, ..choice })
+    }
+}
+
+#[test]
+fn a_policy_of_ones_own_says_what_is_sent() {
+    let heard = Arc::new(AtomicU32::new(0));
+    for (longest_ms, packet_ms) in [(40, 40), (50, 20)] {
+        let mut both = connect(&CodecFormat::opus(), ADAPTING, true, NetworkConfig::default());
+        assert!(both.ends[0].call.set_adaptation_policy(Box::new(Modest { heard: heard.clone(), longest_ms })));
+        both.run_until(seconds(30));
+        let (own, usual) =
+            (both.ends[0].call.stats().adaptation.unwrap(), both.ends[1].call.stats().adaptation.unwrap());
+        // 50 ms can't be had: the call chooses by itself, of the rate that the policy wants.
+        assert_eq!((own.taken.packet_ms, usual.taken.packet_ms), (Some(packet_ms), Some(20)), "{own:?}");
+        assert!(own.rate_bps <= 45_000 && usual.rate_bps > 60_000, "{own:?} {usual:?}");
+        assert!(own.taken.bit_rate_bps < usual.taken.bit_rate_bps, "{own:?} {usual:?}");
+    }
+    assert!(heard.load(Ordering::Relaxed) > 100);
+    let mut fixed = call(PORTS[0], CodecFormat::opus(), None, true);
+    assert!(!fixed.set_adaptation_policy(Box::new(Modest { heard, longest_ms: 40 })), "it doesn't adapt");
 }

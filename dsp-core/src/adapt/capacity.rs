@@ -98,6 +98,20 @@ pub struct RateBounds {
     pub most_bps: u32,
 }
 
+impl RateBounds {
+    /// The rate within them that is the nearest to `bps`; the least, where the most is below it.
+    pub const fn clamp(&self, bps: u32) -> u32 {
+        let most = if self.most_bps < self.least_bps { self.least_bps } else { self.most_bps };
+        if bps < self.least_bps {
+            self.least_bps
+        } else if bps > most {
+            most
+        } else {
+            bps
+        }
+    }
+}
+
 /// What the rate does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -190,6 +204,11 @@ impl Capacity {
             found: 0,
             random_for: FOUND_FOR,
         }
+    }
+
+    /// Where the rate may lie.
+    pub const fn bounds(&self) -> RateBounds {
+        self.bounds
     }
 
     /// Other bounds from now on.
@@ -504,6 +523,6 @@ impl Capacity {
     }
 
     fn within(&self, bps: u64) -> u32 {
-        bps.clamp(u64::from(self.bounds.least_bps), u64::from(self.bounds.most_bps.max(self.bounds.least_bps))) as u32
+        self.bounds.clamp(bps.min(u32::MAX.into()) as u32)
     }
 }

@@ -125,6 +125,11 @@ impl Settings<'_> {
         self.all().filter(better).map(|choice| self.needs_bps(&choice)).min()
     }
 
+    /// Whether a choice is one of these, and its payloads take no more than they may.
+    pub fn allows(&self, choice: &Choice) -> bool {
+        self.offers(choice) && self.payload_bps(choice) <= self.most_payload_bps
+    }
+
     fn fits(&self, conditions: &Conditions, choice: &Choice) -> bool {
         self.needs_bps(choice) <= conditions.rate_bps && self.payload_bps(choice) <= self.most_payload_bps
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use dsp_core::time::{Duration, Instant};
 
 use super::DialogId;
-use crate::session::{CallDigit, CallTone, Ending, Finding, PacketDirection};
+use crate::session::{AdaptationStats, CallDigit, CallTone, Ending, Finding, PacketDirection};
 
 /// Something that happened in a dialog.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,8 @@ pub enum EventKind {
     QualityPoor(f64),
     /// They sound well again: above [`Watching::good_mos`](super::Watching::good_mos).
     QualityGood(f64),
+    /// What is sent follows the network, and is something else than before: bit rate, packet length or redundancy.
+    Adapted(AdaptationStats),
     /// A recording ended before its time.
     RecordingEnded,
     /// The device is lost; it is opened anew until it is back, and there is silence.
@@ -98,6 +100,9 @@ impl fmt::Display for EventKind {
             Self::Tone(_) => f.write_str("a tone has come"),
             Self::QualityPoor(mos) => write!(f, "the last seconds sounded bad: a MOS of {mos:.1}"),
             Self::QualityGood(mos) => write!(f, "it sounds well again: a MOS of {mos:.1}"),
+            Self::Adapted(adaptation) => {
+                write!(f, "what is sent follows the network: up to {:.0} kbit/s", f64::from(adaptation.rate_bps) / 1e3)
+            }
             Self::RecordingEnded => f.write_str("a recording has ended before its time"),
             Self::DeviceLost => f.write_str("the sound device is lost, and is looked for"),
             Self::DeviceBack => f.write_str("the sound device is back"),

@@ -59,6 +59,7 @@ pub(super) struct Watch {
     keyed: u32,
     source_changes: u32,
     codec_switches: u32,
+    adaptations: u32,
     codec: Option<CodecFormat>,
     one_way: [Option<&'static str>; ONE_WAY],
     /// When the window began, and the numbers of then.
@@ -104,6 +105,11 @@ impl Watch {
         }
         if changed(&mut self.codec_switches, stats.total.codec_switches) {
             tell(EventKind::CodecChanged(PacketDirection::In));
+        }
+        if let Some(adaptation) = stats.adaptation {
+            if changed(&mut self.adaptations, adaptation.changes) {
+                tell(EventKind::Adapted(adaptation));
+            }
         }
         if changed(&mut self.keyed, stats.keyed) && stats.keyed > 1 {
             tell(EventKind::KeysChanged);

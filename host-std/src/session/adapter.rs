@@ -4,6 +4,8 @@
 //! Transport-wide feedback tells most and is followed where it comes; reports are, where none has come for 3 s. A bit rate that the
 //! peer asks for (REMB) is a bound. What is chosen is within what was agreed on, as with [`Call::adapt`](super::Call::adapt). The other
 //! streams of a call stay as they are. Nothing is allocated while it runs: there is room for the longest packets from the start.
+//!
+//! Whoever knows better puts an [`AdaptationPolicy`] in: it hears what was seen of the network, and chooses of what was agreed on.
 
 use dsp_core::adapt::{
     BreakerConfig, Capacity, Choice, CircuitBreaker, CodecRate, Conditions, Hopeless, InBand, Observation,
@@ -63,6 +65,40 @@ impl AdaptationConfig {
     pub fn with_copies(copies: u8) -> Self {
         let most = Self::default().most_bps;
         Self { most_bps: most * (1 + u32::from(copies)), ..Self::default() }
+    }
+}
+
+/// A policy of one's own for what an adapting call sends ([`Call::set_adaptation_policy`](super::Call::set_adaptation_policy)).
+///
+/// Each method has the call's own way as its default, so that a policy changes what it is for and leaves the rest. Both are called
+/// between two packets: they should take microseconds, and not wait.
+///
+/// ```
+/// use dsp_core::adapt::{Choice, Conditions, Settings};
+/// use host_std::session::AdaptationPolicy;
+///
+/// /// Never longer packets than 20 ms, whatever the bandwidth.
+/// struct ShortPackets;
+///
+/// impl AdaptationPolicy for ShortPackets {
+///     fn choose(&mut self, settings: &Settings<'_>, conditions: &Conditions, running: Option<Choice>) -> Option<Choice> {
+///         Settings { packets_ms: &[20], ..*settings }.choose(conditions, running)
+///     }
+/// }
+/// ```
+pub trait AdaptationPolicy: Send {
+    /// What was seen of the network up to `now`, and what the call would send from now on, in bit/s with headers. Returns what it is
+    /// to send instead, which is held within what was agreed on and the bounds of [`AdaptationConfig`].
+    fn rate_bps(&mut self, now: Instant, seen: &Observation, would_be: u32) -> u32 {
+        let _ = (now, seen);
+        would_be
+    }
+
+    /// Chooses of `settings`, all that codec and description let one choose, for `conditions`, of which the rate is what
+    /// [`rate_bps`](Self::rate_bps) returned; `running` is what is sent now. `None`, or what `settings` don't have or the description
+    /// forbids: the call chooses by itself.
+    fn choose(&mut self, settings: &Settings<'_>, conditions: &Conditions, running: Option<Choice>) -> Option<Choice> {
+        settings.choose(conditions, running)
     }
 }
 
@@ -126,6 +162,9 @@ pub(super) struct Adapter {
     choice: Option<Choice>,
     taken: Adaptation,
     changes: u32,
+    policy: Option<Box<dyn AdaptationPolicy>>,
+    /// What the policy wants to be sent, in bit/s.
+    policy_bps: Option<u32>,
 }
 
 impl Adapter {
@@ -144,7 +183,25 @@ impl Adapter {
             choice: None,
             taken: Adaptation::default(),
             changes: 0,
+            policy: None,
+            policy_bps: None,
         }
+    }
+
+    pub(super) fn set_policy(&mut self, policy: Box<dyn AdaptationPolicy>) {
+        (self.policy, self.policy_bps) = (Some(policy), None);
+    }
+
+    fn observe(&mut self, now: Instant, seen: &Observation) {
+        self.capacity.observe(now, seen);
+        if let Some(policy) = &mut self.policy {
+            self.policy_bps = Some(policy.rate_bps(now, seen, self.capacity.rate_bps()));
+        }
+    }
+
+    /// What may be sent, in bit/s with headers.
+    fn rate_bps(&self) -> u32 {
+        self.policy_bps.map_or(self.capacity.rate_bps(), |bps| self.capacity.bounds().clamp(bps))
     }
 
     /// Feedback on packets; whether anything was learnt.
@@ -161,7 +218,7 @@ impl Adapter {
             }
             self.was_lost = lost;
             if let Some(seen) = self.packets.hear(now, packet) {
-                self.capacity.observe(now, &seen);
+                self.observe(now, &seen);
                 learnt = true;
             }
         }
@@ -175,7 +232,7 @@ impl Adapter {
         let Some(seen) = seen.filter(|seen: &Observation| !fresh && seen.duration > Duration::ZERO) else {
             return false;
         };
-        self.capacity.observe(now, &seen);
+        self.observe(now, &seen);
         true
     }
 
@@ -189,6 +246,7 @@ impl Adapter {
         (self.packets, self.reports) = (PacketWindow::new(), ReportWindow::new());
         (self.remote_maximum_bps, self.least_round_trip) = (u32::MAX, None);
         (self.choice, self.was_lost) = (None, false);
+        self.policy_bps = None;
     }
 
     /// What the stream is to be asked for, if it's something else than before.
@@ -213,13 +271,11 @@ impl Adapter {
         let behind = (100 * PERCENT * self.behind.0).checked_div(self.behind.1).unwrap_or(0).max(loss);
         self.least_round_trip = self.least_round_trip.into_iter().chain(round_trip).min();
         let half = self.least_round_trip.map_or(0, |time| (time.as_micros() / 2_000).min(10_000) as u32);
-        let conditions = Conditions {
-            rate_bps: self.capacity.rate_bps(),
-            loss,
-            loss_behind: behind,
-            delay_ms: half + OTHER_DELAY_MS,
-        };
-        let choice = settings.choose(&conditions, self.choice)?;
+        let conditions =
+            Conditions { rate_bps: self.rate_bps(), loss, loss_behind: behind, delay_ms: half + OTHER_DELAY_MS };
+        let own = self.policy.as_mut().and_then(|policy| policy.choose(&settings, &conditions, self.choice));
+        let own = own.filter(|choice| settings.allows(choice));
+        let choice = own.or_else(|| settings.choose(&conditions, self.choice))?;
         self.capacity.set_steps(settings.needs_bps(&choice), settings.next_bps(&conditions, &choice));
         let expected = if choice.in_band { conditions.expected_loss_percent().max(1) } else { 0 };
         let before = self.choice.replace(choice);
@@ -242,7 +298,7 @@ impl Adapter {
 
     pub(super) fn stats(&self) -> AdaptationStats {
         AdaptationStats {
-            rate_bps: self.capacity.rate_bps(),
+            rate_bps: self.rate_bps(),
             phase: self.capacity.phase(),
             random_loss_percent: (self.capacity.random_loss() / PERCENT).min(100) as u8,
             taken: self.taken,

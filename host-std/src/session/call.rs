@@ -32,7 +32,7 @@ use dsp_core::receive::Played;
 use dsp_core::streams::budget::Priority;
 use dsp_core::time::{Duration, Instant, Ssrc};
 
-use super::adapter::CongestionControl;
+use super::adapter::{AdaptationPolicy, CongestionControl};
 #[cfg(feature = "record")]
 use super::announcement::Announcement;
 use super::config::{CallSettings, Spare};
@@ -262,6 +262,13 @@ impl Call {
     /// a new offer replaces; a newcomer has the default. Whether the source is heard now: if not, nothing changes.
     pub fn set_priority(&mut self, ssrc: Ssrc, priority: Priority) -> bool {
         self.streams.iter_mut().flatten().any(|stream| stream.set_priority(ssrc, priority))
+    }
+
+    /// Lets `policy` say what the call sends, in the place of the policy before. Returns whether the call adapts at all
+    /// ([`CallConfig::adaptation`]); one that doesn't drops the policy.
+    pub fn set_adaptation_policy(&mut self, policy: Box<dyn AdaptationPolicy>) -> bool {
+        let adapter = self.network.as_mut().and_then(|network| network.adapter.as_mut());
+        adapter.map(|adapter| adapter.set_policy(policy)).is_some()
     }
 
     /// Lets what we send in the first stream follow the network: bit rate, expected loss and packet length, from the

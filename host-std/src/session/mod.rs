@@ -54,7 +54,7 @@ pub(crate) fn ticks_samples(rate_hz: u32, tick: u64, count: u64) -> usize {
     (upto(tick + count) - upto(tick)) as usize
 }
 
-pub use adapter::{AdaptationConfig, AdaptationStats};
+pub use adapter::{AdaptationConfig, AdaptationPolicy, AdaptationStats};
 pub use call::Call;
 pub use canceller::{EchoSettings, HostEcho};
 pub use capture::{CaptureConfig, CaptureStep, HostBlock, HostOwn, HostParts};

@@ -5,7 +5,7 @@ use dsp_core::time::Duration;
 use dsp_core::tone::Digit;
 use host_std::manager::{EventKind, Watching, WhyEnded};
 use host_std::registry::CodecFormat;
-use host_std::session::{DigitPhase, Ending};
+use host_std::session::{AdaptationConfig, DigitPhase, Ending};
 
 use super::world::{Phone, World, address, config, names, pair};
 
@@ -121,6 +121,26 @@ fn what_had_no_room_is_counted() {
     let left: Vec<_> = std::iter::from_fn(|| session.next_event()).map(|event| event.kind).collect();
     let (hold, resume) = (EventKind::RemoteHold, EventKind::RemoteResume);
     assert_eq!(left, [hold, resume, hold, resume], "the newest are there");
+}
+
+#[test]
+fn what_adapts_is_told() {
+    let (mut world, dialogs) = pair(|config| {
+        config.codecs = vec![CodecFormat::opus()];
+        config.adaptation = Some(AdaptationConfig::default());
+    });
+    world.run(20_000);
+    for (phone, dialog) in world.phones.iter().zip(&dialogs) {
+        let told: Vec<_> = phone
+            .kinds()
+            .into_iter()
+            .filter_map(|kind| if let EventKind::Adapted(adaptation) = kind { Some(adaptation) } else { None })
+            .collect();
+        let changes: Vec<_> = told.iter().map(|adaptation| adaptation.changes).collect();
+        assert!(!changes.is_empty() && changes.windows(2).all(|pair| pair[0] < pair[1]), "{changes:?}");
+        let now = phone.session.call(dialog).unwrap().stats().adaptation.unwrap();
+        assert_eq!(told.last().map(|told| (told.changes, told.taken)), Some((now.changes, now.taken)));
+    }
 }
 
 #[test]
