@@ -52,7 +52,8 @@ mod config;
 #[cfg(test)]
 mod tests;
 
-use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, Latency, NoBlock, Step};
+use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, Latency, Media, NoBlock, Step};
+use dsp_core::process::activity::Activity;
 use dsp_core::receive::{EventReport, Played, ReceiveError, Received, ReceiverStats};
 use dsp_core::rtcp::SendInfo;
 use dsp_core::send::{KeyPress, SendError, SendStats};
@@ -62,6 +63,7 @@ use embassy_futures::select::{Either, select};
 use crate::parts::{G711, G711Parts, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
 use crate::port::{AudioPort, PortDelay};
 use crate::stream::{PhoneStream, TICK_MS};
+use crate::tones::{LocalSound, NoSound};
 
 pub use config::{KeyError, PhoneConfig, PhoneError};
 
@@ -186,6 +188,17 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
 
     /// One tick: 10 ms of microphone and loudspeaker. Call it for ever; `port` paces it.
     pub async fn tick<A: AudioPort<TICK>, N: Network>(&mut self, port: &mut A, network: &mut N) -> Tick {
+        self.tick_with(port, network, &mut NoSound).await
+    }
+
+    /// One tick with sound of this side, such as [`Tones`](crate::tones::Tones), that is added to what the other side says: behind its
+    /// decoder and before volume, meter and the history of a canceller.
+    pub async fn tick_with<A, N, L>(&mut self, port: &mut A, network: &mut N, local: &mut L) -> Tick
+    where
+        A: AudioPort<TICK>,
+        N: Network,
+        L: LocalSound,
+    {
         let mut tick = Tick::default();
         let mut heard = [0; TICK];
         let mut datagram = <P::Codecs as PhoneCodecs>::Memory::DATAGRAM;
@@ -229,7 +242,7 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         let begun = network.now();
         self.front.set_latency(port.delay().latency(Self::RATE_HZ));
         self.begin(begun, true);
-        while let Some(step) = self.step(datagram) {
+        while let Some(step) = self.front.step(&mut Mixed { stream: &mut self.stream, local }, datagram) {
             match step {
                 Step::Loudspeaker { pcm, played } => {
                     tick.played = played;
@@ -312,6 +325,12 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.front.skip(samples);
     }
 
+    /// Sound comes from another microphone or goes to another loudspeaker from the next tick on, as between handset, headset and
+    /// speakerphone: what the capture block has learnt of the echo and the room is forgotten, and settings stay.
+    pub fn change_path(&mut self) {
+        self.front.reset();
+    }
+
     /// The device side: volume, mutes, levels, latency.
     pub fn front(&mut self) -> &mut FrontEnd<P::Block, TICK, [i16; HISTORY]> {
         &mut self.front
@@ -325,6 +344,38 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     /// Packets and payload bytes sent.
     pub fn send_stats(&self) -> SendStats {
         self.stream.send_stats()
+    }
+}
+
+/// The stream with sound of this side in what is played.
+struct Mixed<'a, P: PhoneParts, L> {
+    stream: &'a mut PhoneStream<P>,
+    local: &'a mut L,
+}
+
+impl<P: PhoneParts, L: LocalSound> Media for Mixed<'_, P, L> {
+    type Transmit = Result<usize, SendError>;
+
+    #[inline]
+    fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
+        let played = self.stream.play(now, pcm);
+        self.local.mix(pcm);
+        played
+    }
+
+    #[inline]
+    fn hear_activity(&mut self, activity: Option<Activity>) {
+        self.stream.hear_activity(activity);
+    }
+
+    #[inline]
+    fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {
+        self.stream.capture(captured_at, pcm);
+    }
+
+    #[inline]
+    fn transmit(&mut self, now: Instant, datagram: &mut [u8]) -> Option<Self::Transmit> {
+        self.stream.transmit(now, datagram)
     }
 }
 

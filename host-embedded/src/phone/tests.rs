@@ -247,6 +247,105 @@ fn a_phone_of_other_codecs_has_their_rate() {
     assert_eq!(wrong, Some(PhoneError::Sender(too_long)));
 }
 
+/// A network that takes time to send, and brings a packet a tick that takes time too.
+struct Busy<'a> {
+    clock: &'a Cell<Instant>,
+    waiting: bool,
+}
+
+const SENDING: Duration = Duration::from_micros(170);
+const WORKING: Duration = Duration::from_micros(90);
+
+fn pass(clock: &Cell<Instant>, time: Duration) {
+    clock.set(clock.get() + time);
+}
+
+impl Network for Busy<'_> {
+    async fn receive(&mut self, datagram: &mut [u8]) -> Incoming {
+        if !core::mem::take(&mut self.waiting) {
+            return core::future::pending().await;
+        }
+        pass(self.clock, WORKING);
+        datagram[..12].copy_from_slice(&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+        Incoming { len: 12, arrival: self.clock.get(), worked: WORKING }
+    }
+
+    fn send(&mut self, _: &[u8]) {
+        pass(self.clock, SENDING);
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.get()
+    }
+}
+
+/// A port whose frame comes after 9 ms, and that takes its time to be written to.
+struct Late<'a>(&'a Cell<Instant>);
+
+const READING: Duration = Duration::from_millis(9);
+const WRITING: Duration = Duration::from_micros(310);
+
+impl AudioPort<TICK> for Late<'_> {
+    async fn read(&mut self, pcm: &mut [i16; TICK]) -> Result<(), crate::port::Overrun> {
+        pass(self.0, READING);
+        pcm.fill(100);
+        Ok(())
+    }
+
+    async fn write(&mut self, _: &[i16; TICK]) -> Result<(), crate::port::Underrun> {
+        pass(self.0, WRITING);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_tick_tells_how_long_it_took_from_the_frame_to_the_last_packet() {
+    let clock = Cell::new(Instant::ZERO);
+    let mut network = Busy { clock: &clock, waiting: false };
+    let mut port = Late(&clock);
+    let mut phone = Phone::new(PhoneConfig::default()).unwrap();
+    for n in 0..8 {
+        network.waiting = n % 4 == 3;
+        let begun = clock.get();
+        let tick = block_on(phone.tick(&mut port, &mut network));
+        // Every other tick sends a packet of 20 ms.
+        let expected = if n % 2 == 1 { WRITING + SENDING } else { WRITING };
+        assert_eq!(tick.took, expected, "{n}");
+        let intake = if n % 4 == 3 { WORKING } else { Duration::ZERO };
+        assert_eq!((tick.intake, tick.received), (intake, u32::from(n % 4 == 3)), "{n}");
+        assert_eq!(clock.get().since(begun), READING + intake + tick.took, "{n}");
+    }
+}
+
+/// Adds a constant.
+struct Hum;
+
+impl crate::tones::LocalSound for Hum {
+    fn mix(&mut self, pcm: &mut [i16]) {
+        pcm.iter_mut().for_each(|sample| *sample = sample.saturating_add(3_000));
+    }
+}
+
+#[test]
+fn sound_of_this_side_is_heard_and_known_to_the_canceller_and_not_sent() {
+    let clock = SimClock::default();
+    let sent = RefCell::new(Vec::new());
+    let mut network = SimNetwork::new(&clock, no_datagram, |datagram: &[u8]| sent.borrow_mut().push(datagram.to_vec()));
+    let heard = RefCell::new(Vec::new());
+    let echo = |pcm: &mut [i16; TICK]| match heard.borrow().last() {
+        Some(frame) => *pcm = *frame,
+        None => pcm.fill(0),
+    };
+    let mut port = SimPort::new(&clock, echo, |pcm: &[i16; TICK]| heard.borrow_mut().push(*pcm));
+    let mut phone = PhoneWith::<_, 800>::with_block(PhoneConfig::default(), Difference).unwrap();
+    for _ in 0..20 {
+        block_on(phone.tick_with(&mut port, &mut network, &mut Hum));
+    }
+    assert!(heard.borrow().iter().all(|frame| *frame == [3_000; TICK]));
+    // Mu-law's zero.
+    assert!(sent.borrow()[2..].iter().all(|packet| packet[12..].iter().all(|byte| *byte == 0xff)));
+}
+
 #[test]
 fn refuses_what_it_cannot_send() {
     let config = PhoneConfig::default();
