@@ -8,7 +8,8 @@
 //! `HISTORY` samples of what was played for it. Other codecs, comfort noise and a strategy of one's own are
 //! [`parts`](crate::parts).
 //!
-//! Memory: a [`Phone`] takes 10 KiB, of which the receiver takes most; no heap. All arithmetic is integer.
+//! Memory: a [`Phone`] takes 11 KiB, of which the receiver takes most; no heap. It is made by value and moved to where it lies, at the
+//! cost of the stack; where that is dear, most of it can be [lent](crate::parts::RoomOf). All arithmetic is integer.
 //!
 //! A block of one's own, which halves what the microphone hears where the loudspeaker is loud:
 //!
@@ -62,7 +63,7 @@ use embassy_futures::select::{Either, select};
 
 use crate::parts::{G711, G711Parts, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
 use crate::port::{AudioPort, PortDelay};
-use crate::stream::{PhoneStream, TICK_MS};
+use crate::stream::{PhoneStream, RoomFor, TICK_MS};
 use crate::tones::{LocalSound, NoSound};
 
 pub use config::{KeyError, PhoneConfig, PhoneError};
@@ -155,6 +156,8 @@ impl Phone {
     ///
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
+    // In line, as all that makes a phone: each call would hold another copy of it on the stack.
+    #[inline(always)]
     pub fn new(config: PhoneConfig) -> Result<Self, PhoneError> {
         Self::with_parts(config, Parts::g711(None))
     }
@@ -165,6 +168,7 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
     ///
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
+    #[inline(always)]
     pub fn with_block(config: PhoneConfig, block: B) -> Result<Self, PhoneError> {
         Self::with_parts(config, Parts::g711(Some(block)))
     }
@@ -178,12 +182,24 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
     #[inline(always)]
-    pub fn with_parts(config: PhoneConfig, mut parts: Parts<P>) -> Result<Self, PhoneError> {
+    pub fn with_parts(config: PhoneConfig, parts: Parts<P>) -> Result<Self, PhoneError>
+    where
+        RoomFor<P>: Default,
+    {
+        Self::with_room(config, parts, Default::default())
+    }
+
+    /// The same in memory that is [lent](crate::parts::RoomOf) to it, so that making it takes little of the stack.
+    ///
+    /// # Errors
+    /// As for [`with_parts`](Self::with_parts).
+    #[inline(always)]
+    pub fn with_room(config: PhoneConfig, mut parts: Parts<P>, room: RoomFor<P>) -> Result<Self, PhoneError> {
         const { assert!(TICK as u32 * 1_000 == Self::RATE_HZ * TICK_MS, "TICK is 10 ms of the sound") };
         let PhoneConfig { meters, high_pass, .. } = config;
         let front = FrontConfig { sample_rate_hz: Self::RATE_HZ, channels: 1, meters, high_pass };
         let front = FrontEnd::new(front, [parts.block.take(), None], [0; HISTORY]).map_err(PhoneError::Front)?;
-        Ok(Self { stream: PhoneStream::with_parts(config, parts)?, front })
+        Ok(Self { stream: PhoneStream::with_room(config, parts, room)?, front })
     }
 
     /// One tick: 10 ms of microphone and loudspeaker. Call it for ever; `port` paces it.
