@@ -15,7 +15,7 @@
 //!
 //! Around a call: [`desk`] is hook switch, keys, audio paths and tones as a user knows them, [`hook`] the switch's contact,
 //! [`tones`] ringing and call progress to the loudspeaker, [`watch`] what is wrong, told once for the SIP stack, [`drift`] a codec
-//! chip whose clock is its own, [`dscp`] the mark of voice on packets that leave.
+//! chip whose clock is its own, [`dscp`] the mark of voice on packets that leave, [`three_way`] a conference of the user and two calls.
 //!
 //! A phone on a simulated port, whose network brings its own packets back:
 //!
@@ -81,6 +81,7 @@ pub mod resampled;
 pub mod sim;
 pub mod slots;
 pub mod stream;
+pub mod three_way;
 pub mod tones;
 pub mod transport;
 pub mod watch;

@@ -79,7 +79,7 @@ pub const DATAGRAM: usize = 640;
 /// tick.
 pub const INTAKE_BUDGET: Duration = Duration::from_millis(2);
 /// A packet counts for at least such a share of the budget: a clock may have coarse steps, or stand still.
-const LEAST_SHARE: u64 = 32;
+pub(crate) const LEAST_SHARE: u64 = 32;
 
 /// A datagram that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,14 +249,11 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         };
         if let Err(overrun) = read {
             tick.overrun = overrun.frames;
-            let samples = overrun.frames as usize * TICK;
-            self.stream.pause(samples);
-            // For how long the loudspeaker was silent meanwhile, the port tells at the next write.
-            self.front.overrun(samples);
+            self.lose(overrun.frames as usize * TICK);
             return tick;
         }
         let begun = network.now();
-        self.front.set_latency(port.delay().latency(Self::RATE_HZ));
+        self.set_delay(port.delay());
         self.begin(begun, true);
         while let Some(step) = self.front.step(&mut Mixed { stream: &mut self.stream, local }, datagram) {
             match step {
@@ -275,6 +272,21 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         }
         tick.took = network.now().since(begun);
         tick
+    }
+
+    /// The port has lost so many samples of the microphone. For how long the loudspeaker was silent meanwhile, it tells at the next write.
+    pub(crate) fn lose(&mut self, samples: usize) {
+        self.stream.pause(samples);
+        self.front.overrun(samples);
+    }
+
+    pub(crate) fn set_delay(&mut self, delay: PortDelay) {
+        self.front.set_latency(delay.latency(Self::RATE_HZ));
+    }
+
+    /// The stream, and the device side.
+    pub(crate) fn halves(&mut self) -> (&mut PhoneStream<P>, &mut FrontEnd<P::Block, TICK, [i16; HISTORY]>) {
+        (&mut self.stream, &mut self.front)
     }
 
     /// Takes in one RTP packet that arrived at `now`.

@@ -246,10 +246,12 @@ mod tests {
     #[test]
     fn what_comes_and_goes_is_one_trouble_and_a_little_is_none() {
         // Crowded every third tick, twice with a second of peace between.
-        let crowded = |n: u32| Tick { crowded: n.is_multiple_of(3) && !(150..300).contains(&n) && n < 450, ..Tick::default() };
+        let crowded =
+            |n: u32| Tick { crowded: n.is_multiple_of(3) && !(150..300).contains(&n) && n < 450, ..Tick::default() };
         let flood = Trouble::Flood;
         let events = told(700, |n| (crowded(n), Seen::default()));
-        let expected = [CallEvent::Began(flood), CallEvent::Over(flood), CallEvent::Began(flood), CallEvent::Over(flood)];
+        let expected =
+            [CallEvent::Began(flood), CallEvent::Over(flood), CallEvent::Began(flood), CallEvent::Over(flood)];
         assert_eq!(events.iter().map(|(_, event)| *event).collect::<Vec<_>>(), expected);
         assert_eq!((events[0].0, events[1].0), (60, 247));
         // A stray datagram now and then is nobody's trouble, fifty at once are.
@@ -260,7 +262,8 @@ mod tests {
             watch.tick(&Tick::default(), &Seen { now: Instant::from_millis(10 * u64::from(n)), ..stray(n) });
             assert_eq!(watch.next_event(), None);
         }
-        let lost = |n: u32| Tick { overrun: if n == 7 { 4 } else { 0 }, underrun: u32::from(n == 8), ..Tick::default() };
+        let lost =
+            |n: u32| Tick { overrun: if n == 7 { 4 } else { 0 }, underrun: u32::from(n == 8), ..Tick::default() };
         let [overrun, underrun] = [Trouble::Overrun, Trouble::Underrun];
         assert_eq!(
             told(200, |n| (lost(n), Seen::default())),

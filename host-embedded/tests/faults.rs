@@ -162,9 +162,13 @@ impl<'a> Call<'a> {
         let n = self.packets;
         self.packets += 1;
         let mut bytes = vec![0; 200];
-        let header = RtpHeader { seq: Seq(n as u16), timestamp: RtpTime(160 * n as u32), ssrc: Ssrc(7), ..RtpHeader::default() };
+        let header =
+            RtpHeader { seq: Seq(n as u16), timestamp: RtpTime(160 * n as u32), ssrc: Ssrc(7), ..RtpHeader::default() };
         let begin = header.write(&mut bytes).expect("there is room");
-        bytes[begin..begin + 160].iter_mut().enumerate().for_each(|(n, byte)| *byte = if n % 20 < 10 { 0x90 } else { 0x10 });
+        bytes[begin..begin + 160]
+            .iter_mut()
+            .enumerate()
+            .for_each(|(n, byte)| *byte = if n % 20 < 10 { 0x90 } else { 0x10 });
         let len = self.theirs.protect_rtp(&mut bytes, begin + 160).expect("there is room");
         bytes.truncate(len);
         bytes
@@ -235,7 +239,10 @@ impl<'a> Call<'a> {
     fn heard_ms(&self, last_ms: usize) -> usize {
         let last = &self.played[self.played.len() - 8 * last_ms..];
         // 10 ms of the wave at its level have no sample near zero but where it changes its sign.
-        last.chunks(TICK).filter(|frame| frame.iter().filter(|sample| sample.unsigned_abs() > 3_000).count() > 70).count() * 10
+        last.chunks(TICK)
+            .filter(|frame| frame.iter().filter(|sample| sample.unsigned_abs() > 3_000).count() > 70)
+            .count()
+            * 10
     }
 
     /// As before: heard without gaps, nothing told, and no later than at first.

@@ -110,7 +110,8 @@ fn what_a_phone_has_not_is_refused_in_words() {
 #[test]
 fn a_stream_whose_port_cannot_be_read_is_refused_in_its_place() {
     let mut out = [0; 600];
-    let offer = text("m=video 99999 RTP/AVP 96\r\nm=audio -1 RTP/AVP 0\r\nm=audio  7000 RTP/AVP 0\r\nm=image x udptl t38\r\n");
+    let offer =
+        text("m=video 99999 RTP/AVP 96\r\nm=audio -1 RTP/AVP 0\r\nm=audio  7000 RTP/AVP 0\r\nm=image x udptl t38\r\n");
     let (answer, agreed) = local(None).answer(&remote(&offer), &mut out).unwrap();
     let lines: std::vec::Vec<&str> = answer.lines().filter(|line| line.starts_with("m=")).collect();
     assert_eq!(lines, ["m=video 0 RTP/AVP 96", "m=audio 0 RTP/AVP 0", "m=audio 5004 RTP/AVP 0", "m=image 0 udptl t38"]);
@@ -156,7 +157,8 @@ fn packets_are_no_longer_than_the_other_side_takes() {
 #[test]
 fn keys_are_read_as_rfc_4568_has_them() {
     let inline = "inline:AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
-    let read = |line: &str| remote(&text(&std::format!("m=audio 9 RTP/SAVP 0\r\na=crypto:{line}\r\n"))).crypto().count();
+    let read =
+        |line: &str| remote(&text(&std::format!("m=audio 9 RTP/SAVP 0\r\na=crypto:{line}\r\n"))).crypto().count();
     for line in [
         std::format!("1 aes_cm_128_hmac_sha1_80 {inline}"),
         std::format!("1 AES_CM_128_HMAC_SHA1_80 {inline} FEC_ORDER=FEC_SRTP -X"),

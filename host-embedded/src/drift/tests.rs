@@ -34,9 +34,13 @@ impl Network for Far<'_> {
             return future::pending().await;
         }
         // A tone of 400 Hz, in mu-law.
-        let header = RtpHeader { seq: Seq(self.seq), timestamp: RtpTime(160 * u32::from(self.seq)), ..RtpHeader::default() };
+        let header =
+            RtpHeader { seq: Seq(self.seq), timestamp: RtpTime(160 * u32::from(self.seq)), ..RtpHeader::default() };
         let begin = header.write(datagram).expect("there is room");
-        datagram[begin..begin + 160].iter_mut().enumerate().for_each(|(n, byte)| *byte = if n % 20 < 10 { 0x90 } else { 0x10 });
+        datagram[begin..begin + 160]
+            .iter_mut()
+            .enumerate()
+            .for_each(|(n, byte)| *byte = if n % 20 < 10 { 0x90 } else { 0x10 });
         self.seq += 1;
         Incoming { len: begin + 160, arrival, worked: Duration::ZERO }
     }
@@ -59,14 +63,19 @@ struct Outcome {
 }
 
 /// A call over a chip that is so many ppm too slow. The interrupt comes by the chip's clock, at whole microseconds.
-fn call<P: AudioPort<TICK>>(seconds: u64, slow_ppm: i64, port: impl FnOnce(&'static Pump<TICK, 3>, &'static Cell<u64>) -> P) -> (Outcome, P) {
+fn call<P: AudioPort<TICK>>(
+    seconds: u64,
+    slow_ppm: i64,
+    port: impl FnOnce(&'static Pump<TICK, 3>, &'static Cell<u64>) -> P,
+) -> (Outcome, P) {
     let pump: &'static Pump<TICK, 3> = std::boxed::Box::leak(std::boxed::Box::new(Pump::new()));
     let clock: &'static Cell<u64> = std::boxed::Box::leak(std::boxed::Box::new(Cell::new(0)));
     let late = RefCell::new(Vec::new());
     let mut network = Far { clock, seq: 0, late: &late };
     let mut phone = Phone::new(PhoneConfig::default()).expect("a phone");
     let mut port = port(pump, clock);
-    let mut outcome = Outcome { pump: PumpCounters::default(), ticks: 0, late: Vec::new(), stats: phone.receiver_stats() };
+    let mut outcome =
+        Outcome { pump: PumpCounters::default(), ticks: 0, late: Vec::new(), stats: phone.receiver_stats() };
     let (mut interrupts, mut waker) = (0i64, Context::from_waker(Waker::noop()));
     let mut half = [0; TICK];
     while clock.get() < seconds * 1_000_000 {

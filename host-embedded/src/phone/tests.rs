@@ -1,7 +1,7 @@
 //! A phone over simulated ports and networks.
 
 use super::*;
-use crate::parts::Wideband;
+use crate::parts::{Lent, NarrowbandRoom, Wideband};
 use crate::pump::Pump;
 use crate::sim::{SimClock, SimNetwork, SimPort};
 use core::cell::{Cell, RefCell};
@@ -361,9 +361,9 @@ fn refuses_what_it_cannot_send() {
 
 /// Keys of a phone whose packets come back to it, a tenth of them lost and the others a packet later: each is told once when it
 /// begins and once when it has ended.
-fn keys_come_back<P: PhoneParts, const TICK: usize>(config: PhoneConfig, parts: Parts<P>) {
+fn keys_come_back<P: PhoneParts, const TICK: usize>(config: PhoneConfig, parts: Parts<P>, room: RoomFor<P>) {
     let events = PayloadType::new(101);
-    let mut phone = PhoneOf::<P, TICK, 0>::with_parts(PhoneConfig { events, ..config }, parts).unwrap();
+    let mut phone = PhoneOf::<P, TICK, 0>::with_room(PhoneConfig { events, ..config }, parts, room).unwrap();
     let clock = SimClock::default();
     let (wire, seed) = (RefCell::new(None), Cell::new(3u32));
     let mut port = SimPort::new(&clock, |pcm: &mut [i16; TICK]| pcm.fill(1_000), |_: &[i16; TICK]| ());
@@ -407,12 +407,66 @@ fn keys_come_back<P: PhoneParts, const TICK: usize>(config: PhoneConfig, parts: 
 
 #[test]
 fn keys_are_told_once_each_at_a_tenth_lost() {
-    keys_come_back::<_, TICK>(PhoneConfig::default(), Parts::g711(None::<NoBlock>));
+    keys_come_back::<_, TICK>(PhoneConfig::default(), Parts::g711(None::<NoBlock>), ());
     let codecs = Wide(G722Encoder::new(Mode::Kbps64), G722Decoder::new(Mode::Kbps64));
     let config = PhoneConfig::default();
     let sender = SenderConfig { payload_type: G722, ..config.sender };
     let parts = Parts::<WideParts> { block: None, noise: None, strategy: Standard, codecs };
-    keys_come_back::<_, 160>(PhoneConfig { sender, ..config }, parts);
+    keys_come_back::<_, 160>(PhoneConfig { sender, ..config }, parts, ());
+}
+
+/// A phone over memory that another call has used does what one does that has its own, bit by bit.
+#[test]
+fn lent_memory_makes_the_same_phone_call_after_call() {
+    enum LentParts<'a> {
+        _Never(std::convert::Infallible, core::marker::PhantomData<&'a ()>),
+    }
+
+    impl<'a> PhoneParts for LentParts<'a> {
+        type Block = NoBlock;
+        type Detector = NoDetector;
+        type Strategy = Standard;
+        type Codecs = Lent<G711, &'a mut NarrowbandRoom>;
+    }
+
+    /// What it plays and sends of packets of noise, every fifth of which is lost.
+    fn call<P: PhoneParts>(mut phone: PhoneOf<P, TICK, 0>) -> (Vec<i16>, Vec<Vec<u8>>) {
+        let clock = SimClock::default();
+        let (sent, mut next, mut state) = (RefCell::new(Vec::new()), 0u16, 5u32);
+        let bring = |until: Instant, datagram: &mut [u8]| {
+            let arrival = Instant::from_millis(20 * u64::from(next));
+            if arrival >= until {
+                return None;
+            }
+            next += if next % 5 == 3 { 2 } else { 1 };
+            let header =
+                RtpHeader { seq: Seq(next), timestamp: RtpTime(160 * u32::from(next)), ..RtpHeader::default() };
+            let begin = header.write(datagram).unwrap();
+            datagram[begin..begin + 160].fill_with(|| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            });
+            Some((begin + 160, arrival.max(clock.now())))
+        };
+        let mut network = SimNetwork::new(&clock, bring, |datagram: &[u8]| sent.borrow_mut().push(datagram.to_vec()));
+        let mut played = Vec::new();
+        let microphone = |pcm: &mut [i16; TICK]| *pcm = core::array::from_fn(|n| 90 * n as i16);
+        let mut port = SimPort::new(&clock, microphone, |pcm: &[i16; TICK]| played.extend_from_slice(pcm));
+        for _ in 0..200 {
+            block_on(phone.tick(&mut port, &mut network));
+        }
+        (played, sent.into_inner())
+    }
+
+    let mut room = NarrowbandRoom::new();
+    let own = call(Phone::new(PhoneConfig::default()).unwrap());
+    assert!(own.0.iter().any(|sample| *sample > 10_000) && own.1.len() == 100);
+    for _ in 0..2 {
+        let parts = Parts { block: None, noise: None, strategy: Standard, codecs: Lent::new(G711::default()) };
+        let phone = PhoneOf::<LentParts<'_>, TICK, 0>::with_room(PhoneConfig::default(), parts, &mut room).unwrap();
+        assert!(size_of_val(&phone) < size_of::<Phone>() - 7_500);
+        assert!(call(phone) == own);
+    }
 }
 
 #[test]
