@@ -13,6 +13,10 @@
 //! network that are only simulated, so that the same loop runs on a host and in an emulator. `codec_chips` (behind the
 //! feature of that name) drives the codec chip. No heap, no `unsafe`, any executor.
 //!
+//! Around a call: [`desk`] is hook switch, keys, audio paths and tones as a user knows them, [`hook`] the switch's contact,
+//! [`tones`] ringing and call progress to the loudspeaker, [`watch`] what is wrong, told once for the SIP stack, [`drift`] a codec
+//! chip whose clock is its own, [`dscp`] the mark of voice on packets that leave, [`three_way`] a conference of the user and two calls.
+//!
 //! A phone on a simulated port, whose network brings its own packets back:
 //!
 //! ```
@@ -65,6 +69,10 @@ extern crate std;
 #[cfg(feature = "codec-chips")]
 #[cfg_attr(docsrs, doc(cfg(feature = "codec-chips")))]
 pub mod codec_chips;
+pub mod desk;
+pub mod drift;
+pub mod dscp;
+pub mod hook;
 pub mod parts;
 pub mod phone;
 pub mod port;
@@ -73,4 +81,7 @@ pub mod resampled;
 pub mod sim;
 pub mod slots;
 pub mod stream;
+pub mod three_way;
+pub mod tones;
 pub mod transport;
+pub mod watch;

@@ -7,12 +7,11 @@
 use core::marker::PhantomData;
 
 use dsp_core::codec::g711::{Pcma, Pcmu};
-use dsp_core::codec::{Decoder, Encoder, PayloadTable};
+use dsp_core::codec::{Decoder, Encoder, OtherPayload, PayloadTable};
 use dsp_core::front::CaptureBlock;
 use dsp_core::process::activity::{NoDetector, SpeechDetector};
-use dsp_core::receive::memory::{Arrays, ReceiverMemory};
+use dsp_core::receive::memory::{Arrays, Cell, Memory, PacketMemory, ReceiverMemory, Run, Slot};
 use dsp_core::receive::strategy::{Standard, Strategy};
-use dsp_core::receive::{ConfigError, Receiver, ReceiverConfig};
 use dsp_core::storage::Storage;
 use dsp_core::time::PayloadType;
 
@@ -138,7 +137,7 @@ pub trait PhoneCodecs: PayloadTable {
     fn encoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Encoder>;
 }
 
-/// How much memory a phone's packets need.
+/// How much memory a phone's packets need, and whether it's in the phone or [lent](RoomOf) to it.
 pub trait PhoneMemory {
     /// What the receiver lies in: packets for the longest delay, and samples of sound.
     type Receiver: ReceiverMemory;
@@ -146,19 +145,16 @@ pub trait PhoneMemory {
     type Packet: Storage<i16>;
     /// Bytes of the longest datagram that is taken in or sent.
     type Datagram: Storage<u8>;
+    /// What is lent to the phone; `()` where all is within it.
+    type Room;
     /// Samples of a packet, at most, and of two ticks.
     const PACKET_SAMPLES: usize;
     /// No bytes.
     const DATAGRAM: Self::Datagram;
 
-    /// A receiver in this memory: [`Receiver::new`]. No constant, which would lie in flash to be copied.
-    ///
-    /// # Errors
-    /// As for [`Receiver::new`].
-    fn receiver(config: ReceiverConfig) -> Result<Receiver<Self::Receiver, 1>, ConfigError>;
-
-    /// [`PACKET_SAMPLES`](Self::PACKET_SAMPLES) of silence.
-    fn packet() -> Self::Packet;
+    /// Memory of the receiver, and [`PACKET_SAMPLES`](Self::PACKET_SAMPLES) for what is sent. No constant, which would lie in flash
+    /// to be copied.
+    fn lay_out(room: Self::Room) -> (Memory<Self::Receiver, 1>, Self::Packet);
 }
 
 /// For 8 kHz: packets of G.711 up to 60 ms to be sent, 200 ms of those of 20 ms to be received. L16, of twice the bytes,
@@ -170,17 +166,13 @@ impl PhoneMemory for Narrowband {
     type Receiver = Arrays<32, 1_760>;
     type Packet = [i16; 640];
     type Datagram = [u8; 640];
+    type Room = ();
     const PACKET_SAMPLES: usize = 640;
     const DATAGRAM: Self::Datagram = [0; 640];
 
     #[inline(always)]
-    fn receiver(config: ReceiverConfig) -> Result<Receiver<Self::Receiver, 1>, ConfigError> {
-        Receiver::new(config)
-    }
-
-    #[inline(always)]
-    fn packet() -> Self::Packet {
-        [0; Self::PACKET_SAMPLES]
+    fn lay_out((): ()) -> (Memory<Self::Receiver, 1>, Self::Packet) {
+        (Memory::default(), [0; Self::PACKET_SAMPLES])
     }
 }
 
@@ -192,17 +184,134 @@ impl PhoneMemory for Wideband {
     type Receiver = Arrays<32, 3_520>;
     type Packet = [i16; 1_280];
     type Datagram = [u8; 640];
+    type Room = ();
     const PACKET_SAMPLES: usize = 1_280;
     const DATAGRAM: Self::Datagram = [0; 640];
 
     #[inline(always)]
-    fn receiver(config: ReceiverConfig) -> Result<Receiver<Self::Receiver, 1>, ConfigError> {
-        Receiver::new(config)
+    fn lay_out((): ()) -> (Memory<Self::Receiver, 1>, Self::Packet) {
+        (Memory::default(), [0; Self::PACKET_SAMPLES])
+    }
+}
+
+/// Memory that is lent to a phone for a call: made in a constant, so that it lies in a `static` and never on the stack. The phone that
+/// is made over it is smaller by as much, and so is what making it takes of the stack. `CELLS` packets, `SAMPLES` of sound, `PACKET`
+/// samples to send: [`NarrowbandRoom`] has what [`Narrowband`] has, [`WidebandRoom`] what [`Wideband`] has.
+///
+/// ```
+/// use host_embedded::parts::{G711, Lent, NarrowbandRoom, Parts, PhoneParts};
+/// use host_embedded::phone::{PhoneConfig, PhoneOf, TICK};
+/// # use dsp_core::front::NoBlock;
+/// # use dsp_core::process::activity::NoDetector;
+/// # use dsp_core::receive::strategy::Standard;
+///
+/// enum MyPhone {}
+///
+/// impl PhoneParts for MyPhone {
+///     type Block = NoBlock;
+///     type Detector = NoDetector;
+///     type Strategy = Standard;
+///     type Codecs = Lent<G711, &'static mut NarrowbandRoom>;
+/// }
+///
+/// // On bare metal, a `static_cell::ConstStaticCell<NarrowbandRoom>`.
+/// let room: &'static mut NarrowbandRoom = Box::leak(Box::new(NarrowbandRoom::new()));
+/// let parts = Parts { block: None, noise: None, strategy: Standard, codecs: Lent::new(G711::default()) };
+/// let phone = PhoneOf::<MyPhone, TICK, 0>::with_room(PhoneConfig::default(), parts, room)?;
+/// assert!(size_of_val(&phone) < 4_500);
+/// # Ok::<(), host_embedded::phone::PhoneError>(())
+/// ```
+pub struct RoomOf<const CELLS: usize, const SAMPLES: usize, const PACKET: usize> {
+    packets: PacketMemory<Arrays<CELLS, SAMPLES>>,
+    sound: [i16; SAMPLES],
+    packet: [i16; PACKET],
+}
+
+/// As much as [`Narrowband`] has.
+pub type NarrowbandRoom = RoomOf<32, 1_760, 640>;
+/// As much as [`Wideband`] has.
+pub type WidebandRoom = RoomOf<32, 3_520, 1_280>;
+
+impl<const CELLS: usize, const SAMPLES: usize, const PACKET: usize> RoomOf<CELLS, SAMPLES, PACKET> {
+    /// Room with nothing in it.
+    pub const fn new() -> Self {
+        Self { packets: PacketMemory::ARRAYS, sound: [0; SAMPLES], packet: [0; PACKET] }
+    }
+}
+
+impl<const CELLS: usize, const SAMPLES: usize, const PACKET: usize> Default for RoomOf<CELLS, SAMPLES, PACKET> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The lists of a [`RoomOf`], as long as it is lent.
+#[derive(Clone, Copy, Debug)]
+pub struct LentLists<'a>(PhantomData<&'a ()>);
+
+impl<'a> ReceiverMemory for LentLists<'a> {
+    type Slots = &'a mut [Slot];
+    type Cells = &'a mut [Cell];
+    type Runs = &'a mut [Run];
+    type Sound = &'a mut [i16];
+}
+
+impl<'a, const CELLS: usize, const SAMPLES: usize, const PACKET: usize> PhoneMemory
+    for &'a mut RoomOf<CELLS, SAMPLES, PACKET>
+{
+    type Receiver = LentLists<'a>;
+    type Packet = &'a mut [i16];
+    type Datagram = [u8; 640];
+    type Room = Self;
+    const PACKET_SAMPLES: usize = PACKET;
+    const DATAGRAM: Self::Datagram = [0; 640];
+
+    fn lay_out(room: Self) -> (Memory<Self::Receiver, 1>, Self::Packet) {
+        let RoomOf { packets: PacketMemory { slots, cells, runs }, sound, packet } = room;
+        // What another call left in it.
+        slots.fill(Slot::EMPTY);
+        runs.fill(Run::EMPTY);
+        sound.fill(0);
+        packet.fill(0);
+        (Memory { packets: PacketMemory { slots, cells, runs }, sound: [sound] }, packet)
+    }
+}
+
+/// The codecs `C` of a phone whose memory is lent: `M` is `&'a mut` [`RoomOf`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lent<C, M> {
+    codecs: C,
+    memory: PhantomData<fn() -> M>,
+}
+
+impl<C, M> Lent<C, M> {
+    /// These codecs.
+    pub const fn new(codecs: C) -> Self {
+        Self { codecs, memory: PhantomData }
+    }
+}
+
+impl<C: PayloadTable, M> PayloadTable for Lent<C, M> {
+    fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
+        self.codecs.decoder(payload_type)
     }
 
-    #[inline(always)]
-    fn packet() -> Self::Packet {
-        [0; Self::PACKET_SAMPLES]
+    fn other(&self, payload_type: PayloadType) -> OtherPayload {
+        self.codecs.other(payload_type)
+    }
+
+    fn clock_hz(&self, payload_type: PayloadType) -> Option<u32> {
+        self.codecs.clock_hz(payload_type)
+    }
+}
+
+impl<C: PhoneCodecs, M: PhoneMemory> PhoneCodecs for Lent<C, M> {
+    const SAMPLE_RATE_HZ: u32 = C::SAMPLE_RATE_HZ;
+    const RTP_CLOCK_HZ: u32 = C::RTP_CLOCK_HZ;
+    type Memory = M;
+
+    fn encoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Encoder> {
+        self.codecs.encoder(payload_type)
     }
 }
 

@@ -8,7 +8,8 @@
 //! `HISTORY` samples of what was played for it. Other codecs, comfort noise and a strategy of one's own are
 //! [`parts`](crate::parts).
 //!
-//! Memory: a [`Phone`] takes 10 KiB, of which the receiver takes most; no heap. All arithmetic is integer.
+//! Memory: a [`Phone`] takes 11 KiB, of which the receiver takes most; no heap. It is made by value and moved to where it lies, at the
+//! cost of the stack; where that is dear, most of it can be [lent](crate::parts::RoomOf). All arithmetic is integer.
 //!
 //! A block of one's own, which halves what the microphone hears where the loudspeaker is loud:
 //!
@@ -52,7 +53,8 @@ mod config;
 #[cfg(test)]
 mod tests;
 
-use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, Latency, NoBlock, Step};
+use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, Latency, Media, NoBlock, Step};
+use dsp_core::process::activity::Activity;
 use dsp_core::receive::{EventReport, Played, ReceiveError, Received, ReceiverStats};
 use dsp_core::rtcp::SendInfo;
 use dsp_core::send::{KeyPress, SendError, SendStats};
@@ -61,7 +63,8 @@ use embassy_futures::select::{Either, select};
 
 use crate::parts::{G711, G711Parts, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
 use crate::port::{AudioPort, PortDelay};
-use crate::stream::{PhoneStream, TICK_MS};
+use crate::stream::{PhoneStream, RoomFor, TICK_MS};
+use crate::tones::{LocalSound, NoSound};
 
 pub use config::{KeyError, PhoneConfig, PhoneError};
 
@@ -76,7 +79,7 @@ pub const DATAGRAM: usize = 640;
 /// tick.
 pub const INTAKE_BUDGET: Duration = Duration::from_millis(2);
 /// A packet counts for at least such a share of the budget: a clock may have coarse steps, or stand still.
-const LEAST_SHARE: u64 = 32;
+pub(crate) const LEAST_SHARE: u64 = 32;
 
 /// A datagram that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +156,8 @@ impl Phone {
     ///
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
+    // In line, as all that makes a phone: each call would hold another copy of it on the stack.
+    #[inline(always)]
     pub fn new(config: PhoneConfig) -> Result<Self, PhoneError> {
         Self::with_parts(config, Parts::g711(None))
     }
@@ -163,6 +168,7 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
     ///
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
+    #[inline(always)]
     pub fn with_block(config: PhoneConfig, block: B) -> Result<Self, PhoneError> {
         Self::with_parts(config, Parts::g711(Some(block)))
     }
@@ -176,16 +182,39 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
     #[inline(always)]
-    pub fn with_parts(config: PhoneConfig, mut parts: Parts<P>) -> Result<Self, PhoneError> {
+    pub fn with_parts(config: PhoneConfig, parts: Parts<P>) -> Result<Self, PhoneError>
+    where
+        RoomFor<P>: Default,
+    {
+        Self::with_room(config, parts, Default::default())
+    }
+
+    /// The same in memory that is [lent](crate::parts::RoomOf) to it, so that making it takes little of the stack.
+    ///
+    /// # Errors
+    /// As for [`with_parts`](Self::with_parts).
+    #[inline(always)]
+    pub fn with_room(config: PhoneConfig, mut parts: Parts<P>, room: RoomFor<P>) -> Result<Self, PhoneError> {
         const { assert!(TICK as u32 * 1_000 == Self::RATE_HZ * TICK_MS, "TICK is 10 ms of the sound") };
         let PhoneConfig { meters, high_pass, .. } = config;
         let front = FrontConfig { sample_rate_hz: Self::RATE_HZ, channels: 1, meters, high_pass };
         let front = FrontEnd::new(front, [parts.block.take(), None], [0; HISTORY]).map_err(PhoneError::Front)?;
-        Ok(Self { stream: PhoneStream::with_parts(config, parts)?, front })
+        Ok(Self { stream: PhoneStream::with_room(config, parts, room)?, front })
     }
 
     /// One tick: 10 ms of microphone and loudspeaker. Call it for ever; `port` paces it.
     pub async fn tick<A: AudioPort<TICK>, N: Network>(&mut self, port: &mut A, network: &mut N) -> Tick {
+        self.tick_with(port, network, &mut NoSound).await
+    }
+
+    /// One tick with sound of this side, such as [`Tones`](crate::tones::Tones), that is added to what the other side says: behind its
+    /// decoder and before volume, meter and the history of a canceller.
+    pub async fn tick_with<A, N, L>(&mut self, port: &mut A, network: &mut N, local: &mut L) -> Tick
+    where
+        A: AudioPort<TICK>,
+        N: Network,
+        L: LocalSound,
+    {
         let mut tick = Tick::default();
         let mut heard = [0; TICK];
         let mut datagram = <P::Codecs as PhoneCodecs>::Memory::DATAGRAM;
@@ -220,16 +249,13 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         };
         if let Err(overrun) = read {
             tick.overrun = overrun.frames;
-            let samples = overrun.frames as usize * TICK;
-            self.stream.pause(samples);
-            // For how long the loudspeaker was silent meanwhile, the port tells at the next write.
-            self.front.overrun(samples);
+            self.lose(overrun.frames as usize * TICK);
             return tick;
         }
         let begun = network.now();
-        self.front.set_latency(port.delay().latency(Self::RATE_HZ));
+        self.set_delay(port.delay());
         self.begin(begun, true);
-        while let Some(step) = self.step(datagram) {
+        while let Some(step) = self.front.step(&mut Mixed { stream: &mut self.stream, local }, datagram) {
             match step {
                 Step::Loudspeaker { pcm, played } => {
                     tick.played = played;
@@ -246,6 +272,21 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         }
         tick.took = network.now().since(begun);
         tick
+    }
+
+    /// The port has lost so many samples of the microphone. For how long the loudspeaker was silent meanwhile, it tells at the next write.
+    pub(crate) fn lose(&mut self, samples: usize) {
+        self.stream.pause(samples);
+        self.front.overrun(samples);
+    }
+
+    pub(crate) fn set_delay(&mut self, delay: PortDelay) {
+        self.front.set_latency(delay.latency(Self::RATE_HZ));
+    }
+
+    /// The stream, and the device side.
+    pub(crate) fn halves(&mut self) -> (&mut PhoneStream<P>, &mut FrontEnd<P::Block, TICK, [i16; HISTORY]>) {
+        (&mut self.stream, &mut self.front)
     }
 
     /// Takes in one RTP packet that arrived at `now`.
@@ -312,6 +353,12 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.front.skip(samples);
     }
 
+    /// Sound comes from another microphone or goes to another loudspeaker from the next tick on, as between handset, headset and
+    /// speakerphone: what the capture block has learnt of the echo and the room is forgotten, and settings stay.
+    pub fn change_path(&mut self) {
+        self.front.reset();
+    }
+
     /// The device side: volume, mutes, levels, latency.
     pub fn front(&mut self) -> &mut FrontEnd<P::Block, TICK, [i16; HISTORY]> {
         &mut self.front
@@ -325,6 +372,38 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     /// Packets and payload bytes sent.
     pub fn send_stats(&self) -> SendStats {
         self.stream.send_stats()
+    }
+}
+
+/// The stream with sound of this side in what is played.
+struct Mixed<'a, P: PhoneParts, L> {
+    stream: &'a mut PhoneStream<P>,
+    local: &'a mut L,
+}
+
+impl<P: PhoneParts, L: LocalSound> Media for Mixed<'_, P, L> {
+    type Transmit = Result<usize, SendError>;
+
+    #[inline]
+    fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
+        let played = self.stream.play(now, pcm);
+        self.local.mix(pcm);
+        played
+    }
+
+    #[inline]
+    fn hear_activity(&mut self, activity: Option<Activity>) {
+        self.stream.hear_activity(activity);
+    }
+
+    #[inline]
+    fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {
+        self.stream.capture(captured_at, pcm);
+    }
+
+    #[inline]
+    fn transmit(&mut self, now: Instant, datagram: &mut [u8]) -> Option<Self::Transmit> {
+        self.stream.transmit(now, datagram)
     }
 }
 

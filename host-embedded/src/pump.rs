@@ -93,6 +93,18 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
         });
     }
 
+    /// The peripheral stood still for so many frames: its DMA was overrun, and both ways begin anew. They are counted as lost and as
+    /// silent, so that the task's time goes on with the clock's; without that a call would be late by them from then on.
+    pub fn lose(&self, frames: u32) {
+        self.count(|counters| {
+            counters.captured = counters.captured.wrapping_add(frames);
+            counters.overruns = counters.overruns.wrapping_add(frames);
+            if counters.played > 0 {
+                counters.underruns = counters.underruns.wrapping_add(frames);
+            }
+        });
+    }
+
     /// The task's side. One task may use it: two would each get some of the frames.
     pub fn port(&self) -> PumpPort<'_, FRAME, DEPTH> {
         PumpPort { pump: self, seen: self.counters() }

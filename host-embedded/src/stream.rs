@@ -48,6 +48,8 @@ impl<C: PhoneCodecs> PayloadTable for WithEvents<'_, C> {
 }
 
 type MemoryOf<P> = <<P as PhoneParts>::Codecs as PhoneCodecs>::Memory;
+/// What is lent to a phone of these parts.
+pub type RoomFor<P> = <MemoryOf<P> as PhoneMemory>::Room;
 
 /// One call's receiver and sender.
 pub struct PhoneStream<P: PhoneParts> {
@@ -86,14 +88,26 @@ impl<P: PhoneParts> PhoneStream<P> {
     /// # Errors
     /// [`PhoneError`] if receiver or sender refuse their part of `config`.
     #[inline(always)]
-    pub fn with_parts(config: PhoneConfig, parts: Parts<P>) -> Result<Self, PhoneError> {
+    pub fn with_parts(config: PhoneConfig, parts: Parts<P>) -> Result<Self, PhoneError>
+    where
+        RoomFor<P>: Default,
+    {
+        Self::with_room(config, parts, Default::default())
+    }
+
+    /// The same in memory that is lent to it.
+    ///
+    /// # Errors
+    /// As for [`with_parts`](Self::with_parts).
+    #[inline(always)]
+    pub fn with_room(config: PhoneConfig, parts: Parts<P>, room: RoomFor<P>) -> Result<Self, PhoneError> {
         let Parts { noise, strategy, mut codecs, .. } = parts;
         let sends = config.sender.payload_type;
         let encoder = codecs.encoder(sends).ok_or(PhoneError::PayloadType(sends))?;
         let longest = MemoryOf::<P>::PACKET_SAMPLES.saturating_sub(2 * Self::tick_samples());
         StreamSender::<P>::check(config.sender.ptime_ms, encoder, longest).map_err(PhoneError::Sender)?;
-        let mut sender =
-            Sender::with_room(config.sender, encoder, MemoryOf::<P>::packet()).map_err(PhoneError::Sender)?;
+        let (memory, packet) = MemoryOf::<P>::lay_out(room);
+        let mut sender = Sender::with_room(config.sender, encoder, packet).map_err(PhoneError::Sender)?;
         if noise.is_some() {
             sender.set_comfort_noise(noise);
         }
@@ -103,7 +117,7 @@ impl<P: PhoneParts> PhoneStream<P> {
             delay: config.delay,
             tick: Duration::from_millis(u64::from(TICK_MS)),
         };
-        let mut receiver = MemoryOf::<P>::receiver(receiver).map_err(PhoneError::Receiver)?;
+        let mut receiver = Receiver::with_memory(receiver, memory).map_err(PhoneError::Receiver)?;
         let events = config.events;
         receiver.set_payloads(&mut WithEvents { codecs: &mut codecs, events });
         let mut keys = EventSender::new();

@@ -148,7 +148,8 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
         self.counters
     }
 
-    /// The last report of the other side, once.
+    /// The last report of the other side, once. It tells a goodbye ([`PeerReport::bye`]) also where another report came
+    /// behind it: [`Watch`](crate::watch::Watch) knows what to make of one.
     pub fn next_report(&mut self) -> Option<PeerReport> {
         self.told.take()
     }
@@ -234,7 +235,10 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
             // Reports of somebody else change nothing.
             true if self.guard.max_growth() == 0 && self.remote != Some(from) => None,
             true => {
-                self.told = Some(self.reporter.receive(now, packet).ok()?);
+                let told = self.reporter.receive(now, packet).ok()?;
+                // A goodbye is said once: it stays until it's asked for.
+                let bye = told.bye || self.told.is_some_and(|before| before.bye);
+                self.told = Some(PeerReport { bye, ..told });
                 self.counters.reports = self.counters.reports.wrapping_add(1);
                 Some(0)
             }

@@ -20,9 +20,9 @@ use dsp_core::codec::l16::L16;
 use dsp_core::codec::{Decoder, Encoder, OtherPayload, PayloadTable};
 use dsp_core::front::{NoBlock, Step};
 use dsp_core::process::activity::SpeechDetector;
-use dsp_core::receive::memory::Arrays;
+use dsp_core::receive::Played;
+use dsp_core::receive::memory::{Arrays, Memory};
 use dsp_core::receive::strategy::{Estimate, Strategy};
-use dsp_core::receive::{ConfigError, Played, Receiver, ReceiverConfig};
 use dsp_core::send::SenderConfig;
 use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
@@ -233,17 +233,13 @@ impl PhoneMemory for TwiceTheBytes {
     type Receiver = Arrays<64, 1_760>;
     type Packet = [i16; 640];
     type Datagram = [u8; DATAGRAM];
+    type Room = ();
     const PACKET_SAMPLES: usize = 640;
     const DATAGRAM: Self::Datagram = [0; DATAGRAM];
 
     #[inline(always)]
-    fn receiver(config: ReceiverConfig) -> Result<Receiver<Self::Receiver, 1>, ConfigError> {
-        Receiver::new(config)
-    }
-
-    #[inline(always)]
-    fn packet() -> Self::Packet {
-        [0; Self::PACKET_SAMPLES]
+    fn lay_out((): ()) -> (Memory<Self::Receiver, 1>, Self::Packet) {
+        (Memory::default(), [0; Self::PACKET_SAMPLES])
     }
 }
 

@@ -38,12 +38,16 @@ use crate::guard::srtp::{MasterKey, SrtpProfile};
 use crate::time::PayloadType;
 
 mod base64;
+mod crypto;
 mod read;
+mod static_formats;
 #[cfg(test)]
 mod tests;
 mod write;
 
-pub use read::{Crypto, Remote};
+pub use crypto::{Crypto, CryptoError};
+pub use read::Remote;
+pub use static_formats::StaticFormat;
 
 /// Which ways the sound goes, seen from the side that says it (RFC 8866, 6.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

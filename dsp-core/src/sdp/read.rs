@@ -2,19 +2,21 @@
 
 use core::net::IpAddr;
 
-use zeroize::Zeroize;
-
-use super::{Direction, Format, SdpError, base64};
-use crate::guard::srtp::{MasterKey, SrtpProfile};
+use super::{Crypto, Direction, Format, SdpError, StaticFormat};
+use crate::guard::srtp::MasterKey;
 use crate::time::PayloadType;
 
+/// Lengths of packets are multiples of this, up to [`LONGEST_MS`].
+const TENS_MS: u32 = 10;
+const LONGEST_MS: u32 = 60;
+
 /// The lines of a text, without their ends. What isn't UTF-8 is left out: it can only be in a name.
-pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &str> {
+fn lines(text: &[u8]) -> impl Iterator<Item = &str> {
     text.split(|byte| *byte == b'\n').filter_map(|line| core::str::from_utf8(line).ok()).map(|line| line.trim_end())
 }
 
 /// A text cut before each `m=` line: what is about the session first, if anything is.
-pub(super) fn sections(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn sections(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = text;
     core::iter::from_fn(move || {
         if rest.is_empty() {
@@ -30,6 +32,7 @@ pub(super) fn sections(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// The fields of an `m=` line.
 pub(super) struct MediaLine<'a> {
     pub(super) media: &'a str,
+    /// 0 if the stream is refused or closed, and where the port can't be read: nothing can be sent there.
     pub(super) port: u16,
     pub(super) proto: &'a str,
     /// The numbers, with blanks between them.
@@ -37,15 +40,25 @@ pub(super) struct MediaLine<'a> {
 }
 
 impl<'a> MediaLine<'a> {
-    pub(super) fn parse(section: &'a [u8]) -> Option<Self> {
-        let line = lines(section).next()?.strip_prefix("m=")?;
-        let (media, line) = line.split_once(' ')?;
-        let (port, line) = line.split_once(' ')?;
-        let (proto, formats) = line.split_once(' ')?;
+    /// `None` if it hasn't as many fields as can be repeated in an answer.
+    fn parse(section: &'a [u8]) -> Option<Self> {
+        let line = section.split(|byte| *byte == b'\n').next()?;
+        let line = core::str::from_utf8(line).ok()?.strip_prefix("m=")?;
+        let field = |line: &'a str| line.trim_start().split_once(' ');
+        let (media, line) = field(line)?;
+        let (port, line) = field(line)?;
+        let (proto, formats) = field(line)?;
+        let formats = formats.trim();
         // A number of ports behind a slash is for layered encodings.
-        let port = port.split_once('/').map_or(port, |(port, _)| port).parse().ok()?;
-        Some(Self { media, port, proto, formats })
+        let port = port.split_once('/').map_or(port, |(port, _)| port).parse().unwrap_or(0);
+        (!formats.is_empty()).then_some(Self { media, port, proto, formats })
     }
+}
+
+/// The streams of a text: the lines of each, and the first one's fields.
+pub(super) fn streams(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<MediaLine<'_>>)> {
+    // What is before the first `m=` line is about the session.
+    sections(text).skip(1).map(|section| (section, MediaLine::parse(section)))
 }
 
 /// A description of the other side, an offer or an answer.
@@ -59,36 +72,25 @@ pub struct Remote<'a> {
     formats: &'a str,
 }
 
-/// One `a=crypto` line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Crypto {
-    /// Its number.
-    pub tag: u32,
-    /// Its suite.
-    pub profile: SrtpProfile,
-    /// The other side's key.
-    pub key: MasterKey,
-}
-
 impl<'a> Remote<'a> {
     /// Finds the first stream of audio that is open.
     ///
     /// # Errors
-    /// [`SdpError::Malformed`], [`SdpError::NoAudio`].
+    /// [`SdpError::Malformed`], also if the line of another stream can't be read, which an answer must repeat;
+    /// [`SdpError::NoAudio`].
     pub fn parse(text: &'a [u8]) -> Result<Self, SdpError> {
         if lines(text).find(|line| !line.is_empty()) != Some("v=0") {
             return Err(SdpError::Malformed);
         }
         let session = sections(text).next().unwrap_or_default();
-        for audio in sections(text) {
-            match MediaLine::parse(audio) {
-                Some(MediaLine { media: "audio", port, proto, formats }) if port > 0 => {
-                    return Ok(Self { text, session, audio, proto, port, formats });
-                }
-                _ => {}
+        let mut found = None;
+        for (audio, line) in streams(text) {
+            let MediaLine { media, port, proto, formats } = line.ok_or(SdpError::Malformed)?;
+            if media == "audio" && port > 0 && found.is_none() {
+                found = Some(Self { text, session, audio, proto, port, formats });
             }
         }
-        Err(SdpError::NoAudio)
+        found.ok_or(SdpError::NoAudio)
     }
 
     /// The number of the session and that of this text in it, from the `o=` line: a text with another one is new.
@@ -153,8 +155,15 @@ impl<'a> Remote<'a> {
         Direction::from_flags(said.sends(), receives)
     }
 
+    /// Length of the packets to send, in ms: what the other side asks for, else `ours`, within its bound and 60 ms, in whole tens.
+    pub(super) fn packet_ms(&self, ours: u32) -> u32 {
+        let most = self.milliseconds("maxptime").unwrap_or(LONGEST_MS).clamp(TENS_MS, LONGEST_MS);
+        let wished = self.milliseconds("ptime").unwrap_or(ours).clamp(TENS_MS, most);
+        wished / TENS_MS * TENS_MS
+    }
+
     /// The value of a numeric attribute, in ms.
-    pub(super) fn milliseconds(&self, name: &'static str) -> Option<u32> {
+    fn milliseconds(&self, name: &'static str) -> Option<u32> {
         self.values(name).next()?.trim().parse().ok()
     }
 
@@ -163,8 +172,8 @@ impl<'a> Remote<'a> {
         let numbers = self.formats.split_ascii_whitespace().filter_map(|number| number.parse().ok());
         numbers.filter_map(PayloadType::new).find(|number| {
             let map = self.map_of(*number).or_else(|| {
-                let (name, clock_hz) = static_format(*number)?;
-                Some((name, clock_hz, 1))
+                let StaticFormat { name, clock_hz, channels, .. } = StaticFormat::find(*number)?;
+                Some((name, clock_hz, channels.into()))
             });
             map.is_some_and(|(known, clock, channels)| {
                 known.eq_ignore_ascii_case(name) && clock == clock_hz && channels == 1
@@ -201,41 +210,11 @@ impl<'a> Remote<'a> {
     /// The `a=crypto` lines that can be used: those of AES-128 in counter mode with all encrypted and authenticated, without an
     /// identifier (MKI).
     pub fn crypto(&self) -> impl Iterator<Item = Crypto> {
-        self.values("crypto").filter_map(Crypto::parse)
-    }
-}
-
-impl Crypto {
-    fn parse(value: &str) -> Option<Self> {
-        let mut fields = value.split_ascii_whitespace();
-        let tag = fields.next()?.parse().ok()?;
-        let profile = SrtpProfile::from_sdes_name(fields.next()?)?;
-        let key = fields.next()?.strip_prefix("inline:")?;
-        // Behind the key is its lifetime, which is theirs to keep, and an identifier.
-        let mut key = key.split('|');
-        let text = key.next()?;
-        if profile.master_bytes() != MasterKey::LEN || profile.is_aead() || key.any(|part| part.contains(':')) {
-            return None;
-        }
-        // What must be understood isn't; a window size is the receiver's own affair.
-        if fields.any(|parameter| !parameter.starts_with("WSH=") && !parameter.starts_with('-')) {
-            return None;
-        }
-        let mut bytes = [0; MasterKey::LEN];
-        let read = base64::read(text, &mut bytes);
-        let key = MasterKey::from_bytes(&bytes);
-        bytes.zeroize();
-        read.map(|()| Self { tag, profile, key })
-    }
-}
-
-/// Codecs whose number needs no `a=rtpmap` (RFC 3551, table 4), as far as phones have them.
-fn static_format(number: PayloadType) -> Option<(&'static str, u32)> {
-    match number.get() {
-        0 => Some(("PCMU", 8_000)),
-        8 => Some(("PCMA", 8_000)),
-        9 => Some(("G722", 8_000)),
-        13 => Some(("CN", 8_000)),
-        _ => None,
+        let ours = |line: &Crypto| {
+            let terms = line.key.terms();
+            let aes_128 = line.profile.master_bytes() == MasterKey::LEN && !line.profile.is_aead();
+            aes_128 && terms.mki.is_none() && !terms.clear_rtp && !terms.clear_rtcp
+        };
+        self.values("crypto").filter_map(|value| Crypto::parse(value).ok()).filter(ours)
     }
 }

@@ -106,6 +106,80 @@ fn what_a_phone_has_not_is_refused_in_words() {
     assert_eq!(local(None).offer(&mut short).err(), Some(SdpError::OutputTooSmall { got: 40 }));
 }
 
+/// RFC 3264, 6: an answer has as many streams as the offer, in its order.
+#[test]
+fn a_stream_whose_port_cannot_be_read_is_refused_in_its_place() {
+    let mut out = [0; 600];
+    let offer =
+        text("m=video 99999 RTP/AVP 96\r\nm=audio -1 RTP/AVP 0\r\nm=audio  7000 RTP/AVP 0\r\nm=image x udptl t38\r\n");
+    let (answer, agreed) = local(None).answer(&remote(&offer), &mut out).unwrap();
+    let lines: std::vec::Vec<&str> = answer.lines().filter(|line| line.starts_with("m=")).collect();
+    assert_eq!(lines, ["m=video 0 RTP/AVP 96", "m=audio 0 RTP/AVP 0", "m=audio 5004 RTP/AVP 0", "m=image 0 udptl t38"]);
+    assert_eq!(agreed.port, 7000);
+    let only = text("m=audio 70000 RTP/AVP 0\r\n");
+    assert_eq!(Remote::parse(only.as_bytes()).err(), Some(SdpError::NoAudio));
+}
+
+/// What can't be repeated in an answer can't be refused in one either.
+#[test]
+fn a_text_with_a_stream_that_cannot_be_repeated_is_malformed() {
+    for line in ["m=", "m=video", "m=video 9", "m=video 9 RTP/AVP", "m=video 9 RTP/AVP ", "m=\u{ff} 9 RTP/AVP 96"] {
+        for order in [[line, "m=audio 9 RTP/AVP 0"], ["m=audio 9 RTP/AVP 0", line]] {
+            let offer = text(&std::format!("{}\r\n{}\r\n", order[0], order[1]));
+            // No character, but a byte that is none in UTF-8.
+            let bytes: std::vec::Vec<u8> = offer.chars().map(|sign| sign as u8).collect();
+            assert_eq!(Remote::parse(&bytes).err(), Some(SdpError::Malformed), "{order:?}");
+        }
+    }
+}
+
+#[test]
+fn packets_are_no_longer_than_the_other_side_takes() {
+    let mut out = [0; 600];
+    for (asked, ptime_ms) in [
+        ("", 20),
+        ("a=maxptime:25\r\n", 20),
+        ("a=maxptime:15\r\n", 10),
+        ("a=ptime:30\r\na=maxptime:25\r\n", 20),
+        ("a=ptime:40\r\na=maxptime:35\r\n", 30),
+        ("a=ptime:25\r\n", 20),
+        ("a=ptime:5\r\n", 10),
+        ("a=ptime:200\r\na=maxptime:200\r\n", 60),
+        ("a=maxptime:0\r\n", 10),
+        ("a=ptime:x\r\na=maxptime:\r\n", 20),
+    ] {
+        let offer = text(&std::format!("m=audio 9 RTP/AVP 0\r\n{asked}"));
+        let (_, agreed) = local(None).answer(&remote(&offer), &mut out).unwrap();
+        assert_eq!(agreed.ptime_ms, ptime_ms, "{asked}");
+    }
+}
+
+#[test]
+fn keys_are_read_as_rfc_4568_has_them() {
+    let inline = "inline:AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
+    let read =
+        |line: &str| remote(&text(&std::format!("m=audio 9 RTP/SAVP 0\r\na=crypto:{line}\r\n"))).crypto().count();
+    for line in [
+        std::format!("1 aes_cm_128_hmac_sha1_80 {inline}"),
+        std::format!("1 AES_CM_128_HMAC_SHA1_80 {inline} FEC_ORDER=FEC_SRTP -X"),
+        std::format!("1 AES_CM_128_HMAC_SHA1_80 {inline}|1048576"),
+    ] {
+        assert_eq!(read(&line), 1, "{line}");
+    }
+    for line in [
+        std::format!("+1 AES_CM_128_HMAC_SHA1_80 {inline}"),
+        std::format!("0000000001 AES_CM_128_HMAC_SHA1_80 {inline}"),
+        std::format!("1 AES_CM_128_HMAC_SHA1_80 {inline}|forever"),
+        std::format!("1 AES_CM_128_HMAC_SHA1_80 {inline}|0"),
+        std::format!("1 AES_CM_128_HMAC_SHA1_80 {inline}|2^20|2^20"),
+        std::format!("1 AES_CM_128_HMAC_SHA1_80 {inline};{inline}"),
+        std::format!("1 AES_CM_128_HMAC_SHA1_80 {inline} UNENCRYPTED_SRTCP"),
+        std::format!("1 AES_CM_128_HMAC_SHA1_80 {inline} KDR=1"),
+    ] {
+        assert_eq!(read(&line), 0, "{line}");
+    }
+}
+
 #[test]
 fn holds_are_told_by_direction_or_by_an_address_of_zeros() {
     let of = |media: &str| remote(&text(media)).direction();

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 use core::net::IpAddr;
 
-use super::read::{MediaLine, sections};
+use super::read::streams;
 use super::{Agreed, Format, Keys, Local, Remote, SdpError, base64};
 use crate::guard::srtp::SrtpProfile;
 use crate::time::PayloadType;
@@ -75,8 +75,8 @@ impl Local<'_> {
         };
         let mut answered = false;
         let answer = self.text(out, |text| {
-            for section in sections(offer.text) {
-                let Some(line) = MediaLine::parse(section) else { continue };
+            // A text in which one can't be read is none that was parsed.
+            for line in streams(offer.text).filter_map(|(_, line)| line) {
                 // The first one that is open is the stream; the others are refused (RFC 3264, 6).
                 if line.media == "audio" && line.port > 0 && !answered {
                     answered = true;
@@ -118,16 +118,13 @@ impl Local<'_> {
         let same = |ours: &&Format| ours.name == format.name && ours.clock_hz == format.clock_hz;
         let ours = self.formats.iter().find(same).copied().ok_or(SdpError::NoCodec)?;
         let events = self.events.and_then(|_| remote.number_of("telephone-event", format.clock_hz));
-        let usable = |ms: &u32| (10..=60).contains(ms) && ms.is_multiple_of(10);
-        let ptime_ms = remote.milliseconds("ptime").filter(usable).unwrap_or(self.ptime_ms);
-        let longest = remote.milliseconds("maxptime").filter(usable).unwrap_or(ptime_ms);
         let agreed = Agreed {
             format,
             events,
             address: remote.address()?,
             port: remote.port(),
             rtcp_mux: remote.has("rtcp-mux"),
-            ptime_ms: ptime_ms.min(longest),
+            ptime_ms: remote.packet_ms(self.ptime_ms),
             direction: self.direction.and(remote.direction().reversed()),
             keys: None,
         };

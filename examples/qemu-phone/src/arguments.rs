@@ -28,6 +28,8 @@ pub(crate) struct Arguments<'a> {
     pub(crate) said: &'a str,
     pub(crate) heard: &'a str,
     pub(crate) seconds: u64,
+    /// How many seconds it rings before an offer is answered.
+    pub(crate) ring: u64,
     /// Keys, and when they are pressed.
     pub(crate) keys: &'a str,
     pub(crate) keys_at: Option<Duration>,
@@ -53,6 +55,7 @@ impl<'a> Arguments<'a> {
             said: "phone-said.wav",
             heard: "phone-heard.wav",
             seconds: 10,
+            ring: 0,
             keys: "",
             keys_at: None,
             hold_at: None,
@@ -67,6 +70,16 @@ impl<'a> Arguments<'a> {
         all
     }
 
+    /// Whether it rings before the call.
+    pub(crate) fn rings(&self) -> bool {
+        self.ring > 0 && !self.offers
+    }
+
+    /// The rate of the codec's sound.
+    pub(crate) fn rate_hz(&self) -> u32 {
+        if self.codec.name == "G722" { 16_000 } else { 8_000 }
+    }
+
     fn take(&mut self, name: &str, value: &'a str) -> Option<()> {
         match name {
             "write" => self.write = value,
@@ -78,6 +91,7 @@ impl<'a> Arguments<'a> {
             "said" => self.said = value,
             "heard" => self.heard = value,
             "seconds" => self.seconds = value.parse().ok()?,
+            "ring" => self.ring = value.parse().ok()?,
             "keys" => {
                 let (keys, at) = value.split_once('@')?;
                 keys.chars().all(|sign| key(sign).is_some()).then_some(())?;

@@ -12,6 +12,7 @@ use host_embedded::parts::PhoneParts;
 use host_embedded::phone::{PhoneConfig, PhoneOf};
 use host_embedded::port::AudioPort;
 use host_embedded::transport::Transport;
+use host_embedded::watch::{CallEvent, Seen, Trouble, Watch};
 
 use crate::arguments::{Arguments, key};
 use crate::clock;
@@ -19,7 +20,6 @@ use crate::guard::Guard;
 use crate::semihosting::{random, say};
 use crate::signalling::Signalling;
 use crate::socket::{PhoneSocket, endpoint};
-use crate::watch::Watch;
 
 /// Bytes of the longest datagram that is sent.
 const DATAGRAM: usize = 704;
@@ -47,9 +47,6 @@ pub(crate) fn config(agreed: &Agreed) -> PhoneConfig {
 }
 
 /// RTP and RTCP as they were agreed on.
-///
-/// # Panics
-/// If the other side's address is of another family.
 pub(crate) fn network<'a>(socket: PhoneSocket<'a>, agreed: &Agreed, config: &PhoneConfig) -> PhoneNetwork<'a> {
     let mut seed = [0; 4];
     random(&mut seed);
@@ -66,13 +63,27 @@ pub(crate) fn network<'a>(socket: PhoneSocket<'a>, agreed: &Agreed, config: &Pho
 }
 
 fn set_remote(network: &mut PhoneNetwork<'_>, agreed: &Agreed) {
-    let described = SocketAddr::new(agreed.address, agreed.port);
-    network.set_remote(endpoint(described).expect("an address of IPv4"));
+    // Of another family none is agreed on.
+    if let Some(remote) = endpoint(SocketAddr::new(agreed.address, agreed.port)) {
+        network.set_remote(remote);
+    }
 }
 
 /// A boot's time stands for the wall clock.
 fn ntp(now: Instant) -> NtpTime {
     NtpTime::default().plus(now.since(Instant::ZERO))
+}
+
+/// The trouble's name in what is printed.
+fn name(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::LinkDown => "link down",
+        Trouble::NoPackets => "silence",
+        Trouble::Flood => "flood",
+        Trouble::Refused => "strangers",
+        Trouble::Overrun => "overrun",
+        Trouble::Underrun => "underrun",
+    }
 }
 
 /// A time that is due once.
@@ -103,7 +114,27 @@ pub(crate) async fn run<P: PhoneParts, A: AudioPort<TICK>, const TICK: usize>(
         underruns += tick.underrun;
         unsent += tick.unsent;
         let (received, receives) = (phone.receiver_stats().received, agreed.direction.receives());
-        watch.tick(now, &tick, stack.is_link_up(), received, receives);
+        let counters = network.counters();
+        let seen = Seen {
+            now,
+            link_up: stack.is_link_up(),
+            received,
+            expected: receives,
+            refused: counters.refused.wrapping_add(counters.foreign),
+            goodbye: network.next_report().is_some_and(|report| report.bye),
+        };
+        watch.tick(&tick, &seen);
+        let mut left = false;
+        while let Some(event) = watch.next_event() {
+            match event {
+                CallEvent::Began(trouble) => say!("{}=begins", name(trouble)),
+                CallEvent::Over(trouble) => say!("{}=over", name(trouble)),
+                CallEvent::Left => {
+                    say!("goodbye=theirs");
+                    left = true;
+                }
+            }
+        }
         if agreed.rtcp_mux {
             network.report(now, phone.receiver_stats().reception, phone.send_info(ntp(now)));
         }
@@ -149,7 +180,8 @@ pub(crate) async fn run<P: PhoneParts, A: AudioPort<TICK>, const TICK: usize>(
                 agreed = changed;
             }
         }
-        if since >= Duration::from_millis(1_000 * arguments.seconds) {
+        // A SIP stack would be told of the goodbye, and hang up once BYE has come.
+        if left || since >= Duration::from_millis(1_000 * arguments.seconds) {
             break;
         }
     }

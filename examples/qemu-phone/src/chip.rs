@@ -11,6 +11,7 @@ use critical_section::Mutex;
 use dsp_core::time::{Duration, Instant};
 use host_embedded::pump::Pump;
 
+use crate::arguments::Arguments;
 use crate::clock;
 use crate::registers::{CLOCK_HZ, Line, TIMER1, TIMER1_INTERRUPT, timer, write};
 use crate::semihosting::{File, Mode};
@@ -52,11 +53,14 @@ fn header(rate_hz: u32, bytes: u32) -> [u8; HEADER] {
     header
 }
 
-/// Opens both files and starts the chip's clock.
+/// Opens both files and starts the chip's clock, unless it runs.
 ///
 /// # Panics
 /// If a file can't be opened, or what is said isn't a WAV file of this rate.
-pub(crate) fn start(rate_hz: u32, said: &str, heard: &str) {
+pub(crate) fn start(rate_hz: u32, &Arguments { said, heard, .. }: &Arguments<'_>) {
+    if critical_section::with(|cs| CHIP.borrow(cs).borrow().is_some()) {
+        return;
+    }
     let mut file = File::open(said, Mode::Read).unwrap_or_else(|| panic!("cannot read {said}"));
     let mut begin = [0; 256];
     file.read(&mut begin);

@@ -5,7 +5,9 @@ use core::task::Context;
 
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 use embassy_sync::waitqueue::AtomicWaker;
+use host_embedded::dscp::{EXPEDITED_FORWARDING, mark};
 
+use crate::PORT;
 use crate::registers::{ETHERNET, read, write};
 
 const RX_DATA: usize = 0x00;
@@ -262,6 +264,8 @@ impl TxToken for Outgoing<'_> {
         let len = len.min(FRAME);
         let frame = &mut self.0[..len];
         let result = f(frame);
+        // The stack lets no socket say so.
+        mark(frame, PORT..=PORT, EXPEDITED_FORWARDING);
         write(ETHERNET, TX_DATA, WHOLE | len as u32);
         write(ETHERNET, TX_DATA, len as u32);
         for chunk in frame.chunks(4) {

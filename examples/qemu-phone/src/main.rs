@@ -1,4 +1,4 @@
-//! A desk phone on the boards AN385, AN386 and AN500 of Arm's MPS2, as QEMU has them: RTP, RTCP and SRTP over the board's
+//! A desk phone on the boards AN385, AN386, AN500 and AN505 of Arm's MPS2, as QEMU has them: RTP, RTCP and SRTP over the board's
 //! Ethernet, a codec chip whose sound is in files, and offers and answers in files where a SIP stack would be.
 //!
 //! `README.md` beside it says how it is built and called.
@@ -17,7 +17,6 @@ mod registers;
 mod semihosting;
 mod signalling;
 mod socket;
-mod watch;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,6 +26,8 @@ use embassy_executor::{Spawner, raw};
 use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Runner, StackResources, StaticConfigV4};
 use embassy_time::{Duration, Timer};
 use host_embedded::phone::{Phone, PhoneOf};
+use host_embedded::pump::Pump;
+use host_embedded::tones::{LEVEL, RING, Tones};
 use static_cell::{ConstStaticCell, StaticCell};
 
 use arguments::Arguments;
@@ -105,6 +106,11 @@ async fn phone(spawner: Spawner) {
     let socket = PhoneSocket::bind(stack, ROOM.take(), PORT);
 
     let mut signalling = Signalling::new(arguments);
+    if arguments.rings() {
+        signalling.offered().await;
+        // As long as nobody lifts the receiver.
+        if arguments.rate_hz() == 16_000 { ring(&chip::WIDE, arguments).await } else { ring(&chip::NARROW, arguments).await };
+    }
     let agreed = signalling.begin().await;
     say!("codec={}", agreed.format.name);
     let config = call::config(&agreed);
@@ -112,17 +118,29 @@ async fn phone(spawner: Spawner) {
     if agreed.format.name == "G722" {
         let parts = wide(agreed.format.payload_type);
         let phone = PhoneOf::<WideParts, 160, 0>::with_parts(config, parts).expect("what was agreed on can be sent");
-        chip::start(16_000, arguments.said, arguments.heard);
+        chip::start(16_000, arguments);
         call::run(phone, chip::WIDE.port(), network, signalling, arguments, agreed, stack).await;
     } else {
         let phone = Phone::new(config).expect("what was agreed on can be sent");
-        chip::start(8_000, arguments.said, arguments.heard);
+        chip::start(8_000, arguments);
         call::run(phone, chip::NARROW.port(), network, signalling, arguments, agreed, stack).await;
     }
     chip::stop();
     // The goodbye leaves.
     Timer::after(Duration::from_millis(50)).await;
     semihosting::exit(true)
+}
+
+/// Rings, with the codec chip at the rate of the call to come.
+async fn ring<const TICK: usize>(pump: &Pump<TICK, { chip::DEPTH }>, arguments: &Arguments<'_>) {
+    chip::start(arguments.rate_hz(), arguments);
+    let (mut port, mut tones) = (pump.port(), Tones::new(arguments.rate_hz()));
+    tones.start(&RING, LEVEL).expect("a rate and a level of telephony");
+    for _ in 0..100 * arguments.ring {
+        tones.tick(&mut port).await;
+    }
+    tones.stop();
+    tones.tick(&mut port).await;
 }
 
 #[exception]

@@ -1,25 +1,32 @@
-//! Where this board's peripherals lie (Arm's application notes AN385, AN386 and AN500), and words of theirs.
+//! Where this board's peripherals lie (Arm's application notes AN385, AN386, AN500 and AN505), and words of theirs.
 
 use core::ptr::{read_volatile, write_volatile};
 
+/// The board with a Cortex-M33, whose processor begins in its secure state: there peripherals lie at their secure addresses.
+const AN505: bool = cfg!(feature = "an505");
+
 /// CMSDK timer 0, which counts time.
-pub(crate) const TIMER0: usize = 0x4000_0000;
+pub(crate) const TIMER0: usize = if AN505 { 0x5000_0000 } else { 0x4000_0000 };
 /// CMSDK timer 1, which is the codec chip's bit clock.
-pub(crate) const TIMER1: usize = 0x4000_1000;
+pub(crate) const TIMER1: usize = TIMER0 + 0x1000;
 /// The Ethernet controller.
-pub(crate) const ETHERNET: usize = if cfg!(feature = "an500") { 0xa000_0000 } else { 0x4020_0000 };
+pub(crate) const ETHERNET: usize = match (AN505, cfg!(feature = "an500")) {
+    (true, _) => 0x5200_0000,
+    (_, true) => 0xa000_0000,
+    _ => 0x4020_0000,
+};
 /// Both timers count at the system clock.
-pub(crate) const CLOCK_HZ: u32 = 25_000_000;
+pub(crate) const CLOCK_HZ: u32 = if AN505 { 20_000_000 } else { 25_000_000 };
 
 /// Numbers of the interrupts.
-pub(crate) const TIMER1_INTERRUPT: i16 = 9;
-pub(crate) const ETHERNET_INTERRUPT: i16 = 13;
+pub(crate) const TIMER1_INTERRUPT: i16 = if AN505 { 4 } else { 9 };
+pub(crate) const ETHERNET_INTERRUPT: i16 = if AN505 { 48 } else { 13 };
 
 /// Interrupts, to be named to the interrupt controller.
 #[derive(Clone, Copy)]
 pub(crate) struct Line(pub(crate) i16);
 
-// SAFETY: the numbers are those of the board, and below the 32 that its interrupt controller has.
+// SAFETY: the numbers are those of the board, and its interrupt controller has them.
 unsafe impl cortex_m::interrupt::InterruptNumber for Line {
     fn number(self) -> u16 {
         self.0 as u16

@@ -1,15 +1,16 @@
 //! What stands for a SIP stack: offers and answers through two files of the host, as `media-core offer` and `media-core answer`
 //! exchange them.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use dsp_core::guard::srtp::MasterKey;
-use dsp_core::sdp::{Agreed, Direction, Format, Local, Remote};
+use dsp_core::sdp::{Agreed, Direction, Format, Local, Remote, SdpError};
 use dsp_core::time::PayloadType;
 use embassy_time::{Duration, Timer};
 
 use crate::arguments::Arguments;
 use crate::semihosting::{self, File, Mode, say};
+use crate::socket::endpoint;
 
 /// The longest description that is read or written, in bytes.
 const TEXT: usize = 2_048;
@@ -22,7 +23,9 @@ pub(crate) struct Signalling<'a> {
     key: Option<MasterKey>,
     session: u64,
     version: u64,
+    /// What this side wants, and what it wanted when they last agreed.
     direction: Direction,
+    agreed: Direction,
     /// The version of theirs that was taken last.
     taken: Option<u64>,
     /// An offer of ours has no answer yet.
@@ -44,11 +47,25 @@ impl<'a> Signalling<'a> {
             session: u32::from_le_bytes(session).into(),
             version: 0,
             direction: Direction::SendRecv,
+            agreed: Direction::SendRecv,
             taken: None,
             pending: false,
             text: [0; TEXT],
             theirs: [0; TEXT],
         }
+    }
+
+    /// Waits for their offer, and leaves it.
+    pub(crate) async fn offered(&mut self) {
+        while self.read().is_none() {
+            Timer::after(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The length of their text, once there is one that can be read.
+    fn read(&mut self) -> Option<usize> {
+        let len = File::open(self.arguments.read, Mode::Read)?.read(&mut self.theirs);
+        Remote::parse(&self.theirs[..len]).is_ok().then_some(len)
     }
 
     /// The first offer and answer.
@@ -79,7 +96,7 @@ impl<'a> Signalling<'a> {
 
     /// What is agreed on anew, if their text has changed.
     pub(crate) fn poll(&mut self) -> Option<Agreed> {
-        let len = File::open(self.arguments.read, Mode::Read)?.read(&mut self.theirs);
+        let len = self.read()?;
         let remote = Remote::parse(&self.theirs[..len]).ok()?;
         let (_, version) = remote.version()?;
         if self.taken == Some(version) {
@@ -91,25 +108,34 @@ impl<'a> Signalling<'a> {
             return None;
         }
         self.taken = Some(version);
-        let formats = [self.arguments.codec];
         let answers = !self.pending || offered;
-        self.version += u64::from(answers);
-        // On hold by them, we would still like to talk.
-        let direction =
-            if answers && self.direction == Direction::SendRecv { Direction::SendRecv } else { self.direction };
-        let local = local(self.arguments, &self.key, (self.session, self.version), direction, &formats);
         self.pending = false;
-        if !answers {
-            return refused(local.accept(&remote));
+        self.version += u64::from(answers);
+        // The address and the port of a text that can be sent to; the codec's parts are in the core.
+        let reachable = remote.address().is_ok_and(|address| endpoint(SocketAddr::new(address, remote.port())).is_some());
+        let formats = [self.arguments.codec];
+        let local = local(self.arguments, &self.key, (self.session, self.version), self.direction, &formats);
+        let agreed = if !reachable {
+            refused(Err(SdpError::NoAddress))
+        } else if answers {
+            refused(local.answer(&remote, &mut self.text)).map(|(text, agreed)| {
+                assert!(semihosting::replace(self.arguments.write, text), "cannot write the answer");
+                agreed
+            })
+        } else {
+            refused(local.accept(&remote))
+        };
+        match &agreed {
+            Some(_) => self.agreed = self.direction,
+            // What was wanted isn't: the call goes on as it was.
+            None => self.direction = self.agreed,
         }
-        let (text, agreed) = refused(local.answer(&remote, &mut self.text))?;
-        assert!(semihosting::replace(self.arguments.write, text), "cannot write the answer");
-        Some(agreed)
+        agreed
     }
 }
 
 /// What there is, or a remark why there is none: the call goes on as it was.
-fn refused<T>(result: Result<T, dsp_core::sdp::SdpError>) -> Option<T> {
+fn refused<T>(result: Result<T, SdpError>) -> Option<T> {
     result.inspect_err(|error| say!("refused={error}")).ok()
 }
 

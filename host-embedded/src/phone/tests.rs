@@ -1,7 +1,7 @@
 //! A phone over simulated ports and networks.
 
 use super::*;
-use crate::parts::Wideband;
+use crate::parts::{Lent, NarrowbandRoom, Wideband};
 use crate::pump::Pump;
 use crate::sim::{SimClock, SimNetwork, SimPort};
 use core::cell::{Cell, RefCell};
@@ -247,6 +247,105 @@ fn a_phone_of_other_codecs_has_their_rate() {
     assert_eq!(wrong, Some(PhoneError::Sender(too_long)));
 }
 
+/// A network that takes time to send, and brings a packet a tick that takes time too.
+struct Busy<'a> {
+    clock: &'a Cell<Instant>,
+    waiting: bool,
+}
+
+const SENDING: Duration = Duration::from_micros(170);
+const WORKING: Duration = Duration::from_micros(90);
+
+fn pass(clock: &Cell<Instant>, time: Duration) {
+    clock.set(clock.get() + time);
+}
+
+impl Network for Busy<'_> {
+    async fn receive(&mut self, datagram: &mut [u8]) -> Incoming {
+        if !core::mem::take(&mut self.waiting) {
+            return core::future::pending().await;
+        }
+        pass(self.clock, WORKING);
+        datagram[..12].copy_from_slice(&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+        Incoming { len: 12, arrival: self.clock.get(), worked: WORKING }
+    }
+
+    fn send(&mut self, _: &[u8]) {
+        pass(self.clock, SENDING);
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.get()
+    }
+}
+
+/// A port whose frame comes after 9 ms, and that takes its time to be written to.
+struct Late<'a>(&'a Cell<Instant>);
+
+const READING: Duration = Duration::from_millis(9);
+const WRITING: Duration = Duration::from_micros(310);
+
+impl AudioPort<TICK> for Late<'_> {
+    async fn read(&mut self, pcm: &mut [i16; TICK]) -> Result<(), crate::port::Overrun> {
+        pass(self.0, READING);
+        pcm.fill(100);
+        Ok(())
+    }
+
+    async fn write(&mut self, _: &[i16; TICK]) -> Result<(), crate::port::Underrun> {
+        pass(self.0, WRITING);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_tick_tells_how_long_it_took_from_the_frame_to_the_last_packet() {
+    let clock = Cell::new(Instant::ZERO);
+    let mut network = Busy { clock: &clock, waiting: false };
+    let mut port = Late(&clock);
+    let mut phone = Phone::new(PhoneConfig::default()).unwrap();
+    for n in 0..8 {
+        network.waiting = n % 4 == 3;
+        let begun = clock.get();
+        let tick = block_on(phone.tick(&mut port, &mut network));
+        // Every other tick sends a packet of 20 ms.
+        let expected = if n % 2 == 1 { WRITING + SENDING } else { WRITING };
+        assert_eq!(tick.took, expected, "{n}");
+        let intake = if n % 4 == 3 { WORKING } else { Duration::ZERO };
+        assert_eq!((tick.intake, tick.received), (intake, u32::from(n % 4 == 3)), "{n}");
+        assert_eq!(clock.get().since(begun), READING + intake + tick.took, "{n}");
+    }
+}
+
+/// Adds a constant.
+struct Hum;
+
+impl crate::tones::LocalSound for Hum {
+    fn mix(&mut self, pcm: &mut [i16]) {
+        pcm.iter_mut().for_each(|sample| *sample = sample.saturating_add(3_000));
+    }
+}
+
+#[test]
+fn sound_of_this_side_is_heard_and_known_to_the_canceller_and_not_sent() {
+    let clock = SimClock::default();
+    let sent = RefCell::new(Vec::new());
+    let mut network = SimNetwork::new(&clock, no_datagram, |datagram: &[u8]| sent.borrow_mut().push(datagram.to_vec()));
+    let heard = RefCell::new(Vec::new());
+    let echo = |pcm: &mut [i16; TICK]| match heard.borrow().last() {
+        Some(frame) => *pcm = *frame,
+        None => pcm.fill(0),
+    };
+    let mut port = SimPort::new(&clock, echo, |pcm: &[i16; TICK]| heard.borrow_mut().push(*pcm));
+    let mut phone = PhoneWith::<_, 800>::with_block(PhoneConfig::default(), Difference).unwrap();
+    for _ in 0..20 {
+        block_on(phone.tick_with(&mut port, &mut network, &mut Hum));
+    }
+    assert!(heard.borrow().iter().all(|frame| *frame == [3_000; TICK]));
+    // Mu-law's zero.
+    assert!(sent.borrow()[2..].iter().all(|packet| packet[12..].iter().all(|byte| *byte == 0xff)));
+}
+
 #[test]
 fn refuses_what_it_cannot_send() {
     let config = PhoneConfig::default();
@@ -262,9 +361,9 @@ fn refuses_what_it_cannot_send() {
 
 /// Keys of a phone whose packets come back to it, a tenth of them lost and the others a packet later: each is told once when it
 /// begins and once when it has ended.
-fn keys_come_back<P: PhoneParts, const TICK: usize>(config: PhoneConfig, parts: Parts<P>) {
+fn keys_come_back<P: PhoneParts, const TICK: usize>(config: PhoneConfig, parts: Parts<P>, room: RoomFor<P>) {
     let events = PayloadType::new(101);
-    let mut phone = PhoneOf::<P, TICK, 0>::with_parts(PhoneConfig { events, ..config }, parts).unwrap();
+    let mut phone = PhoneOf::<P, TICK, 0>::with_room(PhoneConfig { events, ..config }, parts, room).unwrap();
     let clock = SimClock::default();
     let (wire, seed) = (RefCell::new(None), Cell::new(3u32));
     let mut port = SimPort::new(&clock, |pcm: &mut [i16; TICK]| pcm.fill(1_000), |_: &[i16; TICK]| ());
@@ -308,12 +407,66 @@ fn keys_come_back<P: PhoneParts, const TICK: usize>(config: PhoneConfig, parts: 
 
 #[test]
 fn keys_are_told_once_each_at_a_tenth_lost() {
-    keys_come_back::<_, TICK>(PhoneConfig::default(), Parts::g711(None::<NoBlock>));
+    keys_come_back::<_, TICK>(PhoneConfig::default(), Parts::g711(None::<NoBlock>), ());
     let codecs = Wide(G722Encoder::new(Mode::Kbps64), G722Decoder::new(Mode::Kbps64));
     let config = PhoneConfig::default();
     let sender = SenderConfig { payload_type: G722, ..config.sender };
     let parts = Parts::<WideParts> { block: None, noise: None, strategy: Standard, codecs };
-    keys_come_back::<_, 160>(PhoneConfig { sender, ..config }, parts);
+    keys_come_back::<_, 160>(PhoneConfig { sender, ..config }, parts, ());
+}
+
+/// A phone over memory that another call has used does what one does that has its own, bit by bit.
+#[test]
+fn lent_memory_makes_the_same_phone_call_after_call() {
+    enum LentParts<'a> {
+        _Never(std::convert::Infallible, core::marker::PhantomData<&'a ()>),
+    }
+
+    impl<'a> PhoneParts for LentParts<'a> {
+        type Block = NoBlock;
+        type Detector = NoDetector;
+        type Strategy = Standard;
+        type Codecs = Lent<G711, &'a mut NarrowbandRoom>;
+    }
+
+    /// What it plays and sends of packets of noise, every fifth of which is lost.
+    fn call<P: PhoneParts>(mut phone: PhoneOf<P, TICK, 0>) -> (Vec<i16>, Vec<Vec<u8>>) {
+        let clock = SimClock::default();
+        let (sent, mut next, mut state) = (RefCell::new(Vec::new()), 0u16, 5u32);
+        let bring = |until: Instant, datagram: &mut [u8]| {
+            let arrival = Instant::from_millis(20 * u64::from(next));
+            if arrival >= until {
+                return None;
+            }
+            next += if next % 5 == 3 { 2 } else { 1 };
+            let header =
+                RtpHeader { seq: Seq(next), timestamp: RtpTime(160 * u32::from(next)), ..RtpHeader::default() };
+            let begin = header.write(datagram).unwrap();
+            datagram[begin..begin + 160].fill_with(|| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            });
+            Some((begin + 160, arrival.max(clock.now())))
+        };
+        let mut network = SimNetwork::new(&clock, bring, |datagram: &[u8]| sent.borrow_mut().push(datagram.to_vec()));
+        let mut played = Vec::new();
+        let microphone = |pcm: &mut [i16; TICK]| *pcm = core::array::from_fn(|n| 90 * n as i16);
+        let mut port = SimPort::new(&clock, microphone, |pcm: &[i16; TICK]| played.extend_from_slice(pcm));
+        for _ in 0..200 {
+            block_on(phone.tick(&mut port, &mut network));
+        }
+        (played, sent.into_inner())
+    }
+
+    let mut room = NarrowbandRoom::new();
+    let own = call(Phone::new(PhoneConfig::default()).unwrap());
+    assert!(own.0.iter().any(|sample| *sample > 10_000) && own.1.len() == 100);
+    for _ in 0..2 {
+        let parts = Parts { block: None, noise: None, strategy: Standard, codecs: Lent::new(G711::default()) };
+        let phone = PhoneOf::<LentParts<'_>, TICK, 0>::with_room(PhoneConfig::default(), parts, &mut room).unwrap();
+        assert!(size_of_val(&phone) < size_of::<Phone>() - 7_500);
+        assert!(call(phone) == own);
+    }
 }
 
 #[test]

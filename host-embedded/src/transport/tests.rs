@@ -153,6 +153,24 @@ fn srtp_is_followed_wherever_it_comes_from_and_reports_go_both_ways() {
     assert!(there.next_report().is_some_and(|report| report.bye));
 }
 
+/// Phones send reports behind a goodbye, and several may come between two ticks.
+#[test]
+fn a_goodbye_is_told_though_a_report_comes_behind_it() {
+    let (mut here, mut there) = (transport(Plain, 7), transport(Plain, 8));
+    let now = Instant::from_millis(6_000);
+    let send = SendInfo { packets: 3, ..SendInfo::default() };
+    here.leave(now, ReceptionStats::default(), send);
+    let mut other = transport(Plain, 9);
+    other.report(now + Duration::from_millis(10_000), ReceptionStats::default(), send);
+    for gone in [&mut here.socket.gone, &mut other.socket.gone] {
+        let (report, _) = gone.pop().expect("a report");
+        assert_eq!(take(&mut there, report, 1), NOTHING);
+    }
+    let told = there.next_report().expect("two were told");
+    assert_eq!((told.ssrc, told.bye), (Some(Ssrc(9)), true));
+    assert_eq!(there.next_report(), None);
+}
+
 #[test]
 fn without_an_address_nothing_is_sent() {
     let mut transport = transport(Plain, 1);

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use dsp_core::codec::ilbc::IlbcMode;
+use dsp_core::sdp::StaticFormat;
 use dsp_core::time::PayloadType;
 
 /// A payload format as `a=rtpmap` and `a=fmtp` describe it.
@@ -110,16 +111,16 @@ impl CodecFormat {
 
     /// The format's number in RFC 3551, table 4.
     pub fn static_payload_type(&self) -> Option<PayloadType> {
-        let (number, ..) = STATIC.iter().find(|(_, name, clock_hz, channels)| {
-            self.is_named(name) && self.rtp_clock_hz == *clock_hz && self.channels == *channels
-        })?;
-        PayloadType::new(*number)
+        let same = |format: &StaticFormat| {
+            self.is_named(format.name) && (self.rtp_clock_hz, self.channels) == (format.clock_hz, format.channels)
+        };
+        StaticFormat::ALL.into_iter().find(same).map(|format| format.payload_type)
     }
 
     /// What a static number means when no `a=rtpmap` says otherwise.
     pub(crate) fn from_static(payload_type: PayloadType) -> Option<Self> {
-        let (_, name, clock_hz, channels) = STATIC.iter().find(|row| row.0 == payload_type.get())?;
-        Some(Self::new(*name, *clock_hz, *channels))
+        let StaticFormat { name, clock_hz, channels, .. } = StaticFormat::find(payload_type)?;
+        Some(Self::new(name, clock_hz, channels))
     }
 
     /// Reads `PCMU/8000` or `L16/44100/2`; `None` if it's something else.
@@ -154,27 +155,6 @@ impl fmt::Display for CodecFormat {
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_graphic() && !b"/:;,=\"<>()[]".contains(&b))
 }
-
-/// The audio formats with a fixed number: number, name, clock, channels (RFC 3551, table 4).
-const STATIC: [(u8, &str, u32, u8); 17] = [
-    (0, "PCMU", 8_000, 1),
-    (3, "GSM", 8_000, 1),
-    (4, "G723", 8_000, 1),
-    (5, "DVI4", 8_000, 1),
-    (6, "DVI4", 16_000, 1),
-    (7, "LPC", 8_000, 1),
-    (8, "PCMA", 8_000, 1),
-    (9, "G722", 8_000, 1),
-    (10, "L16", 44_100, 2),
-    (11, "L16", 44_100, 1),
-    (12, "QCELP", 8_000, 1),
-    (13, "CN", 8_000, 1),
-    (14, "MPA", 90_000, 1),
-    (15, "G728", 8_000, 1),
-    (16, "DVI4", 11_025, 1),
-    (17, "DVI4", 22_050, 1),
-    (18, "G729", 8_000, 1),
-];
 
 #[cfg(test)]
 mod tests {

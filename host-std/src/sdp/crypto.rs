@@ -1,4 +1,5 @@
-//! Security descriptions, `a=crypto` (RFC 4568): the line's syntax, and what of it this engine can honour.
+//! Security descriptions, `a=crypto` (RFC 4568): lines with keys of our own, and why one of theirs can't be used. Lines are read by the
+//! core's [`Crypto`], as phones do.
 //!
 //! Each side's key protects what that side *sends*. Key text never reaches an error, `Debug` or a log.
 
@@ -7,6 +8,7 @@ use std::fmt;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use dsp_core::guard::srtp::{KeyTerms, MasterKey, Mki, SrtpProfile};
+use dsp_core::sdp::Crypto;
 use zeroize::Zeroizing;
 
 /// The crypto suites that this engine speaks: RFC 4568, 6.2, RFC 6188, 4 and RFC 7714, 14.1.
@@ -108,19 +110,9 @@ impl CryptoLine {
 
     /// Reads the value of `a=crypto`: `1 AES_CM_128_HMAC_SHA1_80 inline:KEY|2^31|1:4 WSH=64`.
     pub(super) fn parse(value: &str) -> Result<Self, CryptoError> {
-        let mut fields = value.split_whitespace();
-        let tag = fields.next().ok_or(CryptoError::Malformed)?;
-        // RFC 4568, 9.1: one to nine digits.
-        if tag.len() > 9 || !tag.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(CryptoError::Malformed);
-        }
-        let tag = tag.parse().map_err(|_| CryptoError::Malformed)?;
-        let name = fields.next().ok_or(CryptoError::Malformed)?.to_ascii_uppercase();
-        let unsupported = || UNSUPPORTED_SUITES.into_iter().find(|known| *known == name);
-        let suite = CryptoSuite::from_name(&name).ok_or_else(|| CryptoError::Suite(unsupported()))?;
-        let (key, mut terms) = parse_key(suite, fields.next().ok_or(CryptoError::Malformed)?)?;
-        fields.try_for_each(|parameter| take_session_parameter(&mut terms, parameter))?;
-        Ok(Self { tag, suite, key: key.with_terms(terms) })
+        let Crypto { tag, profile, key } = Crypto::parse(value)?;
+        let suite = CryptoSuite::of(profile).ok_or(CryptoError::Suite(None))?;
+        Ok(Self { tag, suite, key })
     }
 
     /// The value of `a=crypto`. It holds the key: for the wire, not for a log.
@@ -142,94 +134,6 @@ impl CryptoLine {
         line
     }
 }
-
-/// `inline:<key and salt>[|lifetime][|MKI:length]` (RFC 4568, 6.1).
-fn parse_key(suite: CryptoSuite, text: &str) -> Result<(MasterKey, KeyTerms), CryptoError> {
-    // A sender may change between several keys as it likes; which one it begins with, nothing says.
-    if text.contains(';') {
-        return Err(CryptoError::SeveralKeys);
-    }
-    let (method, info) = text.split_once(':').ok_or(CryptoError::Malformed)?;
-    if !method.eq_ignore_ascii_case("inline") {
-        return Err(CryptoError::Malformed);
-    }
-    let mut parts = info.split('|');
-    let need = suite.profile().master_bytes();
-    let decoded = BASE64_STANDARD.decode(parts.next().unwrap_or_default()).map_err(|_| CryptoError::Key { need })?;
-    let decoded = Zeroizing::new(decoded);
-    let key = MasterKey::of(suite.profile(), &decoded).map_err(|_| CryptoError::Key { need })?;
-    let mut terms = KeyTerms::default();
-    let (mut lifetime, mut mki) = (false, false);
-    for part in parts {
-        match part.split_once(':') {
-            Some((value, bytes)) if !mki => {
-                mki = true;
-                terms.mki = Some(parse_mki(value, bytes).ok_or(CryptoError::Mki)?);
-            }
-            None if !lifetime && !mki => {
-                lifetime = true;
-                terms.lifetime_packets = parse_lifetime(part).ok_or(CryptoError::Malformed)?;
-            }
-            _ => return Err(CryptoError::Malformed),
-        }
-    }
-    Ok((key, terms))
-}
-
-/// A decimal number of digits alone.
-fn number(text: &str) -> Option<u64> {
-    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
-}
-
-/// So many packets, or a power of two; not zero. More than SRTP allows is what it allows.
-fn parse_lifetime(text: &str) -> Option<u64> {
-    let most = KeyTerms::default().lifetime_packets;
-    let packets = match text.strip_prefix("2^") {
-        Some(exponent) => 1_u64.checked_shl(number(exponent)?.min(64) as u32).unwrap_or(most),
-        None => number(text)?,
-    };
-    (packets > 0).then_some(packets.min(most))
-}
-
-fn parse_mki(value: &str, bytes: &str) -> Option<Mki> {
-    Mki::new(number(value)?, u8::try_from(number(bytes)?).ok()?)
-}
-
-/// RFC 4568, 6.3: a parameter that isn't understood forbids the line, unless it begins with `-`. Whether what is left
-/// unencrypted is accepted, the policy says.
-fn take_session_parameter(terms: &mut KeyTerms, text: &str) -> Result<(), CryptoError> {
-    if text.starts_with('-') {
-        return Ok(());
-    }
-    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-    match (name.to_ascii_uppercase().as_str(), value) {
-        // A hint on the window of replay protection, nothing to obey (RFC 4568, 6.3.6).
-        ("WSH", Some(_)) => {}
-        ("UNENCRYPTED_SRTP", None) => terms.clear_rtp = true,
-        ("UNENCRYPTED_SRTCP", None) => terms.clear_rtcp = true,
-        // The default, and nothing to do with us, who agree on no stream of forward error correction (6.3.4).
-        ("FEC_ORDER", Some(order)) if order.eq_ignore_ascii_case("FEC_SRTP") => {}
-        ("FEC_ORDER", _) => return Err(CryptoError::SessionParameter("FEC_ORDER")),
-        ("FEC_KEY", _) => return Err(CryptoError::SessionParameter("FEC_KEY")),
-        // Whoever could change a packet could move the roll-over counter too.
-        ("UNAUTHENTICATED_SRTP", _) => return Err(CryptoError::SessionParameter("UNAUTHENTICATED_SRTP")),
-        // Session keys are derived once here.
-        ("KDR", _) => return Err(CryptoError::SessionParameter("KDR")),
-        ("WSH" | "UNENCRYPTED_SRTP" | "UNENCRYPTED_SRTCP", _) => return Err(CryptoError::Malformed),
-        _ => return Err(CryptoError::SessionParameter("an unknown one")),
-    }
-    Ok(())
-}
-
-/// Suites that are met in the field and named in the error (RFC 4568, 6.2.3; RFC 6188; RFC 5669).
-const UNSUPPORTED_SUITES: [&str; 6] = [
-    "F8_128_HMAC_SHA1_80",
-    "AES_192_CM_HMAC_SHA1_80",
-    "AES_192_CM_HMAC_SHA1_32",
-    "SEED_CTR_128_HMAC_SHA1_80",
-    "SEED_128_CCM_80",
-    "SEED_128_GCM_96",
-];
 
 /// Why an `a=crypto` line can't be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,6 +184,20 @@ impl fmt::Display for CryptoError {
 }
 
 impl std::error::Error for CryptoError {}
+
+impl From<dsp_core::sdp::CryptoError> for CryptoError {
+    fn from(error: dsp_core::sdp::CryptoError) -> Self {
+        use dsp_core::sdp::CryptoError as Line;
+        match error {
+            Line::Suite(name) => Self::Suite(name),
+            Line::Key { need } => Self::Key { need },
+            Line::Mki => Self::Mki,
+            Line::SeveralKeys => Self::SeveralKeys,
+            Line::SessionParameter(name) => Self::SessionParameter(name),
+            _ => Self::Malformed,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

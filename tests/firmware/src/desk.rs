@@ -1,5 +1,6 @@
 //! A whole desk phone, as its budget is measured: pump, phone, RTP and RTCP over one socket; with SRTP and of G.722, as the
-//! features `desk-srtp` and `desk-g722` say. What isn't asked for is not in the image.
+//! features `desk-srtp` and `desk-g722` say; with `desk-lent` the phone of PCMU lies in memory that is lent to it. What isn't asked for
+//! is not in the image.
 
 use dsp_core::guard::PacketGuard;
 use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter};
@@ -53,13 +54,47 @@ mod sound {
     pub type Desk = PhoneOf<WideParts, TICK, 0>;
 
     #[inline(always)]
-    pub fn make(config: PhoneConfig) -> Option<Desk> {
+    pub fn make(config: PhoneConfig, _: bool) -> Option<Desk> {
         let codecs = Wide(G722Encoder::new(Mode::Kbps64), G722Decoder::new(Mode::Kbps64));
         Desk::with_parts(config, Parts { block: None, noise: None, strategy: Standard, codecs }).ok()
     }
 }
 
-#[cfg(not(feature = "desk-g722"))]
+#[cfg(all(feature = "desk-lent", not(feature = "desk-g722")))]
+mod sound {
+    use cortex_m::singleton;
+    use dsp_core::front::NoBlock;
+    use dsp_core::process::activity::NoDetector;
+    use dsp_core::receive::strategy::Standard;
+    use dsp_core::time::PayloadType;
+    use host_embedded::parts::{G711, Lent, NarrowbandRoom, Parts, PhoneParts};
+    use host_embedded::phone::{self, PhoneConfig, PhoneOf};
+
+    pub enum LentParts {}
+
+    impl PhoneParts for LentParts {
+        type Block = NoBlock;
+        type Detector = NoDetector;
+        type Strategy = Standard;
+        type Codecs = Lent<G711, &'static mut NarrowbandRoom>;
+    }
+
+    pub const TICK: usize = phone::TICK;
+    pub const NUMBER: PayloadType = PayloadType::PCMU;
+    pub type Desk = PhoneOf<LentParts, TICK, 0>;
+
+    #[inline(always)]
+    pub fn make(config: PhoneConfig, first: bool) -> Option<Desk> {
+        let room = match first {
+            true => singleton!(: NarrowbandRoom = NarrowbandRoom::new()),
+            false => singleton!(: NarrowbandRoom = NarrowbandRoom::new()),
+        };
+        let codecs = Lent::new(G711::default());
+        Desk::with_room(config, Parts { block: None, noise: None, strategy: Standard, codecs }, room?).ok()
+    }
+}
+
+#[cfg(not(any(feature = "desk-g722", feature = "desk-lent")))]
 mod sound {
     use dsp_core::time::PayloadType;
     use host_embedded::phone::{self, Phone, PhoneConfig};
@@ -69,7 +104,7 @@ mod sound {
     pub type Desk = Phone;
 
     #[inline(always)]
-    pub fn make(config: PhoneConfig) -> Option<Desk> {
+    pub fn make(config: PhoneConfig, _: bool) -> Option<Desk> {
         Phone::new(config).ok()
     }
 }
@@ -117,7 +152,7 @@ fn config(first: bool) -> PhoneConfig {
 /// One of two phones.
 #[inline(always)]
 pub fn phone(first: bool) -> Option<Desk> {
-    sound::make(config(first))
+    sound::make(config(first), first)
 }
 
 /// Its network.

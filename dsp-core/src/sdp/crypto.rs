@@ -1,0 +1,173 @@
+//! Security descriptions, `a=crypto` (RFC 4568): one line's syntax, for phones and hosts.
+//!
+//! Each side's key protects what that side *sends*. Key text never reaches an error or `Debug`.
+
+use core::fmt;
+
+use zeroize::Zeroize;
+
+use super::base64;
+use crate::guard::srtp::{KeyTerms, MasterKey, Mki, SrtpProfile};
+
+/// One `a=crypto` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crypto {
+    /// The number by which an answer picks the line.
+    pub tag: u32,
+    /// Its crypto suite.
+    pub profile: SrtpProfile,
+    /// What the side that wrote the line protects its packets with, and the terms that its parameters set.
+    pub key: MasterKey,
+}
+
+impl Crypto {
+    /// Reads the value of `a=crypto`: `1 AES_CM_128_HMAC_SHA1_80 inline:KEY|2^31|1:4 WSH=64`. Padding of the key may be missing.
+    ///
+    /// # Errors
+    /// [`CryptoError`] if the line has another form, or something in it that SRTP here doesn't do.
+    pub fn parse(value: &str) -> Result<Self, CryptoError> {
+        let mut fields = value.split_whitespace();
+        let tag = fields.next().ok_or(CryptoError::Malformed)?;
+        // RFC 4568, 9.1: one to nine digits.
+        let tag = number(tag).filter(|_| tag.len() <= 9).ok_or(CryptoError::Malformed)? as u32;
+        let name = fields.next().ok_or(CryptoError::Malformed)?;
+        let named = |known: &str| known.eq_ignore_ascii_case(name);
+        let profile = SrtpProfile::ALL.into_iter().find(|profile| named(profile.sdes_name()));
+        let unsupported = || UNSUPPORTED_SUITES.into_iter().find(|known| named(known));
+        let profile = profile.ok_or_else(|| CryptoError::Suite(unsupported()))?;
+        let (key, mut terms) = parse_key(profile, fields.next().ok_or(CryptoError::Malformed)?)?;
+        fields.try_for_each(|parameter| take_session_parameter(&mut terms, parameter))?;
+        Ok(Self { tag, profile, key: key.with_terms(terms) })
+    }
+}
+
+/// `inline:<key and salt>[|lifetime][|MKI:length]` (RFC 4568, 6.1).
+fn parse_key(profile: SrtpProfile, text: &str) -> Result<(MasterKey, KeyTerms), CryptoError> {
+    // A sender may change between several keys as it likes; which one it begins with, nothing says.
+    if text.contains(';') {
+        return Err(CryptoError::SeveralKeys);
+    }
+    let (method, info) = text.split_once(':').ok_or(CryptoError::Malformed)?;
+    if !method.eq_ignore_ascii_case("inline") {
+        return Err(CryptoError::Malformed);
+    }
+    let mut parts = info.split('|');
+    let need = profile.master_bytes();
+    let mut bytes = [0; MasterKey::LONGEST];
+    let room = bytes.get_mut(..need).ok_or(CryptoError::Key { need })?;
+    let read = base64::read(parts.next().unwrap_or_default(), room);
+    let key = read.and_then(|()| MasterKey::of(profile, room).ok());
+    bytes.zeroize();
+    let key = key.ok_or(CryptoError::Key { need })?;
+    let mut terms = KeyTerms::default();
+    let (mut lifetime, mut mki) = (false, false);
+    for part in parts {
+        match part.split_once(':') {
+            Some((value, bytes)) if !mki => {
+                mki = true;
+                terms.mki = Some(parse_mki(value, bytes).ok_or(CryptoError::Mki)?);
+            }
+            None if !lifetime && !mki => {
+                lifetime = true;
+                terms.lifetime_packets = parse_lifetime(part).ok_or(CryptoError::Malformed)?;
+            }
+            _ => return Err(CryptoError::Malformed),
+        }
+    }
+    Ok((key, terms))
+}
+
+/// A decimal number of digits alone.
+fn number(text: &str) -> Option<u64> {
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// So many packets, or a power of two; not zero. More than SRTP allows is what it allows.
+fn parse_lifetime(text: &str) -> Option<u64> {
+    let most = KeyTerms::default().lifetime_packets;
+    let packets = match text.strip_prefix("2^") {
+        Some(exponent) => 1_u64.checked_shl(number(exponent)?.min(64) as u32).unwrap_or(most),
+        None => number(text)?,
+    };
+    (packets > 0).then_some(packets.min(most))
+}
+
+fn parse_mki(value: &str, bytes: &str) -> Option<Mki> {
+    Mki::new(number(value)?, u8::try_from(number(bytes)?).ok()?)
+}
+
+/// RFC 4568, 6.3: a parameter that isn't understood forbids the line, unless it begins with `-`. Whether what is left
+/// unencrypted is accepted, whoever reads the line says.
+fn take_session_parameter(terms: &mut KeyTerms, text: &str) -> Result<(), CryptoError> {
+    if text.starts_with('-') {
+        return Ok(());
+    }
+    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+    let known = PARAMETERS.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+    match (known, value) {
+        // A hint on the window of replay protection, nothing to obey (RFC 4568, 6.3.6).
+        (Some("WSH"), Some(_)) => {}
+        (Some("UNENCRYPTED_SRTP"), None) => terms.clear_rtp = true,
+        (Some("UNENCRYPTED_SRTCP"), None) => terms.clear_rtcp = true,
+        (Some("WSH" | "UNENCRYPTED_SRTP" | "UNENCRYPTED_SRTCP"), _) => return Err(CryptoError::Malformed),
+        // The default, and nothing to do with us, who agree on no stream of forward error correction (6.3.4).
+        (Some("FEC_ORDER"), Some(order)) if order.eq_ignore_ascii_case("FEC_SRTP") => {}
+        // Whoever could change a packet could move the roll-over counter too (UNAUTHENTICATED_SRTP); session keys are
+        // derived once here (KDR).
+        (Some(name), _) => return Err(CryptoError::SessionParameter(name)),
+        (None, _) => return Err(CryptoError::SessionParameter("an unknown one")),
+    }
+    Ok(())
+}
+
+/// Session parameters by name (RFC 4568, 6.3).
+const PARAMETERS: [&str; 7] =
+    ["WSH", "UNENCRYPTED_SRTP", "UNENCRYPTED_SRTCP", "FEC_ORDER", "FEC_KEY", "UNAUTHENTICATED_SRTP", "KDR"];
+
+/// Suites that are met in the field and named in the error (RFC 4568, 6.2.3; RFC 6188; RFC 5669).
+const UNSUPPORTED_SUITES: [&str; 6] = [
+    "F8_128_HMAC_SHA1_80",
+    "AES_192_CM_HMAC_SHA1_80",
+    "AES_192_CM_HMAC_SHA1_32",
+    "SEED_CTR_128_HMAC_SHA1_80",
+    "SEED_128_CCM_80",
+    "SEED_128_GCM_96",
+];
+
+/// Why an `a=crypto` line can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum CryptoError {
+    /// The line doesn't have the form of RFC 4568, 9.1.
+    Malformed,
+    /// Another crypto suite; `None` if it isn't a registered one.
+    Suite(Option<&'static str>),
+    /// The key isn't base64 of as many bytes as the suite needs.
+    Key {
+        /// Bytes of key and salt.
+        need: usize,
+    },
+    /// The master key identifier has no 1 to 128 bytes, or does not fit there, or not in 64 bits.
+    Mki,
+    /// The line has more keys than one.
+    SeveralKeys,
+    /// A session parameter that weakens the protection or isn't supported.
+    SessionParameter(&'static str),
+}
+
+impl fmt::Display for CryptoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("the a=crypto line is malformed"),
+            Self::Suite(Some(name)) => write!(f, "the crypto suite {name} is not supported"),
+            Self::Suite(None) => f.write_str("the crypto suite is unknown"),
+            Self::Key { need } => write!(f, "the key is not base64 of {need} bytes"),
+            Self::Mki => f.write_str("the master key identifier (MKI) is malformed"),
+            Self::SeveralKeys => f.write_str("several keys in one a=crypto line are not supported"),
+            Self::SessionParameter(name) => write!(f, "the session parameter is not accepted: {name}"),
+        }
+    }
+}
+
+impl core::error::Error for CryptoError {}

@@ -1,0 +1,344 @@
+//! The desk phone as its user sees it: hook switch, keys for loudspeaker, headset, mute and hold, which way the sound goes, which
+//! tone is heard, and what the SIP stack is asked for.
+//!
+//! ```text
+//! hook switch, keys -> Desk::input  -> Request -> SIP stack
+//! SIP stack         -> Desk::signal
+//! Desk::apply -> Tones (ring, dial, ringback, busy), PhoneOf (mute, another echo path), AudioPath for the codec chip
+//! ```
+//!
+//! It is a state machine without time, audio or network of its own: each input returns at most one request, and [`Desk::apply`]
+//! brings phone and tones to where the state wants them.
+//!
+//! ```
+//! use dsp_core::tone::Country;
+//! use host_embedded::desk::{AudioPath, CallState, Desk, Input, Request, Signal};
+//! use host_embedded::hook::HookEvent;
+//!
+//! let mut desk = Desk::new(Country::of("de").expect("it has tones"));
+//! desk.signal(Signal::Invite);
+//! assert_eq!(desk.path(), AudioPath::Speaker); // it rings
+//! assert_eq!(desk.input(Input::Hook(HookEvent::OffHook)), Some(Request::Answer));
+//! assert_eq!((desk.state(), desk.path()), (CallState::Talking, AudioPath::Handset));
+//! desk.input(Input::SpeakerKey);
+//! // The receiver goes back to its cradle: the call goes on over the loudspeaker.
+//! assert_eq!(desk.input(Input::Hook(HookEvent::OnHook)), None);
+//! assert_eq!(desk.path(), AudioPath::Speaker);
+//! assert_eq!(desk.input(Input::SpeakerKey), Some(Request::HangUp));
+//! ```
+
+use dsp_core::tone::{Country, EventCode, ProgressTone, Segment};
+
+use crate::hook::HookEvent;
+use crate::parts::PhoneParts;
+use crate::phone::PhoneOf;
+use crate::tones::{LEVEL, RING, Tones};
+
+/// Where sound comes from and goes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum AudioPath {
+    /// The receiver in the hand.
+    #[default]
+    Handset,
+    /// A headset.
+    Headset,
+    /// Loudspeaker and microphone of the case. It rings here, too.
+    Speaker,
+}
+
+#[cfg(feature = "codec-chips")]
+impl From<AudioPath> for crate::codec_chips::Route {
+    fn from(path: AudioPath) -> Self {
+        match path {
+            AudioPath::Handset => Self::Handset,
+            AudioPath::Headset => Self::Headset,
+            AudioPath::Speaker => Self::Speakerphone,
+        }
+    }
+}
+
+/// Where the call stands, as the user hears it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum CallState {
+    /// Nothing.
+    #[default]
+    Idle,
+    /// Somebody calls, and it rings.
+    Alerting,
+    /// Digits are dialled. The dial tone is heard until the first.
+    Dialing,
+    /// The other side is called.
+    Calling,
+    /// There is a call. It may be on hold by the other side.
+    Talking,
+    /// The call is on hold by this side.
+    Held,
+    /// There is no call any more, or there never was: a tone says so until the user hangs up.
+    Over,
+}
+
+/// What the user does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// The hook switch.
+    Hook(HookEvent),
+    /// The key of the loudspeaker.
+    SpeakerKey,
+    /// The key of the headset.
+    HeadsetKey,
+    /// The key that mutes the microphone.
+    MuteKey,
+    /// The key that holds and resumes.
+    HoldKey,
+    /// A digit.
+    Digit(EventCode),
+}
+
+/// What the SIP stack tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Signal {
+    /// An INVITE has come. During a call it's a call waiting, which a tone tells.
+    Invite,
+    /// The number is complete, and the other side is called.
+    Called,
+    /// It rings there (180), and no sound comes of it.
+    Ringing,
+    /// Sound comes before the answer (183 with a description).
+    EarlyMedia,
+    /// The other side has answered.
+    Answered,
+    /// The other side is busy (486, 600).
+    Busy,
+    /// There is no way to it (4xx, 5xx, 6xx but for those above).
+    Failed,
+    /// The other side has hung up, or its call was withdrawn before it was answered.
+    Ended,
+    /// The waiting call was withdrawn or taken.
+    WaitingOver,
+}
+
+/// What the SIP stack is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// Answer the call that rings (200).
+    Answer,
+    /// Digits will come.
+    Dial,
+    /// A digit of the number that is dialled.
+    Dialled(EventCode),
+    /// A digit in the call: to [`PhoneOf::press`].
+    Press(EventCode),
+    /// End the call, or what was to become one (BYE, CANCEL).
+    HangUp,
+    /// Put the other side on hold (an offer with `sendonly`).
+    Hold,
+    /// Take it back.
+    Resume,
+    /// A hook flash: switch to the call that waits, say.
+    Flash,
+}
+
+/// The state of a desk phone.
+#[derive(Clone, Copy, Debug)]
+pub struct Desk {
+    country: &'static Country,
+    state: CallState,
+    path: AudioPath,
+    muted: bool,
+    lifted: bool,
+    /// The tone that is heard in this state.
+    tone: Option<&'static [Segment]>,
+    waiting: bool,
+    /// What was applied last.
+    applied: Applied,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Applied {
+    path: AudioPath,
+    tone: Option<&'static [Segment]>,
+}
+
+impl Desk {
+    /// A phone at rest, with the tones of this country.
+    pub const fn new(country: &'static Country) -> Self {
+        Self {
+            country,
+            state: CallState::Idle,
+            path: AudioPath::Handset,
+            muted: false,
+            lifted: false,
+            tone: None,
+            waiting: false,
+            applied: Applied { path: AudioPath::Handset, tone: None },
+        }
+    }
+
+    /// Where the call stands.
+    pub fn state(&self) -> CallState {
+        self.state
+    }
+
+    /// Where the sound goes: to the loudspeaker while it rings.
+    pub fn path(&self) -> AudioPath {
+        if self.state == CallState::Alerting { AudioPath::Speaker } else { self.path }
+    }
+
+    /// Whether the microphone is muted.
+    pub fn is_muted(&self) -> bool {
+        self.muted
+    }
+
+    /// Takes in what the user does. What makes no sense in this state does nothing.
+    pub fn input(&mut self, input: Input) -> Option<Request> {
+        match input {
+            Input::Hook(HookEvent::OffHook) => {
+                self.lifted = true;
+                self.take_up(AudioPath::Handset)
+            }
+            Input::Hook(HookEvent::OnHook) => {
+                self.lifted = false;
+                let rings_or_rests = matches!(self.state, CallState::Idle | CallState::Alerting);
+                if self.path == AudioPath::Handset && !rings_or_rests { self.hang_up() } else { None }
+            }
+            Input::Hook(HookEvent::Flash) => (self.state == CallState::Talking).then_some(Request::Flash),
+            Input::SpeakerKey => self.path_key(AudioPath::Speaker),
+            Input::HeadsetKey => self.path_key(AudioPath::Headset),
+            Input::MuteKey => {
+                self.muted = !self.muted && self.has_call();
+                None
+            }
+            Input::HoldKey => match self.state {
+                CallState::Talking => self.enter(CallState::Held, None, Some(Request::Hold)),
+                CallState::Held => self.enter(CallState::Talking, None, Some(Request::Resume)),
+                _ => None,
+            },
+            Input::Digit(digit) => match self.state {
+                CallState::Dialing => self.enter(CallState::Dialing, None, Some(Request::Dialled(digit))),
+                CallState::Talking => Some(Request::Press(digit)),
+                _ => None,
+            },
+        }
+    }
+
+    /// Takes in what the SIP stack tells.
+    pub fn signal(&mut self, signal: Signal) {
+        let progress = |tone| Some(self.country.tone(tone));
+        match (signal, self.state) {
+            (Signal::Invite, CallState::Idle) => self.go(CallState::Alerting, Some(&RING)),
+            (Signal::Invite, _) => self.waiting = true,
+            (Signal::WaitingOver, _) => self.waiting = false,
+            (Signal::Called, CallState::Dialing) => self.go(CallState::Calling, None),
+            (Signal::Ringing, CallState::Dialing | CallState::Calling) => {
+                self.go(CallState::Calling, progress(ProgressTone::Ringing));
+            }
+            (Signal::EarlyMedia, CallState::Dialing | CallState::Calling) => self.go(CallState::Calling, None),
+            (Signal::Answered, CallState::Dialing | CallState::Calling) => self.go(CallState::Talking, None),
+            (Signal::Busy, CallState::Dialing | CallState::Calling) => {
+                self.go(CallState::Over, progress(ProgressTone::Busy));
+            }
+            (Signal::Ended, CallState::Alerting) => self.rest(),
+            (Signal::Failed | Signal::Ended, state) if state != CallState::Idle && state != CallState::Over => {
+                // Who has no receiver in the hand needs no tone to hang up.
+                match self.path {
+                    AudioPath::Handset if self.lifted => self.go(CallState::Over, progress(ProgressTone::Congestion)),
+                    _ => self.rest(),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Brings tones and phone to where the state wants them; `phone` is `None` while there is no call. Returns the audio path
+    /// if it has changed, for the codec chip: the canceller has been told by then.
+    pub fn apply<P: PhoneParts, const TICK: usize, const HISTORY: usize>(
+        &mut self,
+        phone: Option<&mut PhoneOf<P, TICK, HISTORY>>,
+        tones: &mut Tones,
+    ) -> Option<AudioPath> {
+        let call_waiting = self.country.tone(ProgressTone::CallWaiting);
+        let tone = self.tone.or((self.waiting && self.state == CallState::Talking).then_some(call_waiting));
+        let wanted = Applied { path: self.path(), tone };
+        let before = core::mem::replace(&mut self.applied, wanted);
+        // By their addresses: tones are statics.
+        if tone.map(<[_]>::as_ptr) != before.tone.map(<[_]>::as_ptr) {
+            match tone {
+                // A rate that has no such tones has none; all of telephony has.
+                Some(segments) => drop(tones.start(segments, LEVEL)),
+                None => tones.stop(),
+            }
+        }
+        let moved = wanted.path != before.path;
+        if let Some(phone) = phone {
+            phone.front().set_microphone_muted(self.muted);
+            if moved {
+                phone.change_path();
+            }
+        }
+        moved.then_some(wanted.path)
+    }
+
+    fn has_call(&self) -> bool {
+        matches!(self.state, CallState::Calling | CallState::Talking | CallState::Held)
+    }
+
+    /// The receiver is lifted, or a key of a path pressed where there was no sound.
+    fn take_up(&mut self, path: AudioPath) -> Option<Request> {
+        self.path = path;
+        match self.state {
+            CallState::Idle => {
+                let tone = self.country.tone(ProgressTone::Dial);
+                self.enter(CallState::Dialing, Some(tone), Some(Request::Dial))
+            }
+            CallState::Alerting => self.enter(CallState::Talking, None, Some(Request::Answer)),
+            _ => None,
+        }
+    }
+
+    fn path_key(&mut self, path: AudioPath) -> Option<Request> {
+        let rests = matches!(self.state, CallState::Idle | CallState::Alerting);
+        if rests || self.path != path {
+            self.take_up(path)
+        } else if self.lifted {
+            self.path = AudioPath::Handset;
+            None
+        } else {
+            self.hang_up()
+        }
+    }
+
+    fn hang_up(&mut self) -> Option<Request> {
+        let over = self.state == CallState::Over;
+        self.rest();
+        (!over).then_some(Request::HangUp)
+    }
+
+    /// Behind a call, or what was to become one: the call that waited rings.
+    fn rest(&mut self) {
+        (self.muted, self.path) = (false, AudioPath::Handset);
+        match core::mem::take(&mut self.waiting) {
+            true => self.go(CallState::Alerting, Some(&RING)),
+            false => self.go(CallState::Idle, None),
+        }
+    }
+
+    fn go(&mut self, state: CallState, tone: Option<&'static [Segment]>) {
+        (self.state, self.tone) = (state, tone);
+    }
+
+    fn enter(
+        &mut self,
+        state: CallState,
+        tone: Option<&'static [Segment]>,
+        request: Option<Request>,
+    ) -> Option<Request> {
+        self.go(state, tone);
+        request
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! A codec chip whose clock isn't that of the network side: both ways go through a resampler that is steered, so that 10 ms of the
+//! phone are 10 ms of the processor's clock.
+//!
+//! A chip that is master, or has a crystal of its own, drifts against the processor by up to some 100 ppm. Without this the phone's time
+//! is the chip's: it sends so much faster or slower than it says, and the far end's sound has to be stretched now and then. With
+//! [`DriftPort`] over the chip's port a tick comes early or late by what the clocks differ: once in 50 s at 200 ppm a tick
+//! waits for no frame, or for two.
+//!
+//! ```text
+//! chip's port -> line, steered -> frames of FRAME samples -> phone
+//! chip's port <- frames <- line, steered the other way <- phone
+//! ```
+//!
+//! The ratio follows how much the chip's frames are ahead of the clock or behind it, averaged over 2.5 s, by 20 ppm a
+//! millisecond and at most 500 ppm (0.9 cents). Delay: [`Plan::delay_samples`] each way (2 ms at 8 kHz with `Quality::Fast`), one frame
+//! at most that waits for the phone, and one for the chip. Cost: a steered
+//! [`resample`](dsp_core::process::resample) each way. All integer.
+//!
+//! ```
+//! # use core::cell::Cell;
+//! use dsp_core::kernel::Taps16;
+//! use dsp_core::process::resample::{Plan, Quality, ResampleError, table_i16};
+//! use dsp_core::time::Instant;
+//! use host_embedded::drift::{DriftPort, plan};
+//! use host_embedded::pump::Pump;
+//!
+//! const PLAN: Plan = plan(80, Quality::Fast);
+//! // In flash, 4 KiB, for both ways.
+//! static TABLE: [Taps16; PLAN.table_len()] = table_i16(&PLAN);
+//! static PUMP: Pump<80, 3> = Pump::new();
+//!
+//! # let time = Cell::new(Instant::ZERO);
+//! # let now = || time.get();
+//! let (mut heard, mut played) = ([0; PLAN.history_len(80)], [0; PLAN.history_len(80)]);
+//! let mut port = DriftPort::<_, _, 80>::new(PUMP.port(), now, Quality::Fast, &TABLE, [&mut heard, &mut played])?;
+//! assert_eq!(port.drift_ppb(), 0);
+//! # Ok::<(), ResampleError>(())
+//! ```
+
+use dsp_core::kernel::Taps16;
+use dsp_core::process::resample::{Design, Line, Plan, Quality, ResampleError};
+use dsp_core::time::{Duration, Instant};
+
+use crate::port::{AudioPort, Overrun, PortDelay, Underrun};
+
+/// Parts per billion for each microsecond that the chip is ahead or behind: 20 ppm a millisecond.
+const PPB_PER_US: i64 = 20;
+/// The most that is steered: inaudible in pitch, and above what crystals drift.
+const MOST_PPB: i64 = 500_000;
+/// The average's weight of what is new is one over two to the power of this: 2.56 s of frames.
+const AVERAGE: u32 = 8;
+/// Beyond this it's no drift, but a clock that was set or a processor that was stopped: time is counted anew.
+const JUMP_US: i64 = 200_000;
+/// Parts per billion for each sample by which the two ways differ.
+const BALANCE_PPB: i64 = 10_000;
+/// Length of a frame.
+const FRAME_TIME: Duration = Duration::from_millis(10);
+const BILLION: i64 = 1_000_000_000;
+
+/// The resampler of frames of so many samples, which are 10 ms.
+///
+/// # Panics
+/// If there is no such resampler: in a constant, when it is compiled.
+pub const fn plan(frame: usize, quality: Quality) -> Plan {
+    match Plan::steered(frame as u32 * 100, frame as u32 * 100, quality) {
+        Ok(plan) => plan,
+        Err(_) => panic!("a rate that isn't resampled"),
+    }
+}
+
+/// How far the chip is ahead of the clock.
+#[derive(Clone, Copy, Debug, Default)]
+struct Drift {
+    /// When the count began, and how many samples of the phone's have been made since.
+    begun: Option<Instant>,
+    made: u64,
+    /// Microseconds that went by without them: frames that were lost, jumps of the clock.
+    passed: i64,
+    /// How much too few they are in the mean, in microseconds by two to the power of `AVERAGE`.
+    behind: i64,
+}
+
+impl Drift {
+    /// A frame of the chip has come at `now`; returns the ratio.
+    fn frame(&mut self, now: Instant, rate_hz: u32) -> i32 {
+        let begun = *self.begun.get_or_insert(now);
+        let made = (self.made * 1_000_000 / u64::from(rate_hz)) as i64;
+        let behind = now.since(begun).as_micros() as i64 - made - self.passed;
+        let average = self.behind >> AVERAGE;
+        if (behind - average).abs() > JUMP_US {
+            // What is known of the drift stays.
+            self.passed += behind - average;
+        } else {
+            self.behind += behind - average;
+        }
+        self.ppb()
+    }
+
+    fn ppb(&self) -> i32 {
+        ((self.behind >> AVERAGE) * PPB_PER_US).clamp(-MOST_PPB, MOST_PPB) as i32
+    }
+}
+
+type Way<'a> = Line<i16, &'a mut [i16]>;
+
+/// A port of frames of `FRAME` samples by the clock `C`, over the chip's.
+pub struct DriftPort<'a, P, C, const FRAME: usize> {
+    port: P,
+    clock: C,
+    design: Design<&'a [Taps16]>,
+    microphone: Way<'a>,
+    loudspeaker: Way<'a>,
+    drift: Drift,
+    /// The chip's frame, and how much of it has gone through the filter.
+    captured: [i16; FRAME],
+    taken: usize,
+    /// What has come out of it.
+    heard: [i16; FRAME],
+    filled: usize,
+    /// What is to be played: frames that the chip hasn't been given.
+    playing: [[i16; FRAME]; 3],
+    waiting: usize,
+}
+
+impl<'a, P: AudioPort<FRAME>, C: Fn() -> Instant, const FRAME: usize> DriftPort<'a, P, C, FRAME> {
+    const RATE_HZ: u32 = FRAME as u32 * 100;
+
+    /// A port that was silent so far. `clock` is what the phone's time is to follow, such as that of its network; `table` is of
+    /// [`plan`], and the two histories have [`Plan::history_len`] of a frame.
+    ///
+    /// # Errors
+    /// [`ResampleError`] if table or histories aren't made for these frames.
+    pub fn new(
+        port: P,
+        clock: C,
+        quality: Quality,
+        table: &'a [Taps16],
+        [microphone, loudspeaker]: [&'a mut [i16]; 2],
+    ) -> Result<Self, ResampleError> {
+        let plan = Plan::steered(Self::RATE_HZ, Self::RATE_HZ, quality)?;
+        Ok(Self {
+            port,
+            clock,
+            design: Design::with_table::<i16>(plan, table)?,
+            microphone: Line::new(plan, microphone)?,
+            loudspeaker: Line::new(plan, loudspeaker)?,
+            drift: Drift::default(),
+            captured: [0; FRAME],
+            taken: FRAME,
+            heard: [0; FRAME],
+            filled: 0,
+            playing: [[0; FRAME]; 3],
+            // What the phone hears may be a frame behind the chip; and see `steer`.
+            waiting: FRAME + FRAME / 2,
+        })
+    }
+
+    /// How much more sound the phone has than the chip, in parts per billion: positive where the chip's clock is slow.
+    pub fn drift_ppb(&self) -> i32 {
+        self.drift.ppb()
+    }
+
+    /// The port below.
+    pub fn inner(&mut self) -> &mut P {
+        &mut self.port
+    }
+
+    fn steer(&mut self) {
+        let ppb = self.drift.frame((self.clock)(), Self::RATE_HZ);
+        self.microphone.steer(ppb);
+        // The other way round. As many frames of the chip come as go, so what waits on both ways is always as many samples beside a
+        // whole number of frames: half of one, as far as can be from one too few.
+        let surplus = ((self.waiting + self.filled) % FRAME) as i64 - FRAME as i64 / 2;
+        let back = -i64::from(ppb) * BILLION / (BILLION + i64::from(ppb)) - surplus * BALANCE_PPB;
+        self.loudspeaker.steer(back.clamp(-2 * MOST_PPB, 2 * MOST_PPB) as i32);
+    }
+}
+
+impl<P: AudioPort<FRAME>, C: Fn() -> Instant, const FRAME: usize> AudioPort<FRAME> for DriftPort<'_, P, C, FRAME> {
+    /// A frame may be there at once, or take two of the chip's. Whoever drops this has lost nothing.
+    async fn read(&mut self, pcm: &mut [i16; FRAME]) -> Result<(), Overrun> {
+        loop {
+            let (input, output) = (self.captured.get(self.taken..), self.heard.get_mut(self.filled..));
+            let (Some(input), Some(output)) = (input, output) else { return Ok(()) };
+            let done = self.design.process(&mut self.microphone, input, output);
+            self.taken += done.consumed;
+            self.filled += done.produced;
+            self.drift.made += done.produced as u64;
+            if self.filled == FRAME {
+                *pcm = self.heard;
+                self.filled = 0;
+                return Ok(());
+            }
+            if let Err(overrun) = self.port.read(&mut self.captured).await {
+                // Their time has passed.
+                self.drift.passed += (FRAME_TIME.as_micros() * u64::from(overrun.frames)) as i64;
+                return Err(overrun);
+            }
+            self.taken = 0;
+            self.steer();
+        }
+    }
+
+    async fn write(&mut self, pcm: &[i16; FRAME]) -> Result<(), Underrun> {
+        // Less than a frame waits, so there is room for two.
+        let room = self.playing.as_flattened_mut().get_mut(self.waiting..).unwrap_or_default();
+        self.waiting += self.design.process(&mut self.loudspeaker, pcm, room).produced;
+        let mut silent = 0;
+        // One, but for drift none or two.
+        while self.waiting >= FRAME {
+            let [first, ..] = self.playing;
+            self.playing.as_flattened_mut().copy_within(FRAME.., 0);
+            self.waiting -= FRAME;
+            silent += self.port.write(&first).await.map_or_else(|underrun| underrun.frames, |()| 0);
+        }
+        if silent > 0 { Err(Underrun { frames: silent }) } else { Ok(()) }
+    }
+
+    fn delay(&self) -> PortDelay {
+        let PortDelay { capture, playback } = self.port.delay();
+        let filter = self.design.plan().delay_samples();
+        PortDelay { capture: capture + filter + FRAME - self.taken, playback: playback + filter + self.waiting }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+//! A conference of three on the phone: its user and two calls, of which each hears the two others.
+//!
+//! The phone's own call stays where it is, in [`PhoneOf`] with its device side; the second is a [`PhoneStream`] with a
+//! network of its own, such as a call for consultation before. While [`PhoneOf::tick_three`] is called in place of
+//! [`tick`](PhoneOf::tick) the three are mixed by the core's [`Conference`]: N-1, one limiter for all. Both calls have the same rate
+//! of sound; their codecs may differ.
+//!
+//! What the two calls say is sent on in the tick in which it is played. What the microphone hears is mixed a tick later, 10 ms, since a
+//! tick plays before it listens. Memory: [`ThreeWay`], 1.8 KB at 8 kHz. All integer.
+//!
+//! ```
+//! use embassy_futures::block_on;
+//! use host_embedded::parts::Parts;
+//! use host_embedded::phone::{Phone, PhoneConfig, TICK};
+//! # use host_embedded::sim::{SimClock, SimNetwork, SimPort};
+//! use host_embedded::stream::G711Stream;
+//! use host_embedded::three_way::ThreeWay;
+//!
+//! # let clock = SimClock::default();
+//! # let mut port = SimPort::new(&clock, |pcm: &mut [i16; 80]| pcm.fill(1_000), |_: &[i16; 80]| ());
+//! # let mut network = SimNetwork::new(&clock, |_, _: &mut [u8]| None, |_: &[u8]| ());
+//! # let mut their_network = SimNetwork::new(&clock, |_, _: &mut [u8]| None, |_: &[u8]| ());
+//! let mut phone = Phone::new(PhoneConfig::default())?;
+//! // The second call, as it was agreed on.
+//! let mut second = G711Stream::new(PhoneConfig::default())?;
+//! let mut three = ThreeWay::<TICK>::new()?;
+//! for _ in 0..4 {
+//!     block_on(phone.tick_three(&mut port, &mut network, (&mut second, &mut their_network), &mut three));
+//! }
+//! assert_eq!((phone.send_stats().packets, second.send_stats().packets), (2, 2));
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+
+use dsp_core::conference::{Conference, ConferenceConfig, ConferenceError, LimiterStats, Port};
+use dsp_core::front::{Media, Step};
+use dsp_core::process::activity::Activity;
+use dsp_core::receive::Played;
+use dsp_core::send::SendError;
+use dsp_core::time::{Duration, Instant};
+use embassy_futures::select::{Either, select};
+
+use crate::parts::{PhoneCodecs, PhoneMemory, PhoneParts};
+use crate::phone::{Incoming, LEAST_SHARE, Network, PhoneOf, Tick};
+use crate::port::AudioPort;
+use crate::stream::PhoneStream;
+
+/// What mixes the three. `TICK`: samples of 10 ms.
+pub struct ThreeWay<const TICK: usize> {
+    conference: Conference<[Port<TICK>; 3], TICK>,
+    /// Numbers of the two calls and of the microphone.
+    ports: [usize; 3],
+    /// What the microphone heard in the tick before.
+    heard: [i16; TICK],
+}
+
+impl<const TICK: usize> ThreeWay<TICK> {
+    /// A conference in which nobody has said anything.
+    ///
+    /// # Errors
+    /// [`ConferenceError::SampleRate`] if `TICK` isn't 10 ms at 8 to 48 kHz.
+    pub fn new() -> Result<Self, ConferenceError> {
+        let config =
+            ConferenceConfig { sample_rate_hz: TICK as u32 * 100, frame_samples: TICK, loudest: None, meters: false };
+        let mut conference = Conference::new(config, [Port::EMPTY; 3])?;
+        let ports = [conference.join()?, conference.join()?, conference.join()?];
+        Ok(Self { conference, ports, heard: [0; TICK] })
+    }
+
+    /// How often and how much the sum had to be turned down.
+    pub fn limiter(&self) -> LimiterStats {
+        self.conference.limiter()
+    }
+}
+
+/// Two streams and the microphone, as one.
+struct Mixed<'a, P: PhoneParts, Q: PhoneParts, const TICK: usize> {
+    first: &'a mut PhoneStream<P>,
+    second: &'a mut PhoneStream<Q>,
+    three: &'a mut ThreeWay<TICK>,
+}
+
+impl<P: PhoneParts, Q: PhoneParts, const TICK: usize> Media for Mixed<'_, P, Q, TICK> {
+    /// Which call, and the datagram's length.
+    type Transmit = (bool, Result<usize, SendError>);
+
+    fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
+        let Self { first, second, three: ThreeWay { conference, ports: [one, two, user], heard } } = self;
+        // All three have joined, so none of these fails.
+        let mut played = Played::default();
+        if let Ok(frame) = conference.frame(*one) {
+            played = first.play(now, frame);
+        }
+        if let Ok(frame) = conference.frame(*two) {
+            second.play(now, frame);
+        }
+        if let Ok(frame) = conference.frame(*user) {
+            frame.copy_from_slice(heard);
+        }
+        conference.mix();
+        let mut others = [0; TICK];
+        if conference.others(*one, &mut others).is_ok() {
+            first.capture(now, &others);
+        }
+        if conference.others(*two, &mut others).is_ok() {
+            second.capture(now, &others);
+        }
+        if conference.others(*user, pcm).is_err() {
+            pcm.fill(0);
+        }
+        played
+    }
+
+    fn hear_activity(&mut self, _: Option<Activity>) {
+        // Whoever speaks, it's none of the microphone's alone: what is sent has no pauses.
+        self.first.hear_activity(None);
+        self.second.hear_activity(None);
+    }
+
+    fn capture(&mut self, _: Instant, pcm: &[i16]) {
+        if let Some(pcm) = pcm.first_chunk() {
+            self.three.heard = *pcm;
+        }
+    }
+
+    fn transmit(&mut self, now: Instant, datagram: &mut [u8]) -> Option<Self::Transmit> {
+        if let Some(sent) = self.first.transmit(now, datagram) {
+            return Some((false, sent));
+        }
+        self.second.transmit(now, datagram).map(|sent| (true, sent))
+    }
+}
+
+impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HISTORY> {
+    /// One tick of a conference of three: as [`tick`](Self::tick), with a second call and its network. The budget for packets is that of
+    /// `network`, for both, and they are waited for in turn, so that a flood of one call leaves something to the other. What
+    /// was played is told of the phone's own call.
+    pub async fn tick_three<A, N, Q, M>(
+        &mut self,
+        port: &mut A,
+        network: &mut N,
+        (second, their_network): (&mut PhoneStream<Q>, &mut M),
+        three: &mut ThreeWay<TICK>,
+    ) -> Tick
+    where
+        A: AudioPort<TICK>,
+        N: Network,
+        Q: PhoneParts,
+        M: Network,
+    {
+        const { assert!(P::Codecs::SAMPLE_RATE_HZ == Q::Codecs::SAMPLE_RATE_HZ, "both calls have one rate of sound") };
+        let mut tick = Tick::default();
+        let mut heard = [0; TICK];
+        let mut ours = <P::Codecs as PhoneCodecs>::Memory::DATAGRAM;
+        let mut theirs = <Q::Codecs as PhoneCodecs>::Memory::DATAGRAM;
+        let (ours, theirs) = (ours.as_mut(), theirs.as_mut());
+        let budget = network.intake_budget();
+        let (mut spent, least) = (Duration::ZERO, Duration::from_micros(budget.as_micros().div_ceil(LEAST_SHARE)));
+        let read = loop {
+            tick.crowded = spent >= budget;
+            let ours_first = tick.received.is_multiple_of(2);
+            let packet = async {
+                if ours_first {
+                    select(network.receive(ours), their_network.receive(theirs)).await
+                } else {
+                    match select(their_network.receive(theirs), network.receive(ours)).await {
+                        Either::First(second) => Either::Second(second),
+                        Either::Second(first) => Either::First(first),
+                    }
+                }
+            };
+            let packet = if tick.crowded {
+                match select(port.read(&mut heard), packet).await {
+                    Either::First(read) => break read,
+                    Either::Second(packet) => packet,
+                }
+            } else {
+                match select(packet, port.read(&mut heard)).await {
+                    Either::First(packet) => packet,
+                    Either::Second(read) => break read,
+                }
+            };
+            let before = network.now();
+            let (Either::First(Incoming { len, arrival, worked }) | Either::Second(Incoming { len, arrival, worked })) =
+                packet;
+            // The receivers count what they can't use.
+            if len > 0 && matches!(packet, Either::First(_)) {
+                let _ = self.receive(arrival, ours.get(..len).unwrap_or_default());
+            } else if len > 0 {
+                let _ = second.receive(arrival, theirs.get(..len).unwrap_or_default());
+            }
+            let took = worked + network.now().since(before);
+            tick.received += 1;
+            tick.intake = tick.intake + took;
+            spent = spent + took.max(least);
+        };
+        if let Err(overrun) = read {
+            tick.overrun = overrun.frames;
+            let samples = overrun.frames as usize * TICK;
+            second.pause(samples);
+            self.lose(samples);
+            return tick;
+        }
+        let begun = network.now();
+        self.set_delay(port.delay());
+        self.begin(begun, true);
+        let (first, front) = self.halves();
+        while let Some(step) = front.step(&mut Mixed { first, second, three }, ours) {
+            match step {
+                Step::Loudspeaker { pcm, played } => {
+                    tick.played = played;
+                    if let Some(pcm) = pcm.first_chunk() {
+                        tick.underrun = port.write(pcm).await.map_or_else(|underrun| underrun.frames, |()| 0);
+                        front.underrun(tick.underrun as usize * TICK);
+                    }
+                }
+                Step::Microphone(microphone) => microphone.pcm.copy_from_slice(&heard),
+                Step::Transmit((false, Ok(bytes))) => network.send(&ours[..bytes]),
+                Step::Transmit((true, Ok(bytes))) => their_network.send(&ours[..bytes]),
+                Step::Transmit((_, Err(_))) => tick.unsent += 1,
+            }
+        }
+        tick.took = network.now().since(begun);
+        tick
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::cell::{Cell, RefCell};
+    use std::vec::Vec;
+
+    use dsp_core::codec::g711::{Pcma, Pcmu};
+    use dsp_core::codec::{Decoder, Encoder};
+    use dsp_core::send::SenderConfig;
+    use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
+    use dsp_core::wire::rtp::{RtpHeader, RtpPacket};
+    use embassy_futures::block_on;
+
+    use super::*;
+    use crate::phone::{Phone, PhoneConfig, TICK};
+    use crate::sim::{SimClock, SimNetwork, SimPort};
+    use crate::stream::G711Stream;
+
+    /// A packet of a constant each 20 ms, in A-law or mu-law.
+    fn far<'a>(
+        clock: &'a SimClock,
+        payload_type: PayloadType,
+        value: i16,
+    ) -> impl FnMut(Instant, &mut [u8]) -> Option<(usize, Instant)> + use<'a> {
+        let mut sent = 0u16;
+        move |until, datagram| {
+            let due = Instant::from_millis(20 * u64::from(sent));
+            if due >= until {
+                return None;
+            }
+            let timestamp = RtpTime(160 * u32::from(sent));
+            let header = RtpHeader { seq: Seq(sent), timestamp, payload_type, ssrc: Ssrc(7), ..RtpHeader::default() };
+            let begin = header.write(datagram).expect("there is room");
+            let pcm = [value; 160];
+            let out = &mut datagram[begin..begin + 160];
+            match payload_type {
+                PayloadType::PCMA => Pcma.encode(&pcm, out),
+                _ => Pcmu.encode(&pcm, out),
+            }
+            .expect("it fits");
+            sent += 1;
+            Some((begin + 160, due.max(clock.now())))
+        }
+    }
+
+    /// The last sample of what was sent last.
+    fn last(packets: &[Vec<u8>]) -> i16 {
+        let packet = RtpPacket::parse(packets.last().expect("some were sent")).expect("a packet");
+        let mut pcm = [0; 160];
+        match packet.payload_type() {
+            PayloadType::PCMA => Pcma.decode(packet.payload(), &mut pcm),
+            _ => Pcmu.decode(packet.payload(), &mut pcm),
+        }
+        .expect("it fits");
+        pcm[159]
+    }
+
+    #[test]
+    fn each_hears_the_two_others() {
+        let clock = SimClock::default();
+        let sent = [RefCell::new(Vec::new()), RefCell::new(Vec::new())];
+        let keep = |to: usize| {
+            let sent = &sent;
+            move |datagram: &[u8]| sent[to].borrow_mut().push(datagram.to_vec())
+        };
+        let mut network = SimNetwork::new(&clock, far(&clock, PayloadType::PCMU, 4_000), keep(0));
+        let mut their_network = SimNetwork::new(&clock, far(&clock, PayloadType::PCMA, -900), keep(1));
+        let heard = Cell::new(0);
+        let loudspeaker = |pcm: &[i16; TICK]| heard.set(pcm[79]);
+        let mut port = SimPort::new(&clock, |pcm: &mut [i16; TICK]| pcm.fill(250), loudspeaker);
+        let mut phone = Phone::new(PhoneConfig::default()).expect("a phone");
+        let config = PhoneConfig::default();
+        let sender = SenderConfig { payload_type: PayloadType::PCMA, ..config.sender };
+        let mut second = G711Stream::new(PhoneConfig { sender, ..config }).expect("a stream");
+        let mut three = ThreeWay::<TICK>::new().expect("8 kHz");
+        for _ in 0..100 {
+            let tick =
+                block_on(phone.tick_three(&mut port, &mut network, (&mut second, &mut their_network), &mut three));
+            assert_eq!((tick.unsent, tick.crowded), (0, false));
+        }
+        let near = |got: i16, wanted: i16| assert!(got.abs_diff(wanted) < 120, "{got} and not {wanted}");
+        near(heard.get(), 3_100);
+        near(last(&sent[0].borrow()), -650);
+        near(last(&sent[1].borrow()), 4_250);
+        assert_eq!((sent[0].borrow().len(), sent[1].borrow().len()), (50, 50));
+        for stats in [phone.receiver_stats(), second.receiver_stats()] {
+            assert!(stats.received >= 99 / 2 && stats.late == 0, "{stats:?}");
+        }
+        assert_eq!(three.limiter(), LimiterStats::default());
+        // Afterwards the phone's own call goes on alone.
+        for _ in 0..100 {
+            block_on(phone.tick(&mut port, &mut network));
+        }
+        near(last(&sent[0].borrow()), 250);
+        near(heard.get(), 4_000);
+    }
+
+    /// One call is flooded: the other is heard all the same.
+    #[test]
+    fn a_flood_of_one_call_leaves_the_other_its_packets() {
+        let clock = SimClock::default();
+        let flood = |until: Instant, datagram: &mut [u8]| {
+            datagram[..20].fill(0x80);
+            Some((20, until))
+        };
+        let mut network = SimNetwork::new(&clock, flood, |_: &[u8]| ());
+        let mut their_network = SimNetwork::new(&clock, far(&clock, PayloadType::PCMU, 4_000), |_: &[u8]| ());
+        let mut port = SimPort::new(&clock, |pcm: &mut [i16; TICK]| pcm.fill(0), |_: &[i16; TICK]| ());
+        let mut phone = Phone::new(PhoneConfig::default()).expect("a phone");
+        let mut second = G711Stream::new(PhoneConfig::default()).expect("a stream");
+        let mut three = ThreeWay::<TICK>::new().expect("8 kHz");
+        for _ in 0..100 {
+            let tick =
+                block_on(phone.tick_three(&mut port, &mut network, (&mut second, &mut their_network), &mut three));
+            assert!(tick.crowded);
+        }
+        assert!(second.receiver_stats().received >= 49 && second.receiver_stats().late == 0);
+    }
+}
