@@ -5,6 +5,7 @@
 
 use std::env;
 use std::error::Error;
+use std::fs;
 use std::path::PathBuf;
 
 use host_std::replay::{Keys, ReplayConfig, read_keys, replay};
@@ -24,7 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("  {} {}", moment.when(), moment.words);
         }
     }
-    report.write(&env::temp_dir().join("media-core-replay"))?; // report.html, report.json and a WAV file a stream
+    // report.html, report.json and a WAV file a stream.
+    let folder = env::temp_dir().join("media-core-replay");
+    fs::create_dir_all(&folder)?;
+    report.write(&folder)?;
+    println!("{}", folder.join("report.html").display());
 
     assert!(!report.streams.is_empty());
     Ok(())
