@@ -87,6 +87,35 @@ fn every_relative_link_leads_somewhere() {
     assert!(checked > 80, "only {checked} links were found");
 }
 
+/// Names of files in code marks, such as `receive/play.rs`: some file's path ends so. Capitals stand for names that one chooses.
+#[test]
+fn every_file_that_is_named_is_there() {
+    let mut files = Vec::new();
+    walk(&root(), &mut files);
+    let (mut gone, mut checked) = (Vec::new(), 0);
+    for page in pages() {
+        let name = page.file_name().unwrap().to_string_lossy().into_owned();
+        // What was is told there, and what a reader is to write here.
+        if ["CHANGELOG.md", "getting-started.md"].contains(&name.as_str()) {
+            continue;
+        }
+        let text = fs::read_to_string(&page).unwrap();
+        for file in prose(&text).flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            let is_name =
+                file.ends_with(".rs") && file.chars().all(|c| c.is_ascii_alphanumeric() || "/_-.".contains(c));
+            if !is_name || file.chars().any(|c| c.is_ascii_uppercase()) {
+                continue;
+            }
+            checked += 1;
+            if !files.iter().any(|path| path.ends_with(file)) {
+                gone.push(format!("{}: {file}", page.display()));
+            }
+        }
+    }
+    assert!(gone.is_empty(), "{gone:#?}");
+    assert!(checked > 80, "only {checked} names were found");
+}
+
 /// In the blocks of ARCHITECTURE.md a line of the map begins with two blanks and a folder; the crate is that of the line before
 /// without blanks.
 #[test]
