@@ -59,7 +59,17 @@ pub fn recorder(call: &Call) -> &CallRecorder {
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
-/// So does what a SIP stack is told.
+/// So do those of the pages in `docs`.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/signalling.md")]
-pub struct Signalling;
+mod pages {
+    #[doc = include_str!("../../docs/getting-started.md")]
+    struct GettingStarted;
+    #[doc = include_str!("../../docs/receive.md")]
+    struct Receive;
+    #[doc = include_str!("../../docs/srtp-and-keys.md")]
+    struct SrtpAndKeys;
+    #[doc = include_str!("../../docs/sdp.md")]
+    struct Sdp;
+    #[doc = include_str!("../../docs/signalling.md")]
+    struct Signalling;
+}

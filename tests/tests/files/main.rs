@@ -1,6 +1,7 @@
 //! Files that the command line reads and writes.
 
 mod capture;
+mod pages;
 mod process;
 mod report;
 mod resample_files;
