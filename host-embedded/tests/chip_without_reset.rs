@@ -1,7 +1,8 @@
-//! A second chip from outside the crate, of another shape than `another_chip.rs`: the MAX9867 has no reset, bytes for registers, an id,
-//! a shutdown bit that all else waits for, a clock ratio instead of dividers, and a volume whose steps grow.
+//! A second chip from outside the crate, of another shape than `another_chip.rs`: the MAX9867 has no reset, an id, a shutdown bit under
+//! which clocks change, a ratio for any clock instead of dividers, a microphone without a mute, and a volume whose steps grow.
 //!
-//! Headings are those of the manufacturer's datasheet, 19-4573.
+//! Addresses, bits and codes are those of the manufacturer's datasheet, 19-4573, and of public drivers; the text beside each says what
+//! it holds. None of it has run on silicon.
 
 use embassy_futures::block_on;
 use host_embedded::codec_chips::mock::{Mock, MockBus, MockDelay};
@@ -96,13 +97,14 @@ impl Chip for Max9867 {
     const RESET_WRITE: Option<ResetWrite> = None;
     const IDENTITY: Option<IdentityRegister> =
         Some(IdentityRegister { address: 0xff, name: "REVISION", mask: 0xff, value: 0x42 });
-    // It says when nothing is in it.
+    // JKSNS is set when nothing is in it.
     const JACK: Option<JackFlag> = None;
-    // Until the signal crosses zero.
+    // Volumes and mutes wait until the signal crosses zero: half a period of 20 Hz.
     const TIMES: ChipTimings = ChipTimings { mute_ms: 25, reset_ms: 0, patience_ms: 10 };
 
+    // The table's order is that of both: PWRMAN comes behind all that it needs, and goes before it.
     const UP: &'static [ChipStep] = &[];
-    const DOWN: &'static [ChipStep] = &[ChipStep::Hold(PWRMAN, SHDN, 0), ChipStep::Wait(10), ChipStep::Reset];
+    const DOWN: &'static [ChipStep] = &[];
     const CLOCKS: &'static [ChipStep] = &[ChipStep::Hold(PWRMAN, SHDN, 0)];
     const ROUTES: &'static [ChipStep] = &[];
 
@@ -115,12 +117,13 @@ impl Chip for Max9867 {
         let (code, ni, exact) = ratio(&setup.clocks)?;
         let master = setup.clocks.role == Role::Master;
         image[SYSCLK] = code << 4;
-        // A slave whose ratio isn't exact follows the frame clock.
+        // A slave whose ratio isn't exact follows the frame clock by the PLL, with rapid lock.
         let follows = u16::from(!master && !exact);
         image[AUDIOCLKHIGH] = (follows << 7) | (ni >> 8);
         image[AUDIOCLKLOW] = (ni & 0xfe) | follows;
         image[IFC1A] = (u16::from(master) << 7) | 0x10;
         image[IFC1B] = u16::from(master);
+        // Voice filters for the rate, up to 24 kHz; above, those for music.
         image[CODECFLTR] = match setup.clocks.rate {
             Rate::Hz8000 => 0x33,
             Rate::Hz16000 => 0x11,
@@ -132,7 +135,9 @@ impl Chip for Max9867 {
             Some(sidetone) => 0x40 | (0x1f - sidetone.nearest(-6_500, 200, 31)),
             None => 0,
         };
+        // 0 dB both.
         image[ADCLEVEL] = 0x33;
+        // A preamplifier of 0, 20 or 30 dB, and up to 20 dB behind it. The bias isn't switched by itself.
         let line = input == Input::Line;
         let gain = setup.gain.nearest(0, 100, 51);
         image[LEFTMICGAIN] = match gain {
@@ -141,6 +146,7 @@ impl Chip for Max9867 {
             20..30 => 0x40 | (40 - gain),
             _ => 0x60 | (50 - gain),
         };
+        // Both DACs and the left ADC.
         image[PWRMAN] = SHDN | (u16::from(line) << 6) | 0x0e;
         image[INPUTCONFIG] = match input {
             _ if setup.mute_microphone => 0,
