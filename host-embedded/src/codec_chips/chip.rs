@@ -14,7 +14,7 @@ pub enum Format {
     SixteenSixteen,
 }
 
-/// Which bits of a register may change when. What is in no mask is a level: it changes while there is sound.
+/// Which bits of a register may change when. What is in no mask is a level: it changes while there is sound. No bit is in two masks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Bits {
@@ -22,7 +22,7 @@ pub struct Bits {
     pub clock: u16,
     /// Power and paths: they change by [`Chip::ROUTES`].
     pub path: u16,
-    /// Bits that silence something.
+    /// Bits that silence something: a mute, a volume that ends in silence, or a mixer that may have no input.
     pub mute: u16,
     /// What those are when it is silent.
     pub muted: u16,
@@ -80,7 +80,8 @@ impl Register {
 pub enum ChipStep {
     /// Bits of a register become what they are meant to be. Nothing is written where they are it already.
     Reach(usize, u16),
-    /// Bits of a register are something else meanwhile: register, mask, value.
+    /// Bits of a register are something else meanwhile: register, mask, value. They are what they are meant to be again by a later
+    /// [`ChipStep::Reach`], else behind the last step, in the table's order.
     Hold(usize, u16, u16),
     /// Milliseconds.
     Wait(u32),
@@ -101,7 +102,7 @@ pub enum ChipStep {
         /// Only if these bits of the table's register are set: its place, and the bits.
         only_if: (usize, u16),
     },
-    /// Writes [`Chip::RESET_WRITE`], behind which all registers have their values of a reset.
+    /// Writes [`Chip::RESET_WRITE`], behind which all registers have their values of a reset. Nothing for a chip without one.
     Reset,
 }
 
@@ -127,7 +128,7 @@ pub struct IdentityRegister {
     pub name: &'static str,
     /// Which bits say it.
     pub mask: u16,
-    /// What they have to be.
+    /// What those have to be.
     pub value: u16,
 }
 
@@ -147,9 +148,10 @@ pub struct JackFlag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ChipTimings {
-    /// How long sound takes to fade once it is muted, in ms.
+    /// How long sound takes to fade once it is muted, in ms. It is waited once, behind the first mute that is written: the last one
+    /// of the table that isn't silent yet.
     pub mute_ms: u32,
-    /// From a reset until the chip takes further writes, in ms.
+    /// From [`Chip::RESET_WRITE`] until the chip takes further writes, in ms; 0 for a chip without a reset.
     pub reset_ms: u32,
     /// How long a chip that has just got its supply may leave its first transaction unanswered, in ms.
     pub patience_ms: u32,
@@ -161,7 +163,7 @@ pub struct ChipTimings {
 pub struct Achieved {
     /// Thousandths of a Hz.
     pub millihertz: u64,
-    /// Whether the PLL works.
+    /// Whether the chip's PLL is in use.
     pub pll: bool,
 }
 
@@ -176,31 +178,37 @@ pub trait Chip {
     /// How registers lie in bytes.
     const FORMAT: Format;
     /// All registers that the driver owns, at most 64, in the order in which they become what they are meant to be. Bits that
-    /// mute go to silence in the opposite order: what fades by itself comes last.
+    /// mute go to silence in the opposite order: what fades by itself comes last. A chip without a reset goes to the values of one in the
+    /// opposite order too: power that is last in the table comes on behind its clocks and goes before them.
     const REGISTERS: &'static [Register];
     /// The values of a reset, in the table's order.
     const RESET: Self::Image;
-    /// What resets it. A chip without is brought to these values register by register.
+    /// The write that resets it. A chip without one, `None`, is brought to the values of [`Chip::RESET`] register by register, from the
+    /// end of the table on: at the first call, since a restart of the processor may have left it at work, at power-off, and behind
+    /// an error.
     const RESET_WRITE: Option<ResetWrite>;
     /// What says which chip it is; `None` for a chip that has no such register or can't be read.
     const IDENTITY: Option<IdentityRegister>;
-    /// What says whether something is in the jack; `None` where no register says it.
+    /// What says whether something is in the jack; `None` where no register says it, or only by a bit that is clear then.
     const JACK: Option<JackFlag>;
     /// Its times.
     const TIMES: ChipTimings;
-    /// From the values of a reset to work. Registers that no step names follow in the table's order.
+    /// From the values of a reset to work. Behind the last step of this and of each other list, all that differs still follows in the
+    /// table's order; an empty list is the table's order alone.
     const UP: &'static [ChipStep];
-    /// From work to the values of a reset.
+    /// From work to the values of a reset. The last step is [`ChipStep::Reset`] if the chip has one; without, what differs
+    /// still follows from the end of the table on.
     const DOWN: &'static [ChipStep];
-    /// At work, to other clocks.
+    /// At work, when any bits of clocks change, and whatever else changes with them.
     const CLOCKS: &'static [ChipStep];
-    /// At work, to another route.
+    /// At work, when any bits of paths change, but none of clocks.
     const ROUTES: &'static [ChipStep];
 
     /// Its address on the bus, 7 bits.
     fn address(&self) -> u8;
 
-    /// The values of all registers for `setup`, as if it were switched on, over those of a reset.
+    /// The values of all registers for `setup`, as if it were switched on (`setup.power` isn't looked at). `image` comes with those of a
+    /// reset. What the chip can't do is left out, or rounded; only clocks are refused.
     ///
     /// # Errors
     /// [`ClockError`] if the clocks can't be made.
@@ -212,10 +220,10 @@ pub trait Chip {
     /// [`ClockError`] if the clocks can't be made.
     fn achieved(&self, clocks: &Clocks) -> Result<Achieved, ClockError>;
 
-    /// The lowest and the highest volume on this route.
+    /// The lowest and the highest volume on this route, silence aside.
     fn volumes(&self, route: Route) -> (Decibels, Decibels);
 
-    /// The lowest and the highest gain of the microphone.
+    /// The lowest and the highest gain of this route's microphone or line input.
     fn gains(&self, route: Route) -> (Decibels, Decibels);
 
     /// The lowest and the highest sidetone; `None` if there is no way from this route's microphone to its output in the chip.

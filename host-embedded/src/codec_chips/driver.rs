@@ -180,8 +180,10 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
             self.step(*step, target).await?;
         }
         // Behind a reset there is nothing left to be silent.
-        if power || C::RESET_WRITE.is_none() {
+        if power {
             self.write_all(target, Register::silenced).await?;
+        } else if C::RESET_WRITE.is_none() {
+            self.unwind().await?;
         }
         self.write_all(target, |_, value| value).await?;
         self.phase = if power { Phase::On } else { Phase::Off };
@@ -211,7 +213,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
             self.after_reset().await;
         } else {
             self.silence(false).await?;
-            self.write_all(&C::RESET, Register::silenced).await?;
+            self.unwind().await?;
             self.write_all(&C::RESET, |_, value| value).await?;
         }
         self.phase = Phase::Off;
@@ -309,6 +311,15 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     ) -> Result<(), ChipError<B::Error>> {
         for (place, register) in C::REGISTERS.iter().enumerate() {
             self.write(place, shaped(register, target.as_ref()[place])).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings a chip without a reset to the values of one, silent still. It goes down the way it came up: a chip that a restart of
+    /// the processor left at work loses its power before its clocks.
+    async fn unwind(&mut self) -> Result<(), ChipError<B::Error>> {
+        for (place, register) in C::REGISTERS.iter().enumerate().rev() {
+            self.write(place, register.silenced(register.reset)).await?;
         }
         Ok(())
     }

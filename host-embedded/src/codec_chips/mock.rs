@@ -123,7 +123,8 @@ impl<const LOG: usize> Mock<LOG> {
         MockDelay(self)
     }
 
-    /// Nobody answers `count` transactions from the one on that has the number `first`, of all that there were.
+    /// Nobody answers `count` transactions, beginning with number `first`. Numbers start at 0 with the mock and go on through
+    /// [`forget`](Self::forget), so the next one is number [`transactions`](Self::transactions).
     pub fn deafen(&self, first: usize, count: usize) {
         self.state.borrow_mut().deaf = (first, count);
     }
@@ -162,7 +163,7 @@ impl<const LOG: usize> Mock<LOG> {
         self.state.borrow().get(register)
     }
 
-    /// Sets a register from outside, as a chip does with what it tells.
+    /// Sets a register from outside, as a chip does with what it tells: an id that another chip has, a jack, a PLL that locks.
     pub fn set_register(&self, register: u16, value: u16) {
         self.state.borrow_mut().set(register, value);
     }

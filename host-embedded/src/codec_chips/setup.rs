@@ -26,8 +26,8 @@ impl Decibels {
         self.0
     }
 
-    /// The number of the nearest of `count` steps of `step` hundredths from `least` hundredths on; beyond the ends it is the
-    /// first or the last. Chips round a volume so: a volume key never fails.
+    /// The number, from 0 on, of the nearest of `count` steps of `step` hundredths from `least` hundredths on; beyond the ends it is
+    /// the first or the last. Chips round a volume so: a volume key never fails.
     pub fn nearest(self, least: i16, step: u16, count: u16) -> u16 {
         let above = i32::from(self.0) - i32::from(least);
         let (step, last) = (i32::from(step.max(1)), i32::from(count.saturating_sub(1)));
@@ -177,7 +177,8 @@ pub struct Setup {
     pub volume: Decibels,
     /// Gain of the microphone or the line input before the converter, rounded as the volume is.
     pub gain: Decibels,
-    /// Whether the microphone is fed through the chip's bias pin. A line input never is.
+    /// Whether the microphone is fed through the chip's bias pin. A line input never is. A chip whose bias can't be switched by itself
+    /// does as it always does.
     pub bias: bool,
     /// Whether the output is silent, the sidetone too.
     pub mute_output: bool,
