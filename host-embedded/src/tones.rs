@@ -177,8 +177,9 @@ mod tests {
         let power = |from: usize, to: usize| {
             all[from * 8..to * 8].iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / ((to - from) * 8) as f64
         };
-        // 0 dBm0 is 3.14 dB below a full sine (G.711): 0.5 of full scale is a full sine's power.
-        let dbm0 = |power: f64| 10.0 * (power / (0.5 * 32_768f64.powi(2))).log10() + 3.14;
+        // 0 dBm0 is 3.14 dB below a full sine (G.711), the power of which is half of full scale's.
+        const DIGITAL_FULL: f64 = 314.0 / 100.0;
+        let dbm0 = |power: f64| 10.0 * (power / (0.5 * 32_768f64.powi(2))).log10() + DIGITAL_FULL;
         let level = dbm0(power(100, 400));
         assert!((level + 13.0).abs() < 0.2, "{level}");
         assert_eq!(power(502, 998), 0.0);

@@ -109,7 +109,11 @@ async fn phone(spawner: Spawner) {
     if arguments.rings() {
         signalling.offered().await;
         // As long as nobody lifts the receiver.
-        if arguments.rate_hz() == 16_000 { ring(&chip::WIDE, arguments).await } else { ring(&chip::NARROW, arguments).await };
+        if arguments.rate_hz() == 16_000 {
+            ring(&chip::WIDE, arguments).await
+        } else {
+            ring(&chip::NARROW, arguments).await
+        };
     }
     let agreed = signalling.begin().await;
     say!("codec={}", agreed.format.name);

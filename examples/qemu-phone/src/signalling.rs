@@ -112,7 +112,8 @@ impl<'a> Signalling<'a> {
         self.pending = false;
         self.version += u64::from(answers);
         // The address and the port of a text that can be sent to; the codec's parts are in the core.
-        let reachable = remote.address().is_ok_and(|address| endpoint(SocketAddr::new(address, remote.port())).is_some());
+        let reachable =
+            remote.address().is_ok_and(|address| endpoint(SocketAddr::new(address, remote.port())).is_some());
         let formats = [self.arguments.codec];
         let local = local(self.arguments, &self.key, (self.session, self.version), self.direction, &formats);
         let agreed = if !reachable {

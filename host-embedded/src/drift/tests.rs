@@ -92,7 +92,6 @@ fn call<P: AudioPort<TICK>>(
         assert_eq!(tick.overrun, 0);
         outcome.ticks += 1;
     }
-    drop(network);
     outcome.pump = pump.counters();
     outcome.stats = phone.receiver_stats();
     outcome.late = late.into_inner();
