@@ -2,8 +2,9 @@
 //!
 //! One learns how a block knows what was played and when, which any echo canceller needs.
 //!
-//! The room is one that can be known: 12 ms after the loudspeaker the microphone hears a quarter of it. Real rooms have to
-//! be learnt, but what a canceller needs of a call is the same: what was played, when, and when its own frame was captured.
+//! The room is one that can be known: 12 ms after the loudspeaker the microphone hears a quarter of it. Real rooms have
+//! to be learnt, but what a canceller needs of a call is the same: what was played, when, and when its own frame was
+//! captured.
 
 use std::error::Error;
 
