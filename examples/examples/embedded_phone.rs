@@ -52,7 +52,8 @@ impl Socket for Wire<'_> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // 1. Signalling: the texts that a SIP stack carries, in buffers of ours. On a board the keys are the random number generator's.
+    // 1. Signalling: the texts that a SIP stack carries, in buffers of ours. On a board the keys come from its generator of
+    //    random numbers.
     let formats = [Format { name: "PCMA", clock_hz: 8_000, payload_type: PayloadType::PCMA }];
     let keys = [MasterKey::from_bytes(&[1; 30]), MasterKey::from_bytes(&[2; 30])];
     let local = |phone: usize| Local {
