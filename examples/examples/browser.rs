@@ -1,5 +1,7 @@
 //! A browser calls: open the address that is printed, press *Call*, and hear yourself. The calls' endpoint (WHIP, RFC
 //! 9725) and the page that uses it stand in an axum router beside whatever else is there.
+//!
+//! One learns to add calls of browsers to a web server of one's own, and who is at the other end of them.
 
 use axum::Router;
 use axum::routing::get;

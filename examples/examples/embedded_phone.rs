@@ -1,8 +1,9 @@
 //! Two desk phones call each other as their firmware would: SDP without a heap, SRTP, RTCP, and a tick each 10 ms.
 //!
-//! One learns which parts a phone's firmware is made of, and the loop around them. Here the audio port and the socket are simulated, so
-//! it runs on a desktop; on a board the port is a `Pump`'s and the socket is the network stack's (`host-embedded/PORTING.md`), and the loop
-//! stays. Nothing on the way from microphone to network allocates but the wire between the two.
+//! One learns which parts a phone's firmware is made of, and the loop around them. Here the audio port and the socket
+//! are simulated, so it runs on a desktop; on a board the port is a `Pump`'s and the socket is the network stack's
+//! (`host-embedded/PORTING.md`), and the loop stays. Nothing on the way from microphone to network allocates but the
+//! wire between the two.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -51,7 +52,8 @@ impl Socket for Wire<'_> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // 1. Signalling: the texts that a SIP stack carries, in buffers of ours. On a board the keys are the random number generator's.
+    // 1. Signalling: the texts that a SIP stack carries, in buffers of ours. On a board the keys come from its generator of
+    //    random numbers.
     let formats = [Format { name: "PCMA", clock_hz: 8_000, payload_type: PayloadType::PCMA }];
     let keys = [MasterKey::from_bytes(&[1; 30]), MasterKey::from_bytes(&[2; 30])];
     let local = |phone: usize| Local {

@@ -1,7 +1,10 @@
 //! A block of one's own in the capture chain of a call: it takes out of the microphone what the loudspeaker played.
 //!
-//! The room is one that can be known: 12 ms after the loudspeaker the microphone hears a quarter of it. Real rooms have to
-//! be learnt, but what a canceller needs of a call is the same: what was played, when, and when its own frame was captured.
+//! One learns how a block knows what was played and when, which any echo canceller needs.
+//!
+//! The room is one that can be known: 12 ms after the loudspeaker the microphone hears a quarter of it. Real rooms have
+//! to be learnt, but what a canceller needs of a call is the same: what was played, when, and when its own frame was
+//! captured.
 
 use std::error::Error;
 

@@ -1,5 +1,8 @@
 //! A codec of one's own in a call: eight bits a sample, the upper ones of 16, under a name of its own.
 //!
+//! One learns what the registry wants to know of a codec, and that its name in SDP, its packets and its sound follow
+//! from that.
+//!
 //! What is registered is ten lines; the rest is the codec, and a call that proves it.
 
 use std::error::Error;

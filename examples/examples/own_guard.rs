@@ -1,5 +1,7 @@
 //! A guard of one's own in a call: SRTP whose keys come later, and from elsewhere than the description.
 //!
+//! One learns how keys from elsewhere come into a call, and what a call does until they are there.
+//!
 //! Until they are there the call waits: it sends nothing, and what comes is refused.
 
 use std::error::Error;

@@ -1,5 +1,7 @@
 //! A path of one's own in a call: one that follows nobody, and keeps a NAT's binding open while nothing is said.
 //!
+//! One learns what a path decides: whom packets are believed from, where they go to, and what it sends by itself.
+//!
 //! Every 15 s it sends a STUN binding indication (RFC 8445, 11), which asks for no answer.
 
 use std::error::Error;

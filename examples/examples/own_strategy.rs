@@ -1,4 +1,8 @@
-//! A receiver with a strategy of one's own: for music, nothing is ever played faster or slower, and packets wait longer.
+//! A receiver with a strategy of one's own: for music, nothing is ever played faster or slower, and packets wait
+//! longer.
+//!
+//! One learns the three questions that a receiver asks of a strategy (which delay, what next, faster or slower), and
+//! that what isn't answered is decided as by default.
 
 use dsp_core::codec::Encoder;
 use dsp_core::codec::g711::Pcmu;

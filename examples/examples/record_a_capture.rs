@@ -1,7 +1,9 @@
-//! Writes what passes a call on the wire: a capture (pcap) of its datagrams, protected as they are, and the SRTP keys to read it.
+//! Writes what passes a call on the wire: a capture (pcap) of its datagrams, protected as they are, and the SRTP keys
+//! to read it.
 //!
 //! One learns how a tap looks into a running call without holding it up, and what `replay_in_ten_lines` and `media-core
-//! replay CAPTURE --keys KEYS` play. The files go to the folder that is given, or to the system's folder for temporary files.
+//! replay CAPTURE --keys KEYS` play. The files go to the folder that is given, or to the system's folder for temporary
+//! files.
 
 use std::env;
 use std::error::Error;

@@ -1,7 +1,7 @@
 //! Offers and answers without a call: pure functions from text to text.
 //!
-//! One learns to answer a phone's offer with one codec of several, what becomes of a stream that isn't ours, and how the session
-//! goes on: a hold is a later offer of the same session.
+//! One learns to answer a phone's offer with one codec of several, what becomes of a stream that isn't ours, and how
+//! the session goes on: a hold is a later offer of the same session.
 
 use std::error::Error;
 

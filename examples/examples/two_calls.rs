@@ -1,4 +1,7 @@
 //! Two calls in one program, without sockets: offer, answer, SRTP, and a second of speech each way.
+//!
+//! One learns the whole of a call in one loop: how two sides agree, what a tick asks for step by step, and where the
+//! numbers of a call are.
 
 use std::error::Error;
 use std::net::SocketAddr;
