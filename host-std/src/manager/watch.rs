@@ -106,10 +106,10 @@ impl Watch {
         if changed(&mut self.codec_switches, stats.total.codec_switches) {
             tell(EventKind::CodecChanged(PacketDirection::In));
         }
-        if let Some(adaptation) = stats.adaptation {
-            if changed(&mut self.adaptations, adaptation.changes) {
-                tell(EventKind::Adapted(adaptation));
-            }
+        if let Some(adaptation) = stats.adaptation
+            && changed(&mut self.adaptations, adaptation.changes)
+        {
+            tell(EventKind::Adapted(adaptation));
         }
         if changed(&mut self.keyed, stats.keyed) && stats.keyed > 1 {
             tell(EventKind::KeysChanged);
