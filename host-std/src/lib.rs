@@ -10,7 +10,9 @@
 //! use host_std::session::{Call, CallConfig, Channel};
 //!
 //! let mut now = Instant::ZERO;
-//! let (mut alice, mut bob) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+//! let sound = Some((48_000, 1)); // what the devices have, whatever codec is agreed on
+//! let mut alice = Call::new(CallConfig { sound, ..CallConfig::new(4000)? })?;
+//! let mut bob = Call::new(CallConfig { sound, ..CallConfig::new(5000)? })?;
 //! let offer = alice.offer()?;
 //! let answer = bob.answer(now, &offer)?;
 //! alice.accept(now, &answer)?;
