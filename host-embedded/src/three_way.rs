@@ -6,7 +6,7 @@
 //! of sound; their codecs may differ.
 //!
 //! What the two calls say is sent on in the tick in which it is played. What the microphone hears is mixed a tick later, 10 ms, since a
-//! tick plays before it listens. Memory: [`ThreeWay`], 1.8 KB at 8 kHz. All integer.
+//! tick plays before it listens. Memory: [`ThreeWay`], 2 KB at 8 kHz. All integer.
 //!
 //! ```
 //! use embassy_futures::block_on;

@@ -121,7 +121,7 @@ struct State {
     told: bool,
 }
 
-/// Looks on. It holds 150 bytes.
+/// Looks on. It takes 200 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
     states: [State; Trouble::ALL.len()],

@@ -111,7 +111,7 @@ impl<'a> Signalling<'a> {
         let answers = !self.pending || offered;
         self.pending = false;
         self.version += u64::from(answers);
-        // The address and the port of a text that can be sent to; the codec's parts are in the core.
+        // An address of another family than the socket's can't be sent to.
         let reachable =
             remote.address().is_ok_and(|address| endpoint(SocketAddr::new(address, remote.port())).is_some());
         let formats = [self.arguments.codec];
