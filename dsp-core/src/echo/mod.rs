@@ -91,14 +91,44 @@ const SETTLED_BLOCKS: u32 = 50;
 ///
 /// ```
 /// use dsp_core::echo::{EchoCanceller, EchoConfig, EveryPart};
-/// use dsp_core::front::{FrontConfig, FrontEnd, InFloat};
+/// use dsp_core::front::{FrontConfig, FrontEnd, InFloat, Media, Step};
+/// use dsp_core::receive::Played;
+/// use dsp_core::time::Instant;
 ///
-/// // 16 kHz, a tail of 130 ms, in a front end with half a second of render history and more.
+/// # struct Far(u32);
+/// # impl Media for Far {
+/// #     type Transmit = ();
+/// #     fn play(&mut self, _: Instant, pcm: &mut [i16]) -> Played {
+/// #         for sample in pcm {
+/// #             self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+/// #             *sample = (self.0 as i32 >> 18) as i16;
+/// #         }
+/// #         Played::default()
+/// #     }
+/// #     fn capture(&mut self, _: Instant, _: &[i16]) {}
+/// #     fn transmit(&mut self, _: Instant, _: &mut [u8]) -> Option<()> {
+/// #         None
+/// #     }
+/// # }
+/// // 16 kHz, a tail of 130 ms, in a front end with half a second of render history and more. `Far` is a `Media` that plays noise.
 /// let canceller = EchoCanceller::<EveryPart, 160, 13>::new(EchoConfig::default())?;
 /// let block = InFloat::<_, 160>::new(canceller, 16_000)?;
 /// let config = FrontConfig { sample_rate_hz: 16_000, ..FrontConfig::default() };
 /// let mut front = FrontEnd::<_, 160, _>::new(config, [Some(block), None], vec![0; 12_000])?;
-/// # let _ = front;
+/// let (mut far, mut room) = (Far(1), vec![0; 480]);
+/// for tick in 0..400 {
+///     front.begin(Instant::from_millis(1_000 + 10 * tick), 160, tick > 0)?;
+///     while let Some(step) = front.step(&mut far, &mut []) {
+///         match step {
+///             Step::Loudspeaker { pcm, .. } => room.extend(pcm.iter().map(|sample| sample / 2)),
+///             Step::Microphone(microphone) => microphone.pcm.copy_from_slice(&room.drain(..160).collect::<Vec<_>>()),
+///             Step::Transmit(()) => {}
+///         }
+///     }
+/// }
+/// let stats = front.block(0).ok_or("no block")?.block().stats();
+/// assert!(stats.erle_db > Some(20.0));
+/// assert!(stats.delay_ms.is_some_and(|delay_ms| (delay_ms - 30.0).abs() < 3.0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
