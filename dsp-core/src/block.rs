@@ -1,7 +1,8 @@
 //! One step of processing over one frame, in place.
 //!
-//! Implement [`Block`] for a step that looks at nothing but the frame; [`BlockStep`](crate::front::BlockStep) takes it into the
-//! capture chain. A step of one's own, for both kinds of samples:
+//! Implement [`Block`] for a step that looks at nothing but the frame; [`BlockStep`](crate::front::BlockStep) takes it into
+//! the capture chain. Its delay is what it says itself ([`Block::delay_samples`]), and its cost its own. A step of one's own,
+//! for both kinds of samples:
 //!
 //! ```
 //! use dsp_core::block::Block;

@@ -10,7 +10,8 @@
 //! Only `+ - *`, in one fixed order, so results are the same bits on every target. Error: within 1e-6 of the block's RMS
 //! times the root of its length. Cost: 2.5 `H` log2(`H`) multiplications or so. Memory: two blocks on the stack.
 //!
-//! For who writes a block that works on spectra, as [`noise`](crate::noise) and [`echo`](crate::echo) do. Which bin a tone is in, and back to the block:
+//! For who writes a block that works on spectra, as [`noise`](crate::noise) and [`echo`](crate::echo) do. Which bin a tone is
+//! in, and back to the block:
 //!
 //! ```
 //! use dsp_core::spectrum::Spectrum;

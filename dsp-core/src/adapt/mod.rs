@@ -5,8 +5,10 @@
 //! [feedback on packets](PacketWindow) or [reports](ReportWindow); [`Settings::choose`] makes of that rate what is sent;
 //! [`CircuitBreaker`] tells when nothing helps (RFC 8083).
 //!
-//! Use it beside a sender whose bit rate, packet length or redundancy can change; where none of them can, the circuit breaker is
-//! of use alone. What each part costs, and its limits, stand on its type. The rate goes in at the one end, and what to send comes out at the other:
+//! Use it beside a sender whose bit rate, packet length or redundancy can change; where none of them can, the circuit breaker
+//! is of use alone. All is integer. Cost: constant a packet, some divisions an observation or a report, and for a choice a
+//! handful of operations for each of at most some hundreds of settings. The rate goes in at the one end, and what to send
+//! comes out at the other:
 //!
 //! ```
 //! use dsp_core::adapt::{Capacity, Choice, CodecRate, Conditions, Observation, RateBounds, Settings};

@@ -7,7 +7,8 @@
 //! An encoder says which lengths of sound it takes ([`Encoder::frames`]), so that a wrong packet length is refused when
 //! a sender is made, and may follow the network while it runs ([`Encoder::adapt`]).
 //!
-//! What each codec costs, its delay and its memory stand on its own page. Which decoder a packet is for is said by a table of the call's own:
+//! What each codec costs, its delay and its memory stand on its own page. Which decoder a packet is for is said by a table of
+//! the call's own:
 //!
 //! ```
 //! use dsp_core::codec::g711::{Pcma, Pcmu};

@@ -2,7 +2,13 @@
 //!
 //! [`Plain`] passes everything, [`Unkeyed`] nothing; `srtp` (feature `srtp`) is SRTP and SRTCP.
 //!
-//! A guard of one's own, here one that finds damage and keeps out nobody: a byte behind the packet makes the sum of all bytes zero.
+//! A receiver and a sender know nothing of guards: a program calls [`unprotect_rtp`](PacketGuard::unprotect_rtp) before it
+//! parses a datagram and [`protect_rtp`](PacketGuard::protect_rtp) behind the last byte that it writes, with room for
+//! [`max_growth`](PacketGuard::max_growth) more. Implement [`PacketGuard`] where keys or protection come from elsewhere. Cost
+//! and delay: none of `Plain` and `Unkeyed`; those of SRTP (RFC 3711) stand on its page.
+//!
+//! A guard of one's own, here one that finds damage and keeps out nobody: a byte behind the packet makes the sum of all bytes
+//! zero.
 //!
 //! ```
 //! use dsp_core::guard::{GuardError, PacketGuard};

@@ -10,7 +10,8 @@
 //!
 //! Delay: none. Cost: two multiplications a sample and two logarithms in 10 ms. All integer. State: 48 bytes.
 //!
-//! [`EnergyGate`] is the sender's usual detector; a better and dearer one is the [voice detector](super::voice). A quiet room, and a loud sound in it:
+//! [`EnergyGate`] is the sender's usual detector; one that also hears bands and pitch is the [voice detector](super::voice). A
+//! quiet room, and a loud sound in it:
 //!
 //! ```
 //! use dsp_core::process::activity::{EnergyGate, SpeechDetector};

@@ -8,8 +8,8 @@
 //! A frame may have any length up to `SAMPLES`, all channels together. Delay: none. Cost: an addition a sample of each port,
 //! and a subtraction for each that hears the others. Memory: `SAMPLES` words; no heap.
 //!
-//! For a few ports that a program adds up itself. A [conference](crate::conference) has gains, a limiter and who speaks loudest besides.
-//! Three ports, and what the first one hears:
+//! For a few ports that a program adds up itself. A [conference](crate::conference) has gains, a limiter and who speaks
+//! loudest besides. Three ports, and what the first one hears:
 //!
 //! ```
 //! use dsp_core::process::mixer::{Mixer, MixerError};

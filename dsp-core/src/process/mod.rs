@@ -1,8 +1,9 @@
 //! Processing of PCM, block by block.
 //!
-//! Each block has a page of its own, with its delay, cost and memory. What changes sound (filter, gain, gain control, mixer, resampler)
-//! works in place or into the caller's buffer; what only hears it (meters, detectors) leaves it as it is. They are for who puts a chain
-//! of their own together; a [front end](crate::front) with its [capture chain](crate::front::CaptureChain) has the usual one ready.
+//! Each block has a page of its own, with its delay, its cost and its sources. What changes sound (filter, gain, gain
+//! control, mixer, resampler) works in place or into the caller's buffer; what only hears it (meters, detectors) leaves it as
+//! it is. They are for who puts a chain of their own together; a [front end](crate::front) with its [capture
+//! chain](crate::front::CaptureChain) has the usual one ready.
 //!
 //! A voice that is 26 dB too low, with the hum of the mains below it, is brought to -26 dBov:
 //!

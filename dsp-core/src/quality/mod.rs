@@ -4,8 +4,8 @@
 //! [`ReceptionStats`], a snapshot by value. Whoever reports keeps the snapshot of its last report and takes the
 //! difference, so several readers (RTCP, a screen, a log) may each have an interval of their own.
 //!
-//! The statistics of RFC 3550 are clauses 6.4.1, A.1, A.3 and A.8; bursts and ratings are those of RFC 3611, 4.7, and ITU-T G.107. What each costs stands
-//! on its type. One packet of four is lost:
+//! The statistics of RFC 3550 are clauses 6.4.1, A.1, A.3 and A.8; bursts and ratings are those of RFC 3611, 4.7, and ITU-T
+//! G.107. One packet of four is lost:
 //!
 //! ```
 //! use dsp_core::quality::{JitterEstimator, ReceptionStats, SequenceTracker};

@@ -56,8 +56,8 @@
 //! Memory: its owner's ([`memory`]), for packets, their payloads, and the sound of each channel.
 //!
 //! [`Receiver`] is for a whole receive road; a program that only wants one part uses [`JitterBuffer`], [`EventReceiver`] or a
-//! [`Concealer`](crate::waveform::Concealer) alone. The wire is RFC 3550, the telephone events RFC 4733, the comfort noise RFC 3389 and the
-//! redundancy RFC 2198. One packet of fifty is lost, and its 20 ms are made up:
+//! [`Concealer`](crate::waveform::Concealer) alone. The wire is RFC 3550, the telephone events RFC 4733, the comfort noise
+//! RFC 3389 and the redundancy RFC 2198. One packet of fifty is lost, and its 20 ms are made up:
 //!
 //! ```
 //! use dsp_core::codec::g711::Pcmu;

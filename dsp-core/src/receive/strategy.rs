@@ -9,9 +9,9 @@
 //! the sound of a tick is there already. Whether to change speed is asked once for each packet that is decoded, unless
 //! the last change is too recent or sound is being made up.
 //!
-//! Use it where a program knows more of its network or its listener than packets tell. Cost: a dynamic call for each question, and
-//! what the answer takes. A strategy of one's own, which
-//! waits for 100 ms always and leaves everything else as it is:
+//! Use it where a program knows more of its network or its listener than packets tell. Cost: a dynamic call for each
+//! question, and what the answer takes. A strategy of one's own, which waits for 100 ms always and leaves everything else as
+//! it is:
 //!
 //! ```
 //! use dsp_core::codec::g711::Pcmu;

@@ -1,8 +1,8 @@
 //! Several streams at once: who has a receiver ([`sources`]), and how many bytes of packets all may hold together
 //! ([`budget`]). Streams of one sender are kept in step by [`sync`](crate::sync).
 //!
-//! Use them where one socket may carry several sources. A program asks [`Sources`](sources::Sources) where each packet goes, and
-//! [`Budget`](budget::Budget) after each packet that a receiver has kept:
+//! Use them where one socket may carry several sources. A program asks [`Sources`](sources::Sources) where each packet goes,
+//! and [`Budget`](budget::Budget) after each packet that a receiver has kept:
 //!
 //! ```
 //! use dsp_core::streams::sources::{Admission, Sources, SourcesConfig};

@@ -6,8 +6,8 @@
 //! of each stream which delay it must have at least, for [`Receiver::set_least_delay`](crate::receive::Receiver).
 //! Only streams with one canonical name share a clock (6.5.1); who belongs together is the caller's to know.
 //!
-//! Cost: a few passes over the streams a call, a few divisions a report. Limit: a stream for which the others would have to wait
-//! longer than [`AlignConfig::max_wait`] is left out. A voice that is 60 ms ahead of its picture has to wait for it:
+//! Cost: a few passes over the streams a call, a few divisions a report. Limit: a stream for which the others would have to
+//! wait longer than [`AlignConfig::max_wait`] is left out. A voice that is 60 ms ahead of its picture has to wait for it:
 //!
 //! ```
 //! use dsp_core::sync::{AlignConfig, ClockMap, StreamTiming, align};

@@ -2,9 +2,8 @@
 //! heard, concealment of what was lost, and time stretching. All of it is integer arithmetic on `i16`, one channel at a time
 //! (the stretcher takes all channels at once, in one step).
 //!
-//! A receiver has them built in; they are for a program that has its own buffer. Neither needs memory of its own for sound: what was
-//! heard stays with the caller. A loss of 20 ms in a tone, and a
-//! tone that becomes shorter by whole periods:
+//! A receiver has them built in; they are for a program that has its own buffer. Neither needs memory of its own for sound:
+//! what was heard stays with the caller. A loss of 20 ms in a tone, and a tone that becomes shorter by whole periods:
 //!
 //! ```
 //! use dsp_core::waveform::{Concealer, Stretcher};

@@ -12,6 +12,9 @@
 //!
 //! Units: levels in dB below overload, reflection coefficients Q15. All integer.
 //!
+//! Use it with a codec that has no pauses of its own, where a pause need not cost packets. Delay: none. Cost, at most: 13
+//! multiplications a sample to describe and 24 to generate. State: 144 and 112 bytes.
+//!
 //! The background of a pause on its way, from one end to the other:
 //!
 //! ```

@@ -13,8 +13,8 @@
 //!
 //! Delay: none. State: none.
 //!
-//! [`Pcmu`] and [`Pcma`] are the codecs of a sender and a receiver; the functions are for who has only bytes and samples. A packet of
-//! 20 ms, there and back:
+//! [`Pcmu`] and [`Pcma`] are the codecs of a sender and a receiver; the functions are for who has only bytes and samples. A
+//! packet of 20 ms, there and back:
 //!
 //! ```
 //! use dsp_core::codec::g711::{Pcma, linear_to_alaw, linear_to_ulaw, ulaw_to_linear};

@@ -15,7 +15,7 @@
 //! functions are `inline(never)` where their scratch memory would add up otherwise. A 20 ms frame takes about 290,000
 //! instructions to encode and 105,000 to decode there. Tables: 7 KB.
 //!
-//! A frame on its way, and one that is lost:
+//! Use it between ends that agree on it and where 64 kbit/s of G.711 are too many. A frame on its way, and one that is lost:
 //!
 //! ```
 //! use dsp_core::codec::ilbc::{IlbcDecoder, IlbcEncoder, IlbcMode};
