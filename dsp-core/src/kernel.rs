@@ -13,6 +13,21 @@
 //! multiply-add; sums are exact (`i16`) or in one fixed order (`f32`), so results are the same bits on every target.
 //!
 //! Rounding: [`Kernel::settle`] and [`Kernel::narrow`] of `i16` round half up; saturation is `narrow`'s alone, once.
+//!
+//! For who writes a block for both kinds of samples. A sum that overflows nowhere and saturates once:
+//!
+//! ```
+//! use dsp_core::kernel::Kernel;
+//!
+//! /// What the first two play together, without the third.
+//! fn without<S: Kernel>(both: [S; 2], third: S) -> S {
+//!     S::saturated(both[0].whole() + both[1].whole() - third.whole())
+//! }
+//!
+//! assert_eq!(without([30_000i16, 20_000], 20_000), 30_000);
+//! assert_eq!(without([30_000i16, 20_000], 0), 32_767);
+//! assert_eq!(without([0.75f32, 0.5], 0.5), 0.75);
+//! ```
 
 use core::ops::{Add, Sub};
 

@@ -7,6 +7,21 @@
 //!
 //! Rounding, everywhere: to the nearest, halves up (towards plus infinity). Conversion from floats to integers saturates,
 //! and takes NaN as 0.
+//!
+//! A block that is written once for both:
+//!
+//! ```
+//! use dsp_core::sample::Sample;
+//!
+//! fn loudest<S: Sample>(frame: &[S]) -> f32 {
+//!     frame.iter().map(|sample| sample.to_f32().abs()).fold(0.0, f32::max)
+//! }
+//!
+//! assert_eq!(loudest(&[100i16, -16_384]), 0.5);
+//! assert_eq!(loudest(&[0.25f32, -0.125]), 0.25);
+//! // Beyond full scale a conversion saturates.
+//! assert_eq!(i16::from_f32(1.5), 32_767);
+//! ```
 
 use fixed::types::I2F14;
 

@@ -9,6 +9,24 @@
 //!
 //! Only `+ - *`, in one fixed order, so results are the same bits on every target. Error: within 1e-6 of the block's RMS
 //! times the root of its length. Cost: 2.5 `H` log2(`H`) multiplications or so. Memory: two blocks on the stack.
+//!
+//! For who writes a block that works on spectra, as [`noise`](crate::noise) and [`echo`](crate::echo) do. Which bin a tone is
+//! in, and back to the block:
+//!
+//! ```
+//! use dsp_core::spectrum::Spectrum;
+//!
+//! // 1,000 Hz at 16 kHz: ten periods in a block of 160.
+//! let sine = |n: usize| (n as f32 * core::f32::consts::TAU / 16.0).sin();
+//! let halves: [[f32; 80]; 2] = [core::array::from_fn(sine), core::array::from_fn(|n| sine(80 + n))];
+//! let spectrum = Spectrum::<80>::forward(&halves[0], &halves[1]);
+//! let power = spectrum.power();
+//! let peak = (1..80).max_by(|&a, &b| power[a].total_cmp(&power[b]));
+//! // A bin is 100 Hz wide.
+//! assert_eq!(peak, Some(10));
+//! let back = spectrum.inverse();
+//! assert!(back[1].iter().zip(halves[1]).all(|(back, was)| (back - was).abs() < 1e-5));
+//! ```
 
 use crate::math::sin_cos;
 

@@ -3,6 +3,21 @@
 //! The core never reads a clock. A host passes [`Instant`], microseconds on a monotonic clock with an epoch of its
 //! own choice; [`NtpTime`] is the wall clock, needed only in RTCP sender reports (RFC 3550, 4 and 6.4.1).
 //! Sequence numbers and timestamps wrap (RFC 3550, 5.1); all comparison here is modulo their width.
+//!
+//! Numbers that wrap, and units that do not mix:
+//!
+//! ```
+//! use dsp_core::time::{Duration, Instant, RtpTime, Seq};
+//!
+//! // A packet after the wrap is two later than one before it.
+//! assert_eq!(Seq(0).distance(Seq(65_534)), 2);
+//! assert_eq!(RtpTime(100).distance(RtpTime(0xffff_ffff)), 101);
+//! let begun = Instant::from_millis(5);
+//! let now = begun + Duration::from_samples(160, 8_000);
+//! assert_eq!(now.since(begun), Duration::from_millis(20));
+//! // Time that runs backwards is none.
+//! assert_eq!(begun.since(now), Duration::ZERO);
+//! ```
 
 use core::ops::{Add, AddAssign, Sub};
 

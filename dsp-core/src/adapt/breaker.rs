@@ -115,6 +115,25 @@ struct Interval {
 }
 
 /// Watches one stream; see the module's page.
+///
+/// Six reports, 5 s apart, that all tell of the same highest packet while more are sent:
+///
+/// ```
+/// use dsp_core::adapt::{BreakerConfig, CircuitBreaker, Hopeless, StreamReport};
+/// use dsp_core::time::{Duration, Instant};
+///
+/// let mut breaker = CircuitBreaker::new(BreakerConfig::default());
+/// let report = StreamReport { fraction_lost: 0, extended_highest_seq: 1_000, round_trip: None };
+/// let (mut now, mut verdict) = (Instant::ZERO, None);
+/// for _ in 0..6 {
+///     for _ in 0..250 {
+///         breaker.sent(now, 172);
+///         now += Duration::from_millis(20);
+///     }
+///     verdict = breaker.report(now, &report);
+/// }
+/// assert_eq!(verdict, Some(Hopeless::Unheard { reports: 5 }));
+/// ```
 #[derive(Clone, Debug)]
 pub struct CircuitBreaker {
     config: BreakerConfig,

@@ -83,6 +83,24 @@ fn stretched(duration: Duration, before: Option<Duration>, now: Option<Duration>
 }
 
 /// Makes an observation of each report on what was sent (RFC 3550, 6.4.1).
+///
+/// ```
+/// use dsp_core::adapt::ReportWindow;
+/// use dsp_core::time::{Duration, Instant};
+///
+/// let mut window = ReportWindow::new();
+/// let mut report = |at_s: u64, fraction_lost| {
+///     (0..250).for_each(|_| window.sent(200));
+///     window.hear(Instant::from_millis(1_000 * at_s), fraction_lost, None, Duration::ZERO)
+/// };
+/// // Of the first report nobody knows how long it tells of.
+/// assert_eq!(report(5, 0), None);
+/// let seen = report(10, 64).ok_or("a report")?;
+/// assert_eq!((seen.duration, seen.packets, seen.sent_bits), (Duration::from_secs(5), 250, 400_000));
+/// // 64 of 256 are 25 %, here in 256ths of a percent.
+/// assert_eq!(seen.loss, 25 * 256);
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReportWindow {
     /// When the last report came, and what was sent since.

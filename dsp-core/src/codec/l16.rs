@@ -4,6 +4,25 @@
 //! others are negotiated. The RTP clock is the sample rate.
 //!
 //! Delay: none. State: none. Cost: one swap of bytes a sample.
+//!
+//! A frame of stereo as it is on the wire:
+//!
+//! ```
+//! use dsp_core::codec::l16::{L16, L16Error};
+//! use dsp_core::codec::{Decoder, Encoder};
+//!
+//! let mut codec = L16::new(44_100, 2)?;
+//! let mut payload = [0; 8];
+//! // Left, right, left, right.
+//! codec.encode(&[1, -1, 256, -256], &mut payload)?;
+//! assert_eq!(payload, [0, 1, 0xff, 0xff, 1, 0, 0xff, 0]);
+//! let mut pcm = [0; 4];
+//! // Two samples a channel.
+//! assert_eq!(codec.decode(&payload, &mut pcm)?, 2);
+//! assert_eq!(pcm, [1, -1, 256, -256]);
+//! assert!(L16::new(12_000, 1).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use core::fmt;
 

@@ -6,6 +6,46 @@
 //!
 //! An encoder says which lengths of sound it takes ([`Encoder::frames`]), so that a wrong packet length is refused when
 //! a sender is made, and may follow the network while it runs ([`Encoder::adapt`]).
+//!
+//! What each codec costs, its delay and its memory stand on its own page. Which decoder a packet is for is said by a table of
+//! the call's own:
+//!
+//! ```
+//! use dsp_core::codec::g711::{Pcma, Pcmu};
+//! use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
+//! use dsp_core::time::PayloadType;
+//!
+//! /// Both laws of G.711, comfort noise, and telephone events as type 101.
+//! struct Agreed {
+//!     mu: Pcmu,
+//!     a: Pcma,
+//! }
+//!
+//! impl PayloadTable for Agreed {
+//!     fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
+//!         match payload_type {
+//!             PayloadType::PCMU => Some(&mut self.mu),
+//!             PayloadType::PCMA => Some(&mut self.a),
+//!             _ => None,
+//!         }
+//!     }
+//!     fn other(&self, payload_type: PayloadType) -> OtherPayload {
+//!         match payload_type.get() {
+//!             13 => OtherPayload::Noise,
+//!             101 => OtherPayload::Event,
+//!             _ => OtherPayload::Unknown,
+//!         }
+//!     }
+//! }
+//!
+//! let mut table = Agreed { mu: Pcmu, a: Pcma };
+//! let decoder = table.decoder(PayloadType::PCMA).ok_or("not agreed on")?;
+//! let mut pcm = [0; 160];
+//! assert_eq!(decoder.duration(&[0xd5; 160])?, 160);
+//! assert_eq!(decoder.decode(&[0xd5; 160], &mut pcm)?, 160);
+//! assert_eq!(pcm, [8; 160]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use core::fmt;
 

@@ -28,6 +28,10 @@
 //! Sizes: `B` is 10 ms at 8 or 16 kHz, thus 80 or 160; `P` is the tail in blocks of 10 ms, 3 to 26. Wider rates are split into
 //! bands by [`WideEchoCanceller`]. Delay: one block with the suppressor, and none without.
 //!
+//! Use it where one room has a loudspeaker and a microphone; [`EchoCanceller`] has an example. Cost of 10 ms at 16 kHz, in
+//! instructions of a Cortex-M4F: 361,000 on average with a tail of 70 ms, and 679,000 with every part and a tail of 130 ms.
+//! Memory: 53 and 105 KB, and 19 KB on the stack.
+//!
 //! Sources: Enzner and Vary, "Frequency-domain adaptive Kalman filter for acoustic echo control", 2006; Kuech, Mabande and Enzner,
 //! "State-space architecture of the partitioned-block-based acoustic echo controller", 2014; Martin, "Noise power spectral
 //! density estimation based on optimal smoothing and minimum statistics", 2001; Ephraim and Malah, 1984 (decision-directed
@@ -91,14 +95,45 @@ const SETTLED_BLOCKS: u32 = 50;
 ///
 /// ```
 /// use dsp_core::echo::{EchoCanceller, EchoConfig, EveryPart};
-/// use dsp_core::front::{FrontConfig, FrontEnd, InFloat};
+/// use dsp_core::front::{FrontConfig, FrontEnd, InFloat, Media, Step};
+/// use dsp_core::receive::Played;
+/// use dsp_core::time::Instant;
 ///
+/// # struct Far(u32);
+/// # impl Media for Far {
+/// #     type Transmit = ();
+/// #     fn play(&mut self, _: Instant, pcm: &mut [i16]) -> Played {
+/// #         for sample in pcm {
+/// #             self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+/// #             *sample = (self.0 as i32 >> 18) as i16;
+/// #         }
+/// #         Played::default()
+/// #     }
+/// #     fn capture(&mut self, _: Instant, _: &[i16]) {}
+/// #     fn transmit(&mut self, _: Instant, _: &mut [u8]) -> Option<()> {
+/// #         None
+/// #     }
+/// # }
+/// // `Far` is a `Media` that plays noise.
 /// // 16 kHz, a tail of 130 ms, in a front end with half a second of render history and more.
 /// let canceller = EchoCanceller::<EveryPart, 160, 13>::new(EchoConfig::default())?;
 /// let block = InFloat::<_, 160>::new(canceller, 16_000)?;
 /// let config = FrontConfig { sample_rate_hz: 16_000, ..FrontConfig::default() };
 /// let mut front = FrontEnd::<_, 160, _>::new(config, [Some(block), None], vec![0; 12_000])?;
-/// # let _ = front;
+/// let (mut far, mut room) = (Far(1), vec![0; 480]);
+/// for tick in 0..400 {
+///     front.begin(Instant::from_millis(1_000 + 10 * tick), 160, tick > 0)?;
+///     while let Some(step) = front.step(&mut far, &mut []) {
+///         match step {
+///             Step::Loudspeaker { pcm, .. } => room.extend(pcm.iter().map(|sample| sample / 2)),
+///             Step::Microphone(microphone) => microphone.pcm.copy_from_slice(&room.drain(..160).collect::<Vec<_>>()),
+///             Step::Transmit(()) => {}
+///         }
+///     }
+/// }
+/// let stats = front.block(0).ok_or("no block")?.block().stats();
+/// assert!(stats.erle_db > Some(20.0));
+/// assert!(stats.delay_ms.is_some_and(|delay_ms| (delay_ms - 30.0).abs() < 3.0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {

@@ -13,6 +13,24 @@
 //! One rule of rounding: towards fewer bits, to the nearest value, halves up (towards plus infinity), saturated; NaN becomes
 //! 0 in an integer. With [`write_dithered`] noise is added first, where bits are lost. All lengths must match exactly; on
 //! an error nothing is written. No delay, no allocation. Integer to integer uses no float.
+//!
+//! A tick of a stereo sound card with 24 bits packed, for a call with one channel:
+//!
+//! ```
+//! use dsp_core::format::{FormatError, read, stereo_to_mono, write};
+//!
+//! let device = [[0x00, 0x00, 0x40], [0x00, 0x00, 0x20]];
+//! let (mut stereo, mut mono) = ([0i16; 2], [0i16; 1]);
+//! read(&device, &mut stereo)?;
+//! assert_eq!(stereo, [0x4000, 0x2000]);
+//! stereo_to_mono(&stereo, &mut mono)?;
+//! assert_eq!(mono, [0x3000]);
+//! // And back, as floats.
+//! let mut floats = [0.0f32];
+//! write(&mono, &mut floats)?;
+//! assert_eq!(floats, [0.375]);
+//! # Ok::<(), FormatError>(())
+//! ```
 
 use core::fmt;
 

@@ -26,6 +26,34 @@
 //! smoothing", 2008; Ephraim and Malah, 1984 and 1985; Mauler and Martin, "A low delay, variable resolution, perfect
 //! reconstruction spectral analysis-synthesis system", 2007; Sohn, Kim and Sung, 1999; Valin, "On adjusting the learning rate in
 //! frequency domain echo cancellation with double-talk" and Speex's preprocessor, 2007.
+//!
+//! Two seconds of steady noise, and how much quieter they are:
+//!
+//! ```
+//! use dsp_core::block::Block;
+//! use dsp_core::noise::{NoiseConfig, NoiseLevel, WidebandNoiseSuppressor};
+//!
+//! # let mut seed = 1u32;
+//! # let mut noise = move || {
+//! #     seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+//! #     (seed as i32 >> 8) as f32 / 8_388_608.0
+//! # };
+//! // `noise` is white noise of full scale.
+//! let mut suppressor = WidebandNoiseSuppressor::new(NoiseConfig { level: NoiseLevel::Medium });
+//! let (mut before, mut after) = (0.0, 0.0);
+//! for block in 0..200 {
+//!     let mut frame: [f32; 160] = core::array::from_fn(|_| 0.01 * noise());
+//!     let power = |frame: &[f32]| frame.iter().map(|sample| sample * sample).sum::<f32>();
+//!     let loud = power(&frame);
+//!     suppressor.process(&mut frame);
+//!     if block >= 100 {
+//!         before += loud;
+//!         after += power(&frame);
+//!     }
+//! }
+//! assert!(10.0 * (after / before).log10() < -6.0);
+//! assert!(suppressor.stats().speech_probability < 0.5);
+//! ```
 
 mod bands;
 mod cosines;

@@ -10,6 +10,28 @@
 //!
 //! Delay: none, the signal is only read. Cost: three multiplications of 64 bits a sample, and what there is to count where the
 //! envelope crosses a threshold. State: 330 bytes.
+//!
+//! Somebody who speaks half of the time is as loud as one who speaks all of it, here with a tone for a voice:
+//!
+//! ```
+//! use dsp_core::process::active_level::{ActiveLevelError, ActiveLevelMeter};
+//!
+//! let mut meter = ActiveLevelMeter::new(8_000)?;
+//! let tone: [i16; 8_000] =
+//!     core::array::from_fn(|n| (8_000.0 * (n as f32 * core::f32::consts::TAU / 20.0).sin()) as i16);
+//! for _ in 0..5 {
+//!     meter.hear(&tone);
+//!     meter.hear(&[0i16; 8_000]);
+//! }
+//! let read = meter.read();
+//! // A sine of 8,000 has -15.26 dBov; over all of the time it is 3 dB less.
+//! let active = read.active.map(|level| level.hundredths_dbov());
+//! assert!(active.is_some_and(|level| (-1_700..-1_500).contains(&level)));
+//! assert!((-1_850..-1_800).contains(&read.long_term.hundredths_dbov()));
+//! // The 200 ms after each stretch count as activity.
+//! assert!((5_000..6_500).contains(&read.activity_hundredths_percent));
+//! # Ok::<(), ActiveLevelError>(())
+//! ```
 
 use core::fmt;
 

@@ -9,6 +9,24 @@
 //! When in doubt it says speech: in the first second, and for 120 ms after the last of it. Never below -66 dBov.
 //!
 //! Delay: none. Cost: two multiplications a sample and two logarithms in 10 ms. All integer. State: 48 bytes.
+//!
+//! [`EnergyGate`] is the sender's usual detector; one that also hears bands and pitch is the [voice detector](super::voice). A
+//! quiet room, and a loud sound in it:
+//!
+//! ```
+//! use dsp_core::process::activity::{EnergyGate, SpeechDetector};
+//!
+//! let mut gate = EnergyGate::new(8_000);
+//! let quiet = [[3i16; 80], [-3; 80]].concat();
+//! // The first second counts as speech, since nothing is known yet.
+//! assert!(gate.is_speech(&quiet));
+//! for _ in 0..100 {
+//!     gate.is_speech(&quiet);
+//! }
+//! assert!(!gate.is_speech(&quiet));
+//! let loud = [[2_000i16; 80], [-2_000; 80]].concat();
+//! assert!(gate.is_speech(&loud));
+//! ```
 
 use super::decibel;
 use super::level::Level;

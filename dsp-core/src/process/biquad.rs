@@ -12,6 +12,22 @@
 //! within 0.75 of a step, of which its own rounding is 0.5; `f32` is within -100 dB of full scale.
 //!
 //! Delay: none that is constant. Cost: five multiplications a sample.
+//!
+//! The DC of a microphone goes within half a second:
+//!
+//! ```
+//! use dsp_core::block::Block;
+//! use dsp_core::process::biquad::{Biquad, BiquadDesign, BiquadError};
+//!
+//! // In flash, where there is any.
+//! const DESIGN: Result<BiquadDesign, BiquadError> = BiquadDesign::high_pass(8_000, 100);
+//!
+//! let mut high_pass = Biquad::<i16>::new(DESIGN?);
+//! let mut sound = [1_000i16; 4_000];
+//! high_pass.process(&mut sound);
+//! assert_eq!(sound[3_999], 0);
+//! # Ok::<(), BiquadError>(())
+//! ```
 
 use core::fmt;
 

@@ -8,6 +8,47 @@
 //!
 //! Source: ITU-T G.165 and G.131 call this a suppressor with adaptive break-in; the figures are ours. Samples are `i16`, levels
 //! hundredths of a dBov. Delay: none. Cost: a multiplication a sample of both ends, and a gain while it suppresses.
+//!
+//! A microphone that hears nothing but the loudspeaker, 5 ms later and at half its level:
+//!
+//! ```
+//! use dsp_core::front::{FrontConfig, FrontEnd, Media, Step};
+//! use dsp_core::process::echo_suppressor::{EchoSuppressor, EchoSuppressorConfig};
+//! use dsp_core::receive::Played;
+//! use dsp_core::time::Instant;
+//!
+//! # struct Far(u32);
+//! # impl Media for Far {
+//! #     type Transmit = ();
+//! #     fn play(&mut self, _: Instant, pcm: &mut [i16]) -> Played {
+//! #         for sample in pcm {
+//! #             self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+//! #             *sample = (self.0 as i32 >> 18) as i16;
+//! #         }
+//! #         Played::default()
+//! #     }
+//! #     fn capture(&mut self, _: Instant, _: &[i16]) {}
+//! #     fn transmit(&mut self, _: Instant, _: &mut [u8]) -> Option<()> {
+//! #         None
+//! #     }
+//! # }
+//! // `Far` is a `Media` that plays noise.
+//! let suppressor = EchoSuppressor::<80>::new(EchoSuppressorConfig::default());
+//! let mut front = FrontEnd::<_, 80, _>::new(FrontConfig::default(), [Some(suppressor), None], [0; 8_000])?;
+//! let (mut far, mut room) = (Far(1), vec![0; 40]);
+//! for tick in 0..100 {
+//!     front.begin(Instant::from_millis(1_000 + 10 * tick), 80, tick > 0)?;
+//!     while let Some(step) = front.step(&mut far, &mut []) {
+//!         match step {
+//!             Step::Loudspeaker { pcm, .. } => room.extend(pcm.iter().map(|sample| sample / 2)),
+//!             Step::Microphone(microphone) => microphone.pcm.copy_from_slice(&room.drain(..80).collect::<Vec<_>>()),
+//!             Step::Transmit(()) => {}
+//!         }
+//!     }
+//! }
+//! assert!(front.block(0).is_some_and(|suppressor| suppressor.is_suppressing()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use super::decibel::hundredths_of_power;
 use super::gain::Gain;

@@ -9,6 +9,26 @@
 //!
 //! Units: parts per million of the samples, DC in 2^-15 of full scale. All in integers. Delay: none, the signal is only read. Cost: a
 //! multiplication and two comparisons a sample, five where it is loud enough for flat tops. State: about 100 bytes.
+//!
+//! A voice that a microphone cuts off, and a pause without any noise:
+//!
+//! ```
+//! use dsp_core::process::faults::{FaultConfig, FaultError, FaultMeter};
+//!
+//! let mut meter = FaultMeter::new(FaultConfig { sample_rate_hz: 8_000 })?;
+//! let cut: [i16; 4_000] = core::array::from_fn(|n| {
+//!     let sine = 40_000.0 * (n as f32 * core::f32::consts::TAU / 80.0).sin();
+//!     sine as i16
+//! });
+//! meter.hear(&cut);
+//! meter.hear(&[0i16; 4_000]);
+//! let faults = meter.read();
+//! assert_eq!(faults.samples, 8_000);
+//! // 100 peaks of either sign, and half of the time nothing at all.
+//! assert!(faults.clipped_runs >= 99 && faults.clipped_ppm > 100_000);
+//! assert_eq!(faults.digital_silence_ppm, 500_000);
+//! # Ok::<(), FaultError>(())
+//! ```
 
 use core::fmt;
 

@@ -5,6 +5,26 @@
 //! 2^-13 or 2^-12. `i16` saturates, `f32` keeps its headroom. At rest and 0 dB the samples leave unchanged.
 //!
 //! Delay: none. Cost: a multiplication a sample; while it ramps also an addition, and one 32-bit division a change.
+//!
+//! A key for the volume, and mute:
+//!
+//! ```
+//! use dsp_core::block::Block;
+//! use dsp_core::process::gain::{Gain, GainError};
+//!
+//! // Ramps of 10 ms at 8 kHz.
+//! let mut gain = Gain::new(80);
+//! gain.set_gain(-602)?;
+//! let mut frame = [1_000i16; 160];
+//! gain.process(&mut frame);
+//! assert!(frame[0] > 990 && frame[159] == 500);
+//! gain.set_muted(true);
+//! gain.process(&mut frame);
+//! assert_eq!(frame[159], 0);
+//! // No more than 18.05 dB.
+//! assert!(gain.set_gain(2_000).is_err());
+//! # Ok::<(), GainError>(())
+//! ```
 
 use core::fmt;
 

@@ -9,6 +9,23 @@
 //! `i16`: states are 32 bits, into which the input is scaled so that no signal overflows them; readings are within 0.15 dB of
 //! the exact sum down to -53 dBov, and have a floor near -90 dBov. The design can be made in a constant expression. Delay:
 //! a stretch. Cost: a multiplication a sample.
+//!
+//! Whether there is a tone of 1,000 Hz, in stretches of 20 ms:
+//!
+//! ```
+//! use dsp_core::process::goertzel::{Goertzel, GoertzelDesign, GoertzelError};
+//!
+//! let mut filter = Goertzel::<i16>::new(GoertzelDesign::new(8_000, 1_000, 160)?);
+//! let tone = |samples_a_period: f32| -> [i16; 160] {
+//!     core::array::from_fn(|n| (8_000.0 * (n as f32 * core::f32::consts::TAU / samples_a_period).sin()) as i16)
+//! };
+//! let mut heard = Vec::new();
+//! filter.hear(&tone(8.0), |level| heard.push(level.hundredths_dbov()));
+//! filter.hear(&tone(20.0), |level| heard.push(level.hundredths_dbov()));
+//! // -15.26 dBov at 1,000 Hz; of 400 Hz next to nothing.
+//! assert!((heard[0] + 1_526).abs() < 20 && heard[1] < -5_000);
+//! # Ok::<(), GoertzelError>(())
+//! ```
 
 use core::fmt;
 

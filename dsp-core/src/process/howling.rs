@@ -15,6 +15,24 @@
 //! frequency is counted in crossings of zero at the full rate. Delay: it is told 640 ms after it began (times are those of multiples
 //! of 8 kHz; at other rates frames have 21 to 35 ms). Cost: a transform of 256
 //! points a 32 ms, in `f32`, and an addition a sample. State: 570 bytes.
+//!
+//! A tone that grows for half a second and stays:
+//!
+//! ```
+//! use dsp_core::process::howling::{HowlingDetector, HowlingError};
+//!
+//! let mut detector = HowlingDetector::new(8_000)?;
+//! let mut howls = false;
+//! for block in 0..200 {
+//!     let level = (20.0 * 1.08f32.powi(block)).min(12_000.0);
+//!     let frame: [i16; 80] =
+//!         core::array::from_fn(|n| (level * (n as f32 * core::f32::consts::TAU / 8.0).sin()) as i16);
+//!     howls |= detector.hear(&frame);
+//! }
+//! assert!(howls && detector.is_howling());
+//! assert!((990..=1_010).contains(&detector.frequency_hz()));
+//! # Ok::<(), HowlingError>(())
+//! ```
 
 use core::fmt;
 

@@ -12,6 +12,24 @@
 //!
 //! Delay: none, the frame is only read. Cost: a multiplication and an addition a sample, two 64-bit divisions a
 //! frame; the `i16` body uses no float.
+//!
+//! A square wave of 8,000, and one sample that is clipped:
+//!
+//! ```
+//! use dsp_core::process::level::{Level, LevelConfig, LevelError, LevelMeter};
+//!
+//! let mut meter = LevelMeter::new(LevelConfig { sample_rate_hz: 8_000, time_constant_ms: 300 })?;
+//! assert_eq!(meter.rms_dbov(), Level::SILENCE);
+//! for _ in 0..200 {
+//!     meter.hear(&[[8_000i16; 80], [-8_000; 80]].concat());
+//! }
+//! // 20 log10(8,000 / 32,768).
+//! assert!((meter.rms_dbov().hundredths_dbov() + 1_225).abs() <= 10);
+//! meter.hear(&[i16::MAX]);
+//! assert_eq!(meter.clipped_samples(), 1);
+//! assert!(meter.peak_dbov().hundredths_dbov() > -100);
+//! # Ok::<(), LevelError>(())
+//! ```
 
 use core::fmt;
 

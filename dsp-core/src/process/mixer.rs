@@ -7,6 +7,27 @@
 //!
 //! A frame may have any length up to `SAMPLES`, all channels together. Delay: none. Cost: an addition a sample of each port,
 //! and a subtraction for each that hears the others. Memory: `SAMPLES` words; no heap.
+//!
+//! For a few ports that a program adds up itself. A [conference](crate::conference) has gains, a limiter and who speaks
+//! loudest besides. Three ports, and what the first one hears:
+//!
+//! ```
+//! use dsp_core::process::mixer::{Mixer, MixerError};
+//!
+//! let ports = [[20_000i16; 80], [15_000; 80], [10_000; 80]];
+//! let mut mixer = Mixer::<i16, 80>::default();
+//! let mut mix = mixer.frame(80)?;
+//! for port in &ports {
+//!     mix.add(port);
+//! }
+//! let mut out = [0; 80];
+//! mix.all(&mut out);
+//! assert_eq!(out, [32_767; 80]);
+//! // The saturation of the sum costs it nothing.
+//! mix.others(&ports[0], &mut out);
+//! assert_eq!(out, [25_000; 80]);
+//! # Ok::<(), MixerError>(())
+//! ```
 
 use core::fmt;
 

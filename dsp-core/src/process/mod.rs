@@ -1,4 +1,34 @@
 //! Processing of PCM, block by block.
+//!
+//! Each block has a page of its own, with its delay, its cost and its sources. What changes sound (filter, gain, gain
+//! control, mixer, resampler) works in place or into the caller's buffer; what only hears it (meters, detectors) leaves it as
+//! it is. They are for who puts a chain of their own together; a [front end](crate::front) with its [capture
+//! chain](crate::front::CaptureChain) has the usual one ready.
+//!
+//! A voice that is 26 dB too low, with the hum of the mains below it, is brought to -26 dBov:
+//!
+//! ```
+//! use dsp_core::block::Block;
+//! use dsp_core::process::agc::{Agc, AgcConfig};
+//! use dsp_core::process::biquad::{Biquad, BiquadDesign};
+//!
+//! let mut high_pass = Biquad::<f32>::new(BiquadDesign::high_pass(16_000, 120)?);
+//! let mut agc = Agc::new(AgcConfig::default())?;
+//! let mut out = Vec::new();
+//! for block in 0..300 {
+//!     let mut frame: [f32; 160] = core::array::from_fn(|n| {
+//!         let n = (160 * block + n) as f32;
+//!         // 125 pulses a second, as of vocal cords, for 1 s of each 1.5 s.
+//!         let voice = if block % 150 >= 50 && n % 128.0 < 32.0 { 0.01 * (16.0 - n % 128.0) / 16.0 } else { 0.0 };
+//!         voice + 0.001 * (n * core::f32::consts::TAU * 50.0 / 16_000.0).sin()
+//!     });
+//!     high_pass.process(&mut frame);
+//!     agc.process(&mut frame);
+//!     out.extend_from_slice(&frame);
+//! }
+//! assert!((2_400..2_700).contains(&agc.gain_hundredths_db()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod active_level;
 pub mod activity;

@@ -13,6 +13,28 @@
 //! points and 40 KiB of weights every 16 ms; state: 9 KiB, of which the net has 8. On targets with floating point as in
 //! IEEE 754 the same bits, as long as nothing in the program switches on the crate's feature `std`.
 //!
+//! A second of a quiet room:
+//!
+//! ```
+//! use dsp_core::process::neural_voice::NeuralVoiceDetector;
+//! use dsp_core::process::voice::{VoiceConfig, VoiceError};
+//!
+//! let mut detector = NeuralVoiceDetector::new(VoiceConfig { sample_rate_hz: 16_000, ..VoiceConfig::default() })?;
+//! # let mut seed = 1u32;
+//! # let mut noise = move || {
+//! #     seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+//! #     (seed as i32 >> 26) as i16
+//! # };
+//! for _ in 0..100 {
+//!     let room: [i16; 160] = core::array::from_fn(|_| noise());
+//!     detector.hear(&room);
+//! }
+//! assert!(!detector.voice().speech);
+//! // Steady noise of -60 dBov or so.
+//! assert!((-7_500..-4_500).contains(&detector.noise_level().hundredths_dbov()));
+//! # Ok::<(), VoiceError>(())
+//! ```
+//!
 //! [earshot]: https://docs.rs/earshot
 
 use core::fmt;

@@ -34,6 +34,23 @@ struct Cluster {
 }
 
 /// Counts losses, discards, bursts and gaps since the beginning of reception, up to 2^32 of each.
+///
+/// Single losses far from each other are none of a burst; three close together are one:
+///
+/// ```
+/// use dsp_core::quality::{BurstTracker, PacketFate};
+/// use dsp_core::time::Duration;
+///
+/// let mut tracker = BurstTracker::new();
+/// for n in 0..200 {
+///     let fate = if matches!(n, 50 | 100 | 102 | 104) { PacketFate::Lost } else { PacketFate::Received };
+///     tracker.count(fate, Duration::from_millis(20));
+/// }
+/// let stats = tracker.stats();
+/// assert_eq!((stats.lost, stats.bursts), (4, 1));
+/// assert_eq!((stats.expected_in_bursts, stats.missing_in_bursts), (5, 3));
+/// assert_eq!(stats.burst_duration_ms(), 100);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BurstTracker {

@@ -3,6 +3,28 @@
 //! A receiver keeps a [`SequenceTracker`] and a [`JitterEstimator`] for its source, and hands out
 //! [`ReceptionStats`], a snapshot by value. Whoever reports keeps the snapshot of its last report and takes the
 //! difference, so several readers (RTCP, a screen, a log) may each have an interval of their own.
+//!
+//! The statistics of RFC 3550 are clauses 6.4.1, A.1, A.3 and A.8; bursts and ratings are those of RFC 3611, 4.7, and ITU-T
+//! G.107. One packet of four is lost:
+//!
+//! ```
+//! use dsp_core::quality::{JitterEstimator, ReceptionStats, SequenceTracker};
+//! use dsp_core::time::{RtpTime, Seq, Ssrc};
+//!
+//! let (mut sequence, mut jitter) = (SequenceTracker::default(), JitterEstimator::new());
+//! for n in 0..100u16 {
+//!     if n % 4 != 2 {
+//!         sequence.update(Seq(n));
+//!         // Steady arrivals, in ticks of a clock of 8 kHz.
+//!         jitter.update(160 * u32::from(n) + 1_000, RtpTime(160 * u32::from(n)));
+//!     }
+//! }
+//! let stats = ReceptionStats::new(Ssrc(7), &sequence, &jitter);
+//! // The first packet of a source proves nothing yet, and does not count (A.1).
+//! assert_eq!((stats.received, stats.cumulative_lost(), stats.jitter_ticks), (74, 25, 0));
+//! // Since the beginning; in 256ths.
+//! assert_eq!(stats.fraction_lost_since(None), 64);
+//! ```
 
 mod burst;
 mod emodel;

@@ -200,6 +200,30 @@ fn length(ticks: u32, clock_hz: u32) -> Duration {
 }
 
 /// Takes telephone events in and tells of each once when it begins and once when it has ended. `PLACES` are remembered.
+///
+/// A key of 100 ms is told when it begins and when it has ended, however often its end is repeated:
+///
+/// ```
+/// use dsp_core::receive::{EventHeader, EventPhase, EventReceiver, EventsConfig};
+/// use dsp_core::time::{Instant, RtpTime, Ssrc};
+/// use dsp_core::tone::Digit;
+/// use dsp_core::wire::event::TelephoneEvent;
+///
+/// let mut receiver = EventReceiver::<4>::new(EventsConfig::default());
+/// let mut told = Vec::new();
+/// for (ms, duration, end) in [(20, 160, false), (100, 800, true), (100, 800, true), (100, 800, true)] {
+///     let event = TelephoneEvent { event: Digit::Five.event_code(), end, volume: 10, duration };
+///     let header = EventHeader { ssrc: Ssrc(7), timestamp: RtpTime(0), marker: ms == 20, clock_hz: 8_000 };
+///     let now = Instant::from_millis(ms);
+///     receiver.receive(now, &header, &event.to_bytes())?;
+///     while let Some(report) = receiver.next(now) {
+///         told.push((report.event.digit(), report.phase, report.duration.as_millis()));
+///     }
+/// }
+/// let five = Some(Digit::Five);
+/// assert_eq!(told, [(five, EventPhase::Began, 20), (five, EventPhase::Ended, 100)]);
+/// # Ok::<(), dsp_core::wire::event::EventLengthError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct EventReceiver<const PLACES: usize> {
     config: EventsConfig,

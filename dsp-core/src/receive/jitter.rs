@@ -150,6 +150,32 @@ impl Run {
 }
 
 /// A jitter buffer in memory of `M`: room for as many packets as it has slots, and for their payloads in its cells.
+///
+/// Two packets that overtook each other come out in their order:
+///
+/// ```
+/// use dsp_core::receive::{ArrayBuffer, Fate, PacketInfo, PacketKind, PushError};
+/// use dsp_core::time::{Instant, PayloadType, RtpTime, Seq};
+///
+/// let mut buffer = ArrayBuffer::<32>::new();
+/// for n in [1u16, 3, 2] {
+///     let info = PacketInfo {
+///         seq: Seq(n),
+///         timestamp: RtpTime(160 * u32::from(n)),
+///         payload_type: PayloadType::PCMU,
+///         kind: PacketKind::Sound,
+///         arrival: Instant::ZERO,
+///     };
+///     buffer.push(info, &[n as u8; 160])?;
+/// }
+/// let mut order = Vec::new();
+/// while let Some((_, info, payload)) = buffer.first() {
+///     order.push((info.seq.0, payload[0]));
+///     buffer.advance(Fate::Played);
+/// }
+/// assert_eq!(order, [(1, 1), (2, 2), (3, 3)]);
+/// # Ok::<(), PushError>(())
+/// ```
 pub struct JitterBuffer<M: ReceiverMemory> {
     memory: PacketMemory<M>,
     /// Where the next run begins, where the oldest begins, and how many cells lie between.

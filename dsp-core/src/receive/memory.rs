@@ -3,6 +3,36 @@
 //! [`Arrays`] is for a receiver whose size is known when the program is made; a host implements [`ReceiverMemory`] for
 //! boxed slices, and gives each call what its codecs need ([`MemoryNeed`]). Bytes: 24 a packet, 66 a cell of payload,
 //! two a sample.
+//!
+//! A receiver of a host, with its memory on the heap, as much as 40 packets of 20 ms at 8 kHz need:
+//!
+//! ```
+//! use dsp_core::receive::memory::{CELL_BYTES, Cell, Memory, PacketMemory, ReceiverMemory, Run, Slot};
+//! use dsp_core::receive::{ConfigError, Receiver, ReceiverConfig, sound_samples};
+//!
+//! enum Boxes {}
+//!
+//! impl ReceiverMemory for Boxes {
+//!     type Slots = Box<[Slot]>;
+//!     type Cells = Box<[Cell]>;
+//!     type Runs = Box<[Run]>;
+//!     type Sound = Box<[i16]>;
+//! }
+//!
+//! // A packet with 160 bytes takes three cells.
+//! let (packets, cells) = (40, 120);
+//! let memory = Memory::<Boxes, 1> {
+//!     packets: PacketMemory {
+//!         slots: vec![Slot::EMPTY; packets].into(),
+//!         cells: vec![[0; CELL_BYTES]; cells].into(),
+//!         runs: vec![Run::EMPTY; cells].into(),
+//!     },
+//!     sound: [vec![0; sound_samples(8_000, 1)].into()],
+//! };
+//! let receiver = Receiver::with_memory(ReceiverConfig::default(), memory)?;
+//! assert_eq!((receiver.memory().slots, receiver.memory().cells), (40, 120));
+//! # Ok::<(), ConfigError>(())
+//! ```
 
 pub use super::jitter::{CELL_BYTES, Cell, Run, Slot};
 use crate::storage::Storage;

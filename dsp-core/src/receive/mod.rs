@@ -54,6 +54,42 @@
 //! ```
 //!
 //! Memory: its owner's ([`memory`]), for packets, their payloads, and the sound of each channel.
+//!
+//! [`Receiver`] is for a whole receive road; a program that only wants one part uses [`JitterBuffer`], [`EventReceiver`] or a
+//! [`Concealer`](crate::waveform::Concealer) alone. The wire is RFC 3550, the telephone events RFC 4733, the comfort noise
+//! RFC 3389 and the redundancy RFC 2198. One packet of fifty is lost, and its 20 ms are made up:
+//!
+//! ```
+//! use dsp_core::codec::g711::Pcmu;
+//! use dsp_core::receive::{NarrowbandReceiver, ReceiverConfig};
+//! use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
+//! use dsp_core::wire::rtp::RtpHeader;
+//!
+//! let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default())?;
+//! let mut decoders = (PayloadType::PCMU, Pcmu);
+//! let (mut now, mut datagram, mut pcm) = (Instant::ZERO, [0; 172], [0; 160]);
+//! for n in 0..50u16 {
+//!     let header = RtpHeader {
+//!         marker: n == 0,
+//!         payload_type: PayloadType::PCMU,
+//!         seq: Seq(n),
+//!         timestamp: RtpTime(160 * u32::from(n)),
+//!         ssrc: Ssrc(7),
+//!         csrcs: &[],
+//!         extension: None,
+//!     };
+//!     let len = header.write_packet(&[0x90; 160], &mut datagram)?;
+//!     if n != 25 {
+//!         receiver.receive(now, &datagram[..len])?;
+//!     }
+//!     receiver.play(now, &mut decoders, &mut pcm);
+//!     now += Duration::from_millis(20);
+//! }
+//! let stats = receiver.stats();
+//! assert_eq!((stats.received, stats.concealed_samples), (49, 160));
+//! assert_eq!(stats.reception.cumulative_lost(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use crate::codec::cn::NoiseGenerator;
 use crate::quality::{BurstStats, ReceptionStats};

@@ -33,6 +33,45 @@ pub struct RemoteReception {
 }
 
 /// What one datagram of the peer told.
+///
+/// Two ends that report to each other, 40 ms apart, and the round trip that one of them knows from it:
+///
+/// ```
+/// use dsp_core::quality::{JitterEstimator, ReceptionStats, SequenceTracker};
+/// use dsp_core::rtcp::{Cname, ReporterConfig, ReporterConfigError, RtcpReporter, SendInfo};
+/// use dsp_core::time::{Duration, Instant, NtpTime, RtpTime, Seq, Ssrc};
+///
+/// let reporter = |ssrc, name| -> Result<RtcpReporter<1>, ReporterConfigError> {
+///     let config = ReporterConfig { ssrc: Ssrc(ssrc), cname: Cname::new(name), ..ReporterConfig::default() };
+///     RtcpReporter::new(config, Instant::ZERO)
+/// };
+/// let (mut anna, mut ben) = (reporter(1, "anna@example.org")?, reporter(2, "ben@example.org")?);
+/// let one_way = Duration::from_millis(40);
+/// let mut datagram = [0; RtcpReporter::<1>::MAX_REPORT_LEN];
+///
+/// // Anna sends sound, and reports when. A deadline may be put off once it has come (RFC 3550, 6.3.6).
+/// let sent = SendInfo { ntp: NtpTime::from_unix_micros(1_000_000), rtp: RtpTime(0), packets: 100, octets: 16_000 };
+/// let (mut now, mut report) = (Instant::ZERO, None);
+/// while report.is_none() {
+///     now = anna.next_deadline();
+///     report = anna.poll(now, &[], Some(&sent), &mut datagram)?;
+/// }
+/// ben.receive(now + one_way, &datagram[..report.unwrap_or(0)])?;
+///
+/// // Ben has received some of it, and reports when his own time has come.
+/// let mut sequence = SequenceTracker::default();
+/// (0..10).for_each(|n| _ = sequence.update(Seq(n)));
+/// let received = ReceptionStats::new(Ssrc(1), &sequence, &JitterEstimator::new());
+/// let mut report = None;
+/// while report.is_none() {
+///     now = ben.next_deadline().max(now + one_way);
+///     report = ben.poll(now, &[received], None, &mut datagram)?;
+/// }
+/// let heard = anna.receive(now + one_way, &datagram[..report.unwrap_or(0)])?;
+/// let round_trip = heard.reception.and_then(|reception| reception.round_trip).ok_or("no report on us")?;
+/// assert!(round_trip.as_micros().abs_diff(80_000) < 100);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PeerReport {

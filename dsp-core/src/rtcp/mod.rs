@@ -8,6 +8,19 @@
 //! left out, as 6.3 and 6.3.7 allow for few. With feedback (AVPF, [`ReporterConfig::feedback`]) messages leave at once or
 //! with the next report, by the rules in `feedback` (RFC 4585, 3). Round trips are measured on the monotonic clock: a step of the wall clock
 //! does no harm. Cost: some 64-bit divisions a report, none a media packet.
+//!
+//! A host sleeps until the deadline and asks then:
+//!
+//! ```
+//! use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter};
+//! use dsp_core::time::{Instant, Ssrc};
+//!
+//! let config = ReporterConfig { ssrc: Ssrc(7), cname: Cname::new("anna@example.org"), ..ReporterConfig::default() };
+//! let mut reporter = RtcpReporter::<1>::new(config, Instant::ZERO)?;
+//! let mut datagram = [0; RtcpReporter::<1>::MAX_REPORT_LEN];
+//! while reporter.poll(reporter.next_deadline(), &[], None, &mut datagram)?.is_none() {}
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use core::slice;
 

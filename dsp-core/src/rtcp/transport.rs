@@ -7,6 +7,32 @@
 //!
 //! Units: arrivals in quarters of a millisecond, as the message has them; delays in microseconds over the least of the last
 //! 10 to 20 s, since the two ends' clocks have nothing in common. Cost: constant a packet, linear in the packets of a message.
+//!
+//! Three packets leave, and the second one is lost:
+//!
+//! ```
+//! use dsp_core::rtcp::transport::{ArrivalLog, DepartureLog, MAX_MESSAGE_BYTES};
+//! use dsp_core::time::{Duration, Instant, Seq};
+//!
+//! let mut sender = DepartureLog::<64>::new(Seq(10));
+//! let mut receiver = ArrivalLog::<64>::new();
+//! for n in 0..3 {
+//!     let now = Instant::from_millis(1_000 + 20 * n);
+//!     let number = sender.next();
+//!     sender.depart(now, 200);
+//!     if n != 1 {
+//!         receiver.arrive(now + Duration::from_millis(35), number);
+//!     }
+//! }
+//! let mut room = [0; MAX_MESSAGE_BYTES];
+//! let message = receiver.write(&mut room).ok_or("nothing to tell")?;
+//! let mut arrived = Vec::new();
+//! sender.feedback(Instant::from_millis(1_200), &message, |packet| arrived.push((packet.number.0, packet.queued.is_some())));
+//! assert_eq!(arrived, [(10, true), (11, false), (12, true)]);
+//! receiver.told();
+//! assert_eq!((receiver.pending(), sender.stats().lost), (0, 1));
+//! # Ok::<(), &str>(())
+//! ```
 
 use crate::time::{Duration, Instant, Seq};
 use crate::wire::rtcp::TransportFeedback;

@@ -90,6 +90,41 @@ pub(super) struct EventPacket {
 
 /// The keys of one stream: `KEYS` of them may wait. It belongs beside a [`Sender`](super::Sender), to
 /// [`Sender::event`](super::Sender::event).
+///
+/// A key is pressed in the middle of the sound:
+///
+/// ```
+/// use dsp_core::codec::g711::Pcmu;
+/// use dsp_core::send::{EventFormat, EventSender, KeyPress, NarrowbandSender, SenderConfig};
+/// use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
+/// use dsp_core::tone::Digit;
+///
+/// # let config = SenderConfig {
+/// #     ssrc: Ssrc(7),
+/// #     first_seq: Seq(1),
+/// #     first_timestamp: RtpTime(0),
+/// #     payload_type: PayloadType::PCMU,
+/// #     ptime_ms: 20,
+/// # };
+/// let mut sender = NarrowbandSender::new(config, &Pcmu)?;
+/// let mut keys = EventSender::<8>::new();
+/// keys.set_format(Some(EventFormat { payload_type: PayloadType::from_low_bits(101), clock_hz: 8_000 }));
+/// keys.press(KeyPress::of(Digit::Five.event_code()))?;
+/// let mut datagram = [0; 172];
+/// for _ in 0..25 {
+///     sender.capture(&[1_000; 160])?;
+///     while let Some(len) = sender.event(&mut keys, &mut datagram) {
+///         len?;
+///     }
+///     while let Some(len) = sender.packet(&mut Pcmu, &mut datagram) {
+///         len?;
+///     }
+/// }
+/// assert!(keys.is_idle());
+/// let stats = sender.stats();
+/// assert!(stats.event_packets > 3 && stats.packets > stats.event_packets);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct EventSender<const KEYS: usize> {
     format: Option<EventFormat>,

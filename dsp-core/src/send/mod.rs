@@ -10,6 +10,28 @@
 //!
 //! [`Sender::event`] is asked before [`Sender::packet`] where keys may be pressed: while an event lasts its packets take the
 //! place of those of the sound (RFC 4733), and the encoder goes on afterwards where it was.
+//!
+//! Half a second of sound in ticks of 10 ms, and a packet length that a codec does not have:
+//!
+//! ```
+//! use dsp_core::codec::{g711::Pcmu, ilbc::IlbcEncoder, ilbc::IlbcMode};
+//! use dsp_core::send::{NarrowbandSender, SenderConfig};
+//! use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
+//!
+//! let (ssrc, first_seq, first_timestamp, payload_type) = (Ssrc(7), Seq(1), RtpTime(0), PayloadType::PCMU);
+//! let config = SenderConfig { ssrc, first_seq, first_timestamp, payload_type, ptime_ms: 20 };
+//! let mut sender = NarrowbandSender::new(config, &Pcmu)?;
+//! let mut datagram = [0; 172];
+//! for _ in 0..50 {
+//!     sender.capture(&[1_000; 80])?;
+//!     while let Some(len) = sender.packet(&mut Pcmu, &mut datagram) {
+//!         assert_eq!(len?, 12 + 160);
+//!     }
+//! }
+//! assert_eq!((sender.stats().packets, sender.seq(), sender.timestamp()), (25, Seq(26), RtpTime(4_000)));
+//! assert!(NarrowbandSender::new(SenderConfig { ptime_ms: 25, ..config }, &IlbcEncoder::new(IlbcMode::Ms20)).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use core::fmt;
 
@@ -162,23 +184,6 @@ impl<const SAMPLES: usize, D: SpeechDetector> Sender<[i16; SAMPLES], D> {
     ///
     /// # Errors
     /// [`PacketLengthError`] if the encoder has no packets of this length, or `SAMPLES` no room for one.
-    ///
-    /// ```
-    /// use dsp_core::codec::Frames;
-    /// use dsp_core::codec::ilbc::{IlbcEncoder, IlbcMode};
-    /// use dsp_core::send::{NarrowbandSender, PacketLengthError, SenderConfig};
-    /// use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
-    ///
-    /// let config = SenderConfig {
-    ///     ssrc: Ssrc(1),
-    ///     first_seq: Seq(0),
-    ///     first_timestamp: RtpTime(0),
-    ///     payload_type: PayloadType::from_low_bits(97),
-    ///     ptime_ms: 25,
-    /// };
-    /// let wrong = NarrowbandSender::new(config, &IlbcEncoder::new(IlbcMode::Ms20)).err();
-    /// assert_eq!(wrong, Some(PacketLengthError::NoFrame { ms: 25, frames: Frames::Of(20_000) }));
-    /// ```
     pub fn new(config: SenderConfig, encoder: &dyn Encoder) -> Result<Self, PacketLengthError> {
         Self::with_room(config, encoder, [0; SAMPLES])
     }

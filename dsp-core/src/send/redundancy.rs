@@ -3,6 +3,39 @@
 //! A packet then costs one payload more a level, and a loss can be made up for by the packets behind it, a packet
 //! interval later for each level. After a pause the first packet carries none: what was before it is over. Descriptions
 //! of comfort noise go without. Memory: `(BLOCKS + 1) * BYTES`.
+//!
+//! Each packet repeats the one before it:
+//!
+//! ```
+//! use dsp_core::codec::g711::Pcmu;
+//! use dsp_core::send::{NarrowbandSender, Redundancy, SenderConfig};
+//! use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
+//! use dsp_core::wire::red::RedPayload;
+//! use dsp_core::wire::rtp::RtpPacket;
+//!
+//! # let config = SenderConfig {
+//! #     ssrc: Ssrc(7),
+//! #     first_seq: Seq(1),
+//! #     first_timestamp: RtpTime(0),
+//! #     payload_type: PayloadType::PCMU,
+//! #     ptime_ms: 20,
+//! # };
+//! let mut sender = NarrowbandSender::new(config, &Pcmu)?;
+//! let mut redundancy = Redundancy::<1, 160>::new(PayloadType::from_low_bits(96), 1);
+//! let mut datagram = [0; 400];
+//! let mut len = 0;
+//! for _ in 0..2 {
+//!     sender.capture(&[1_000; 160])?;
+//!     while let Some(written) = sender.packet_with_redundancy(&mut Pcmu, &mut redundancy, &mut datagram) {
+//!         len = written?;
+//!     }
+//! }
+//! let packet = RtpPacket::parse(&datagram[..len])?;
+//! let payload = RedPayload::parse(packet.payload())?;
+//! let before = payload.redundant().next().ok_or("no redundancy")?;
+//! assert_eq!((before.timestamp_offset, before.payload.len(), payload.primary().payload.len()), (160, 160, 160));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use super::{SendError, write_packet};
 use crate::codec::Encoder;

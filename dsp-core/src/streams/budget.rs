@@ -7,6 +7,30 @@
 //!
 //! Bytes are those of the cells in which packets lie, redundant copies (RFC 2198) included: 64 for the shortest packet,
 //! so that a flood of empty ones has its price too. Cost: one pass over the media, and one more for each packet let go.
+//!
+//! Two streams hold more than is allowed together; the one that is worth less gives way:
+//!
+//! ```
+//! use dsp_core::streams::budget::{Budget, Buffered, Priority};
+//!
+//! /// Packets of 192 bytes.
+//! struct Packets(u32);
+//!
+//! impl Buffered for Packets {
+//!     fn buffered_bytes(&self) -> u32 {
+//!         192 * self.0
+//!     }
+//!     fn give_up_oldest(&mut self) -> u32 {
+//!         let before = self.buffered_bytes();
+//!         self.0 = self.0.saturating_sub(1);
+//!         before - self.buffered_bytes()
+//!     }
+//! }
+//!
+//! let mut media = [(Priority(1), Packets(10)), (Priority(0), Packets(10))];
+//! Budget { bytes: 15 * 192 }.enforce(&mut media, |(priority, packets)| (*priority, packets));
+//! assert_eq!((media[0].1.0, media[1].1.0), (10, 5));
+//! ```
 
 /// What a medium is worth beside others: the higher keeps its packets longer. Zero is usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,6 +5,29 @@
 //! keeps that. Sound that was captured at the same time by that clock is to be heard at the same time: [`align`] says
 //! of each stream which delay it must have at least, for [`Receiver::set_least_delay`](crate::receive::Receiver).
 //! Only streams with one canonical name share a clock (6.5.1); who belongs together is the caller's to know.
+//!
+//! Cost: a few passes over the streams a call, a few divisions a report. Limit: a stream for which the others would have to
+//! wait longer than [`AlignConfig::max_wait`] is left out. A voice that is 60 ms ahead of its picture has to wait for it:
+//!
+//! ```
+//! use dsp_core::sync::{AlignConfig, ClockMap, StreamTiming, align};
+//! use dsp_core::time::{Duration, NtpTime, RtpTime};
+//!
+//! let second = NtpTime::from_unix_micros(1_000_000);
+//! let (mut sound, mut picture) = (ClockMap::new(8_000), ClockMap::new(90_000));
+//! sound.report(second, RtpTime(0));
+//! picture.report(second, RtpTime(500_000));
+//! // What arrives now was captured 1 s after the reports, and the picture's 60 ms earlier.
+//! let sound = sound.capture(RtpTime(8_000)).ok_or("no report")?;
+//! let picture = picture.capture(RtpTime(500_000 + 90 * 940)).ok_or("no report")?;
+//! let delay = Duration::from_millis(40);
+//! let timing = |captured| StreamTiming { captured, own_delay: delay, delay, least_delay: Duration::ZERO };
+//! let mut streams = [timing(sound), timing(picture)];
+//! align(&AlignConfig::default(), &mut streams);
+//! // Waiting 100 ms, it is as late as the picture.
+//! assert_eq!(streams.map(|stream| (stream.least_delay.as_micros() + 500) / 1_000), [100, 0]);
+//! # Ok::<(), &str>(())
+//! ```
 
 mod align;
 mod clock_map;

@@ -125,6 +125,23 @@ struct Lasting {
 }
 
 /// Hears tones in one channel; see the module's page.
+///
+/// What an exchange says, by the sound alone:
+///
+/// ```
+/// use dsp_core::tone::{Country, ProgressDetector, ProgressGenerator, ProgressTone, ToneSignal};
+///
+/// let germany = Country::of("de").ok_or("no such country")?;
+/// let mut generator = ProgressGenerator::new(8_000, -1_000, germany.tone(ProgressTone::Busy))?;
+/// let mut detector = ProgressDetector::new(8_000, germany)?;
+/// let (mut frame, mut heard) = ([0i16; 160], None);
+/// for _ in 0..250 {
+///     generator.fill(&mut frame);
+///     detector.hear(&frame, |tone| heard = Some(tone.signal));
+/// }
+/// assert_eq!(heard, Some(ToneSignal::Progress(ProgressTone::Busy)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ProgressDetector {
     country: &'static Country,

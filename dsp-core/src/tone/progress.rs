@@ -119,6 +119,22 @@ impl fmt::Display for ProgressError {
 impl core::error::Error for ProgressError {}
 
 /// Makes a tone in one channel.
+///
+/// ```
+/// use dsp_core::tone::{Country, ProgressGenerator, ProgressTone};
+///
+/// let germany = Country::of("de").ok_or("no such country")?;
+/// let mut generator = ProgressGenerator::new(8_000, -1_000, germany.tone(ProgressTone::Ringing))?;
+/// // It rings for 1 s and is silent for 4.
+/// let mut second = [0i16; 8_000];
+/// let mut loud = Vec::new();
+/// for _ in 0..5 {
+///     generator.fill(&mut second);
+///     loud.push(second.iter().any(|&sample| sample.abs() > 1_000));
+/// }
+/// assert_eq!(loud, [true, false, false, false, false]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ProgressGenerator {
     rate: u32,

@@ -36,6 +36,21 @@ const BEND: core::ops::Range<usize> = 32..1 << 15;
 const ALIKE: i32 = ONE / 2;
 
 /// Conceals lost packets of one mono stream; see the module's page.
+///
+/// A gap of which both ends are known is filled from both:
+///
+/// ```
+/// use dsp_core::waveform::Concealer;
+///
+/// let tone = |n: usize| (8_000.0 * (n as f32 * core::f32::consts::TAU / 40.0).sin()) as i16;
+/// let before: Vec<i16> = (0..960).map(tone).collect();
+/// let mut after: Vec<i16> = (1_120..1_280).map(tone).collect();
+/// let mut gap = [0; 160];
+/// Concealer::new(8_000).bridge(&before, &mut gap, &mut after);
+/// // The tone goes on as it would have.
+/// let error = (0..160).map(|n| tone(960 + n).abs_diff(gap[n])).max();
+/// assert!(error < Some(1_600));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Concealer {
     rate_hz: u32,

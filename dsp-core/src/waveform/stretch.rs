@@ -18,6 +18,23 @@ const SILENCE: u32 = 64;
 const QUIET_SHIFT: u32 = 5;
 
 /// Removes or inserts pitch periods; one for each stream.
+///
+/// The buffer holds too little, so a tone becomes longer by whole periods:
+///
+/// ```
+/// use dsp_core::waveform::Stretcher;
+///
+/// let tone = |n: usize| (8_000.0 * (n as f32 * core::f32::consts::TAU / 40.0).sin()) as i16;
+/// // 60 ms, and room for 15 more.
+/// let mut sound: Vec<i16> = (0..480).map(tone).collect();
+/// sound.resize(600, 0);
+/// let inserted = Stretcher::new(8_000).decelerate(&mut [&mut sound[..]], 480, 200, 120).ok_or("not alike")?;
+/// assert_eq!(inserted % 40, 0);
+/// // Still the same tone at its end.
+/// let last = 480 + inserted - 1;
+/// assert!(tone(479).abs_diff(sound[last]) < 200);
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Stretcher {
     rate_hz: u32,

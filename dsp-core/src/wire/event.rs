@@ -4,6 +4,19 @@
 //! packet may carry several that follow each other without a pause (2.5.1.5). A tone is described instead of named: its
 //! modulation, level, duration and up to a few frequencies. Durations are in ticks of the payload type's RTP clock, levels
 //! in -dBm0, frequencies in Hz. Cost: a few shifts.
+//!
+//! The end of a key of 100 ms, as bytes and read again:
+//!
+//! ```
+//! use dsp_core::tone::Digit;
+//! use dsp_core::wire::event::{EventLengthError, TelephoneEvent};
+//!
+//! let event = TelephoneEvent { event: Digit::Pound.event_code(), end: true, volume: 10, duration: 800 };
+//! let bytes = event.to_bytes();
+//! assert_eq!(bytes, [11, 0x80 | 10, 0x03, 0x20]);
+//! assert!(TelephoneEvent::parse(&bytes)?.eq([(0, event)]));
+//! # Ok::<(), EventLengthError>(())
+//! ```
 
 use core::fmt;
 

@@ -11,6 +11,22 @@
 //!
 //! Levels are in whole dBov, 0 to -127 (RFC 6464, 3). Reading copies nothing and can't fail: what is malformed ends the
 //! elements. An element's number is what `a=extmap` gives it. Cost: a compare or two an element.
+//!
+//! A level beside the sound, under the number that `a=extmap` gave it:
+//!
+//! ```
+//! use dsp_core::wire::extension::{AudioLevel, ElementError, ElementForm, ElementWriter};
+//!
+//! let mut room = [0; 8];
+//! let mut writer = ElementWriter::new(ElementForm::OneByte, &mut room);
+//! writer.push(3, &AudioLevel { level_dbov: -30, voice: true }.to_bytes())?;
+//! let extension = writer.finish().ok_or(ElementError::Id(3))?;
+//! // Element 3, one byte; speech, 30 dB below overload; filled up to a word.
+//! assert_eq!((extension.profile, extension.data), (0xbede, &[0x30, 0x80 | 30, 0, 0][..]));
+//! let level = extension.element(3).and_then(AudioLevel::parse);
+//! assert_eq!(level, Some(AudioLevel { level_dbov: -30, voice: true }));
+//! # Ok::<(), ElementError>(())
+//! ```
 
 use core::fmt;
 

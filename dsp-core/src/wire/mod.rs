@@ -2,6 +2,18 @@
 //!
 //! Demultiplexing of one port follows RFC 7983, 7 (first byte) and RFC 5761, 4 (RTP against RTCP). It looks at two
 //! bytes and proves nothing: the parser of the kind found decides whether the datagram is well formed.
+//!
+//! One socket for everything:
+//!
+//! ```
+//! use dsp_core::wire::DatagramKind;
+//!
+//! assert_eq!(DatagramKind::of(&[0x80, 0, 0, 1]), DatagramKind::Rtp);
+//! assert_eq!(DatagramKind::of(&[0x80, 200, 0, 6]), DatagramKind::Rtcp);
+//! // The marker bit and payload type 0 are no RTCP.
+//! assert_eq!(DatagramKind::of(&[0x80, 0x80, 0, 1]), DatagramKind::Rtp);
+//! assert_eq!(DatagramKind::of(&[0, 1, 0, 0]), DatagramKind::Stun);
+//! ```
 
 pub mod event;
 pub mod extension;

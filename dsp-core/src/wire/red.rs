@@ -5,6 +5,24 @@
 //! bits of timestamp offset, 10 bits of length. [`RedundancyHistory`] is the sender's memory: it leaves such blocks out,
 //! because redundancy must never cost the primary. Offsets are in ticks of the RTP clock, lengths in bytes. Cost: linear
 //! in the blocks to read, a copy of each payload to write.
+//!
+//! A packet that carries the payload before its own:
+//!
+//! ```
+//! use dsp_core::time::{PayloadType, RtpTime};
+//! use dsp_core::wire::red::{RedBlock, RedPayload, write_red};
+//!
+//! let before = RedBlock { payload_type: PayloadType::PCMU, timestamp_offset: 160, payload: &[1, 2, 3] };
+//! let mut out = [0; 16];
+//! let len = write_red(&[before], PayloadType::PCMU, &[4, 5, 6], &mut out)?;
+//! // Four bytes of header for it, and one for the primary.
+//! assert_eq!(len, 4 + 1 + 3 + 3);
+//! let read = RedPayload::parse(&out[..len])?;
+//! assert_eq!(read.primary().payload, [4, 5, 6]);
+//! assert_eq!(read.redundant().next(), Some(before));
+//! assert_eq!(before.timestamp(RtpTime(1_000)), RtpTime(840));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use core::fmt;
 

@@ -3,6 +3,30 @@
 //! [`RtpPacket::parse`] checks every length once, so that no accessor can fail; it copies nothing. [`RtpHeader`] writes
 //! a header in front of a payload that is encoded in place behind it. Timestamps are in ticks of the payload format's
 //! RTP clock, lengths in bytes. Cost: a few compares and shifts a packet, whatever the payload's length.
+//!
+//! A packet written and read:
+//!
+//! ```
+//! use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
+//! use dsp_core::wire::rtp::{ParseError, RtpHeader, RtpPacket};
+//!
+//! let header = RtpHeader {
+//!     marker: true,
+//!     payload_type: PayloadType::PCMA,
+//!     seq: Seq(65_535),
+//!     timestamp: RtpTime(160),
+//!     ssrc: Ssrc(0x1234_5678),
+//!     csrcs: &[],
+//!     extension: None,
+//! };
+//! let mut datagram = [0; 172];
+//! let len = header.write_packet(&[0xd5; 160], &mut datagram)?;
+//! let packet = RtpPacket::parse(&datagram[..len])?;
+//! assert_eq!((packet.seq(), packet.timestamp(), packet.marker()), (Seq(65_535), RtpTime(160), true));
+//! assert_eq!(packet.payload(), [0xd5; 160]);
+//! assert_eq!(RtpPacket::parse(&datagram[..5]).err(), Some(ParseError::Truncated { need: 12, got: 5 }));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use core::fmt;
 

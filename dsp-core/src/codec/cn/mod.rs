@@ -11,6 +11,41 @@
 //! differ: k1 = -r(1)/r(0), as in ITU-T G.729.
 //!
 //! Units: levels in dB below overload, reflection coefficients Q15. All integer.
+//!
+//! Use it with a codec that has no pauses of its own, where a pause need not cost packets. Delay: none. Cost, at most: 13
+//! multiplications a sample to describe and 24 to generate. State: 144 and 112 bytes.
+//!
+//! The background of a pause on its way, from one end to the other:
+//!
+//! ```
+//! use dsp_core::codec::cn::{MAX_PAYLOAD, NoiseAnalyzer, NoiseGenerator};
+//! use dsp_core::process::level::{LevelConfig, LevelMeter};
+//!
+//! // Half a second of white noise at a microphone.
+//! let mut seed = 1u32;
+//! let mut noise = || {
+//!     seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+//!     (seed as i32 >> 22) as i16
+//! };
+//! let room: [i16; 4_000] = core::array::from_fn(|_| noise());
+//! let mut analyzer = NoiseAnalyzer::new(8_000);
+//! analyzer.hear(&room);
+//! let mut payload = [0; MAX_PAYLOAD];
+//! let len = analyzer.describe().write(&mut payload)?;
+//!
+//! // At the other end, noise of the same level.
+//! let mut generator = NoiseGenerator::new();
+//! generator.begin(&payload[..len])?;
+//! let mut made = [0; 4_000];
+//! generator.generate(&mut made);
+//! let level = |pcm: &[i16]| {
+//!     let mut meter = LevelMeter::new(LevelConfig::default())?;
+//!     meter.hear(pcm);
+//!     Ok::<_, dsp_core::process::level::LevelError>(meter.rms_dbov().hundredths_dbov())
+//! };
+//! assert!((level(&room)? - level(&made)?).abs() < 150);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use super::{DecodeError, EncodeError};
 

@@ -38,6 +38,26 @@ const FRAMES_GROWING: u32 = 3;
 const FRAMES_HEARD: u32 = 6;
 
 /// A decoder with the concealment of ITU-T G.711 Appendix I; see the module's page.
+///
+/// A packet is lost in the middle of a tone, and the tone goes on:
+///
+/// ```
+/// use dsp_core::codec::Decoder;
+/// use dsp_core::codec::g711::{Pcmu, WithAppendixI, encode_ulaw};
+///
+/// let mut decoder = WithAppendixI::new(Pcmu).ok_or("another rate")?;
+/// // 100 Hz, 80 samples a period.
+/// let tone: [i16; 160] = core::array::from_fn(|n| (8_000.0 * (n as f32 * core::f32::consts::TAU / 80.0).sin()) as i16);
+/// let mut payload = [0; 160];
+/// encode_ulaw(&tone, &mut payload);
+/// let mut pcm = [0; 160];
+/// for _ in 0..10 {
+///     decoder.decode(&payload, &mut pcm)?;
+/// }
+/// assert!(decoder.conceal(&mut pcm));
+/// assert!(pcm.iter().any(|&sample| sample > 6_000));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct WithAppendixI<D> {
     decoder: D,

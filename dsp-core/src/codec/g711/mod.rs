@@ -12,6 +12,26 @@
 //! words a law. Tables are computed at compile time, and cost flash only in images whose encoder or decoder is linked.
 //!
 //! Delay: none. State: none.
+//!
+//! [`Pcmu`] and [`Pcma`] are the codecs of a sender and a receiver; the functions are for who has only bytes and samples. A
+//! packet of 20 ms, there and back:
+//!
+//! ```
+//! use dsp_core::codec::g711::{Pcma, linear_to_alaw, linear_to_ulaw, ulaw_to_linear};
+//! use dsp_core::codec::{Decoder, Encoder};
+//!
+//! let pcm: [i16; 160] = core::array::from_fn(|n| 100 * n as i16);
+//! let (mut payload, mut heard) = ([0; 160], [0; 160]);
+//! let len = Pcma.encode(&pcm, &mut payload)?;
+//! assert_eq!(Pcma.decode(&payload[..len], &mut heard)?, 160);
+//! // A step of A-law is at most 512 wide below 16,384.
+//! assert!(pcm.iter().zip(heard).all(|(sent, heard)| sent.abs_diff(heard) <= 256));
+//!
+//! // Silence as it is on the wire.
+//! assert_eq!((linear_to_ulaw(0), linear_to_alaw(0)), (0xff, 0xd5));
+//! assert_eq!(ulaw_to_linear(0xff), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use crate::kernel::VECTORS;
 

@@ -19,7 +19,25 @@
 //!
 //! Delay: 22 samples (1.4 ms), both filters together. All arithmetic is integer: no float, no division but in a loss.
 //! State: 260 bytes of the encoder, 4.4 KiB of the decoder (3,840 bytes of them the sound heard last). Tables: 544
-//! bytes of flash, both directions together.
+//! bytes of flash, both directions together. Cost of 20 ms, in instructions of a Cortex-M4F: 112,000 to encode and 102,000 to
+//! decode.
+//!
+//! A packet of 20 ms, 320 samples in 160 octets:
+//!
+//! ```
+//! use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
+//! use dsp_core::codec::{Decoder, Encoder};
+//!
+//! let mut encoder = G722Encoder::new(Mode::Kbps64);
+//! let mut decoder = G722Decoder::new(Mode::Kbps64);
+//! let (mut payload, mut heard) = ([0; 160], [0; 320]);
+//! let len = encoder.encode(&[1_000; 320], &mut payload)?;
+//! // 20 ms are 160 ticks of its RTP clock, not 320.
+//! assert_eq!((len, decoder.duration(&payload[..len])?), (160, 160));
+//! assert_eq!(decoder.decode(&payload[..len], &mut heard)?, 320);
+//! assert_eq!((encoder.info().sample_rate_hz, encoder.info().rtp_clock_hz), (16_000, 8_000));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder, Frames};
 use band::{Higher, Lower};

@@ -14,6 +14,23 @@
 //! State: 440 bytes to encode, 3.3 KB to decode. Stack, on a Cortex-M4F: 9.4 KB to encode, 7.2 KB to decode;
 //! functions are `inline(never)` where their scratch memory would add up otherwise. A 20 ms frame takes about 290,000
 //! instructions to encode and 105,000 to decode there. Tables: 7 KB.
+//!
+//! Use it between ends that agree on it and where 64 kbit/s of G.711 are too many. A frame on its way, and one that is lost:
+//!
+//! ```
+//! use dsp_core::codec::ilbc::{IlbcDecoder, IlbcEncoder, IlbcMode};
+//! use dsp_core::codec::{Decoder, Encoder};
+//!
+//! let mut encoder = IlbcEncoder::new(IlbcMode::Ms20);
+//! let mut decoder = IlbcDecoder::new(IlbcMode::Ms20);
+//! let (mut payload, mut heard) = ([0; 38], [0; 160]);
+//! let len = encoder.encode(&[500; 160], &mut payload)?;
+//! assert_eq!(len, IlbcMode::Ms20.bytes());
+//! assert_eq!(decoder.decode(&payload[..len], &mut heard)?, 160);
+//! // The codec conceals by its own means.
+//! assert!(decoder.conceal(&mut heard));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod codebook;
 mod conceal;

@@ -15,6 +15,32 @@
 //! single division a block. Cost: about 4,700 instructions of a Cortex-M0 a block at 8 kHz and 5,100 at 16 kHz
 //! (0.47 and 0.51 MIPS), 3,100 of a Cortex-M4. State: 540 bytes.
 //!
+//! A quiet room, and something voiced in it:
+//!
+//! ```
+//! use dsp_core::process::voice::{VoiceConfig, VoiceDetector, VoiceError};
+//!
+//! let mut detector = VoiceDetector::new(VoiceConfig { sample_rate_hz: 8_000, ..VoiceConfig::default() })?;
+//! # let mut seed = 1u32;
+//! # let mut noise = move || {
+//! #     seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+//! #     (seed as i32 >> 26) as i16
+//! # };
+//! // `noise` is white noise of some 20 steps.
+//! for _ in 0..200 {
+//!     let room: [i16; 80] = core::array::from_fn(|_| noise());
+//!     detector.hear(&room);
+//! }
+//! assert!(!detector.voice().speech);
+//! // 125 pulses a second, as of vocal cords.
+//! for _ in 0..20 {
+//!     let vowel: [i16; 64] = core::array::from_fn(|n| if n < 16 { 500 * (8 - n as i16) } else { noise() });
+//!     detector.hear(&vowel);
+//! }
+//! assert!(detector.voice().speech && detector.voice().probability > 50);
+//! # Ok::<(), VoiceError>(())
+//! ```
+//!
 //! [T. Gerkmann and R. C. Hendriks 2012]: https://doi.org/10.1109/TASL.2011.2180896
 
 use core::fmt;

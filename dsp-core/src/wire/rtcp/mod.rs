@@ -5,6 +5,35 @@
 //! read one by one: a malformed body is that packet's own error and costs the others nothing, and packet types this
 //! library doesn't know are passed on with their bytes. [`CompoundWriter`] builds a datagram in the caller's buffer.
 //! Times are NTP or 1/65536 s as on the wire, jitter in ticks of the RTP clock. Cost: linear in the bytes.
+//!
+//! A report with its name, written and read:
+//!
+//! ```
+//! use dsp_core::time::Ssrc;
+//! use dsp_core::wire::rtcp::{Compound, CompoundRule, CompoundWriter, Packet, ReportBlock, SdesItem};
+//!
+//! let block = ReportBlock {
+//!     ssrc: Ssrc(1),
+//!     fraction_lost: 64,
+//!     cumulative_lost: 25,
+//!     extended_highest_seq: 99,
+//!     jitter_ticks: 12,
+//!     last_sr: 0,
+//!     delay_since_last_sr: 0,
+//! };
+//! let mut room = [0; 100];
+//! let mut writer = CompoundWriter::new(&mut room);
+//! writer.receiver_report(Ssrc(2), &[block])?;
+//! writer.sdes(&[(Ssrc(2), &[SdesItem { kind: SdesItem::CNAME, value: b"ben@example.org" }])])?;
+//! let len = writer.finish();
+//!
+//! let compound = Compound::parse(&room[..len], CompoundRule::ReportFirst)?;
+//! let mut packets = compound.packets();
+//! let Some(Ok(Packet::ReceiverReport(report))) = packets.next() else { return Err("no report".into()) };
+//! assert_eq!((report.ssrc(), report.blocks().next()), (Ssrc(2), Some(block)));
+//! assert!(matches!(packets.next(), Some(Ok(Packet::Sdes(_)))));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use core::fmt;
 

@@ -4,6 +4,24 @@
 //! clause 4. A block of another type, or one that breaks its own definition, is [`XrBlock::Unknown`] with its bytes: to be
 //! ignored, as 3611 asks. The VoIP metrics block has a file of its own. Times are NTP or 1/65536 s, jitter in ticks of
 //! the RTP clock. Cost: linear in the bytes.
+//!
+//! Behind a report, when it left, for an end that sends no sound:
+//!
+//! ```
+//! use dsp_core::time::{NtpTime, Ssrc};
+//! use dsp_core::wire::rtcp::{Compound, CompoundRule, CompoundWriter, Packet, XrBlock};
+//!
+//! let time = XrBlock::ReceiverReferenceTime(NtpTime::from_unix_micros(1_000_000));
+//! let mut room = [0; 60];
+//! let mut writer = CompoundWriter::new(&mut room);
+//! writer.receiver_report(Ssrc(2), &[])?;
+//! writer.extended_report(Ssrc(2), &[time])?;
+//! let len = writer.finish();
+//! let compound = Compound::parse(&room[..len], CompoundRule::ReportFirst)?;
+//! let Some(Ok(Packet::Xr(report))) = compound.packets().nth(1) else { return Err("no extended report".into()) };
+//! assert!(report.blocks().eq([time]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use crate::time::{NtpTime, Seq, Ssrc};
 
