@@ -35,8 +35,6 @@ const GATHERING: StdDuration = StdDuration::from_millis(20);
 /// Both ends of one INVITE, each a manager of its own, over loopback:
 ///
 /// ```
-/// use std::time::Duration;
-///
 /// use host_std::manager::{Change, DialogId, ManagerConfig, MediaManager};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,8 +46,7 @@ const GATHERING: StdDuration = StdDuration::from_millis(20);
 /// let offer = caller.offer(&invite).await?;
 /// let theirs = DialogId::new("a84b4c76e66710", "8321234356", "1928301774");
 /// let answer = callee.answer(&theirs, &offer).await?;
-/// // The 200 tells the caller the other tag.
-/// let ours = invite.with_remote_tag("8321234356");
+/// let ours = invite.with_remote_tag("8321234356"); // as the 200 has it
 /// caller.accept(&ours, &answer).await?;
 /// caller.confirm(&ours).await?;
 ///
@@ -57,7 +54,7 @@ const GATHERING: StdDuration = StdDuration::from_millis(20);
 /// caller.accept(&ours, &callee.reanswer(&theirs, &hold).await?).await?;
 /// assert_eq!((caller.sessions(), callee.sessions()), (1, 1));
 /// assert!(caller.end(&ours).await?.stats.is_some());
-/// callee.shutdown(Duration::from_secs(1)).await;
+/// callee.shutdown(std::time::Duration::from_secs(1)).await;
 /// # Ok(())
 /// # })
 /// # }

@@ -133,7 +133,7 @@ pub trait Codec: Send + Sync {
 ///
 /// let codecs = registry.codecs().flat_map(|codec| codec.formats()).collect();
 /// let mut call = Call::new(CallConfig { codecs, registry, ..CallConfig::new(4000)? })?;
-/// assert!(call.offer()?.contains("RTP/AVP 8 9"));
+/// assert!(call.offer()?.contains("RTP/SAVP 8 9"));
 /// # Ok::<(), host_std::session::CallError>(())
 /// ```
 #[derive(Clone, Default)]

@@ -32,16 +32,6 @@ use crate::sdp::{
 };
 
 /// The random names and numbers of one side of a call (RFC 3550 5.1: SSRC, first sequence number and timestamp).
-///
-/// With names and numbers from a seed two runs of a program make the same offer:
-///
-/// ```
-/// use host_std::session::{Call, CallConfig, Identity};
-///
-/// let offer = || Call::new(CallConfig::with_identity(4000, Identity::seeded(7)))?.offer();
-/// assert_eq!(offer()?, offer()?);
-/// # Ok::<(), host_std::session::CallError>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Synchronisation source of what we send.
@@ -185,29 +175,7 @@ pub(super) struct InitialRtpState {
 }
 
 /// How a call is made. The default offers Opus at 48 kHz (with the cargo feature `opus`), G.722,
-/// PCMU and PCMA, SRTP required, on 127.0.0.1.
-///
-/// A side that wants two codecs in this order, and SRTP or no call:
-///
-/// ```
-/// use dsp_core::time::Instant;
-/// use host_std::registry::CodecFormat;
-/// use host_std::sdp::SrtpPolicy;
-/// use host_std::session::{Call, CallConfig, Protection};
-///
-/// let codecs = vec![CodecFormat::g722(), CodecFormat::pcma()];
-/// let config = CallConfig { codecs, srtp: SrtpPolicy::Required, ..CallConfig::new(4000)? };
-/// let (mut anna, mut bert) = (Call::new(config)?, Call::new(CallConfig::new(5000)?)?);
-/// let offer = anna.offer()?;
-/// assert!(offer.contains("RTP/SAVP 9 8"));
-///
-/// let answer = bert.answer(Instant::ZERO, &offer)?;
-/// anna.accept(Instant::ZERO, &answer)?;
-/// assert_eq!(anna.codec().map(|codec| codec.to_string()), Some("G722/8000".into()));
-/// assert_eq!(anna.sample_rate_hz(), Some(16_000));
-/// assert!(matches!(anna.protection(), Some(Protection::Srtp(_))));
-/// # Ok::<(), host_std::session::CallError>(())
-/// ```
+/// PCMU and PCMA, SRTP required, on 127.0.0.1. An example is on the page of [`session`](super).
 #[derive(Clone, Debug)]
 pub struct CallConfig {
     /// Where we receive, as the SDP says it.

@@ -9,15 +9,22 @@
 //! those of the crate by [`OwnStrategy`], [`OwnDetector`], [`OwnGuard`], [`OwnPath`], [`OwnDecoders`] and [`OwnBlock`].
 //! [`Tap`] sees what passes a call.
 //!
+//! A side that wants two codecs, in this order; SRTP is required unless [`CallConfig::srtp`] says otherwise:
+//!
 //! ```
 //! use dsp_core::time::Instant;
+//! use host_std::registry::CodecFormat;
 //! use host_std::session::{Call, CallConfig, Protection};
 //!
-//! let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+//! let codecs = vec![CodecFormat::g722(), CodecFormat::pcma()];
+//! let config = CallConfig { codecs, ..CallConfig::new(4000)? };
+//! let (mut anna, mut bert) = (Call::new(config)?, Call::new(CallConfig::new(5000)?)?);
 //! let offer = anna.offer()?; // into an INVITE
+//! assert!(offer.contains("RTP/SAVP 9 8"));
 //! let answer = bert.answer(Instant::ZERO, &offer)?; // into its 200
 //! anna.accept(Instant::ZERO, &answer)?;
-//! assert_eq!(anna.codec(), bert.codec());
+//! assert_eq!(anna.codec().map(|codec| codec.to_string()), Some("G722/8000".into()));
+//! assert_eq!(anna.sample_rate_hz(), Some(16_000));
 //! assert!(matches!(anna.protection(), Some(Protection::Srtp(_))));
 //! # Ok::<(), host_std::session::CallError>(())
 //! ```
