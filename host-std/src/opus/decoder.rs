@@ -16,7 +16,7 @@ const STEP_TICKS: u32 = 960;
 /// with it. After a packet whose coded sound is broken, the next good one decodes. After construction nothing
 /// allocates.
 ///
-/// A packet is lost and the next one repeats it (RFC 6716, 2.1.7), so that nothing has to be made up:
+/// A packet is lost. Where the next one repeats it (RFC 6716, 2.1.7) nothing has to be made up:
 ///
 /// ```
 /// use dsp_core::codec::{Decoder, Encoder};
@@ -37,8 +37,10 @@ const STEP_TICKS: u32 = 960;
 ///     assert_eq!(decoder.decode(packet, &mut pcm)?, 320);
 /// }
 /// // Packet 20 is lost, and packet 21 is here.
-/// assert!(decoder.recover(&packets[21], 0, &mut pcm));
-/// decoder.decode(&packets[21], &mut pcm)?;
+/// if !decoder.recover(&packets[21], 0, &mut pcm) {
+///     decoder.conceal(&mut pcm);
+/// }
+/// assert_eq!(decoder.decode(&packets[21], &mut pcm)?, 320);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
