@@ -42,14 +42,14 @@ fn memory<const CHANNELS: usize>(need: MemoryNeed) -> Memory<OnHeap, CHANNELS> {
 ///
 /// ```
 /// use dsp_core::codec::g711::Pcmu;
-/// use dsp_core::receive::{Received, ReceiverConfig};
+/// use dsp_core::receive::ReceiverConfig;
 /// use dsp_core::time::{Instant, PayloadType};
 /// use host_std::receiver::AnyReceiver;
 ///
 /// let mut receiver = AnyReceiver::new(ReceiverConfig::default(), 1)?;
 /// let mut packet = [0xff; 172];
 /// packet[..12].copy_from_slice(&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
-/// assert_eq!(receiver.receive(Instant::ZERO, &packet), Ok(Received::Stored));
+/// receiver.receive(Instant::ZERO, &packet).expect("a packet of mu-law");
 /// let mut pcm = [1; 80];
 /// receiver.play(Instant::ZERO, &mut (PayloadType::PCMU, Pcmu), &mut pcm);
 /// assert_eq!((receiver.channels(), receiver.stats().received), (1, 1));
