@@ -142,6 +142,29 @@ pub enum Request {
 }
 
 /// The state of a desk phone.
+///
+/// A call of one's own that is busy, until the receiver is put down:
+///
+/// ```
+/// use dsp_core::tone::{Country, Digit};
+/// use host_embedded::desk::{AudioPath, CallState, Desk, Input, Request, Signal};
+/// use host_embedded::hook::HookEvent;
+/// use host_embedded::phone::Phone;
+/// use host_embedded::tones::Tones;
+///
+/// let (mut desk, mut tones) = (Desk::new(Country::of("us").expect("it has tones")), Tones::new(8_000));
+/// assert_eq!(desk.input(Input::Hook(HookEvent::OffHook)), Some(Request::Dial));
+/// // The dial tone, over the handset.
+/// assert_eq!(desk.apply(None::<&mut Phone>, &mut tones), Some(AudioPath::Handset));
+/// assert!(tones.is_playing());
+/// let five = Digit::Five.into();
+/// assert_eq!(desk.input(Input::Digit(five)), Some(Request::Dialled(five)));
+/// desk.signal(Signal::Called);
+/// desk.signal(Signal::Busy);
+/// assert_eq!(desk.state(), CallState::Over);
+/// desk.input(Input::Hook(HookEvent::OnHook));
+/// assert_eq!(desk.state(), CallState::Idle);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Desk {
     country: &'static Country,

@@ -1,4 +1,8 @@
 //! The hook switch: from a contact that bounces to what the user does with the receiver.
+//!
+//! Read it in each tick and hand its events to [`Desk`](crate::desk::Desk). [`HookSwitch`] has an example. A contact counts once it
+//! has been as it is for [`DEBOUNCE`]; a press of the cradle up to [`LONGEST_FLASH`] is a hook flash, so that putting the receiver
+//! down is told only after it.
 
 use dsp_core::time::{Duration, Instant};
 

@@ -146,6 +146,31 @@ pub type PhoneWith<B, const HISTORY: usize> = PhoneOf<G711Parts<B>, TICK, HISTOR
 
 /// A phone of these parts. `TICK`: samples of 10 ms; `HISTORY`: samples of what was played that its block can look back
 /// on.
+///
+/// A phone without a task of its own for the port: the firmware begins each tick and does what its steps say.
+///
+/// ```
+/// use dsp_core::front::Step;
+/// use dsp_core::time::{Duration, Instant};
+/// use host_embedded::phone::{DATAGRAM, Phone, PhoneConfig};
+///
+/// let mut phone = Phone::new(PhoneConfig::default())?;
+/// let (mut now, mut datagram, mut sent) = (Instant::ZERO, [0; DATAGRAM], 0);
+/// for _ in 0..100 {
+///     // Here `phone.receive(now, packet)` takes in what has come.
+///     phone.begin(now, true);
+///     while let Some(step) = phone.step(&mut datagram) {
+///         match step {
+///             Step::Loudspeaker { .. } => {} // to the codec chip
+///             Step::Microphone(microphone) => microphone.pcm.fill(1_000),
+///             Step::Transmit(len) => sent += usize::from(len.is_ok()), // `datagram[..len]` to the socket
+///         }
+///     }
+///     now += Duration::from_millis(10);
+/// }
+/// assert_eq!((sent, phone.send_stats().packets), (50, 50));
+/// # Ok::<(), host_embedded::phone::PhoneError>(())
+/// ```
 pub struct PhoneOf<P: PhoneParts, const TICK: usize, const HISTORY: usize> {
     stream: PhoneStream<P>,
     front: FrontEnd<P::Block, TICK, [i16; HISTORY]>,
@@ -316,6 +341,42 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     ///
     /// # Errors
     /// [`KeyError`] if no events were agreed on, or too many keys wait.
+    ///
+    /// One phone presses a key, and another one is told when it begins and when it has ended (RFC 4733):
+    ///
+    /// ```
+    /// use core::cell::RefCell;
+    /// use std::collections::VecDeque;
+    ///
+    /// use dsp_core::send::KeyPress;
+    /// use dsp_core::time::PayloadType;
+    /// use dsp_core::tone::Digit;
+    /// use host_embedded::phone::{Phone, PhoneConfig};
+    /// # use embassy_futures::block_on;
+    /// # use host_embedded::sim::{SimClock, SimNetwork, SimPort};
+    ///
+    /// let config = PhoneConfig { events: PayloadType::new(101), ..PhoneConfig::default() };
+    /// let (mut anna, mut bert) = (Phone::new(config)?, Phone::new(config)?);
+    /// # let clock = SimClock::default();
+    /// # let mut port = SimPort::new(&clock, |_: &mut [i16; 80]| (), |_: &[i16; 80]| ());
+    /// # let wire = RefCell::new(VecDeque::new());
+    /// # let mut network =
+    /// #     SimNetwork::new(&clock, |_, _: &mut [u8]| None, |datagram: &[u8]| wire.borrow_mut().push_back(datagram.to_vec()));
+    /// anna.press(KeyPress::of(Digit::Five.into())).expect("telephone events were agreed on");
+    /// let mut told = 0;
+    /// for _ in 0..50 {
+    ///     block_on(anna.tick(&mut port, &mut network));
+    ///     for packet in wire.borrow_mut().drain(..) {
+    ///         bert.receive(clock.now(), &packet).expect("a packet of a phone");
+    ///     }
+    ///     while let Some(report) = bert.next_event(clock.now()) {
+    ///         assert_eq!(report.event, Digit::Five.into());
+    ///         told += 1;
+    ///     }
+    /// }
+    /// assert_eq!(told, 2);
+    /// # Ok::<(), host_embedded::phone::PhoneError>(())
+    /// ```
     pub fn press(&mut self, key: KeyPress) -> Result<(), KeyError> {
         self.stream.press(key)
     }
@@ -332,6 +393,23 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     }
 
     /// Whether sound is sent. On hold it isn't, while time goes on: the first packet afterwards has its marker.
+    ///
+    /// ```
+    /// use host_embedded::phone::{Phone, PhoneConfig};
+    /// # use embassy_futures::block_on;
+    /// # use host_embedded::sim::{SimClock, SimNetwork, SimPort};
+    ///
+    /// # let clock = SimClock::default();
+    /// # let mut port = SimPort::new(&clock, |pcm: &mut [i16; 80]| pcm.fill(1_000), |_: &[i16; 80]| ());
+    /// # let mut network = SimNetwork::new(&clock, |_, _: &mut [u8]| None, |_: &[u8]| ());
+    /// let mut phone = Phone::new(PhoneConfig::default())?;
+    /// phone.set_sending(false); // on hold
+    /// for _ in 0..10 {
+    ///     block_on(phone.tick(&mut port, &mut network));
+    /// }
+    /// assert_eq!(phone.send_stats().packets, 0);
+    /// # Ok::<(), host_embedded::phone::PhoneError>(())
+    /// ```
     pub fn set_sending(&mut self, sending: bool) {
         self.stream.set_sending(sending);
     }

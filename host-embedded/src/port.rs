@@ -1,9 +1,14 @@
 //! The audio port: a microphone and a loudspeaker that run on one clock, in frames of `FRAME` samples.
 //!
-//! Drivers of serial audio peripherals (I2S, SAI) already have this shape: `read` ends when the DMA has filled a frame,
-//! `write` when there is room for one. Samples are mono `i16`; a stereo codec chip's port takes one slot and fills both.
+//! Use [`pump`](crate::pump) for a port over DMA interrupts, [`sim`](crate::sim) for one without hardware; implement [`AudioPort`]
+//! where a HAL's driver waits for frames by itself. Drivers of serial audio peripherals (I2S, SAI) already have this shape: `read`
+//! ends when the DMA has filled a frame, `write` when there is room for one.
 //!
-//! Both directions share the bit clock, so one frame read is one frame to write: `read` paces the whole phone.
+//! Both directions share the bit clock, so one frame read is one frame to write: `read` paces the whole phone. Samples are
+//! mono `i16`; a stereo codec chip's port takes one slot and fills both.
+//!
+//! Limits: where the two directions have clocks of their own, or the chip's differs from the processor's, put
+//! [`DriftPort`](crate::drift::DriftPort) over it.
 
 use core::fmt;
 
@@ -50,6 +55,45 @@ pub struct PortDelay {
 }
 
 /// Microphone and loudspeaker.
+///
+/// A port of one's own over a queue of frames, and a phone at it:
+///
+/// ```
+/// use std::collections::VecDeque;
+///
+/// use embassy_futures::block_on;
+/// use host_embedded::phone::{Phone, PhoneConfig};
+/// use host_embedded::port::{AudioPort, Overrun, PortDelay, Underrun};
+/// # use host_embedded::sim::{SimClock, SimNetwork};
+///
+/// struct Queues {
+///     microphone: VecDeque<[i16; 80]>,
+///     played: usize,
+/// }
+///
+/// impl AudioPort<80> for Queues {
+///     async fn read(&mut self, pcm: &mut [i16; 80]) -> Result<(), Overrun> {
+///         *pcm = self.microphone.pop_front().ok_or(Overrun { frames: 1 })?;
+///         Ok(())
+///     }
+///     async fn write(&mut self, _: &[i16; 80]) -> Result<(), Underrun> {
+///         self.played += 1;
+///         Ok(())
+///     }
+///     fn delay(&self) -> PortDelay {
+///         PortDelay { capture: 80, playback: 160 }
+///     }
+/// }
+///
+/// # let clock = SimClock::default();
+/// # let mut network = SimNetwork::new(&clock, |_, _: &mut [u8]| None, |_: &[u8]| ());
+/// let mut port = Queues { microphone: vec![[500; 80]; 2].into(), played: 0 };
+/// let mut phone = Phone::new(PhoneConfig::default())?;
+/// let overruns = [0, 1, 2].map(|_| block_on(phone.tick(&mut port, &mut network)).overrun);
+/// // The third tick found no frame, and nothing was played in it.
+/// assert_eq!((overruns, port.played), ([0, 0, 1], 2));
+/// # Ok::<(), host_embedded::phone::PhoneError>(())
+/// ```
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub trait AudioPort<const FRAME: usize> {
     /// Waits for the next frame of the microphone. Dropping the future before it is ready loses nothing.

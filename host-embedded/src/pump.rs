@@ -48,6 +48,26 @@ impl PumpCounters {
 }
 
 /// Frames on their way between the interrupt and a task.
+///
+/// A task that falls behind loses frames, and is told how many. What it reads next is new:
+///
+/// ```
+/// use embassy_futures::block_on;
+/// use host_embedded::port::{AudioPort, Overrun};
+/// use host_embedded::pump::Pump;
+///
+/// let pump = Pump::<80, 3>::new();
+/// let mut port = pump.port();
+/// for n in 0..5 {
+///     pump.half_transfer(&[n; 80], &mut [0; 80]); // nobody reads
+/// }
+/// let mut pcm = [0; 80];
+/// let Err(Overrun { frames }) = block_on(port.read(&mut pcm)) else { panic!("frames were lost") };
+/// assert_eq!(frames, pump.counters().overruns);
+/// pump.half_transfer(&[9; 80], &mut [0; 80]);
+/// while block_on(port.read(&mut pcm)).is_ok() && pcm != [9; 80] {}
+/// assert_eq!(pcm, [9; 80]);
+/// ```
 pub struct Pump<const FRAME: usize, const DEPTH: usize> {
     microphone: Channel<CriticalSectionRawMutex, [i16; FRAME], DEPTH>,
     loudspeaker: Channel<CriticalSectionRawMutex, [i16; FRAME], DEPTH>,

@@ -1,7 +1,11 @@
 //! A simulated phone's outside: a clock, an audio port and a network that do what closures say.
 //!
+//! Use it for tests of firmware on a host or in an emulator, with the same loop that runs on the board. [`SimPort`] and
+//! [`SimNetwork`] have examples, and the crate's page has a phone that hears itself.
+//!
 //! The clock stands still but for the port, which moves it on by a frame with each `read`; nothing ever waits. So a
-//! call runs as fast as the processor can, and the same everywhere.
+//! call runs as fast as the processor can, and the same everywhere. Limits: this
+//! clock doesn't show how long the processor worked.
 
 use core::cell::Cell;
 use core::future;
@@ -31,6 +35,23 @@ const FRAME_LENGTH: Duration = Duration::from_millis(10);
 
 /// A port whose microphone and loudspeaker are closures: one fills a frame of `FRAME` samples, the other takes one. A frame
 /// lasts 10 ms.
+///
+/// ```
+/// use embassy_futures::block_on;
+/// use dsp_core::time::Instant;
+/// use host_embedded::port::AudioPort;
+/// use host_embedded::sim::{SimClock, SimPort};
+///
+/// let clock = SimClock::default();
+/// let mut played = Vec::new();
+/// let mut port = SimPort::new(&clock, |pcm: &mut [i16; 80]| pcm.fill(7), |pcm: &[i16; 80]| played.push(*pcm));
+/// let mut pcm = [0; 80];
+/// block_on(port.read(&mut pcm)).expect("it loses nothing");
+/// block_on(port.write(&pcm)).expect("it is never short of frames");
+/// // Reading a frame took its 10 ms.
+/// assert_eq!(clock.now(), Instant::from_millis(10));
+/// assert_eq!(played, [[7; 80]]);
+/// ```
 pub struct SimPort<'a, M, L, const FRAME: usize> {
     clock: &'a SimClock,
     microphone: M,
@@ -62,6 +83,26 @@ impl<M: FnMut(&mut [i16; FRAME]), L: FnMut(&[i16; FRAME]), const FRAME: usize> A
 /// A network of two closures. `bring(until, datagram)` writes the next datagram that arrives before `until`, the end of
 /// the frame that is being read, and returns its length and arrival, or `None` if there is no more; `take` gets what
 /// the phone sends.
+///
+/// A phone that hears nothing and whose packets are counted:
+///
+/// ```
+/// use embassy_futures::block_on;
+/// use host_embedded::phone::{Phone, PhoneConfig};
+/// use host_embedded::sim::{SimClock, SimNetwork, SimPort};
+///
+/// let clock = SimClock::default();
+/// let mut port = SimPort::new(&clock, |pcm: &mut [i16; 80]| pcm.fill(1_000), |_: &[i16; 80]| ());
+/// let mut lengths = Vec::new();
+/// let mut network = SimNetwork::new(&clock, |_, _: &mut [u8]| None, |datagram: &[u8]| lengths.push(datagram.len()));
+/// let mut phone = Phone::new(PhoneConfig::default())?;
+/// for _ in 0..6 {
+///     block_on(phone.tick(&mut port, &mut network));
+/// }
+/// // 20 ms of G.711 behind 12 bytes of header.
+/// assert_eq!(lengths, [172; 3]);
+/// # Ok::<(), host_embedded::phone::PhoneError>(())
+/// ```
 pub struct SimNetwork<'a, B, T> {
     clock: &'a SimClock,
     bring: B,

@@ -41,6 +41,28 @@
 use crate::pump::Pump;
 
 /// How a sample lies in a slot's register.
+///
+/// A peripheral whose slots are 16 bits in the upper half of a word:
+///
+/// ```
+/// use host_embedded::slots::SlotFormat;
+///
+/// struct UpperHalf;
+///
+/// impl SlotFormat for UpperHalf {
+///     type Word = u32;
+///
+///     fn sample(word: u32) -> i16 {
+///         (word >> 16) as i16
+///     }
+///     fn word(sample: i16) -> u32 {
+///         u32::from(sample as u16) << 16
+///     }
+/// }
+///
+/// assert_eq!(UpperHalf::word(-2), 0xfffe_0000);
+/// assert_eq!(UpperHalf::sample(UpperHalf::word(-2)), -2);
+/// ```
 pub trait SlotFormat {
     /// The register.
     type Word: Copy;

@@ -1,8 +1,12 @@
 //! A phone's stream: one call's receiver and sender, which know neither port nor network.
 //!
-//! Its verbs are [`PhoneStream::receive`], and play, capture and transmit of [`Media`]; telephone events go past the receiver, which
-//! counts their packets, and out in place of the sound. All arithmetic is integer; no
-//! heap.
+//! Use it for a second call beside the phone's own ([`three_way`](crate::three_way)), or in a loop that isn't
+//! [`PhoneOf::tick`](crate::phone::PhoneOf::tick); a phone has one inside. Its verbs are [`PhoneStream::receive`], and play,
+//! capture and transmit of [`Media`]. Telephone events (RFC 4733) go past the receiver, which counts their packets, and out in
+//! place of the sound.
+//!
+//! Cost: all arithmetic is integer, and there is no heap. How much memory its packets take says
+//! [`PhoneMemory`](crate::parts::PhoneMemory).
 
 use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
 use dsp_core::front::{Media, NoBlock};
@@ -52,6 +56,29 @@ type MemoryOf<P> = <<P as PhoneParts>::Codecs as PhoneCodecs>::Memory;
 pub type RoomFor<P> = <MemoryOf<P> as PhoneMemory>::Room;
 
 /// One call's receiver and sender.
+///
+/// A stream without a device side, which gives back what it is sent:
+///
+/// ```
+/// use dsp_core::front::Media;
+/// use dsp_core::time::{Duration, Instant};
+/// use host_embedded::phone::PhoneConfig;
+/// use host_embedded::stream::G711Stream;
+///
+/// let mut stream = G711Stream::new(PhoneConfig::default())?;
+/// let (mut now, mut datagram, mut pcm) = (Instant::ZERO, [0; 640], [0; 80]);
+/// for _ in 0..20 {
+///     stream.capture(now, &[4_000; 80]);
+///     while let Some(Ok(len)) = stream.transmit(now, &mut datagram) {
+///         stream.receive(now, &datagram[..len]).expect("a packet of its own");
+///     }
+///     stream.play(now, &mut pcm);
+///     now += Duration::from_millis(10);
+/// }
+/// assert_eq!(stream.receiver_stats().reception.received, stream.send_stats().packets.into());
+/// assert!(pcm.iter().all(|sample| (3_800..4_200).contains(sample)));
+/// # Ok::<(), host_embedded::phone::PhoneError>(())
+/// ```
 pub struct PhoneStream<P: PhoneParts> {
     receiver: Receiver<<MemoryOf<P> as PhoneMemory>::Receiver, 1>,
     sender: StreamSender<P>,

@@ -34,6 +34,35 @@ use dsp_core::tone::{ProgressError, ProgressGenerator, Segment};
 use crate::port::{AudioPort, Overrun, Underrun};
 
 /// Sound of this side that is added to what is played.
+///
+/// A beep of one's own over a call that runs:
+///
+/// ```
+/// use embassy_futures::block_on;
+/// use host_embedded::phone::{Phone, PhoneConfig};
+/// # use host_embedded::sim::{SimClock, SimNetwork, SimPort};
+/// use host_embedded::tones::LocalSound;
+///
+/// struct Beep;
+///
+/// impl LocalSound for Beep {
+///     fn mix(&mut self, pcm: &mut [i16]) {
+///         for (n, sample) in pcm.iter_mut().enumerate() {
+///             *sample = sample.saturating_add(if n % 8 < 4 { 2_000 } else { -2_000 });
+///         }
+///     }
+/// }
+///
+/// # let clock = SimClock::default();
+/// let mut loudest = 0;
+/// # let loudspeaker = |pcm: &[i16; 80]| loudest = pcm.iter().fold(loudest, |loudest, &sample| sample.max(loudest));
+/// # let mut port = SimPort::new(&clock, |_: &mut [i16; 80]| (), loudspeaker);
+/// # let mut network = SimNetwork::new(&clock, |_, _: &mut [u8]| None, |_: &[u8]| ());
+/// let mut phone = Phone::new(PhoneConfig::default())?;
+/// block_on(phone.tick_with(&mut port, &mut network, &mut Beep));
+/// assert_eq!(loudest, 2_000);
+/// # Ok::<(), host_embedded::phone::PhoneError>(())
+/// ```
 pub trait LocalSound {
     /// Adds 10 ms or less of it.
     fn mix(&mut self, pcm: &mut [i16]);

@@ -87,6 +87,44 @@ pub struct TransportCounters {
 }
 
 /// RTP and RTCP over one socket. `BYTES`: the longest datagram that is sent.
+///
+/// With SRTP around RTP and RTCP, to a side whose address the description told:
+///
+/// ```
+/// use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
+/// use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter};
+/// use dsp_core::time::Instant;
+/// use embassy_futures::block_on;
+/// use host_embedded::phone::{Phone, PhoneConfig};
+/// use host_embedded::transport::{Socket, Transport};
+/// # use host_embedded::sim::{SimClock, SimPort};
+/// # struct Wire<'a>(&'a SimClock, &'a core::cell::Cell<usize>);
+/// # impl Socket for Wire<'_> {
+/// #     type Address = u16;
+/// #     async fn receive(&mut self, _: &mut [u8]) -> (usize, u16, Instant) { core::future::pending().await }
+/// #     fn send(&mut self, datagram: &[u8], _: u16) -> bool { self.1.set(datagram.len()); true }
+/// #     fn now(&self) -> Instant { self.0.now() }
+/// # }
+/// # let (clock, last) = (SimClock::default(), core::cell::Cell::new(0));
+/// # let socket = Wire(&clock, &last);
+/// # let mut port = SimPort::new(&clock, |pcm: &mut [i16; 80]| pcm.fill(1_000), |_: &[i16; 80]| ());
+/// let profile = SrtpProfile::AesCm128HmacSha1_80;
+/// // Key and salt of each side, as the descriptions have them.
+/// let (ours, theirs) = (MasterKey::new(&[1; 16], &[2; 14]), MasterKey::new(&[3; 16], &[4; 14]));
+/// let guard = Srtp::<2>::new(profile, &ours, &theirs)?;
+/// let config = ReporterConfig { cname: Cname::new("phone@example"), ..ReporterConfig::default() };
+/// let mut network = Transport::<_, _, 640>::new(socket, guard, RtcpReporter::new(config, Instant::ZERO)?);
+/// network.set_remote(5004);
+///
+/// let mut phone = Phone::new(PhoneConfig::default())?;
+/// for _ in 0..2 {
+///     block_on(phone.tick(&mut port, &mut network));
+/// }
+/// assert_eq!(network.counters().sent, 1);
+/// # // A tag of 10 bytes behind each packet.
+/// # assert_eq!(last.get(), 182);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 pub struct Transport<S: Socket, G, const BYTES: usize> {
     socket: S,
     guard: G,

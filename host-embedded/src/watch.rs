@@ -122,6 +122,28 @@ struct State {
 }
 
 /// Looks on. It takes 200 bytes.
+///
+/// A call in which packets stop and come again:
+///
+/// ```
+/// use dsp_core::time::{Duration, Instant};
+/// use host_embedded::phone::Tick;
+/// use host_embedded::watch::{CallEvent, Seen, Trouble, Watch};
+///
+/// let mut watch = Watch::new(Instant::ZERO);
+/// let (mut seen, mut told) = (Seen { expected: true, ..Seen::default() }, Vec::new());
+/// for tick in 0..500 {
+///     seen.now += Duration::from_millis(10);
+///     // Between the second and the fourth second nothing comes.
+///     seen.received += u64::from(tick % 2 == 0 && !(200..400).contains(&tick));
+///     watch.tick(&Tick::default(), &seen);
+///     while let Some(event) = watch.next_event() {
+///         told.push((tick / 100, event));
+///     }
+/// }
+/// assert_eq!(told[0], (2, CallEvent::Began(Trouble::NoPackets)));
+/// assert_eq!(told[1].1, CallEvent::Over(Trouble::NoPackets));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
     states: [State; Trouble::ALL.len()],

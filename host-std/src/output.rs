@@ -19,6 +19,23 @@ const TRIES: usize = 8;
 
 /// A file that is written. [`finish`](Self::finish) makes it what it should be; without that, a replacing one leaves
 /// the old file as it was.
+///
+/// A program that is stopped midway leaves the old file:
+///
+/// ```
+/// use std::io::Write;
+///
+/// use host_std::output::{self, OutputFile};
+///
+/// let path = std::env::temp_dir().join(format!("doc-output-{}.txt", std::process::id()));
+/// output::write(&path, "old")?;
+/// let mut file = OutputFile::create(&path)?;
+/// file.write_all(b"half of the ne")?;
+/// drop(file); // without `finish`
+/// assert_eq!(std::fs::read_to_string(&path)?, "old");
+/// # std::fs::remove_file(path).ok();
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct OutputFile {
     /// `None` once it is closed.

@@ -1,8 +1,13 @@
-//! Player: announcements and music on hold, from files, into a call or a room.
+//! A player brings announcements and music on hold from files into a call or a room.
 //!
-//! A thread reads the file, resamples it and fills a ring, so that a slow disk never holds up the sound; [`Player::read`] and
-//! [`Player::play`] take from the ring on the audio thread, without blocking or allocating. Where the disk is too slow there is
-//! silence, which is counted.
+//! Use it beside a [`Room`](crate::room::Room) (`announce`, `announce_to`), in a call, or wherever sound of a file is to be added
+//! to what is heard. [`Player`] has an example.
+//!
+//! A thread reads the file, resamples it and fills a ring of one second, so that a slow disk never holds up the sound.
+//! [`Player::read`] and [`Player::play`] take from the ring on the audio thread, without blocking or allocating. Where the disk
+//! is too slow there is silence, which is counted.
+//!
+//! Limits: WAV files in one or two channels of sound; [`WavFrames`] says what is read.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +46,23 @@ struct Shared {
 }
 
 /// A file that plays.
+///
+/// A file as an announcement, in place of what is heard:
+///
+/// ```
+/// use host_std::player::{Blend, Player};
+/// use host_std::wav::to_wav;
+///
+/// let path = std::env::temp_dir().join(format!("doc-player-{}.wav", std::process::id()));
+/// std::fs::write(&path, to_wav(&[900; 160], 16_000, 1))?;
+/// let mut player = Player::open(&path, 16_000, 1, false)?;
+///
+/// let mut heard = [5; 160];
+/// player.play(&mut heard, Blend::Instead);
+/// assert_eq!(heard, [900; 160]);
+/// # std::fs::remove_file(path).ok();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Player {
     source: Source,

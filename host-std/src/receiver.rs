@@ -1,4 +1,7 @@
-//! A receiver with as many channels and as much memory as a stream needs: which is known only when a call is agreed on.
+//! A receiver with as many channels and as much memory as a stream needs, which are known only when a call is agreed on.
+//!
+//! Use it where packets come that are no [`Call`](crate::session::Call)'s, such as those of a capture or of a signalling of one's
+//! own. It is the core's [`Receiver`] with its memory on the heap; on a machine whose streams are known use that itself.
 
 use dsp_core::codec::PayloadTable;
 use dsp_core::quality::BurstStats;
@@ -36,6 +39,22 @@ fn memory<const CHANNELS: usize>(need: MemoryNeed) -> Memory<OnHeap, CHANNELS> {
 }
 
 /// A mono or a stereo receiver, on the heap. Its methods are those of [`Receiver`].
+///
+/// ```
+/// use dsp_core::codec::g711::Pcmu;
+/// use dsp_core::receive::ReceiverConfig;
+/// use dsp_core::time::{Instant, PayloadType};
+/// use host_std::receiver::AnyReceiver;
+///
+/// let mut receiver = AnyReceiver::new(ReceiverConfig::default(), 1)?;
+/// let mut packet = [0xff; 172];
+/// packet[..12].copy_from_slice(&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+/// receiver.receive(Instant::ZERO, &packet).expect("a packet of mu-law");
+/// let mut pcm = [1; 80];
+/// receiver.play(Instant::ZERO, &mut (PayloadType::PCMU, Pcmu), &mut pcm);
+/// assert_eq!((receiver.channels(), receiver.stats().received), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub enum AnyReceiver {
     /// One channel.
     Mono(Box<Receiver<OnHeap, 1>>),

@@ -1,8 +1,11 @@
 //! The core's resampler for streams of a host: mono, in pieces of any length, between any two rates of 4 to 192 kHz.
 //!
-//! Over [`dsp_core::process::resample`] in `f32`, full scale at 1.0; `i16` is converted at the ends. Passband, stopband and delay
-//! are those of its [`Quality`]: [`Resampler::delay_ms`] is half the filter and nothing more, 4 ms at 8 kHz and 0.7 ms at
-//! 48 kHz for `Good`. Resamplers of the same rates share one table of taps. Memory is allocated by the
+//! Use [`Resampler::new`] between two rates that are exact, [`Resampler::steered`] between two clocks that drift. On a machine
+//! without a heap use [`dsp_core::process::resample`], which this is over, in `f32`: full scale is 1.0, and `i16` is converted at
+//! the ends.
+//!
+//! Passband, stopband and delay are those of its [`Quality`]: [`Resampler::delay_ms`] is half the filter and nothing more, 4 ms
+//! at 8 kHz and 0.7 ms at 48 kHz for `Good`. Resamplers of the same rates share one table of taps. Memory is allocated by the
 //! constructors alone.
 
 use std::collections::VecDeque;
@@ -27,6 +30,20 @@ const QUEUE_MS: usize = 240;
 /// After `n` samples went in, `n * to / from`, rounded up, came out or can be pulled, as long as nothing is nudged: a caller
 /// that moves whole frames never falls short. What isn't pulled waits in a bounded queue; when it is full, `push` takes
 /// less.
+///
+/// ```
+/// use host_std::resample::Resampler;
+///
+/// let mut resampler = Resampler::new(48_000, 16_000)?;
+/// let mut pcm = [0; 160];
+/// for _ in 0..10 {
+///     assert_eq!(resampler.push(&[1_000; 480]), 480);
+///     resampler.pull(&mut pcm);
+/// }
+/// assert!(pcm.iter().all(|sample| (999..=1_001).contains(sample)));
+/// assert!(resampler.delay_ms() < 4.0);
+/// # Ok::<(), host_std::resample::ResampleError>(())
+/// ```
 pub struct Resampler {
     table: Arc<Table<f32>>,
     line: Line<f32, Box<[f32]>>,

@@ -26,6 +26,30 @@ enum Phase {
 ///
 /// A call whose future is dropped midway is as one that failed: the next begins with a reset. A change of levels alone (volume,
 /// gain, mute) needs none; its writes are single transactions, and what was not confirmed is written again.
+///
+/// From the handset to the loudspeaker in a call, on a bus that only records:
+///
+/// ```
+/// use embassy_futures::block_on;
+/// use host_embedded::codec_chips::mock::Mock;
+/// use host_embedded::codec_chips::wm8960::Wm8960;
+/// use host_embedded::codec_chips::{Clocks, CodecChip, Decibels, Rate, Role, Route, Setup, Word};
+///
+/// let clocks = Clocks { mclk_hz: 12_288_000, rate: Rate::Hz16000, role: Role::Slave, word: Word::Bits16 };
+/// let mock: Mock<256> = Mock::of(&Wm8960::default());
+/// let mut chip = CodecChip::new(Wm8960::default(), mock.bus(), mock.delay(), Setup::new(clocks));
+/// block_on(chip.set_power(true))?;
+/// block_on(chip.set_route(Route::Speakerphone))?;
+/// block_on(chip.set_volume(Decibels::new(-6)))?;
+/// assert!(chip.is_on());
+/// assert_eq!(chip.setup().route, Route::Speakerphone);
+///
+/// // What is so already isn't written again.
+/// mock.forget();
+/// block_on(chip.set_volume(Decibels::new(-6)))?;
+/// assert_eq!(mock.writes().count(), 0);
+/// # Ok::<(), host_embedded::codec_chips::ChipError<host_embedded::codec_chips::mock::Nack>>(())
+/// ```
 pub struct CodecChip<C: Chip, B, D> {
     chip: C,
     bus: B,

@@ -9,6 +9,23 @@ use crate::wav::{WavFrames, WavSink};
 ///
 /// Runs as fast as it is called, for real calls as well as for those faster than real time. When the capture's file
 /// is at its end there is silence, unless it is looped.
+///
+/// ```
+/// use host_std::device::{AudioIo, FileIo};
+///
+/// let path = std::env::temp_dir().join(format!("doc-file-io-{}.wav", std::process::id()));
+/// let mut loudspeaker = FileIo::null(8_000).play_to(&path)?;
+/// loudspeaker.write(&[700; 80]);
+/// loudspeaker.finish()?;
+///
+/// let mut microphone = FileIo::null(8_000).capture_from(&path, false)?;
+/// let mut pcm = [0; 80];
+/// assert_eq!((microphone.read(&mut pcm), pcm), (80, [700; 80]));
+/// assert_eq!((microphone.read(&mut pcm), pcm), (0, [0; 80]));
+/// assert!(microphone.finished());
+/// # std::fs::remove_file(path).ok();
+/// # Ok::<(), host_std::device::DeviceError>(())
+/// ```
 #[derive(Debug)]
 pub struct FileIo {
     sample_rate_hz: u32,

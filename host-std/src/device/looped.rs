@@ -31,6 +31,36 @@ const LIKENESS: f64 = 0.15;
 const SAME_MS: f64 = 3.0;
 
 /// A sequence to play, and what came back of it.
+///
+/// A device that brings everything back 30 ms later, as a cable from its output to its input would:
+///
+/// ```
+/// use std::collections::VecDeque;
+///
+/// use host_std::device::{AudioIo, LoopTest, Looped};
+///
+/// struct Cable(VecDeque<i16>);
+///
+/// impl AudioIo for Cable {
+///     fn sample_rate_hz(&self) -> u32 {
+///         8_000
+///     }
+///     fn read(&mut self, pcm: &mut [i16]) -> usize {
+///         pcm.iter_mut().for_each(|sample| *sample = self.0.pop_front().unwrap_or(0));
+///         pcm.len()
+///     }
+///     fn write(&mut self, pcm: &[i16]) -> usize {
+///         self.0.extend(pcm);
+///         pcm.len()
+///     }
+/// }
+///
+/// let mut cable = Cable(vec![0; 240].into());
+/// let mut test = LoopTest::new(8_000);
+/// while test.tick(&mut cable) {} // with a sound card once every 10 ms
+/// let Looped::Heard { latency, sweeps, .. } = test.result() else { panic!("{}", test.result()) };
+/// assert_eq!((latency.as_millis(), sweeps), (30, 4));
+/// ```
 #[derive(Debug)]
 pub struct LoopTest {
     sample_rate_hz: u32,

@@ -1,11 +1,24 @@
-//! Sound in and out for a call: a sound card, WAV files, or nothing, behind one trait.
+//! Sound in and out for a call: a sound card, WAV files, or nothing, behind one trait, [`AudioIo`].
 //!
-//! The caller moves 16-bit frames at its own rate, mono or interleaved stereo, and its own pace, usually one frame a tick; nothing here
-//! blocks. `CardIo` brings that together with the card's pace, rate, channels and sample format: one lock-free ring
-//! a direction, resampled on the caller's side, with a slow nudge of the ratio that keeps the ring near its target
-//! level however the clocks drift; it needs the cargo feature `device`. [`FileIo`] does as it is told, and runs as fast as it is called.
+//! Use `CardIo` (cargo feature `device`) for a microphone and a loudspeaker, [`FileIo`] for files, tests and calls without
+//! sound, [`Split`] where capture and playback are two devices, and [`LoopTest`] to measure how long sound takes through one.
+//! A device of one's own is a type with two methods: see the trait's example.
 //!
-//! Delay of a card: its own period, the ring's target level (`target_ms`) and the resampler's, a direction.
+//! ```
+//! use host_std::device::{AudioIo, FileIo};
+//!
+//! let mut device = FileIo::null(48_000);
+//! let mut pcm = [1; 480]; // 10 ms
+//! assert_eq!(device.read(&mut pcm), 480); // silence
+//! assert_eq!((device.write(&pcm), pcm), (480, [0; 480]));
+//! ```
+//!
+//! The caller moves 16-bit frames at its own rate, mono or interleaved stereo, and at its own pace, usually one frame a tick.
+//! Nothing here blocks but [`AudioIo::close`] and [`AudioIo::reopen`]. `CardIo` brings that together with the card's pace, rate,
+//! channels and sample format. It has one lock-free ring a direction and resamples on the caller's side; a slow nudge of the
+//! ratio keeps the ring near its target level however the clocks drift. [`FileIo`] runs as fast as it is called.
+//!
+//! Delay of a card, in each direction: its own period, the ring's target level (`target_ms`) and the resampler's delay.
 
 use std::fmt;
 
@@ -42,6 +55,39 @@ pub use split::Split;
 
 /// Sound in and out at one rate. Nothing blocks, and after construction nothing allocates. What is provided is that of a
 /// device that counts nothing and can't fail.
+///
+/// A device of one's own, whose microphone hears its loudspeaker, in a call's place:
+///
+/// ```
+/// use std::collections::VecDeque;
+///
+/// use host_std::device::AudioIo;
+///
+/// struct Loop(VecDeque<i16>);
+///
+/// impl AudioIo for Loop {
+///     fn sample_rate_hz(&self) -> u32 {
+///         16_000
+///     }
+///     fn read(&mut self, pcm: &mut [i16]) -> usize {
+///         let count = self.0.len().min(pcm.len());
+///         pcm[count..].fill(0);
+///         pcm.iter_mut().zip(self.0.drain(..count)).for_each(|(to, from)| *to = from);
+///         count
+///     }
+///     fn write(&mut self, pcm: &[i16]) -> usize {
+///         self.0.extend(pcm);
+///         pcm.len()
+///     }
+/// }
+///
+/// let mut device: Box<dyn AudioIo> = Box::new(Loop(VecDeque::with_capacity(1_600)));
+/// let mut heard = [1; 160];
+/// assert_eq!(device.read(&mut heard), 0);
+/// device.write(&[500; 160]);
+/// assert_eq!((device.read(&mut heard), heard), (160, [500; 160]));
+/// assert!(device.failure().is_none());
+/// ```
 pub trait AudioIo: Send {
     /// Rate of the sound on this side, in Hz.
     fn sample_rate_hz(&self) -> u32;

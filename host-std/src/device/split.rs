@@ -6,6 +6,18 @@ use super::{AudioCounters, AudioIo, DeviceError, Gaps};
 
 /// Capture from one device, playback to another: a headset's microphone and the room's loudspeaker, or files. If one of
 /// them is lost, it alone is opened anew, and whoever opens it has both away meanwhile: a call is silent for that long.
+///
+/// ```
+/// use host_std::device::{AudioIo, FileIo, Split};
+///
+/// // Two devices without a card stand for a headset's microphone and a loudspeaker of the room.
+/// let mut device =
+///     Split { capture: Box::new(FileIo::null(16_000)), playback: Box::new(FileIo::null(16_000)) };
+/// let mut pcm = [1; 160];
+/// device.read(&mut pcm);
+/// device.write(&pcm);
+/// assert_eq!((device.sample_rate_hz(), pcm), (16_000, [0; 160]));
+/// ```
 pub struct Split {
     /// What is heard: its rate and channels are those of the whole.
     pub capture: Box<dyn AudioIo>,

@@ -10,6 +10,14 @@ use crate::sockets::SocketError;
 use super::session::MAX_FORKS;
 
 /// Why something can't be done. Whatever runs goes on as it was.
+///
+/// ```
+/// use host_std::manager::ManagerError;
+///
+/// // What the SIP stack answers.
+/// assert_eq!(ManagerError::UnknownDialog.status(), 481);
+/// assert_eq!(ManagerError::Glare.status(), 491);
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ManagerError {

@@ -29,6 +29,28 @@ pub(super) const MAX_FORKS: usize = 16;
 const LEAVING: Duration = Duration::from_millis(500);
 
 /// The media of one INVITE: all of its dialogs.
+///
+/// A call that is put on hold, without a socket:
+///
+/// ```
+/// use dsp_core::time::Instant;
+/// use host_std::manager::{Change, DialogId, Session, Watching};
+/// use host_std::session::{Call, CallConfig};
+///
+/// let (ours, theirs) = (DialogId::new("call", "a", "b"), DialogId::new("call", "b", "a"));
+/// let session = |dialog, port| -> Result<Session, Box<dyn std::error::Error>> {
+///     Ok(Session::new(dialog, Call::new(CallConfig::new(port)?)?, Watching::default()))
+/// };
+/// let (mut anna, mut bert) = (session(&ours, 4000)?, session(&theirs, 5000)?);
+/// let now = Instant::ZERO;
+/// let offer = anna.offer(now, &ours)?;
+/// anna.accept(now, &ours, &bert.answer(now, &theirs, &offer)?)?;
+///
+/// let hold = anna.reoffer(now, &ours, &Change::hold())?;
+/// anna.accept(now, &ours, &bert.answer(now, &theirs, &hold)?)?;
+/// assert!(bert.is_held(&theirs) && !anna.is_held(&ours));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Session {
     invite: InviteId,
     /// What has not offered or answered yet, or waits for one more answer.

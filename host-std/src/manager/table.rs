@@ -31,6 +31,34 @@ const GATHERING: StdDuration = StdDuration::from_millis(20);
 /// Media sessions by dialog. Copies are handles to the same one.
 ///
 /// It runs on the tokio runtime that it was made in. When the last handle is gone, all sessions say goodbye and end.
+///
+/// Both ends of one INVITE, each a manager of its own, over loopback:
+///
+/// ```
+/// use host_std::manager::{Change, DialogId, ManagerConfig, MediaManager};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let (caller, _) = MediaManager::new(ManagerConfig::new()?);
+/// let (callee, _) = MediaManager::new(ManagerConfig::new()?);
+///
+/// let invite = DialogId::half("a84b4c76e66710", "1928301774");
+/// let offer = caller.offer(&invite).await?;
+/// let theirs = DialogId::new("a84b4c76e66710", "8321234356", "1928301774");
+/// let answer = callee.answer(&theirs, &offer).await?;
+/// let ours = invite.with_remote_tag("8321234356"); // as the 200 has it
+/// caller.accept(&ours, &answer).await?;
+/// caller.confirm(&ours).await?;
+///
+/// let hold = caller.reoffer(&ours, Change::hold()).await?;
+/// caller.accept(&ours, &callee.reanswer(&theirs, &hold).await?).await?;
+/// assert_eq!((caller.sessions(), callee.sessions()), (1, 1));
+/// assert!(caller.end(&ours).await?.stats.is_some());
+/// callee.shutdown(std::time::Duration::from_secs(1)).await;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct MediaManager {
     pub(super) inner: Arc<Inner>,

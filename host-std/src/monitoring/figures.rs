@@ -8,6 +8,14 @@ use crate::session::CallStats;
 
 /// All that was counted of a call so far whose sound has this rate in Hz: no address, no key, and no number of the other
 /// side's.
+///
+/// ```
+/// use host_std::monitoring::call_figures;
+/// use host_std::session::CallStats;
+///
+/// let figures = call_figures(&CallStats::default(), 8_000);
+/// assert_eq!((&figures["sample_rate_hz"], &figures["packets_received"]), (&8_000.into(), &0.into()));
+/// ```
 pub fn call_figures(stats: &CallStats, rate_hz: u32) -> Value {
     let receiver = &stats.total;
     let ms = |samples: u64| samples as f64 * 1_000.0 / f64::from(rate_hz.max(1));

@@ -6,6 +6,31 @@ use dsp_core::time::Duration;
 use crate::session::CallStats;
 
 /// What happened in a part of a call. An `Option` is `None` where nothing was heard that it could be told of.
+///
+/// Two seconds of a call whose network gets worse after the first:
+///
+/// ```
+/// use dsp_core::time::Instant;
+/// use host_std::monitoring::Interval;
+/// use host_std::session::{Call, CallConfig, Identity};
+/// use host_std::simulate::netsim::NetworkConfig;
+/// use host_std::simulate::virtual_time::VirtualTime;
+///
+/// let call = |port| Call::new(CallConfig::with_identity(port, Identity::seeded(port.into())));
+/// let addresses = ["127.0.0.1:4000".parse()?, "127.0.0.1:5000".parse()?];
+/// let mut two = VirtualTime::connect([call(4000)?, call(5000)?], addresses, NetworkConfig::default(), 0.0, 1)?;
+/// let mut snapshots = vec![two.ends[1].call.stats()];
+/// for second in 1..=2 {
+///     two.run_until(Instant::from_millis(1_000 * second));
+///     snapshots.push(two.ends[1].call.stats());
+///     two.set_network(0, NetworkConfig { loss_percent: 30.0, ..NetworkConfig::default() });
+/// }
+/// let seconds = [0, 1].map(|n| Interval::between(&snapshots[n], &snapshots[n + 1]));
+/// assert_eq!(seconds[0].lost_percent(), Some(0.0));
+/// assert!(seconds[1].lost_percent() > Some(5.0));
+/// assert!(seconds[1].mos_lq < seconds[0].mos_lq);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Interval {

@@ -12,6 +12,9 @@
 //! | `Monitor`: the calls of a process with their last minute; `each_interval` | `report`, `tokio` |
 //! | `CallMetrics`: counters, gauges and histograms for the recorder of the crate `metrics` | `metrics` |
 //! | `web::Dashboard`: a page that shows a monitor's calls | `web` |
+//!
+//! Use [`Interval`] for the quality of the last seconds, rather than the numbers of the whole call; its example tells a good
+//! second from a bad one. [`Monitor`], [`each_interval`] and [`vq_rtcpxr::VqReporter`] have examples too.
 
 #[cfg(feature = "report")]
 mod figures;

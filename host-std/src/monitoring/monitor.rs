@@ -122,6 +122,23 @@ struct Calls {
 }
 
 /// The calls that are watched, each by its number. Clones are the same one.
+///
+/// ```
+/// use host_std::monitoring::{Monitor, Watched};
+/// use host_std::session::driver::Status;
+/// use tokio::sync::watch;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let monitor = Monitor::new();
+/// // What a driver shows of its call.
+/// let (_status, shown) = watch::channel(Status::default());
+/// let number = monitor.watch(Watched::new("to Bert", 8_000, || "PCMU/8000".into()), shown);
+/// let told = monitor.to_json(false);
+/// assert_eq!((number, told["calls"].as_array().map(Vec::len)), (1, Some(1)));
+/// assert!(told.to_string().contains("to Bert"));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Monitor {
     calls: Arc<Mutex<Calls>>,

@@ -10,6 +10,30 @@ use crate::session::driver::Status;
 /// Calls `tell` with the status of a driver each time that so much time has passed (a millisecond at least), and once
 /// more when the call is over, with its last numbers and `true`. It runs on the task of whoever awaits it, beside the
 /// driver's, and ends with the call.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use host_std::monitoring::each_interval;
+/// use host_std::session::driver::{Ended, Status};
+/// use tokio::sync::watch;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let (status, shown) = watch::channel(Status::default());
+/// tokio::spawn(async move {
+///     tokio::time::sleep(Duration::from_millis(50)).await;
+///     status.send_modify(|status| status.ended = Some(Ended::HungUp.reason()));
+/// });
+/// let (mut lines, mut last) = (0, false);
+/// each_interval(shown, Duration::from_millis(10), |_, is_last| {
+///     lines += 1;
+///     last = is_last;
+/// })
+/// .await;
+/// assert!(lines >= 2 && last);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub async fn each_interval(mut status: watch::Receiver<Status>, every: Duration, mut tell: impl FnMut(&Status, bool)) {
     let mut ticks = interval(every.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

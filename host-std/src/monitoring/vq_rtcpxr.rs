@@ -365,6 +365,29 @@ impl VqAlarm {
 }
 
 /// Makes the reports of one session.
+///
+/// The report at the end of a call that was agreed on and in which nothing was heard:
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use dsp_core::time::Instant;
+/// use host_std::monitoring::vq_rtcpxr::{VqReporter, VqSession, VqSnapshot};
+/// use host_std::session::{Call, CallConfig};
+///
+/// let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+/// let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+/// anna.accept(Instant::ZERO, &answer)?;
+///
+/// let session = VqSession::new("a84b4c76e66710", "sip:anna@example.com", "sip:bert@example.com")?;
+/// let begin = SystemTime::now();
+/// let snapshot = |at| VqSnapshot::of(&anna, at).ok_or("not agreed on");
+/// let reporter = VqReporter::new(session, snapshot(begin)?);
+/// let text = reporter.session(&snapshot(begin + Duration::from_secs(60))?);
+/// assert!(text.starts_with("VQSessionReport: CallTerm\r\n"));
+/// assert!(text.contains("CallID: a84b4c76e66710\r\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct VqReporter {
     session: VqSession,

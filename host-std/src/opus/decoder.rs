@@ -15,6 +15,34 @@ const STEP_TICKS: u32 = 960;
 /// A packet with broken framing is an error and leaves the decoder as it was; [`OpusPacket::parse`] says what is wrong
 /// with it. After a packet whose coded sound is broken, the next good one decodes. After construction nothing
 /// allocates.
+///
+/// A packet is lost. Where the next one repeats it (RFC 6716, 2.1.7) nothing has to be made up:
+///
+/// ```
+/// use dsp_core::codec::{Decoder, Encoder};
+/// use host_std::opus::{OpusDecoder, OpusEncoder, OpusEncoderConfig};
+///
+/// let config = OpusEncoderConfig { sample_rate_hz: 16_000, expected_loss_percent: 20, ..OpusEncoderConfig::default() };
+/// let (mut encoder, mut decoder) = (OpusEncoder::new(config)?, OpusDecoder::new(16_000, 1)?);
+/// let voice: Vec<i16> = (0..9_600).map(|n| ((n as f32 * 0.08).sin() * 8_000.0) as i16).collect();
+/// let mut packets = Vec::new();
+/// for frame in voice.chunks(320) {
+///     let mut payload = [0; 400];
+///     let bytes = encoder.encode(frame, &mut payload)?;
+///     packets.push(payload[..bytes].to_vec());
+/// }
+///
+/// let mut pcm = [0; 320];
+/// for packet in &packets[..20] {
+///     assert_eq!(decoder.decode(packet, &mut pcm)?, 320);
+/// }
+/// // Packet 20 is lost, and packet 21 is here.
+/// if !decoder.recover(&packets[21], 0, &mut pcm) {
+///     decoder.conceal(&mut pcm);
+/// }
+/// assert_eq!(decoder.decode(&packets[21], &mut pcm)?, 320);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct OpusDecoder {
     raw: ffi::RawDecoder,

@@ -12,6 +12,20 @@
 //! - Memory is allocated in `new` alone. Cost: tens of kilobytes of state a direction, and more with `opus-dred`.
 //!
 //! All `unsafe` of this crate lies in the module's `ffi` file.
+//!
+//! A frame to a packet and back:
+//!
+//! ```
+//! use dsp_core::codec::{Decoder, Encoder};
+//! use host_std::opus::{OpusDecoder, OpusEncoder, OpusEncoderConfig};
+//!
+//! let mut encoder = OpusEncoder::new(OpusEncoderConfig::default())?; // 48 kHz, mono
+//! let mut decoder = OpusDecoder::new(16_000, 1)?; // at another rate
+//! let (mut payload, mut pcm) = ([0; 400], [0; 320]);
+//! let bytes = encoder.encode(&[0; 960], &mut payload)?; // 20 ms
+//! assert_eq!(decoder.decode(&payload[..bytes], &mut pcm)?, 320);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 

@@ -100,6 +100,19 @@ impl From<OpusPacketError> for DecodeError {
 }
 
 /// What the framing of one packet says.
+///
+/// ```
+/// use host_std::opus::{OpusBandwidth, OpusMode, OpusPacket};
+///
+/// // One frame of 20 ms in the full band, mono, of three bytes.
+/// let packet = OpusPacket::parse(&[31 << 3, 1, 2, 3])?;
+/// assert_eq!((packet.mode, packet.bandwidth, packet.channels), (OpusMode::Celt, OpusBandwidth::Full, 1));
+/// assert_eq!(packet.ticks(), 960); // at 48 kHz
+///
+/// let error = OpusPacket::parse(&[]).unwrap_err();
+/// assert_eq!(error.rule(), 1);
+/// # Ok::<(), host_std::opus::OpusPacketError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpusPacket {
     /// The layers in use.

@@ -1,8 +1,13 @@
-//! Opus in Ogg files (RFC 7845): one stream of channel mapping family 0, which is mono or stereo. The crate
-//! `ogg` writes the pages; it reads none of a file that is damaged or cut off, so `pages` reads them.
+//! Opus in Ogg files (RFC 7845): one stream of channel mapping family 0, which is mono or stereo.
+//!
+//! Use [`OpusFile`] to read the packets of a file and [`OpusFileWriter`] to write one; the sound in them is made and heard by
+//! [`opus`](crate::opus). A recorder that runs beside a call writes such files by itself.
 //!
 //! All times are in ticks of 48 kHz, whatever the rate of the sound. What a player must drop at the beginning, the
 //! encoder's delay, is the *pre-skip*; where it must end is in the last page's granule position.
+//!
+//! The crate `ogg` writes the pages; it reads none of a file that is damaged or cut off, so `pages` reads them. Limits: a file is
+//! read whole, into memory, and several files one after another in one are refused ([`OpusFileError::Chained`]).
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -85,6 +90,25 @@ impl std::error::Error for OpusFileError {
 }
 
 /// What is in a file.
+///
+/// Four packets of 20 ms into a file in memory, and out of it again:
+///
+/// ```
+/// use host_std::opus_file::{OpusFile, OpusFileWriter, OpusHead};
+///
+/// let head = OpusHead { channels: 1, pre_skip: 312, input_rate_hz: 16_000, gain_q8: 0 };
+/// let packet = [31 << 3, 1, 2, 3];
+/// let mut writer = OpusFileWriter::new(Vec::new(), head)?;
+/// for _ in 0..4 {
+///     writer.packet(&packet, 960)?;
+/// }
+/// let bytes = writer.finish(4 * 960 - 312)?;
+///
+/// let file = OpusFile::read(&bytes[..])?;
+/// assert_eq!((file.head, file.packets.len(), file.ticks), (head, 4, 3_528));
+/// assert_eq!(file.packets[3], packet);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpusFile {
     /// Its header.

@@ -10,6 +10,11 @@
 //! - the signal-to-noise ratio: the mean power in speech less that of the noise, over the noise;
 //! - the bandwidth: the upper edge of the mean spectrum of whatever isn't silent ([`Bandwidth`]);
 //! - digits (DTMF), the tones of a call's progress in one country, and those of faxes and modems ([`dsp_core::tone`]).
+//!
+//! Use it for recordings that are complete; of a call that runs, levels, clipping, silence and howling are told by
+//! [`CallConfig::metering`](crate::session::CallConfig::metering). [`Probe`] has an example.
+//!
+//! Limits: rates of 8,000 to 48,000 Hz.
 
 mod bandwidth;
 mod segments;
@@ -236,6 +241,24 @@ impl From<&SoundStats> for SoundFigures {
 }
 
 /// Hears a recording.
+///
+/// A second of silence and a second of a tone, which clips:
+///
+/// ```
+/// use dsp_core::tone::Country;
+/// use host_std::probe::{Probe, ProbeConfig};
+///
+/// let country = Country::of("de").expect("it has tones");
+/// let mut probe = Probe::new(ProbeConfig { sample_rate_hz: 8_000, channels: 1, aggressiveness: 1, country })?;
+/// probe.hear(&[0; 8_000]);
+/// let tone = |n: i32| ((n as f32 * 0.7).sin() * 40_000.0) as i16;
+/// probe.hear(&(0..8_000).map(tone).collect::<Vec<i16>>());
+/// let report = probe.finish("tone.wav", 8_000);
+/// let sound = &report.channels[0].sound;
+/// assert_eq!((report.duration_s, sound.silent.total_ms), (2.0, 1_000));
+/// assert!(sound.clipped_samples > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Probe {
     config: ProbeConfig,
     channels: Vec<Channel>,

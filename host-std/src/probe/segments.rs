@@ -12,6 +12,18 @@ pub struct SpeechSegment {
 }
 
 /// Gathers segments, frame by frame.
+///
+/// ```
+/// use host_std::probe::Segments;
+///
+/// let mut segments = Segments::default();
+/// // 100 ms of speech, a short pause, 100 ms of speech, a long pause, and a word.
+/// for (frames, speech) in [(10, true), (15, false), (10, true), (50, false), (20, true)] {
+///     (0..frames).for_each(|_| segments.frame(speech));
+/// }
+/// let found = segments.finish();
+/// assert_eq!(found.iter().map(|found| (found.start_ms, found.end_ms)).collect::<Vec<_>>(), [(0, 350), (850, 1_050)]);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Segments {
     frames: u32,

@@ -75,6 +75,23 @@ pub struct ForkReader {
 }
 
 /// A fork with room for so many samples; pieces of fewer than 40 fill it earlier.
+///
+/// ```
+/// use dsp_core::time::Instant;
+/// use host_std::record::fork::{Forked, Party, fork};
+///
+/// let (mut tap, mut reader) = fork(Forked::Heard, 16_000);
+/// // A call that the tap is given to does this in each tick.
+/// tap.give(Party::Far, 0, Instant::from_millis(20), &[300; 160]);
+/// drop(tap);
+///
+/// // On another thread.
+/// let mut pcm = Vec::new();
+/// let piece = reader.read(&mut pcm).expect("one piece");
+/// assert_eq!((piece.party, piece.at, piece.samples), (Party::Far, Instant::from_millis(20), 160));
+/// assert_eq!(pcm, [300; 160]);
+/// assert!(reader.read(&mut pcm).is_none() && reader.is_over());
+/// ```
 pub fn fork(forked: Forked, samples: usize) -> (ForkTap, ForkReader) {
     let (give, take) = RingBuffer::new(samples);
     let (give_pieces, take_pieces) = RingBuffer::new(samples / 40 + 8);

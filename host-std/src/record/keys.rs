@@ -49,6 +49,18 @@ const HEADER: &str = "\
 ";
 
 /// The key of one direction of a call.
+///
+/// ```
+/// use host_std::record::keys::KeyLine;
+///
+/// let text = "AES_CM_128_HMAC_SHA1_80 127.0.0.1:4000 127.0.0.1:5004 WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+/// let line: KeyLine = text.parse()?;
+/// assert_eq!((line.to.port(), line.key_and_salt.len()), (5004, 30));
+/// assert_eq!(line.to_string(), text);
+/// // A log doesn't have the key.
+/// assert!(!format!("{line:?}").contains("WVNf"));
+/// # Ok::<(), host_std::record::keys::KeyLineError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyLine {
     /// The suite as SDP names it, such as `AES_CM_128_HMAC_SHA1_80`.

@@ -34,6 +34,23 @@ const PROTOCOL_UDP: u8 = 17;
 const HOP_LIMIT: u8 = 64;
 
 /// Writes datagrams to a capture.
+///
+/// ```
+/// use dsp_core::time::Instant;
+/// use host_std::record::pcap::PcapWriter;
+/// use host_std::replay::capture::{CaptureReader, Datagram};
+///
+/// let mut pcap = PcapWriter::new(Vec::new(), 1_700_000_000_000_000)?;
+/// pcap.datagram(Instant::from_millis(20), "192.0.2.1:4000".parse()?, "192.0.2.2:5004".parse()?, &[0x80; 172])?;
+/// let bytes = pcap.finish()?;
+///
+/// let (mut reader, mut datagram) = (CaptureReader::new(&bytes[..])?, Datagram::default());
+/// assert!(reader.next(&mut datagram)?);
+/// assert_eq!((datagram.to.port(), datagram.bytes.len()), (5004, 172));
+/// assert_eq!(datagram.time_us, Some(1_700_000_000_020_000));
+/// assert!(!reader.next(&mut datagram)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct PcapWriter<W: Write> {
     out: W,

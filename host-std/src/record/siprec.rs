@@ -62,6 +62,20 @@ pub struct RecordedStream {
 }
 
 /// What is recorded.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use host_std::record::siprec::RecordingMetadata;
+///
+/// let begins = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+/// let parties = [("Anna", "sip:anna@example.com"), ("Bert", "sip:bert@example.com")];
+/// let mut metadata = RecordingMetadata::of_call(parties, begins)?;
+/// metadata.end(begins + Duration::from_secs(60));
+/// let xml = metadata.to_xml();
+/// assert!(xml.contains("sip:bert@example.com") && xml.contains("2023-11-14T22:14:20"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingMetadata {
     /// Of the communication session: the call, or the conference.

@@ -9,6 +9,16 @@ use dsp_core::sdp::StaticFormat;
 use dsp_core::time::PayloadType;
 
 /// A payload format as `a=rtpmap` and `a=fmtp` describe it.
+///
+/// ```
+/// use host_std::registry::CodecFormat;
+///
+/// let format = CodecFormat::from_rtpmap("opus/48000/2").unwrap().with_fmtp("minptime=10;useinbandfec=1");
+/// assert_eq!(format.parameter("UseInbandFEC"), Some("1"));
+/// // Parameters are wishes, and don't make another encoding.
+/// assert!(format.same_encoding(&CodecFormat::opus()));
+/// assert_eq!(CodecFormat::pcma().static_payload_type().map(|number| number.get()), Some(8));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodecFormat {
     /// The encoding name, such as `PCMU`; compared without regard to case.

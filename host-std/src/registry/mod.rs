@@ -120,6 +120,22 @@ pub trait Codec: Send + Sync {
 }
 
 /// The codecs that there are; by default none. Of two with the same format the one registered later counts.
+///
+/// A-law before G.722, and nothing else:
+///
+/// ```
+/// use host_std::registry::{CodecFormat, G722, Pcma, Registry};
+/// use host_std::session::{Call, CallConfig};
+///
+/// let registry = Registry::default().with(Pcma::default()).with(G722::default());
+/// assert_eq!(registry.names(), ["pcma", "g722"]);
+/// assert!(registry.find(&CodecFormat::pcmu()).is_none());
+///
+/// let codecs = registry.codecs().flat_map(|codec| codec.formats()).collect();
+/// let mut call = Call::new(CallConfig { codecs, registry, ..CallConfig::new(4000)? })?;
+/// assert!(call.offer()?.contains("RTP/SAVP 8 9"));
+/// # Ok::<(), host_std::session::CallError>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Registry {
     codecs: Vec<Arc<dyn Codec>>,

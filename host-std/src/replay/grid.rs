@@ -3,6 +3,20 @@
 //!
 //! The codec is L16 at 16 kHz, so that no codec's own concealment and no library's arithmetic is in the numbers: they are
 //! the receiver's, in integers, and the same on every machine. Cost: the 72 rows of the usual grid take a second.
+//!
+//! ```
+//! use host_std::replay::grid::{GridConfig, RATE_HZ, grid};
+//!
+//! // A loss of 10 %, of single packets and of three at a time.
+//! let losses = vec![(10.0, 1.0), (10.0, 3.0)];
+//! let config =
+//!     GridConfig { seconds: 10, losses, jitters_ms: vec![20.0], drifts_ppm: vec![0.0], ..GridConfig::default() };
+//! let voice: Vec<i16> = (0..RATE_HZ).map(|n| ((n as f32 * 0.1).sin() * 5_000.0) as i16).collect();
+//! let rows = grid(&voice, &config)?;
+//! assert_eq!(rows.len(), 2);
+//! assert!(rows.iter().all(|row| row.numbers.lost > 10));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt::Write as _;
 

@@ -216,6 +216,22 @@ pub struct TraceRun {
 ///
 /// # Errors
 /// [`TraceError::NoSpeech`] and [`TraceError::Call`].
+///
+/// ```
+/// use dsp_core::receive::DelayConfig;
+/// use dsp_core::time::Duration;
+/// use host_std::registry::{CodecFormat, Registry};
+/// use host_std::replay::trace::{Trace, TraceConfig, play};
+///
+/// // 100 packets of 20 ms, of which one never arrives.
+/// let packets = (0..100u32).filter(|n| *n != 50).map(|n| format!("{},{n},{}\n", 20 * n, 160 * n));
+/// let trace = Trace::parse(&packets.collect::<String>(), Duration::from_millis(60_000))?;
+/// let (codec, registry) = (CodecFormat::pcmu(), Registry::builtin());
+/// let config = TraceConfig { codec, registry, delay: DelayConfig::conversation() };
+/// let run = play(&trace, &[2_000; 8_000], &config)?;
+/// assert_eq!((run.sample_rate_hz, run.report.lost), (8_000, 1));
+/// # Ok::<(), host_std::replay::trace::TraceError>(())
+/// ```
 pub fn play(trace: &Trace, speech: &[i16], config: &TraceConfig) -> Result<TraceRun, TraceError> {
     if speech.is_empty() {
         return Err(TraceError::NoSpeech);

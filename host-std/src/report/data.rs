@@ -16,6 +16,17 @@ use crate::probe::SoundFigures;
 use crate::session::{CallSound, Finding};
 
 /// A call, and what each side of it heard.
+///
+/// ```
+/// use host_std::report::{Report, SideReport, Statistics};
+///
+/// let statistics = Statistics { packets_sent: 50, packets_received: 49, packets_lost: 1, ..Statistics::default() };
+/// let side = SideReport { name: "anna".into(), peer: "bert".into(), statistics, ..SideReport::default() };
+/// let report = Report { title: "a call".into(), duration_s: 1.0, sides: vec![side], ..Report::default() };
+/// assert!(report.to_json().contains("\"packets_lost\": 1"));
+/// assert!(report.to_html().contains("<title>"));
+/// println!("{report}"); // a column a side, for a terminal
+/// ```
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// The headline, such as `demo: opus, 5 % loss`.
@@ -293,6 +304,13 @@ pub struct DelayRow {
 }
 
 /// Least, mean and greatest.
+///
+/// ```
+/// use host_std::report::MinMeanMax;
+///
+/// assert_eq!(MinMeanMax::of([10.0, 20.0, 60.0]), Some(MinMeanMax { min: 10.0, mean: 30.0, max: 60.0 }));
+/// assert_eq!(MinMeanMax::of([]), None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct MinMeanMax {
     /// Least.

@@ -166,6 +166,28 @@ struct Member {
 }
 
 /// A conference of calls.
+///
+/// Three who need no call: each hears the two others, and nobody hears who is muted.
+///
+/// ```
+/// use host_std::room::{Room, RoomConfig};
+///
+/// let mut room = Room::new(RoomConfig { sample_rate_hz: 8_000, capacity: 3, loudest: None })?;
+/// let (anna, bert, carla) = (room.join()?, room.join()?, room.join()?);
+/// let mut heard = [0; 80];
+/// for tick in 0..40 {
+///     room.set_muted(bert, tick >= 20)?;
+///     room.say(anna, &[1_000; 80]);
+///     room.say(bert, &[2_000; 80]);
+///     room.mix();
+///     room.hear(carla, &mut heard);
+///     if tick == 19 {
+///         assert_eq!(heard, [3_000; 80]);
+///     }
+/// }
+/// assert_eq!(heard, [1_000; 80]);
+/// # Ok::<(), host_std::room::RoomError>(())
+/// ```
 pub struct Room {
     config: RoomConfig,
     conference: Conference<Vec<Port<LONGEST>>, LONGEST>,

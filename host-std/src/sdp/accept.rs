@@ -17,6 +17,19 @@ use super::{LocalMedia, LocalStream};
 ///
 /// # Errors
 /// Whatever stands in the way, of the first stream if there are several; the call has no media then.
+///
+/// An answer without a codec of ours is an error, and its words are for whoever reads the log:
+///
+/// ```
+/// use host_std::sdp::{CodecFormat, LocalMedia, LocalStream, accept, offer};
+///
+/// let ours = LocalStream::of([CodecFormat::pcma()]);
+/// let local = LocalMedia { rtp_port: 4000, streams: vec![ours], ..LocalMedia::default() };
+/// let answer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 5004 RTP/AVP 18\r\n";
+/// let error = accept(&local, offer(&local)?, answer).unwrap_err();
+/// assert!(!error.to_string().contains('\n'));
+/// # Ok::<(), host_std::sdp::SdpError>(())
+/// ```
 pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) -> Result<Negotiated, SdpError> {
     let offered = SessionDescription::read(offer.as_ref())?;
     let own: Vec<_> = local.streams.iter().zip(offered.own()).enumerate().collect();

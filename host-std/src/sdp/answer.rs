@@ -26,6 +26,22 @@ use super::{Direction, LocalMedia};
 ///
 /// # Errors
 /// Whatever stands in the way, of the first audio stream if there are several. Nothing is agreed then.
+///
+/// The offer of a phone that has video beside the sound: the video is rejected in its place (RFC 3264, 6).
+///
+/// ```
+/// use host_std::sdp::{CodecFormat, LocalMedia, LocalStream, answer};
+///
+/// let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+///     m=audio 5004 RTP/AVP 0 8\r\nm=video 5006 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n";
+/// let ours = LocalStream::of([CodecFormat::pcma()]);
+/// let local = LocalMedia { rtp_port: 4000, streams: vec![ours], ..LocalMedia::default() };
+/// let (answer, agreed) = answer(&local, offer)?;
+/// assert!(answer.contains("m=audio 4000 RTP/AVP 8"));
+/// assert!(answer.contains("m=video 0 "));
+/// assert_eq!(agreed.transport.remote_rtp, "192.0.2.1:5004".parse().unwrap());
+/// # Ok::<(), host_std::sdp::SdpError>(())
+/// ```
 pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Negotiated), SdpError> {
     write::check(local)?;
     let offer = SessionDescription::read(offer.as_ref())?;

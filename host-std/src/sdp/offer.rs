@@ -23,6 +23,23 @@ use crate::registry::PayloadTypesInUse;
 ///
 /// # Errors
 /// [`SdpError::Local`] if `local` contradicts itself, [`SdpError::TooMany`] where no further `m=` line has room.
+///
+/// A first offer, and one that puts the other side on hold:
+///
+/// ```
+/// use host_std::sdp::{CodecFormat, Direction, LocalMedia, LocalStream, offer};
+///
+/// let mut local = LocalMedia { rtp_port: 4000, ..LocalMedia::default() };
+/// local.streams = vec![LocalStream::of([CodecFormat::pcma(), CodecFormat::pcmu()])];
+/// let first = offer(&local)?;
+/// assert!(first.contains("m=audio 4000 RTP/AVP 8 0"));
+///
+/// local.streams[0].direction = Direction::SendOnly;
+/// local.previous = Some(first);
+/// let second = offer(&local)?;
+/// assert!(second.contains("a=sendonly"));
+/// # Ok::<(), host_std::sdp::SdpError>(())
+/// ```
 pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     write::check(local)?;
     let before = Before::read(local)?;

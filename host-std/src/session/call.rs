@@ -54,6 +54,32 @@ use crate::registry::CodecFormat;
 use crate::sdp::{Direction, LocalMedia, Refused, SrtpKeys};
 
 /// One side of a call.
+///
+/// Two calls agree on mu-law, and one hears what the other says:
+///
+/// ```
+/// use dsp_core::time::{Duration, Instant};
+/// use host_std::registry::CodecFormat;
+/// use host_std::session::{Call, CallConfig};
+///
+/// let config = |port| CallConfig::new(port).map(|config| CallConfig { codecs: vec![CodecFormat::pcmu()], ..config });
+/// let (mut anna, mut bert) = (Call::new(config(4000)?)?, Call::new(config(5000)?)?);
+/// let mut now = Instant::ZERO;
+/// let answer = bert.answer(now, &anna.offer()?)?;
+/// anna.accept(now, &answer)?;
+///
+/// let (mut datagram, mut heard) = ([0; 1500], [0; 80]);
+/// for _ in 0..20 {
+///     anna.capture(now, &[8_000; 80]); // 10 ms at 8 kHz
+///     while let Some(sent) = anna.transmit(now, &mut datagram) {
+///         bert.receive(now, sent.channel, sent.from, &mut datagram[..sent.len]);
+///     }
+///     bert.play(now, &mut heard);
+///     now += Duration::from_millis(10);
+/// }
+/// assert!(heard.iter().all(|sample| (7_500..8_500).contains(sample)));
+/// # Ok::<(), host_std::session::CallError>(())
+/// ```
 // In this order: what every tick touches lies together.
 #[repr(C)]
 pub struct Call {
@@ -145,6 +171,22 @@ impl Call {
     ///
     /// # Errors
     /// As for [`new`](Self::new); nothing changes then.
+    ///
+    /// ```
+    /// # use dsp_core::time::Instant;
+    /// # use host_std::session::{Call, CallConfig};
+    /// use host_std::registry::CodecFormat;
+    ///
+    /// # let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+    /// // Both want a second stream, of A-law.
+    /// let second = anna.add_stream(&[CodecFormat::pcma()])?;
+    /// bert.add_stream(&[CodecFormat::pcma()])?;
+    /// let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+    /// anna.accept(Instant::ZERO, &answer)?;
+    /// assert!(answer.contains("a=group:BUNDLE"));
+    /// assert_eq!(anna.negotiated_stream(second).map(|stream| stream.send[0].format.to_string()), Some("PCMA/8000".into()));
+    /// # Ok::<(), host_std::session::CallError>(())
+    /// ```
     pub fn add_stream(&mut self, codecs: &[CodecFormat]) -> Result<usize, CallError> {
         self.remember();
         self.settings.add_stream(&mut self.local, codecs)?;
@@ -168,6 +210,24 @@ impl Call {
 
     /// What we want to do with the first stream from the next offer or answer on; `SendOnly` puts the other side on
     /// hold.
+    ///
+    /// ```
+    /// # use dsp_core::time::Instant;
+    /// # use host_std::session::{Call, CallConfig};
+    /// use host_std::sdp::Direction;
+    ///
+    /// # let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+    /// # let now = Instant::ZERO;
+    /// # let answer = bert.answer(now, &anna.offer()?)?;
+    /// # anna.accept(now, &answer)?;
+    /// // The two calls talk already. A new offer puts Bert on hold.
+    /// anna.set_direction(Direction::SendOnly);
+    /// let answer = bert.answer(now, &anna.offer()?)?;
+    /// anna.accept(now, &answer)?;
+    /// assert!(answer.contains("a=recvonly"));
+    /// assert_eq!(bert.negotiated_stream(0).map(|stream| stream.direction), Some(Direction::RecvOnly));
+    /// # Ok::<(), host_std::session::CallError>(())
+    /// ```
     pub fn set_direction(&mut self, direction: Direction) {
         self.remember();
         self.local.streams[0].direction = direction;
@@ -234,6 +294,21 @@ impl Call {
     ///
     /// # Errors
     /// [`CallError::Randomness`].
+    ///
+    /// ```
+    /// # use dsp_core::time::Instant;
+    /// # use host_std::session::{Call, CallConfig};
+    /// # let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+    /// let key_line = |offer: &str| offer.lines().find(|line| line.starts_with("a=crypto:")).map(str::to_owned);
+    /// let first = anna.offer()?;
+    /// let answer = bert.answer(Instant::ZERO, &first)?;
+    /// anna.accept(Instant::ZERO, &answer)?;
+    ///
+    /// anna.rekey()?;
+    /// let second = anna.offer()?;
+    /// assert!(key_line(&second).is_some() && key_line(&second) != key_line(&first));
+    /// # Ok::<(), host_std::session::CallError>(())
+    /// ```
     pub fn rekey(&mut self) -> Result<(), CallError> {
         self.remember();
         self.keys.renew(&mut self.local)

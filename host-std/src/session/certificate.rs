@@ -1,5 +1,7 @@
-//! The certificate that one side of a call shows in DTLS (RFC 5763): self-signed, by an ECDSA key on P-256, and known to
-//! the other side by its fingerprint alone. One may be kept in a file, so that the fingerprint stays what it was.
+//! The certificate that one side of a call shows in DTLS-SRTP (RFC 5763): self-signed, by an ECDSA key on P-256.
+//!
+//! The other side knows it by its fingerprint alone, which the description carries (RFC 8122). A call without one makes one for
+//! itself; keep one in a file ([`Certificate::to_pem`]) where the fingerprint is to stay what it was.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,6 +41,21 @@ pub enum Keying {
 }
 
 /// A certificate with its private key.
+///
+/// A certificate that is kept between two runs of a program, so that the other side knows it again:
+///
+/// ```
+/// use host_std::session::{Call, CallConfig, Certificate, Keying};
+///
+/// let text = Certificate::generate()?.to_pem(); // into a file that nobody else can read
+/// let certificate = Certificate::from_pem(&text)?;
+/// let fingerprint = certificate.fingerprint().to_string();
+/// assert!(fingerprint.starts_with("sha-256 "));
+///
+/// let config = CallConfig { keying: Keying::Dtls, certificate: Some(certificate), ..CallConfig::new(4000)? };
+/// assert!(Call::new(config)?.offer()?.contains(&format!("a=fingerprint:{fingerprint}")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Certificate(Arc<Parts>);
 

@@ -175,7 +175,7 @@ pub(super) struct InitialRtpState {
 }
 
 /// How a call is made. The default offers Opus at 48 kHz (with the cargo feature `opus`), G.722,
-/// PCMU and PCMA, SRTP required, on 127.0.0.1.
+/// PCMU and PCMA, SRTP required, on 127.0.0.1. An example is on the page of [`session`](super).
 #[derive(Clone, Debug)]
 pub struct CallConfig {
     /// Where we receive, as the SDP says it.

@@ -1,7 +1,42 @@
-//! A call: SDP state, guard, streams, reporter and codecs of one side, without I/O ([`Call`]); and what drives it:
-//! [`virtual_time`](crate::simulate::virtual_time) faster than real time, [`driver`] over sockets on tokio.
+//! A call: what one side of it knows and does, from the offer to the last report.
 //!
-//! A server may hold a thousand [`Call`]s and tick them in a batch: none of them owns a task, a socket or a timer.
+//! Use [`Call`] where you have sockets, a clock and sound of your own: it does no I/O and reads no clock, so that a server may
+//! hold a thousand of them and tick them in a batch. None of them owns a task, a socket or a timer. Use [`driver`] where one
+//! call with a sound card is to run on tokio, and [`virtual_time`](crate::simulate::virtual_time) where two calls are to run
+//! faster than real time, for tests. A signalling stack with many calls is best served by the `manager`.
+//!
+//! [`CallConfig`] says how a call is made: codecs, SRTP, delay, the capture chain. Parts of one's own take the place of
+//! those of the crate by [`OwnStrategy`], [`OwnDetector`], [`OwnGuard`], [`OwnPath`], [`OwnDecoders`] and [`OwnBlock`].
+//! [`Tap`] sees what passes a call.
+//!
+//! A side that wants two codecs, in this order; SRTP is required unless [`CallConfig::srtp`] says otherwise:
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_std::registry::CodecFormat;
+//! use host_std::session::{Call, CallConfig, Protection};
+//!
+//! let codecs = vec![CodecFormat::g722(), CodecFormat::pcma()];
+//! let config = CallConfig { codecs, ..CallConfig::new(4000)? };
+//! let (mut anna, mut bert) = (Call::new(config)?, Call::new(CallConfig::new(5000)?)?);
+//! let offer = anna.offer()?; // into an INVITE
+//! assert!(offer.contains("RTP/SAVP 9 8"));
+//! let answer = bert.answer(Instant::ZERO, &offer)?; // into its 200
+//! anna.accept(Instant::ZERO, &answer)?;
+//! assert_eq!(anna.codec().map(|codec| codec.to_string()), Some("G722/8000".into()));
+//! assert_eq!(anna.sample_rate_hz(), Some(16_000));
+//! assert!(matches!(anna.protection(), Some(Protection::Srtp(_))));
+//! # Ok::<(), host_std::session::CallError>(())
+//! ```
+//!
+//! Cost: [`Call::memory_bytes`] tells the memory of a call. Offers and answers allocate; after them a tick, a packet that
+//! arrives and one that leaves do not.
+//!
+//! Limits: a call has one or two channels, sound of 8 to 48 kHz, up to [`MAX_SOURCES`] sources that are heard at once, and as
+//! many streams as SDP has room for ([`MAX_STREAMS`](crate::sdp::MAX_STREAMS)).
+//!
+//! Standards: offer and answer are RFC 3264, packets and reports RFC 3550, SRTP RFC 3711, telephone events RFC 4733, redundancy
+//! RFC 2198. With the features of these names keys may come by DTLS (RFC 5763) and addresses by ICE (RFC 8445).
 
 mod adapter;
 #[cfg(feature = "record")]

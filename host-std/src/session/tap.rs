@@ -24,6 +24,34 @@ pub enum PacketDirection {
 
 /// What an observer of a call is told. All methods do nothing unless written. `stream` is the number of a stream of the
 /// call, 0 for the first.
+///
+/// A tap that counts what arrives:
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use dsp_core::time::Instant;
+/// use host_std::session::{Call, CallConfig, Channel, Tap};
+///
+/// #[derive(Default)]
+/// struct Count {
+///     bytes: usize,
+/// }
+///
+/// impl Tap for Count {
+///     fn arrived(&mut self, _: Instant, _: Channel, _: SocketAddr, datagram: &[u8]) {
+///         self.bytes += datagram.len();
+///     }
+/// }
+///
+/// # let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+/// # let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+/// # anna.accept(Instant::ZERO, &answer)?;
+/// anna.add_tap(Box::new(Count::default()));
+/// anna.receive(Instant::ZERO, Channel::Rtp, "127.0.0.1:5000".parse()?, &mut [0x80; 172]);
+/// assert_eq!(anna.tap::<Count>().map(|count| count.bytes), Some(172));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Tap: Any + Send {
     /// A datagram leaves, protected.
     fn sent(&mut self, now: Instant, channel: Channel, to: SocketAddr, datagram: &[u8]) {

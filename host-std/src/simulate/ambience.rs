@@ -2,6 +2,21 @@
 //!
 //! Its level is set against that of the speech: by so many dB is the recording's RMS below the active level of the speech
 //! (ITU-T P.56), which is how noisy speech is made for tests of noise suppression. What is beyond full scale is cut there.
+//!
+//! Speech with noise 20 dB below it:
+//!
+//! ```
+//! use host_std::simulate::ambience::Ambience;
+//!
+//! let wave = |step: f32, peak: f32| -> Vec<i16> { (0..16_000).map(|n| ((n as f32 * step).sin() * peak) as i16).collect() };
+//! let (mut speech, hum) = (wave(0.3, 10_000.0), wave(0.02, 3_000.0));
+//! let said = speech.clone();
+//! let mut ambience = Ambience::new(hum, &speech, 16_000, 1, 20.0, 0.0)?;
+//! ambience.capture(&mut speech);
+//! let loudest = speech.iter().zip(&said).map(|(both, said)| (both - said).abs()).max();
+//! assert!(loudest.is_some_and(|loudest| (900..1_100).contains(&loudest)));
+//! # Ok::<(), host_std::simulate::ambience::AmbienceError>(())
+//! ```
 
 use std::fmt;
 use std::sync::Arc;

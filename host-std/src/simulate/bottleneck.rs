@@ -41,6 +41,21 @@ pub struct BulkConfig {
 }
 
 /// A running link.
+///
+/// ```
+/// use dsp_core::time::Instant;
+/// use host_std::simulate::bottleneck::{Bottleneck, BottleneckConfig};
+///
+/// // 80 kbit/s are 10 bytes a millisecond.
+/// let mut link = Bottleneck::new(BottleneckConfig { rate_bps: 80_000.0, queue_ms: 50.0, bulk: None });
+/// let first = link.pass(Instant::ZERO, 200).expect("the link is idle");
+/// let second = link.pass(Instant::ZERO, 200).expect("there is room");
+/// assert!(second > first);
+/// for _ in 0..10 {
+///     link.pass(Instant::ZERO, 200);
+/// }
+/// assert!(link.dropped() > 0);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Bottleneck {
     config: BottleneckConfig,

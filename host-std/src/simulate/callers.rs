@@ -3,6 +3,32 @@
 //!
 //! Every 10 ms each caller plays and speaks, the room takes what its legs play, mixes, and each leg sends its caller the
 //! others. Nothing reads a clock, so the same seed gives the same sound, faster than real time.
+//!
+//! Two callers who hear each other through a room for a second:
+//!
+//! ```
+//! use dsp_core::time::{Duration, Instant};
+//! use host_std::room::{Room, RoomConfig};
+//! use host_std::session::{Call, CallConfig, Identity};
+//! use host_std::simulate::callers::{SimulatedCaller, SimulatedLines, tick};
+//! use host_std::simulate::netsim::NetworkConfig;
+//!
+//! let mut room = Room::new(RoomConfig { sample_rate_hz: 16_000, capacity: 2, loudest: None })?;
+//! let call = |port| Call::new(CallConfig::with_identity(port, Identity::seeded(port.into())));
+//! let mut callers = Vec::new();
+//! for port in [4000, 5000] {
+//!     let mut caller = SimulatedCaller::connect(call(port)?, call(port + 2)?, &room, Instant::ZERO, None)?;
+//!     caller.speech = (0..4_800).map(|n| if n % 96 < 48 { 3_000 } else { -3_000 }).collect();
+//!     callers.push(caller);
+//! }
+//! let (mut lines, mut now) = (SimulatedLines::new(2, NetworkConfig::default(), 1), Instant::ZERO);
+//! for _ in 0..100 {
+//!     tick(&mut room, &mut callers, &mut lines, now)?;
+//!     now += Duration::from_millis(10);
+//! }
+//! assert!(callers[1].heard.iter().any(|&sample| sample > 2_000));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::net::SocketAddr;
 

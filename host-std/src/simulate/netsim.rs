@@ -43,6 +43,17 @@ impl Default for NetworkConfig {
 }
 
 /// One direction of the network.
+///
+/// ```
+/// use dsp_core::time::{Duration, Instant};
+/// use host_std::simulate::netsim::{Network, NetworkConfig};
+///
+/// let config = NetworkConfig { loss_percent: 20.0, delay_ms: 30.0, ..NetworkConfig::default() };
+/// let mut network = Network::new(config, 1);
+/// let arrivals: Vec<_> = (0..1_000).filter_map(|n| network.carry(Instant::from_millis(20 * n))[0]).collect();
+/// assert!((700..900).contains(&arrivals.len()));
+/// assert_eq!(Network::new(NetworkConfig::default(), 1).carry(Instant::ZERO)[0], Some(Instant::from_millis(20)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Network {
     config: NetworkConfig,

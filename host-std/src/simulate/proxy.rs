@@ -1,4 +1,7 @@
-//! A bad network on real sockets: a proxy on loopback between two calls, which loses, delays, reorders and repeats.
+//! A bad network on real sockets: a proxy on loopback between two calls, which loses, delays, reorders and repeats datagrams.
+//!
+//! Use it to test a program that isn't ours, or a driver with all that is around it; two calls of ours are tested faster in
+//! [`virtual_time`](super::virtual_time). What the network does is that of [`netsim`](super::netsim).
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +16,32 @@ use crate::simulate::netsim::{Network, NetworkConfig};
 use crate::sockets::{SocketConfig, Sockets};
 
 /// Two sockets: what comes in on one goes out of the other, after the network had its way with it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use host_std::session::driver::Clock;
+/// use host_std::simulate::netsim::NetworkConfig;
+/// use host_std::simulate::proxy::Proxy;
+/// use tokio::net::UdpSocket;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+/// let network = NetworkConfig { delay_ms: 30.0, ..NetworkConfig::default() };
+/// let proxy = Proxy::bind([one.local_addr()?, other.local_addr()?], network, 1).await?;
+/// let [to_other, _] = proxy.ports()?;
+/// tokio::spawn(proxy.run(Clock::start()));
+///
+/// let sent = std::time::Instant::now();
+/// one.send_to(b"hello", ("127.0.0.1", to_other)).await?;
+/// let mut datagram = [0; 100];
+/// assert_eq!(other.recv(&mut datagram).await?, 5);
+/// assert!(sent.elapsed() >= Duration::from_millis(29));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct Proxy {
     sockets: [UdpSocket; 2],
     /// Who sits behind each socket.

@@ -108,6 +108,26 @@ impl fmt::Display for RoomError {
 impl std::error::Error for RoomError {}
 
 /// A loudspeaker, a microphone, and the room around them.
+///
+/// ```
+/// use host_std::simulate::room::{AcousticRoom, AcousticRoomConfig};
+///
+/// let config = AcousticRoomConfig { delay_ms: 20.0, noise_dbov: None, ..AcousticRoomConfig::default() };
+/// let mut room = AcousticRoom::new(config, 16_000, 1)?;
+/// let mut microphone = [0; 160];
+/// let mut echo = Vec::new();
+/// for tick in 0..10 {
+///     // A click in the first tick.
+///     let mut loudspeaker = [0; 160];
+///     loudspeaker[0] = if tick == 0 { 20_000 } else { 0 };
+///     room.play(&loudspeaker);
+///     microphone.fill(0);
+///     room.capture(&mut microphone);
+///     echo.push(microphone.iter().any(|&sample| sample != 0));
+/// }
+/// assert!(!echo[0] && !echo[1] && echo[2]);
+/// # Ok::<(), host_std::simulate::room::RoomError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct AcousticRoom {
     config: AcousticRoomConfig,

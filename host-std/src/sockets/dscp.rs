@@ -6,6 +6,14 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A code point, 0 to 63.
+///
+/// ```
+/// use host_std::sockets::Dscp;
+///
+/// assert_eq!("ef".parse(), Ok(Dscp::EF));
+/// assert_eq!("46".parse::<Dscp>().map(Dscp::code_point), Ok(46));
+/// assert!(Dscp::new(64).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Dscp(u8);
 

@@ -1,7 +1,13 @@
-//! WAV files as sound sources and sinks: any common coding in, 16-bit out; mono but where one asks for channels.
+//! WAV files as sources and sinks of sound: any common coding is read, 16 bits are written.
 //!
-//! Reading is in steps, so a file may have any length. A source resamples to the wanted rate and takes the
-//! resampler's delay off, so the first sample out is the first of the file.
+//! Use [`WavSource`] for mono at a chosen rate, [`WavFrames`] for interleaved channels, [`WavSink`] to write a file while
+//! sound comes, and [`to_wav`] for one in memory. Each has an example.
+//!
+//! Reading is in steps, so a file may have any length. A source resamples to the wanted rate and takes the resampler's delay
+//! off, so the first sample out is the first of the file.
+//!
+//! Limits: 1 to 64 channels, 4 to 192 kHz; integers of 8 to 64 bits, floats of 32 and 64 bits, A-law and mu-law. What is written
+//! ends at 4 GB. RF64 and BW64 (EBU Tech 3306, ITU-R BS.2088) are read and not written.
 
 use std::fmt;
 use std::fs::File;
@@ -110,6 +116,20 @@ impl std::error::Error for WavError {
 /// Reads 8, 16, 24, 32 and 64-bit integers, 32 and 64-bit floats, A-law and mu-law, 1 to 64 channels (mixed as ITU-R BS.775 says; see [`Downmix`]), 4 to
 /// 192 kHz; RIFF, RIFX, RF64 and BW64. What sox and ffmpeg read in spite of its header is read here too, and
 /// [`WavSource::remarks`] says what was odd.
+///
+/// ```
+/// use dsp_core::time::Duration;
+/// use host_std::wav::{WavSource, to_wav};
+///
+/// // A tenth of a second in stereo at 48 kHz, read as mono at 8 kHz.
+/// let file = to_wav(&[1_000; 9_600], 48_000, 2);
+/// let source = WavSource::from_bytes("tone.wav", file, 8_000)?;
+/// assert_eq!((source.spec().channels, source.len()), (2, 800));
+/// assert!(source.remarks().is_empty());
+/// let pcm = source.read_all(Duration::from_millis(1_000))?;
+/// assert!((990..1_010).contains(&pcm[400]));
+/// # Ok::<(), host_std::wav::WavError>(())
+/// ```
 pub struct WavSource {
     input: Box<dyn Input>,
     header: Header,

@@ -21,6 +21,21 @@ const UNKNOWN: u32 = u32::MAX;
 /// Its header is written anew at least every second of sound, so that what is there can be read whatever happens to the
 /// program or the disk. In a pipe, where nobody can go back, the header says that the length is unknown. Dropping it
 /// writes the last header too; [`WavSink::finish`] also tells whether that worked.
+///
+/// ```
+/// use host_std::wav::{WavSink, WavSource};
+///
+/// let path = std::env::temp_dir().join(format!("doc-wav-sink-{}.wav", std::process::id()));
+/// let mut sink = WavSink::create(&path, 8_000)?;
+/// sink.write(&[100, 200, 300])?;
+/// sink.finish()?;
+///
+/// let mut pcm = [0; 80];
+/// assert_eq!(WavSource::open(&path, 8_000)?.read(&mut pcm)?, 3);
+/// assert_eq!(pcm[..3], [100, 200, 300]);
+/// # std::fs::remove_file(path).ok();
+/// # Ok::<(), host_std::wav::WavError>(())
+/// ```
 pub struct WavSink {
     file: Option<OutputFile>,
     path: PathBuf,

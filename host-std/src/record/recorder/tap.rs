@@ -15,6 +15,30 @@ const LONGEST: usize = 5_760;
 ///
 /// # Errors
 /// As [`Recorder::start`]; a call that isn't agreed on yet, and has no rate.
+///
+/// ```
+/// use dsp_core::time::{Duration, Instant};
+/// use host_std::record::recorder::{RecorderConfig, record_call};
+/// # use host_std::registry::CodecFormat;
+/// # use host_std::session::{Call, CallConfig};
+///
+/// # let config = |port| CallConfig::new(port).map(|config| CallConfig { codecs: vec![CodecFormat::pcmu()], ..config });
+/// # let (mut anna, mut bert) = (Call::new(config(4000)?)?, Call::new(config(5000)?)?);
+/// # let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+/// # anna.accept(Instant::ZERO, &answer)?;
+/// let path = std::env::temp_dir().join(format!("doc-record-call-{}.wav", std::process::id()));
+/// let mut now = Instant::ZERO;
+/// let recorder = record_call(&mut anna, now, RecorderConfig::new(&path))?;
+/// for _ in 0..100 {
+///     anna.play(now, &mut [0; 80]); // 10 ms at 8 kHz
+///     now += Duration::from_millis(10);
+///     anna.capture(now, &[1_000; 80]);
+/// }
+/// let status = recorder.stop()?;
+/// assert!(status.error.is_none() && status.frames >= 8_000);
+/// # std::fs::remove_file(path).ok();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn record_call(call: &mut Call, now: Instant, config: RecorderConfig) -> Result<Recorder, RecordError> {
     let Some(sample_rate_hz) = call.sample_rate_hz() else {
         return Err(RecordError { path: config.path, why: "the call has no sound yet".into() });

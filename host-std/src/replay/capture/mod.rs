@@ -127,6 +127,14 @@ pub struct CaptureCounts {
 }
 
 /// Reads a capture.
+///
+/// What is no capture is told by its first bytes:
+///
+/// ```
+/// use host_std::replay::capture::{CaptureError, CaptureReader};
+///
+/// assert!(matches!(CaptureReader::new(&b"a text of someone"[..]), Err(CaptureError::Unknown)));
+/// ```
 pub struct CaptureReader<R: Read> {
     blocks: Blocks<R>,
     format: Format,

@@ -140,6 +140,28 @@ pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<Capture
 ///
 /// # Errors
 /// [`ReplayError`].
+///
+/// A capture in memory, of a second of mu-law of which every tenth packet is missing:
+///
+/// ```
+/// use dsp_core::time::Instant;
+/// use host_std::record::pcap::PcapWriter;
+/// use host_std::replay::{Keys, ReplayConfig, replay_bytes};
+///
+/// let mut pcap = PcapWriter::new(Vec::new(), 0)?;
+/// for seq in (0..50u8).filter(|seq| seq % 10 != 5) {
+///     let mut packet = [0xd5; 172];
+///     let [high, low] = (160 * u16::from(seq)).to_be_bytes();
+///     packet[..12].copy_from_slice(&[0x80, 0, 0, seq, 0, 0, high, low, 0, 0, 0, 1]);
+///     let at = Instant::from_millis(20 * u64::from(seq));
+///     pcap.datagram(at, "192.0.2.1:4000".parse()?, "192.0.2.2:5004".parse()?, &packet)?;
+/// }
+/// let report = replay_bytes("call.pcap", &pcap.finish()?, &Keys::default(), &ReplayConfig::default())?;
+/// let stream = &report.streams[0];
+/// assert_eq!((stream.codec.as_str(), stream.numbers.received, stream.numbers.lost), ("PCMU/8000", 45, 5));
+/// assert!(stream.numbers.concealed_ratio > 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn replay_bytes(
     file: &str,
     bytes: &[u8],

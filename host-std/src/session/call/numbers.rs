@@ -228,6 +228,22 @@ impl Call {
     /// [`CallConfig::after_goodbye`](crate::session::CallConfig::after_goodbye) and
     /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence); or because its keys are used up, none came about,
     /// or its connectivity checks say so.
+    ///
+    /// ```
+    /// # use host_std::session::Call;
+    /// use dsp_core::time::{Duration, Instant};
+    /// use host_std::session::{CallConfig, Ending};
+    ///
+    /// let config = |port| CallConfig::new(port).map(|config| CallConfig { after_silence: Some(Duration::from_secs(20)), ..config });
+    /// let (mut anna, mut bert) = (Call::new(config(4000)?)?, Call::new(config(5000)?)?);
+    /// let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+    /// anna.accept(Instant::ZERO, &answer)?;
+    ///
+    /// // Nothing comes of Bert.
+    /// assert_eq!(anna.should_end(Instant::from_millis(10_000)), None);
+    /// assert!(matches!(anna.should_end(Instant::from_millis(30_000)), Some(Ending::Silence(_))));
+    /// # Ok::<(), host_std::session::CallError>(())
+    /// ```
     pub fn should_end(&self, now: Instant) -> Option<Ending> {
         let transport = self.transport.as_ref()?;
         if let Some(failure) = transport.handshake_failure() {

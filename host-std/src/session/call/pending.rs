@@ -75,6 +75,23 @@ impl Call {
     /// since offer and answer last came to something: direction, codecs, streams, address, keys. Sound goes on as it
     /// was, since only an answer changes that, and the next description says what was agreed on. Whether there was
     /// anything to take back. Before the first agreement there is nothing to go back to: only the offer is taken back.
+    ///
+    /// ```
+    /// # use dsp_core::time::Instant;
+    /// # use host_std::session::{Call, CallConfig};
+    /// # let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+    /// # let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+    /// # anna.accept(Instant::ZERO, &answer)?;
+    /// use host_std::sdp::Direction;
+    ///
+    /// // In a running call an offer to hold is refused with 488: the call goes on as it was.
+    /// anna.set_direction(Direction::SendOnly);
+    /// anna.offer()?;
+    /// assert!(anna.withdraw());
+    /// assert_eq!(anna.wanted_direction(0), Some(Direction::SendRecv));
+    /// assert!(!anna.is_offering());
+    /// # Ok::<(), host_std::session::CallError>(())
+    /// ```
     pub fn withdraw(&mut self) -> bool {
         let offered = self.offered.take().is_some();
         let before = self.before.take();

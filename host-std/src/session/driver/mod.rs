@@ -1,13 +1,20 @@
-//! Drives one call over UDP sockets and an audio device, on tokio: the only place in a call that reads a clock.
+//! A driver runs one call over UDP sockets and an audio device, on tokio. In a call it is the only place that reads a clock.
 //!
-//! One task a call: datagrams as they arrive; every 10 ms an audio tick that plays, captures, sends what is finished
-//! and reports that are due; commands from the user in between. Ticks are counted from the start, so a late one is made
-//! up for, up to 100 ms: what this machine slept beyond that (a stopped process, a closed laptop) is a pause in both
-//! directions, and is told once, by whichever of device and driver knows of more. What lay in the sockets before the
-//! driver ran, or while the machine slept, is not heard: it would be delay.
+//! Use it for a softphone, or for a server whose calls have a device each. A server that mixes or that ticks many calls at once
+//! drives [`Call`]s itself. [`Driver`] has an example of two calls over loopback.
+//!
+//! Each call is one task. It takes datagrams as they arrive. Every 10 ms ([`TICK_MS`]) it plays, captures, and sends what is
+//! finished and the reports that are due. Between ticks it does what the user says by a [`Command`], and it shows how the call
+//! goes by a [`Status`].
+//!
+//! Ticks are counted from the start, so a late one is made up for, up to 100 ms. What this machine slept beyond that (a stopped
+//! process, a closed laptop) is a pause in both directions, and is told once, by whichever of device and driver knows of more.
+//! What lay in the sockets before the driver ran, or while the machine slept, is not heard: it would be delay.
 //!
 //! A lost device is opened anew on a thread of its own; meanwhile there is silence. A device may be changed for another
 //! ([`Command::Device`]).
+//!
+//! Limits: a device has one or two channels and a rate of 8 to 48 kHz; with another one the call ends ([`Ended::Sound`]).
 
 mod device;
 mod driven;
@@ -71,6 +78,26 @@ impl Clock {
 pub type Change = Box<dyn FnOnce(&mut Call, Instant) + Send>;
 
 /// What a user does during a call.
+///
+/// A command that changes the call is a closure, which runs between two ticks. What comes of it leaves by a channel of one's own:
+///
+/// ```
+/// use host_std::sdp::Direction;
+/// use host_std::session::driver::Command;
+/// use host_std::session::{Call, CallConfig};
+///
+/// let (tell, told) = std::sync::mpsc::channel();
+/// let hold = Command::Change(Box::new(move |call, _now| {
+///     call.set_direction(Direction::SendOnly);
+///     let _ = tell.send(call.offer()); // for the SIP stack
+/// }));
+///
+/// # // What a driver does with it.
+/// # let Command::Change(change) = hold else { unreachable!() };
+/// # change(&mut Call::new(CallConfig::new(4000)?)?, dsp_core::time::Instant::ZERO);
+/// assert!(told.recv()??.contains("a=sendonly"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub enum Command {
     /// Changes the call itself: a new offer or answer, hold and resume, new keys, other codecs. What comes of it (an
@@ -121,6 +148,47 @@ pub struct Status {
 }
 
 /// Everything one call needs to run.
+///
+/// Two calls over loopback, one of which mutes its microphone and hangs up:
+///
+/// ```
+/// use dsp_core::time::Instant;
+/// use host_std::device::FileIo;
+/// use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
+/// use host_std::session::{Call, CallConfig};
+/// use tokio::net::UdpSocket;
+/// use tokio::sync::{mpsc, watch};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let sockets = [UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?];
+/// let call = |socket: &UdpSocket| -> Result<Call, Box<dyn std::error::Error>> {
+///     Ok(Call::new(CallConfig::new(socket.local_addr()?.port())?)?)
+/// };
+/// let (mut anna, mut bert) = (call(&sockets[0])?, call(&sockets[1])?);
+/// let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+/// anna.accept(Instant::ZERO, &answer)?;
+///
+/// let clock = Clock::start();
+/// let run = |call, socket| {
+///     let (commands, from_user) = mpsc::channel(8);
+///     let (status, shown) = watch::channel(Status::default());
+///     let silence = Box::new(FileIo::null(48_000)); // or a sound card
+///     (commands, shown, tokio::spawn(Driver::new(call, socket, silence, clock).run(from_user, status)))
+/// };
+/// let [to_anna, to_bert] = sockets;
+/// let (anna_does, mut anna_shows, anna) = run(anna, to_anna);
+/// let (_bert_does, _, _bert) = run(bert, to_bert);
+///
+/// anna_shows.wait_for(|status| status.stats.receiver.reception.received >= 5).await?;
+/// anna_does.send(Command::Mute(true)).await?;
+/// anna_shows.wait_for(|status| status.muted).await?;
+/// anna_does.send(Command::HangUp).await?;
+/// assert!(matches!(anna.await?.ended, Ended::HungUp));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct Driver {
     /// The call, agreed on.
     pub call: Call,
