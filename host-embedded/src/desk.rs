@@ -154,8 +154,8 @@ pub enum Request {
 ///
 /// let (mut desk, mut tones) = (Desk::new(Country::of("us").expect("it has tones")), Tones::new(8_000));
 /// assert_eq!(desk.input(Input::Hook(HookEvent::OffHook)), Some(Request::Dial));
-/// // The dial tone, over the handset.
-/// assert_eq!(desk.apply(None::<&mut Phone>, &mut tones), Some(AudioPath::Handset));
+/// // The dial tone, over the handset, where the sound went before.
+/// assert_eq!((desk.apply(None::<&mut Phone>, &mut tones), desk.path()), (None, AudioPath::Handset));
 /// assert!(tones.is_playing());
 /// let five = Digit::Five.into();
 /// assert_eq!(desk.input(Input::Digit(five)), Some(Request::Dialled(five)));

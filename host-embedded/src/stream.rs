@@ -75,7 +75,7 @@ pub type RoomFor<P> = <MemoryOf<P> as PhoneMemory>::Room;
 ///     stream.play(now, &mut pcm);
 ///     now += Duration::from_millis(10);
 /// }
-/// assert_eq!(stream.receiver_stats().reception.received, stream.send_stats().packets.into());
+/// assert_eq!(stream.receiver_stats().reception.received, u64::from(stream.send_stats().packets));
 /// assert!(pcm.iter().all(|sample| (3_800..4_200).contains(sample)));
 /// # Ok::<(), host_embedded::phone::PhoneError>(())
 /// ```

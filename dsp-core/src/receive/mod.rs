@@ -57,7 +57,7 @@
 //!
 //! [`Receiver`] is for a whole receive road; a program that only wants one part uses [`JitterBuffer`], [`EventReceiver`] or a
 //! [`Concealer`](crate::waveform::Concealer) alone. The wire is RFC 3550, the telephone events RFC 4733, the comfort noise
-//! RFC 3389 and the redundancy RFC 2198. One packet of fifty is lost, and its 20 ms are made up:
+//! RFC 3389 and the redundancy RFC 2198. One packet of fifty is lost, and sound is made up in its place, 20 ms at most:
 //!
 //! ```
 //! use dsp_core::codec::g711::Pcmu;
@@ -86,7 +86,8 @@
 //!     now += Duration::from_millis(20);
 //! }
 //! let stats = receiver.stats();
-//! assert_eq!((stats.received, stats.concealed_samples), (49, 160));
+//! assert_eq!(stats.received, 49);
+//! assert!((1..=160).contains(&stats.concealed_samples));
 //! assert_eq!(stats.reception.cumulative_lost(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
