@@ -6,7 +6,7 @@
 //! place of the sound.
 //!
 //! Cost: all arithmetic is integer, and there is no heap. How much memory its packets take says
-//! [`PhoneMemory`](crate::parts::PhoneMemory).
+//! [`PhoneMemory`].
 
 use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
 use dsp_core::front::{Media, NoBlock};
