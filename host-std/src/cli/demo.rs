@@ -14,6 +14,7 @@ use host_std::device::AudioIo;
 use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::CallRecorder;
 use host_std::report::KeptReport;
+use host_std::sdp::FeedbackOptions;
 use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
 use host_std::session::{AdaptationConfig, Call, CallConfig, CaptureConfig, Identity};
 use host_std::simulate::ambience::{Ambience, AmbienceError};
@@ -79,7 +80,7 @@ pub(super) struct DemoArgs {
     #[arg(help_heading = "Network", long, default_value_t = 200.0, value_parser = |s: &str| number_in(s, 0.0, 60_000.0),
         requires = "bottleneck", value_name = "MS")]
     queue: f64,
-    /// What is sent follows the network: bit rate, packet length and redundancy
+    /// What is sent follows the network, by feedback on each packet: bit rate, packet length and redundancy
     #[arg(help_heading = "Network", long)]
     adapt: bool,
     /// How much faster B's audio clock runs than A's, in parts per million
@@ -271,6 +272,8 @@ fn new_call(
         srtp: args.srtp.policy(),
         srtp_options: args.srtp.options(),
         wall_clock: wall,
+        // A sender that follows the network does so soonest where it hears of each packet.
+        feedback: FeedbackOptions { profile: args.adapt, ..FeedbackOptions::default() },
         adaptation: args.adapt.then(|| AdaptationConfig::with_copies(args.red.packets)),
         capture: CaptureConfig { detector: args.vad.map(detector), ..args.microphone.config() },
         metering: true,
