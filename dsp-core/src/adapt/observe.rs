@@ -24,6 +24,9 @@ pub struct PacketWindow {
     /// How long the last packet that arrived was queued, and the last one of the stretch before.
     late: Option<Duration>,
     late_before: Option<Duration>,
+    /// How much later than the one before it a packet is in the mean, and how much earlier, in us.
+    later_us: u32,
+    earlier_us: u32,
 }
 
 impl PacketWindow {
@@ -39,7 +42,25 @@ impl PacketWindow {
             queue: None,
             late: None,
             late_before: None,
+            later_us: 0,
+            earlier_us: 0,
         }
+    }
+
+    /// Of jitter packets are later as often as earlier; of a queue that grows or empties they are one of both.
+    fn jitter(&self) -> Duration {
+        Duration::from_micros(2 * u64::from(self.later_us.min(self.earlier_us)))
+    }
+
+    /// A packet waited so long after one that waited as long as `before`: means of 16 packets.
+    fn follow_jitter(&mut self, before: Duration, queued: Duration) {
+        let toward = |mean: &mut u32, us: u64| {
+            let us = us.min(1_000_000) as i64;
+            *mean = (i64::from(*mean) + (us - i64::from(*mean)) / 16) as u32;
+        };
+        let (before, queued) = (before.as_micros(), queued.as_micros());
+        toward(&mut self.later_us, queued.saturating_sub(before));
+        toward(&mut self.earlier_us, before.saturating_sub(queued));
     }
 
     /// Takes what a message that came at `now` tells of one packet, in the order of numbers. An observation, when it's enough for one.
@@ -56,6 +77,9 @@ impl PacketWindow {
             // Jitter makes some later, and a queue all of them.
             Some(queued) => {
                 self.queue = Some(self.queue.map_or(queued, |least| least.min(queued)));
+                if let Some(before) = self.late.or(self.late_before) {
+                    self.follow_jitter(before, queued);
+                }
                 self.late = Some(queued);
             }
             None => self.lost += 1,
@@ -67,19 +91,26 @@ impl PacketWindow {
         }
         let loss = 100 * PERCENT * self.lost / self.packets;
         let age = now.since(self.last);
-        let took = stretched(duration, self.late_before, self.late);
-        let (packets, queue) = (self.packets, self.queue);
-        let seen = Observation { duration, took, sent_bits: self.bits, packets, loss, queue, age };
-        *self = Self { before: Some(self.last), last: self.last, late_before: self.late, ..Self::new() };
+        // A few packets are all later than the fastest of many by as much.
+        let usual = Duration::from_micros(2 * self.jitter().as_micros());
+        let took = stretched(duration, self.late_before, self.late, usual);
+        let queue = self.queue.map(|queue| Duration::from_micros(queue.as_micros().saturating_sub(usual.as_micros())));
+        let seen = Observation { duration, took, sent_bits: self.bits, packets: self.packets, loss, queue, age };
+        let (later_us, earlier_us) = (self.later_us, self.earlier_us);
+        let late_before = self.late.or(self.late_before);
+        *self = Self { before: Some(self.last), last: self.last, late_before, later_us, earlier_us, ..Self::new() };
         Some(seen)
     }
 }
 
-/// How long it took to arrive: as much longer than to send as the last packet waited longer than the last one before.
-fn stretched(duration: Duration, before: Option<Duration>, now: Option<Duration>) -> Duration {
+/// How long it took to arrive: as much longer than to send as the last packet waited longer than the last one before, beyond what is
+/// usual.
+fn stretched(duration: Duration, before: Option<Duration>, now: Option<Duration>, usual: Duration) -> Duration {
     let (Some(before), Some(now)) = (before, now) else { return duration };
     let (us, before, now) = (duration.as_micros(), before.as_micros(), now.as_micros());
-    Duration::from_micros((us + now).saturating_sub(before).clamp(us / 2, 3 * us))
+    let longer = now.saturating_sub(before).saturating_sub(usual.as_micros());
+    let shorter = before.saturating_sub(now).saturating_sub(usual.as_micros());
+    Duration::from_micros((us + longer).saturating_sub(shorter).clamp(us / 2, 3 * us))
 }
 
 /// Makes an observation of each report on what was sent (RFC 3550, 6.4.1).
@@ -150,7 +181,7 @@ impl ReportWindow {
         let loss = u32::from(fraction_lost) * 100 * PERCENT / 256;
         let age = round_trip.unwrap_or(Duration::ZERO);
         let duration = now.since(since?);
-        let took = stretched(duration, self.queue, queue);
+        let took = stretched(duration, self.queue, queue, Duration::ZERO);
         self.queue = queue.or(self.queue);
         Some(Observation { duration, took, sent_bits, packets, loss, queue, age })
     }

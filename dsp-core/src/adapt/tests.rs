@@ -139,13 +139,65 @@ fn follows_what_a_link_carries() {
     }
 }
 
+/// What is seen over a quarter of a second of a link that is used up, behind a queue of so many ms.
+fn used_up(capacity: &Capacity, queue_ms: u64) -> Observation {
+    let duration = Duration::from_millis(250);
+    Observation {
+        duration,
+        took: duration,
+        sent_bits: u64::from(capacity.rate_bps()) / 4,
+        packets: 12,
+        loss: 0,
+        queue: Some(Duration::from_millis(queue_ms)),
+        age: Duration::from_millis(40),
+    }
+}
+
 /// There is nothing to give up where there's hardly room for a call: a probe that fails costs its own time only.
 #[test]
-fn a_narrow_link_is_used_up() {
-    let cells = [Told::Packets, Told::Reports].into_iter().flat_map(|told| [50, 200, 1_000].map(|queue| (told, queue)));
-    let rates: Vec<f64> = cells.map(|(told, queue)| run(&mut Link::new(20_000, queue, 0), told, 240).0).collect();
-    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
-    assert!(mean > 0.935 * 20_000.0, "{mean:.0} of 20,000 bit/s: {rates:.0?}");
+fn a_probe_that_fails_is_taken_back_whole_on_a_narrow_link() {
+    for (rate_bps, is_whole) in [(20_000, true), (60_000, false)] {
+        let mut capacity = Capacity::new(BOUNDS, rate_bps);
+        let mut now = Instant::from_millis(100_000);
+        let mut observe = |capacity: &mut Capacity, queue_ms| {
+            now += Duration::from_millis(250);
+            let seen = used_up(capacity, queue_ms);
+            capacity.observe(now, &seen);
+        };
+        while capacity.phase() != Phase::Probing {
+            observe(&mut capacity, 0);
+        }
+        observe(&mut capacity, 100);
+        assert_eq!(capacity.phase(), Phase::Emptying);
+        while capacity.phase() == Phase::Emptying {
+            observe(&mut capacity, 0);
+        }
+        assert_eq!(capacity.rate_bps() == rate_bps, is_whole, "{rate_bps}: {}", capacity.rate_bps());
+        assert!(capacity.rate_bps() <= rate_bps);
+    }
+}
+
+/// Four packets in a quarter of a second are all late when packets come up to 100 ms late by chance: no queue is seen in that, and
+/// one that is there is.
+#[test]
+fn jitter_is_no_queue() {
+    for (queue_ms, is_seen) in [(0, false), (400, true)] {
+        let (mut window, mut capacity) = (PacketWindow::new(), Capacity::new(BOUNDS, 50_000));
+        let mut dice = Link::new(1, 0, 0);
+        let mut was_seen = false;
+        for n in 0..2_000 {
+            let sent = Instant::from_millis(100_000 + n * 60);
+            let late = u64::from(dice.random()) + if n > 1_000 { queue_ms } else { 0 };
+            let queued = Some(Duration::from_millis(late));
+            let packet = PacketFeedback { number: Seq(0), sent, bytes: 375, queued };
+            if let Some(seen) = window.hear(sent + Duration::from_millis(150), &packet) {
+                capacity.observe(sent + Duration::from_millis(150), &seen);
+            }
+            was_seen |= capacity.phase() == Phase::Emptying;
+            assert!(!was_seen || n > 1_000, "{n}: {} bit/s", capacity.rate_bps());
+        }
+        assert_eq!(was_seen, is_seen);
+    }
 }
 
 #[test]
