@@ -4,7 +4,7 @@
 //! ```text
 //! hook switch, keys -> Desk::input  -> Request -> SIP stack
 //! SIP stack         -> Desk::signal
-//! Desk::apply -> Tones (ring, dial, ringback, busy), PhoneOf (mute, another echo path), AudioPath for the codec chip
+//! Desk::apply -> TonePlayer (ring, dial, ringback, busy), PhoneOf (mute, another echo path), AudioPath for the codec chip
 //! ```
 //!
 //! It is a state machine without time, audio or network of its own: each input returns at most one request, and [`Desk::apply`]
@@ -12,19 +12,19 @@
 //!
 //! ```
 //! use dsp_core::tone::Country;
-//! use host_embedded::desk::{AudioPath, CallState, Desk, Input, Request, Signal};
+//! use host_embedded::desk::{AudioPath, CallState, Desk, UserInput, Request, Signal};
 //! use host_embedded::hook::HookEvent;
 //!
 //! let mut desk = Desk::new(Country::of("de").expect("it has tones"));
 //! desk.signal(Signal::Invite);
 //! assert_eq!(desk.path(), AudioPath::Speaker); // it rings
-//! assert_eq!(desk.input(Input::Hook(HookEvent::OffHook)), Some(Request::Answer));
+//! assert_eq!(desk.input(UserInput::Hook(HookEvent::OffHook)), Some(Request::Answer));
 //! assert_eq!((desk.state(), desk.path()), (CallState::Talking, AudioPath::Handset));
-//! desk.input(Input::SpeakerKey);
+//! desk.input(UserInput::SpeakerKey);
 //! // The receiver goes back to its cradle: the call goes on over the loudspeaker.
-//! assert_eq!(desk.input(Input::Hook(HookEvent::OnHook)), None);
+//! assert_eq!(desk.input(UserInput::Hook(HookEvent::OnHook)), None);
 //! assert_eq!(desk.path(), AudioPath::Speaker);
-//! assert_eq!(desk.input(Input::SpeakerKey), Some(Request::HangUp));
+//! assert_eq!(desk.input(UserInput::SpeakerKey), Some(Request::HangUp));
 //! ```
 
 use dsp_core::tone::{Country, EventCode, ProgressTone, Segment};
@@ -32,7 +32,7 @@ use dsp_core::tone::{Country, EventCode, ProgressTone, Segment};
 use crate::hook::HookEvent;
 use crate::parts::PhoneParts;
 use crate::phone::PhoneOf;
-use crate::tones::{LEVEL, RING, Tones};
+use crate::tones::{LEVEL, RING, TonePlayer};
 
 /// Where sound comes from and goes to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -81,7 +81,7 @@ pub enum CallState {
 
 /// What the user does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Input {
+pub enum UserInput {
     /// The hook switch.
     Hook(HookEvent),
     /// The key of the loudspeaker.
@@ -147,22 +147,22 @@ pub enum Request {
 ///
 /// ```
 /// use dsp_core::tone::{Country, Digit};
-/// use host_embedded::desk::{AudioPath, CallState, Desk, Input, Request, Signal};
+/// use host_embedded::desk::{AudioPath, CallState, Desk, UserInput, Request, Signal};
 /// use host_embedded::hook::HookEvent;
 /// use host_embedded::phone::Phone;
-/// use host_embedded::tones::Tones;
+/// use host_embedded::tones::TonePlayer;
 ///
-/// let (mut desk, mut tones) = (Desk::new(Country::of("us").expect("it has tones")), Tones::new(8_000));
-/// assert_eq!(desk.input(Input::Hook(HookEvent::OffHook)), Some(Request::Dial));
+/// let (mut desk, mut tones) = (Desk::new(Country::of("us").expect("it has tones")), TonePlayer::new(8_000));
+/// assert_eq!(desk.input(UserInput::Hook(HookEvent::OffHook)), Some(Request::Dial));
 /// // The dial tone, over the handset, where the sound went before.
 /// assert_eq!((desk.apply(None::<&mut Phone>, &mut tones), desk.path()), (None, AudioPath::Handset));
 /// assert!(tones.is_playing());
 /// let five = Digit::Five.into();
-/// assert_eq!(desk.input(Input::Digit(five)), Some(Request::Dialled(five)));
+/// assert_eq!(desk.input(UserInput::Digit(five)), Some(Request::Dialled(five)));
 /// desk.signal(Signal::Called);
 /// desk.signal(Signal::Busy);
 /// assert_eq!(desk.state(), CallState::Over);
-/// desk.input(Input::Hook(HookEvent::OnHook));
+/// desk.input(UserInput::Hook(HookEvent::OnHook));
 /// assert_eq!(desk.state(), CallState::Idle);
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -216,30 +216,30 @@ impl Desk {
     }
 
     /// Takes in what the user does. What makes no sense in this state does nothing.
-    pub fn input(&mut self, input: Input) -> Option<Request> {
+    pub fn input(&mut self, input: UserInput) -> Option<Request> {
         match input {
-            Input::Hook(HookEvent::OffHook) => {
+            UserInput::Hook(HookEvent::OffHook) => {
                 self.lifted = true;
                 self.take_up(AudioPath::Handset)
             }
-            Input::Hook(HookEvent::OnHook) => {
+            UserInput::Hook(HookEvent::OnHook) => {
                 self.lifted = false;
                 let rings_or_rests = matches!(self.state, CallState::Idle | CallState::Alerting);
                 if self.path == AudioPath::Handset && !rings_or_rests { self.hang_up() } else { None }
             }
-            Input::Hook(HookEvent::Flash) => (self.state == CallState::Talking).then_some(Request::Flash),
-            Input::SpeakerKey => self.path_key(AudioPath::Speaker),
-            Input::HeadsetKey => self.path_key(AudioPath::Headset),
-            Input::MuteKey => {
+            UserInput::Hook(HookEvent::Flash) => (self.state == CallState::Talking).then_some(Request::Flash),
+            UserInput::SpeakerKey => self.path_key(AudioPath::Speaker),
+            UserInput::HeadsetKey => self.path_key(AudioPath::Headset),
+            UserInput::MuteKey => {
                 self.muted = !self.muted && self.has_call();
                 None
             }
-            Input::HoldKey => match self.state {
+            UserInput::HoldKey => match self.state {
                 CallState::Talking => self.enter(CallState::Held, None, Some(Request::Hold)),
                 CallState::Held => self.enter(CallState::Talking, None, Some(Request::Resume)),
                 _ => None,
             },
-            Input::Digit(digit) => match self.state {
+            UserInput::Digit(digit) => match self.state {
                 CallState::Dialing => self.enter(CallState::Dialing, None, Some(Request::Dialled(digit))),
                 CallState::Talking => Some(Request::Press(digit)),
                 _ => None,
@@ -280,7 +280,7 @@ impl Desk {
     pub fn apply<P: PhoneParts, const TICK: usize, const HISTORY: usize>(
         &mut self,
         phone: Option<&mut PhoneOf<P, TICK, HISTORY>>,
-        tones: &mut Tones,
+        tones: &mut TonePlayer,
     ) -> Option<AudioPath> {
         let call_waiting = self.country.tone(ProgressTone::CallWaiting);
         let tone = self.tone.or((self.waiting && self.state == CallState::Talking).then_some(call_waiting));

@@ -232,7 +232,7 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.tick_with(port, network, &mut NoSound).await
     }
 
-    /// One tick with sound of this side, such as [`Tones`](crate::tones::Tones), that is added to what the other side says: behind its
+    /// One tick with sound of this side, such as [`TonePlayer`](crate::tones::TonePlayer), that is added to what the other side says: behind its
     /// decoder and before volume, meter and the history of a canceller.
     pub async fn tick_with<A, N, L>(&mut self, port: &mut A, network: &mut N, local: &mut L) -> Tick
     where

@@ -1,8 +1,8 @@
 //! Sound that the phone makes itself: ringing before there is a call, dial, ringback, busy and congestion tones, call waiting
 //! over a call that runs.
 //!
-//! [`Tones`] plays one tone at a time, by the core's generator (ITU-T E.180; the countries' tables are
-//! [`Country`](dsp_core::tone::Country)). Before and between calls [`Tones::tick`] runs the audio port alone; in a call
+//! [`TonePlayer`] plays one tone at a time, by the core's generator (ITU-T E.180; the countries' tables are
+//! [`Country`](dsp_core::tone::Country)). Before and between calls [`TonePlayer::tick`] runs the audio port alone; in a call
 //! [`PhoneOf::tick_with`](crate::phone::PhoneOf::tick_with) adds it to what is played, before a canceller's history, so that a tone is an
 //! echo that it knows. All integer; a phone that never names it doesn't have it in its image.
 //!
@@ -10,13 +10,13 @@
 //! use dsp_core::tone::{Country, ProgressTone};
 //! use embassy_futures::block_on;
 //! use host_embedded::sim::{SimClock, SimPort};
-//! use host_embedded::tones::{LEVEL, RING, Tones};
+//! use host_embedded::tones::{LEVEL, RING, TonePlayer};
 //!
 //! let clock = SimClock::default();
 //! let mut loudest = 0;
 //! let loudspeaker = |pcm: &[i16; 80]| loudest = pcm.iter().fold(loudest, |loudest, &sample| sample.max(loudest));
 //! let mut port = SimPort::new(&clock, |_: &mut [i16; 80]| (), loudspeaker);
-//! let mut tones = Tones::new(8_000);
+//! let mut tones = TonePlayer::new(8_000);
 //! // An INVITE has come.
 //! tones.start(&RING, LEVEL)?;
 //! for _ in 0..100 {
@@ -102,14 +102,14 @@ const PIECE: usize = 80;
 
 /// Plays one tone, or none.
 #[derive(Clone, Copy, Debug)]
-pub struct Tones {
+pub struct TonePlayer {
     sample_rate_hz: u32,
     generator: Option<ProgressGenerator>,
     /// It fades within what is mixed next.
     stopping: bool,
 }
 
-impl Tones {
+impl TonePlayer {
     /// Silence at this rate of the loudspeaker.
     pub const fn new(sample_rate_hz: u32) -> Self {
         Self { sample_rate_hz, generator: None, stopping: false }
@@ -150,7 +150,7 @@ impl Tones {
     }
 }
 
-impl LocalSound for Tones {
+impl LocalSound for TonePlayer {
     fn mix(&mut self, pcm: &mut [i16]) {
         let Some(generator) = &mut self.generator else { return };
         let length = pcm.len().max(1) as i32;
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn tones_have_their_level_and_cadence_and_end_without_a_click() {
-        let mut tones = Tones::new(8_000);
+        let mut tones = TonePlayer::new(8_000);
         let busy = Country::of("us").expect("a country").tone(ProgressTone::Busy);
         tones.start(busy, LEVEL).expect("in range");
         let mut all: Vec<i16> = Vec::new();
@@ -220,14 +220,14 @@ mod tests {
 
     #[test]
     fn a_tone_is_added_to_a_call_within_bounds() {
-        let mut tones = Tones::new(16_000);
+        let mut tones = TonePlayer::new(16_000);
         tones.start(&RING, 0).expect("in range");
         let mut pcm = [i16::MAX; 160];
         tones.mix(&mut pcm);
         assert!(pcm.contains(&i16::MAX) && pcm.iter().any(|&sample| sample < 20_000));
         assert_eq!(tones.start(&RING, 1).err(), Some(ProgressError::Level(1)));
         assert!(tones.is_playing());
-        assert!(Tones::new(1_000).start(&RING, LEVEL).is_err());
+        assert!(TonePlayer::new(1_000).start(&RING, LEVEL).is_err());
         NoSound.mix(&mut pcm);
     }
 
@@ -235,7 +235,7 @@ mod tests {
     fn the_bell_rings_before_there_is_a_call() {
         let pump: Pump<80, 3> = Pump::new();
         let mut port = pump.port();
-        let mut tones = Tones::new(8_000);
+        let mut tones = TonePlayer::new(8_000);
         tones.start(&RING, LEVEL).expect("in range");
         let mut played = Vec::new();
         for tick in 0..300 {

@@ -187,7 +187,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
     }
 
     /// The last report of the other side, once. It tells a goodbye ([`PeerReport::bye`]) also where another report came
-    /// behind it: [`Watch`](crate::watch::Watch) knows what to make of one.
+    /// behind it: [`CallWatch`](crate::watch::CallWatch) knows what to make of one.
     pub fn next_report(&mut self) -> Option<PeerReport> {
         self.told.take()
     }

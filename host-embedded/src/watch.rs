@@ -1,14 +1,14 @@
 //! What is wrong with a running call, told once when it begins and once when it is over: for the SIP stack, a log or a lamp.
 //!
-//! A [`Watch`] looks at each tick and at what the firmware knows besides ([`Seen`]). It only tells: the phone goes on by itself
+//! A [`CallWatch`] looks at each tick and at what the firmware knows besides ([`Seen`]). It only tells: the phone goes on by itself
 //! through all of it, and is as before once it is over. No heap, no clock of its own.
 //!
 //! ```
 //! use dsp_core::time::Instant;
 //! use host_embedded::phone::Tick;
-//! use host_embedded::watch::{CallEvent, Seen, Trouble, Watch};
+//! use host_embedded::watch::{CallEvent, CallWatch, Seen, Trouble};
 //!
-//! let mut watch = Watch::new(Instant::ZERO);
+//! let mut watch = CallWatch::new(Instant::ZERO);
 //! let unplugged = Seen { now: Instant::from_millis(10), link_up: false, ..Seen::default() };
 //! watch.tick(&Tick::default(), &unplugged);
 //! assert_eq!(watch.next_event(), Some(CallEvent::Began(Trouble::LinkDown)));
@@ -128,9 +128,9 @@ struct State {
 /// ```
 /// use dsp_core::time::{Duration, Instant};
 /// use host_embedded::phone::Tick;
-/// use host_embedded::watch::{CallEvent, Seen, Trouble, Watch};
+/// use host_embedded::watch::{CallEvent, CallWatch, Seen, Trouble};
 ///
-/// let mut watch = Watch::new(Instant::ZERO);
+/// let mut watch = CallWatch::new(Instant::ZERO);
 /// let (mut seen, mut told) = (Seen { expected: true, ..Seen::default() }, Vec::new());
 /// for tick in 0..500 {
 ///     seen.now += Duration::from_millis(10);
@@ -145,7 +145,7 @@ struct State {
 /// assert_eq!(told[1].1, CallEvent::Over(Trouble::NoPackets));
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Watch {
+pub struct CallWatch {
     states: [State; Trouble::ALL.len()],
     now: Instant,
     /// Packets that had come, and when one came last.
@@ -157,7 +157,7 @@ pub struct Watch {
     left: bool,
 }
 
-impl Watch {
+impl CallWatch {
     /// Begins at `now` with a call in which nothing is wrong.
     pub const fn new(now: Instant) -> Self {
         let state = State { last: None, times: 0, told: false };
@@ -243,7 +243,7 @@ mod tests {
 
     /// All that is told over ticks of 10 ms, with the tick's number.
     fn told(ticks: u32, mut at: impl FnMut(u32) -> (Tick, Seen)) -> Vec<(u32, CallEvent)> {
-        let mut watch = Watch::new(Instant::ZERO);
+        let mut watch = CallWatch::new(Instant::ZERO);
         let mut told = Vec::new();
         for n in 1..=ticks {
             let (tick, seen) = at(n);
@@ -279,7 +279,7 @@ mod tests {
         // A stray datagram now and then is nobody's trouble, fifty at once are.
         let stray = |n: u32| Seen { refused: u32::MAX.wrapping_add(n / 110), ..Seen::default() };
         // What had been refused before the first tick counts as of that tick.
-        let mut watch = Watch { refused: u32::MAX, ..Watch::new(Instant::ZERO) };
+        let mut watch = CallWatch { refused: u32::MAX, ..CallWatch::new(Instant::ZERO) };
         for n in 1..3_000 {
             watch.tick(&Tick::default(), &Seen { now: Instant::from_millis(10 * u64::from(n)), ..stray(n) });
             assert_eq!(watch.next_event(), None);

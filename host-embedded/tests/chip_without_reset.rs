@@ -40,22 +40,22 @@ enum Output {
 
 /// The left converter's, whose samples are in the left slot.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Input {
+enum LineInput {
     Microphone,
     Line,
 }
 
 #[derive(Clone, Copy)]
 struct Max9867 {
-    pins: Wiring<Pins<Output, Input>>,
+    pins: Wiring<Pins<Output, LineInput>>,
 }
 
 const CHIP: Max9867 = Max9867 {
     pins: Wiring {
-        handset: Pins { output: Output::Left, input: Input::Microphone },
-        headset: Pins { output: Output::Right, input: Input::Microphone },
-        speakerphone: Pins { output: Output::Right, input: Input::Microphone },
-        line: Pins { output: Output::Right, input: Input::Line },
+        handset: Pins { output: Output::Left, input: LineInput::Microphone },
+        headset: Pins { output: Output::Right, input: LineInput::Microphone },
+        speakerphone: Pins { output: Output::Right, input: LineInput::Microphone },
+        line: Pins { output: Output::Right, input: LineInput::Line },
     },
 };
 
@@ -138,7 +138,7 @@ impl Chip for Max9867 {
         // 0 dB both.
         image[ADCLEVEL] = 0x33;
         // A preamplifier of 0, 20 or 30 dB, and up to 20 dB behind it. The bias isn't switched by itself.
-        let line = input == Input::Line;
+        let line = input == LineInput::Line;
         let gain = setup.gain.nearest(0, 100, 51);
         image[LEFTMICGAIN] = match gain {
             _ if line => 0,
@@ -150,8 +150,8 @@ impl Chip for Max9867 {
         image[PWRMAN] = SHDN | (u16::from(line) << 6) | 0x0e;
         image[INPUTCONFIG] = match input {
             _ if setup.mute_microphone => 0,
-            Input::Microphone => 0x40,
-            Input::Line => 0x80,
+            LineInput::Microphone => 0x40,
+            LineInput::Line => 0x80,
         };
         // Never straight to the headphones.
         image[LEFTLINELVL] = 0x40 | if line { 15 - setup.gain.nearest(-600, 200, 16) } else { 0 };
@@ -178,8 +178,8 @@ impl Chip for Max9867 {
 
     fn gains(&self, route: Route) -> (Decibels, Decibels) {
         match self.pins.of(route).input {
-            Input::Microphone => (Decibels::ZERO, Decibels::new(50)),
-            Input::Line => (Decibels::new(-6), Decibels::new(24)),
+            LineInput::Microphone => (Decibels::ZERO, Decibels::new(50)),
+            LineInput::Line => (Decibels::new(-6), Decibels::new(24)),
         }
     }
 

@@ -16,7 +16,7 @@ use dsp_core::wire::rtp::RtpHeader;
 use host_embedded::phone::{Phone, PhoneConfig, TICK, Tick};
 use host_embedded::pump::{Pump, PumpPort};
 use host_embedded::transport::{Socket, Transport};
-use host_embedded::watch::{CallEvent, Seen, Trouble, Watch};
+use host_embedded::watch::{CallEvent, CallWatch, Seen, Trouble};
 
 const DEPTH: usize = 3;
 /// Datagrams that a network stack's queue has room for.
@@ -106,7 +106,7 @@ struct Call<'a> {
     port: PumpPort<'a, TICK, DEPTH>,
     phone: Phone,
     network: Transport<Wire<'a>, Slow<'a>, 704>,
-    watch: Watch,
+    watch: CallWatch,
     theirs: Srtp<2>,
     /// Interrupts of the chip, and packets of the far end.
     interrupts: u64,
@@ -149,7 +149,7 @@ impl<'a> Call<'a> {
             port: pump.port(),
             phone: Phone::new(PhoneConfig { sender, ..PhoneConfig::default() }).expect("a phone"),
             network,
-            watch: Watch::new(world.now()),
+            watch: CallWatch::new(world.now()),
             theirs,
             interrupts: 0,
             packets: 0,

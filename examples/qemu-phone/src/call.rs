@@ -12,7 +12,7 @@ use host_embedded::parts::PhoneParts;
 use host_embedded::phone::{PhoneConfig, PhoneOf};
 use host_embedded::port::AudioPort;
 use host_embedded::transport::Transport;
-use host_embedded::watch::{CallEvent, Seen, Trouble, Watch};
+use host_embedded::watch::{CallEvent, CallWatch, Seen, Trouble};
 
 use crate::arguments::{Arguments, key};
 use crate::clock;
@@ -103,7 +103,7 @@ pub(crate) async fn run<P: PhoneParts, A: AudioPort<TICK>, const TICK: usize>(
 ) {
     let Arguments { mut keys_at, mut hold_at, mut resume_at, mut source_at, .. } = *arguments;
     let begun = clock::now();
-    let mut watch = Watch::new(begun);
+    let mut watch = CallWatch::new(begun);
     let (mut ticks, mut worst, mut overruns, mut underruns, mut unsent) = (0u32, Duration::ZERO, 0, 0, 0);
     loop {
         let tick = phone.tick(&mut port, &mut network).await;

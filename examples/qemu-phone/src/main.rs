@@ -27,7 +27,7 @@ use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Runner, StackResources, StaticC
 use embassy_time::{Duration, Timer};
 use host_embedded::phone::{Phone, PhoneOf};
 use host_embedded::pump::Pump;
-use host_embedded::tones::{LEVEL, RING, Tones};
+use host_embedded::tones::{LEVEL, RING, TonePlayer};
 use static_cell::{ConstStaticCell, StaticCell};
 
 use arguments::Arguments;
@@ -138,7 +138,7 @@ async fn phone(spawner: Spawner) {
 /// Rings, with the codec chip at the rate of the call to come.
 async fn ring<const TICK: usize>(pump: &Pump<TICK, { chip::DEPTH }>, arguments: &Arguments<'_>) {
     chip::start(arguments.rate_hz(), arguments);
-    let (mut port, mut tones) = (pump.port(), Tones::new(arguments.rate_hz()));
+    let (mut port, mut tones) = (pump.port(), TonePlayer::new(arguments.rate_hz()));
     tones.start(&RING, LEVEL).expect("a rate and a level of telephony");
     for _ in 0..100 * arguments.ring {
         tones.tick(&mut port).await;

@@ -6,8 +6,8 @@ use dsp_core::tone::Digit;
 use super::*;
 use crate::phone::{PhoneConfig, PhoneWith};
 
-const ON: Input = Input::Hook(HookEvent::OnHook);
-const OFF: Input = Input::Hook(HookEvent::OffHook);
+const ON: UserInput = UserInput::Hook(HookEvent::OnHook);
+const OFF: UserInput = UserInput::Hook(HookEvent::OffHook);
 
 fn desk() -> Desk {
     Desk::new(Country::of("de").expect("a country"))
@@ -32,12 +32,12 @@ fn phone() -> PhoneWith<Forgets, 80> {
 
 #[test]
 fn a_call_is_made_with_the_receiver_and_moved_to_the_loudspeaker_and_back() {
-    let (mut desk, mut phone, mut tones) = (desk(), phone(), Tones::new(8_000));
+    let (mut desk, mut phone, mut tones) = (desk(), phone(), TonePlayer::new(8_000));
     let five = Digit::from_char('5').expect("a digit").event_code();
     assert_eq!(desk.input(OFF), Some(Request::Dial));
     assert_eq!(desk.apply(Some(&mut phone), &mut tones), None);
     assert!(tones.is_playing(), "the dial tone");
-    assert_eq!(desk.input(Input::Digit(five)), Some(Request::Dialled(five)));
+    assert_eq!(desk.input(UserInput::Digit(five)), Some(Request::Dialled(five)));
     desk.apply(Some(&mut phone), &mut tones);
     assert!(!tones.is_playing());
     desk.signal(Signal::Called);
@@ -47,21 +47,21 @@ fn a_call_is_made_with_the_receiver_and_moved_to_the_loudspeaker_and_back() {
     desk.signal(Signal::Answered);
     desk.apply(Some(&mut phone), &mut tones);
     assert!(!tones.is_playing() && desk.state() == CallState::Talking);
-    assert_eq!(desk.input(Input::Digit(five)), Some(Request::Press(five)));
+    assert_eq!(desk.input(UserInput::Digit(five)), Some(Request::Press(five)));
     for (path, times) in [(AudioPath::Speaker, 1), (AudioPath::Headset, 2), (AudioPath::Handset, 3)] {
-        let key = if path == AudioPath::Speaker { Input::SpeakerKey } else { Input::HeadsetKey };
+        let key = if path == AudioPath::Speaker { UserInput::SpeakerKey } else { UserInput::HeadsetKey };
         assert_eq!(desk.input(key), None);
         assert_eq!(desk.apply(Some(&mut phone), &mut tones), Some(path));
         // Told once, and the canceller has forgotten the path before.
         assert_eq!(desk.apply(Some(&mut phone), &mut tones), None);
         assert_eq!(phone.front().block(0).map(|block| block.0), Some(times));
     }
-    assert_eq!(desk.input(Input::MuteKey), None);
+    assert_eq!(desk.input(UserInput::MuteKey), None);
     desk.apply(Some(&mut phone), &mut tones);
     assert!(phone.front().microphone_muted());
-    assert_eq!(desk.input(Input::HoldKey), Some(Request::Hold));
-    assert_eq!(desk.input(Input::HoldKey), Some(Request::Resume));
-    assert_eq!(desk.input(Input::Hook(HookEvent::Flash)), Some(Request::Flash));
+    assert_eq!(desk.input(UserInput::HoldKey), Some(Request::Hold));
+    assert_eq!(desk.input(UserInput::HoldKey), Some(Request::Resume));
+    assert_eq!(desk.input(UserInput::Hook(HookEvent::Flash)), Some(Request::Flash));
     assert_eq!(desk.input(ON), Some(Request::HangUp));
     desk.apply(Some(&mut phone), &mut tones);
     assert!(!phone.front().microphone_muted() && desk.state() == CallState::Idle);
@@ -69,8 +69,8 @@ fn a_call_is_made_with_the_receiver_and_moved_to_the_loudspeaker_and_back() {
 
 #[test]
 fn it_rings_is_answered_and_ends_in_every_way() {
-    let mut tones = Tones::new(8_000);
-    let rung = |tones: &mut Tones| {
+    let mut tones = TonePlayer::new(8_000);
+    let rung = |tones: &mut TonePlayer| {
         let mut desk = desk();
         desk.signal(Signal::Invite);
         assert_eq!(desk.apply(None::<&mut PhoneWith<Forgets, 80>>, tones), Some(AudioPath::Speaker));
@@ -84,8 +84,8 @@ fn it_rings_is_answered_and_ends_in_every_way() {
     assert!(!tones.is_playing() && desk.state() == CallState::Idle);
     // Answered by the loudspeaker's key, and ended by it.
     let mut desk = rung(&mut tones);
-    assert_eq!(desk.input(Input::SpeakerKey), Some(Request::Answer));
-    assert_eq!(desk.input(Input::SpeakerKey), Some(Request::HangUp));
+    assert_eq!(desk.input(UserInput::SpeakerKey), Some(Request::Answer));
+    assert_eq!(desk.input(UserInput::SpeakerKey), Some(Request::HangUp));
     // Answered by the receiver; the other side hangs up, a tone says so, and the receiver is put down without a word.
     let mut desk = rung(&mut tones);
     assert_eq!(desk.input(OFF), Some(Request::Answer));
@@ -117,12 +117,12 @@ fn no_order_of_inputs_leaves_it_stuck() {
     let inputs = [
         OFF,
         ON,
-        Input::Hook(HookEvent::Flash),
-        Input::SpeakerKey,
-        Input::HeadsetKey,
-        Input::MuteKey,
-        Input::HoldKey,
-        Input::Digit(digit),
+        UserInput::Hook(HookEvent::Flash),
+        UserInput::SpeakerKey,
+        UserInput::HeadsetKey,
+        UserInput::MuteKey,
+        UserInput::HoldKey,
+        UserInput::Digit(digit),
     ];
     let signals = [
         Signal::Invite,
@@ -137,7 +137,7 @@ fn no_order_of_inputs_leaves_it_stuck() {
     ];
     let mut state = 3u32;
     for _ in 0..2_000 {
-        let (mut desk, mut tones) = (desk(), Tones::new(8_000));
+        let (mut desk, mut tones) = (desk(), TonePlayer::new(8_000));
         for _ in 0..12 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let pick = (state >> 16) as usize % (inputs.len() + signals.len());
@@ -155,8 +155,8 @@ fn no_order_of_inputs_leaves_it_stuck() {
         desk.signal(Signal::Ended);
         desk.input(ON);
         match desk.path() {
-            AudioPath::Speaker if desk.state() != CallState::Idle => drop(desk.input(Input::SpeakerKey)),
-            AudioPath::Headset if desk.state() != CallState::Idle => drop(desk.input(Input::HeadsetKey)),
+            AudioPath::Speaker if desk.state() != CallState::Idle => drop(desk.input(UserInput::SpeakerKey)),
+            AudioPath::Headset if desk.state() != CallState::Idle => drop(desk.input(UserInput::HeadsetKey)),
             _ => {}
         }
         assert_eq!(desk.state(), CallState::Idle);
