@@ -50,6 +50,7 @@
 //! ```
 
 mod config;
+pub(crate) mod intake;
 #[cfg(test)]
 mod tests;
 
@@ -59,7 +60,6 @@ use dsp_core::receive::{EventReport, Played, ReceiveError, Received, ReceiverSta
 use dsp_core::rtcp::SendInfo;
 use dsp_core::send::{KeyPress, SendError, SendStats};
 use dsp_core::time::{Duration, Instant, NtpTime, RtpTime, Seq, Ssrc};
-use embassy_futures::select::{Either, select};
 
 use crate::parts::{G711, G711Parts, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
 use crate::port::{AudioPort, PortDelay};
@@ -67,6 +67,7 @@ use crate::stream::{PhoneStream, RoomFor, TICK_MS};
 use crate::tones::{LocalSound, NoSound};
 
 pub use config::{KeyError, PhoneConfig, PhoneError};
+use intake::{One, take_in};
 
 /// Rate of microphone and loudspeaker of a G.711 phone.
 pub const SAMPLE_RATE_HZ: u32 = G711::SAMPLE_RATE_HZ;
@@ -78,8 +79,6 @@ pub const DATAGRAM: usize = 640;
 /// How long taking in packets may keep a frame of the microphone waiting, unless the board says otherwise: a fifth of a
 /// tick.
 pub const INTAKE_BUDGET: Duration = Duration::from_millis(2);
-/// A packet counts for at least such a share of the budget: a clock may have coarse steps, or stand still.
-pub(crate) const LEAST_SHARE: u64 = 32;
 
 /// A datagram that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,38 +239,11 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         N: Network,
         L: LocalSound,
     {
-        let mut tick = Tick::default();
         let mut heard = [0; TICK];
         let mut datagram = <P::Codecs as PhoneCodecs>::Memory::DATAGRAM;
         let datagram = datagram.as_mut();
-        // Packets are taken in as they come: when they arrived is what the delay is estimated from. Within the budget
-        // they go before a frame that is ready, as it may need them; then the frame goes first.
-        let budget = network.intake_budget();
-        let (mut spent, least) = (Duration::ZERO, Duration::from_micros(budget.as_micros().div_ceil(LEAST_SHARE)));
-        let read = loop {
-            tick.crowded = spent >= budget;
-            let received = if tick.crowded {
-                match select(port.read(&mut heard), network.receive(datagram)).await {
-                    Either::First(read) => break read,
-                    Either::Second(received) => received,
-                }
-            } else {
-                match select(network.receive(datagram), port.read(&mut heard)).await {
-                    Either::First(received) => received,
-                    Either::Second(read) => break read,
-                }
-            };
-            let Incoming { len, arrival, worked } = received;
-            let before = network.now();
-            if len > 0 {
-                // The receiver counts what it can't use.
-                let _ = self.receive(arrival, datagram.get(..len).unwrap_or_default());
-            }
-            let took = worked + network.now().since(before);
-            tick.received += 1;
-            tick.intake = tick.intake + took;
-            spent = spent + took.max(least);
-        };
+        let mut intake = One { stream: &mut self.stream, network: &mut *network, datagram: &mut *datagram };
+        let (mut tick, read) = take_in(port, &mut heard, &mut intake).await;
         if let Err(overrun) = read {
             tick.overrun = overrun.frames;
             self.lose(overrun.frames as usize * TICK);

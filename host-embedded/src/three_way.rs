@@ -36,11 +36,11 @@ use dsp_core::front::{Media, Step};
 use dsp_core::process::activity::Activity;
 use dsp_core::receive::Played;
 use dsp_core::send::SendError;
-use dsp_core::time::{Duration, Instant};
-use embassy_futures::select::{Either, select};
+use dsp_core::time::Instant;
 
 use crate::parts::{PhoneCodecs, PhoneMemory, PhoneParts};
-use crate::phone::{Incoming, LEAST_SHARE, Network, PhoneOf, Tick};
+use crate::phone::intake::{One, Two, take_in};
+use crate::phone::{Network, PhoneOf, Tick};
 use crate::port::AudioPort;
 use crate::stream::PhoneStream;
 
@@ -148,51 +148,13 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         M: Network,
     {
         const { assert!(P::Codecs::SAMPLE_RATE_HZ == Q::Codecs::SAMPLE_RATE_HZ, "both calls have one rate of sound") };
-        let mut tick = Tick::default();
         let mut heard = [0; TICK];
         let mut ours = <P::Codecs as PhoneCodecs>::Memory::DATAGRAM;
         let mut theirs = <Q::Codecs as PhoneCodecs>::Memory::DATAGRAM;
-        let (ours, theirs) = (ours.as_mut(), theirs.as_mut());
-        let budget = network.intake_budget();
-        let (mut spent, least) = (Duration::ZERO, Duration::from_micros(budget.as_micros().div_ceil(LEAST_SHARE)));
-        let read = loop {
-            tick.crowded = spent >= budget;
-            let ours_first = tick.received.is_multiple_of(2);
-            let packet = async {
-                if ours_first {
-                    select(network.receive(ours), their_network.receive(theirs)).await
-                } else {
-                    match select(their_network.receive(theirs), network.receive(ours)).await {
-                        Either::First(second) => Either::Second(second),
-                        Either::Second(first) => Either::First(first),
-                    }
-                }
-            };
-            let packet = if tick.crowded {
-                match select(port.read(&mut heard), packet).await {
-                    Either::First(read) => break read,
-                    Either::Second(packet) => packet,
-                }
-            } else {
-                match select(packet, port.read(&mut heard)).await {
-                    Either::First(packet) => packet,
-                    Either::Second(read) => break read,
-                }
-            };
-            let before = network.now();
-            let (Either::First(Incoming { len, arrival, worked }) | Either::Second(Incoming { len, arrival, worked })) =
-                packet;
-            // The receivers count what they can't use.
-            if len > 0 && matches!(packet, Either::First(_)) {
-                let _ = self.receive(arrival, ours.get(..len).unwrap_or_default());
-            } else if len > 0 {
-                let _ = second.receive(arrival, theirs.get(..len).unwrap_or_default());
-            }
-            let took = worked + network.now().since(before);
-            tick.received += 1;
-            tick.intake = tick.intake + took;
-            spent = spent + took.max(least);
-        };
+        let ours = ours.as_mut();
+        let first = One { stream: self.halves().0, network: &mut *network, datagram: &mut *ours };
+        let other = One { stream: &mut *second, network: &mut *their_network, datagram: theirs.as_mut() };
+        let (mut tick, read) = take_in(port, &mut heard, &mut Two { first, second: other }).await;
         if let Err(overrun) = read {
             tick.overrun = overrun.frames;
             let samples = overrun.frames as usize * TICK;
