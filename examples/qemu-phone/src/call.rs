@@ -1,4 +1,4 @@
-//! One call: ticks of the phone, reports, keys, what is asked for at its time, and later offers of both sides.
+//! One call: ticks of the phone, reports, pressed keys, changes at their set times, and later offers of both sides.
 
 use core::net::SocketAddr;
 
