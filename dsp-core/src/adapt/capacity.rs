@@ -159,8 +159,9 @@ pub struct Capacity {
     loss: u32,
     random: u32,
     random_until: Instant,
-    /// Until when a queue counts as somebody else's.
+    /// Until when a queue counts as somebody else's, and when the rate was last chosen beside it.
     beside_until: Instant,
+    beside_chosen: Instant,
     /// The highest rate at which a queue was seen, and until when that is remembered.
     queued_bps: u32,
     queued_until: Instant,
@@ -200,6 +201,7 @@ impl Capacity {
             random: 0,
             random_until: Instant::ZERO,
             beside_until: Instant::ZERO,
+            beside_chosen: Instant::ZERO,
             queued_bps: 0,
             queued_until: Instant::ZERO,
             well_for: WELL_FOR,
@@ -353,8 +355,7 @@ impl Capacity {
         self.queued_until = now + BESIDE_FOR;
         if comes_again && self.phase == Phase::Steady && self.rate_bps <= self.bounds.least_bps {
             // It had gone, and came back though the least was sent: it isn't ours.
-            self.rate_bps = self.within(u64::from(self.queued_bps) * 3 / 4);
-            self.enter(now, Phase::Beside);
+            self.choose_beside(now, u64::from(self.queued_bps) * 3 / 4);
             return;
         }
         // What is sent below the rate, in a pause of the speech, is no sign of a network that carries less.
@@ -408,16 +409,14 @@ impl Capacity {
         }
         if self.rate_bps <= self.bounds.least_bps && self.carried_bps <= self.bounds.least_bps {
             // No less can be sent: whoever fills it, it's of no use to give way.
-            self.rate_bps = self.within(u64::from(self.before.rate_bps) * 3 / 4);
-            self.enter(now, Phase::Beside);
+            self.choose_beside(now, u64::from(self.before.rate_bps) * 3 / 4);
             return;
         }
         let below = self.carried_bps.saturating_sub(self.rate_bps);
         let due = since.as_micros() * u64::from(below) / u64::from(self.carried_bps.max(1));
         let due = due.min(self.longest.as_micros());
         if self.longest.as_micros().saturating_sub(queue.as_micros()) * SHOULD_HAVE < due {
-            self.rate_bps = self.within(u64::from(self.before.rate_bps));
-            self.enter(now, Phase::Beside);
+            self.choose_beside(now, self.before.rate_bps.into());
         } else {
             // Less is carried than was thought.
             self.carried_bps = self.carried_bps.min(carried_bps as u32).max(1);
@@ -481,11 +480,17 @@ impl Capacity {
         } else if self.is_losing(now, seen) && now.since(self.since) >= WELL_FOR {
             self.lose(now, sent_bps);
         } else if (self.loss < PERCENT || self.asks_for_little())
-            && now.since(self.since) >= Duration::from_micros(4 * WELL_FOR.as_micros())
+            // Its queue may come and go faster than this.
+            && now.since(self.beside_chosen) >= Duration::from_micros(2 * WELL_FOR.as_micros())
         {
-            self.rate_bps = self.within(u64::from(self.rate_bps) * 17 / 16);
-            self.since = now;
+            self.choose_beside(now, u64::from(self.rate_bps) + STEP_BPS);
         }
+    }
+
+    fn choose_beside(&mut self, now: Instant, bps: u64) {
+        self.rate_bps = self.within(bps);
+        self.beside_chosen = now;
+        self.enter(now, Phase::Beside);
     }
 
     fn probe(&mut self, now: Instant, sent_bps: u64) {

@@ -20,7 +20,7 @@ const WORTH: i32 = ONE as i32;
 const WORTH_BPS: u32 = 32_000;
 /// A packet that is longer by so many ms is worth a point of R less. Below 100 ms of delay the E-model takes nothing off, but shorter
 /// packets make a livelier conversation, and lose less at once.
-const WORTH_MS: u32 = 20;
+const WORTH_MS: u32 = 40;
 /// Loss for which a codec is asked to be redundant in itself, at least.
 const IN_BAND_FROM: u32 = PERCENT;
 
