@@ -25,14 +25,15 @@
 use crate::quality::impairment::{self, LossImpairment};
 use crate::time::Duration;
 
-/// What is known of a conversation besides what its packets tell.
+/// What a receiver is told about a conversation beyond what its packets show. See
+/// [`Receiver::set_conversation`](super::Receiver::set_conversation).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Conversation {
-    /// One-way delay from mouth to ear without the jitter buffer: half the round trip, a packet's length, and what codec
-    /// and devices add.
+    /// One-way delay from mouth to ear without the jitter buffer: half the round trip, the length of a packet, and the
+    /// delay of codec and devices.
     pub besides: Duration,
-    /// What loss does to the codec.
+    /// How much packet loss impairs the codec.
     pub loss: LossImpairment,
 }
 
@@ -43,19 +44,20 @@ impl Default for Conversation {
     }
 }
 
-/// Why a conversation waits as long as it does: what the bound that is followed takes off the rating R (ITU-T G.107), of
-/// the call so far and the seconds to come.
+/// Why a conversation is delayed as much as it is: the impairments, on the scale of the rating R (ITU-T G.107), that
+/// the present bound costs over the call so far and the seconds to come.
+/// [`Receiver::delay_choice`](super::Receiver::delay_choice) returns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct DelayChoice {
-    /// How long a packet may wait, in ms.
+    /// The longest that a packet may wait, in ms.
     pub bound_ms: u32,
-    /// One-way delay besides the jitter buffer, as it was told or assumed, in ms.
+    /// One-way delay without the jitter buffer, as told or assumed, in ms.
     pub besides_ms: u32,
-    /// What delay takes off, in tenths of R.
+    /// What the delay takes off R, in tenths.
     pub delay_tenths: u32,
-    /// What sound that is lost or late takes off, in tenths of R.
+    /// What lost and late sound takes off R, in tenths.
     pub loss_tenths: u32,
 }
 

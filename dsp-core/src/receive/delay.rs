@@ -19,38 +19,39 @@ use super::conversation::{Conversation, DelayBoundCandidates, DelayChoice, EVERY
 use super::histogram::{FIRST_WIDTH_MS, Histogram};
 use crate::time::Duration;
 
-/// Bounds of the delay, and what delay is worth. With `min_ms == max_ms` the delay is fixed.
+/// Bounds of the delay, and how delay is weighed against late packets. Start from [`listening`](Self::listening),
+/// [`conversation`](Self::conversation) or [`fixed`](Self::fixed). With `min_ms == max_ms` the delay is fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DelayConfig {
-    /// The target never falls below this, in ms.
+    /// Lowest target delay, in ms.
     pub min_ms: u32,
-    /// No packet waits in the buffer for longer than this, in ms: the oldest are dropped when more lies there. How slow the
-    /// network is doesn't matter.
+    /// Longest time that a packet waits in the buffer, in ms. When the buffer holds more than that, the oldest packets
+    /// are dropped. Slowness of the network itself does not count.
     pub max_ms: u32,
-    /// The target never rises above this (nor above `max_ms`), in ms. After a stall the delay may be longer, and then
-    /// comes down.
+    /// Highest target delay, in ms; `max_ms` bounds it as well. The delay may be longer right after a stall of the
+    /// network, and comes down afterwards.
     pub target_max_ms: u32,
-    /// The delay while nothing is known of the network, in ms: the first packet waits for another that comes on
-    /// time, or for two, but no longer than this.
+    /// Delay before anything is known of the network, in ms. The first packet waits for the next one or two packets,
+    /// but never longer than this.
     pub initial_ms: u32,
-    /// How many ms of delay it is worth that one percent of packets less is late, taken as one of 10 to 10,000: so every
-    /// cost fits into 32 bits.
+    /// How many ms of extra delay it is worth to have one percent of the packets less late. Values outside 10 to
+    /// 10,000 count as the nearest of these.
     pub late_cost_ms: u32,
-    /// What the sound is for.
+    /// What the sound is for, which decides what delay costs.
     pub purpose: Purpose,
 }
 
-/// What sound is for: it decides what delay costs.
+/// What the sound is for, which decides what delay costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Purpose {
-    /// To be listened to: [`DelayConfig::late_cost_ms`] says what delay is worth.
+    /// Somebody only listens: [`DelayConfig::late_cost_ms`] weighs delay against late packets.
     #[default]
     Listening,
-    /// To talk to each other: the rating R of ITU-T G.107 says it, for the [`Conversation`] that the receiver was told
-    /// ([`Receiver::set_conversation`](super::Receiver::set_conversation)).
+    /// Two people talk to each other: the rating R of ITU-T G.107 weighs delay against loss, for the [`Conversation`]
+    /// that was set with [`Receiver::set_conversation`](super::Receiver::set_conversation).
     Conversation,
 }
 
@@ -74,18 +75,19 @@ impl DelayConfig {
         purpose: Purpose::Listening,
     };
 
-    /// To hear nearly everything, as by default.
+    /// For listening: nearly every packet is waited for. This is the default.
     pub const fn listening() -> Self {
         Self::USUAL
     }
 
-    /// To talk to each other: the next ms of waiting must save more in made-up sound than it costs the conversation, by the
-    /// rating R of ITU-T G.107. What waited for longer than that is given up for what was made up in its place.
+    /// For a conversation: a longer wait must save more concealed sound than the delay costs the conversation, by the
+    /// rating R of ITU-T G.107. Sound that arrives later than that is dropped, since concealed sound was played in its
+    /// place.
     pub const fn conversation() -> Self {
         Self { purpose: Purpose::Conversation, ..Self::USUAL }
     }
 
-    /// Always the same delay.
+    /// The same delay all the time, in ms.
     pub const fn fixed(ms: u32) -> Self {
         Self { min_ms: ms, max_ms: ms, target_max_ms: ms, initial_ms: ms, late_cost_ms: 0, purpose: Purpose::Listening }
     }
@@ -135,16 +137,16 @@ const LOOK_UP_EVERY: u32 = 8;
 /// Windows of which the base moved by more than this were of another route, not of another clock: 1000 ppm.
 const DRIFT_LIMIT: Duration = Duration::from_millis(10);
 
-/// What is known of the network, in ticks of the RTP clock.
+/// What the delay estimator knows of the network, in ticks of the RTP clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Estimate {
-    /// The delay after the base that costs least.
+    /// Delay after the base (the fastest packet) with the lowest cost.
     pub target: u32,
-    /// The delay after the base that nearly all packets stay within: 19 of 20; in a conversation that waits for less fewer, two
-    /// of three at least.
+    /// Delay after the base that 19 of 20 packets stay within. In a conversation that waits for fewer packets, it
+    /// covers fewer, but at least two of three.
     pub usual: u32,
-    /// Packets overtook each other of late, and one that is missing is more likely to come than not.
+    /// Whether packets have overtaken each other recently, so that a missing packet is more likely to come than not.
     pub reorders: bool,
 }
 

@@ -18,10 +18,12 @@ const JUMP: Duration = Duration::from_secs(5);
 const LEAST_JUMP: Duration = Duration::from_millis(60);
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
-    /// Takes in one RTP packet that arrived at `now`, after a guard has unprotected it.
+    /// Takes in one RTP packet that arrived at `now`. The packet must already be unprotected by a
+    /// [guard](crate::guard).
     ///
     /// # Errors
-    /// [`ReceiveError::Parse`] if it is none, and those of [`receive_packet`](Self::receive_packet).
+    /// Returns [`ReceiveError::Parse`] if the datagram is not an RTP packet, and the errors of
+    /// [`receive_packet`](Self::receive_packet). A datagram with an error is counted and changes nothing else.
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
         match RtpPacket::parse(datagram) {
             Ok(packet) => self.receive_packet(now, packet),
@@ -33,11 +35,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
     }
 
-    /// As [`receive`](Self::receive), of a packet that has been parsed already. Its timestamp counts in the clock of its
-    /// payload type: see [`set_payloads`](Self::set_payloads).
+    /// As [`receive`](Self::receive), for a packet that is parsed already. Its timestamp counts in the clock of its
+    /// payload type; see [`set_payloads`](Self::set_payloads).
     ///
     /// # Errors
-    /// [`ReceiveError::Redundancy`] and [`ReceiveError::TooLong`]: the packet is as if it had not come.
+    /// Returns [`ReceiveError::Redundancy`] if the packet has the payload type of redundant audio data and its payload
+    /// does not parse, and [`ReceiveError::TooLong`] if its payload is longer than the whole buffer. Such a packet is
+    /// counted and changes nothing else.
     pub fn receive_packet(&mut self, now: Instant, packet: RtpPacket<'_>) -> Result<Received, ReceiveError> {
         self.stats.received += 1;
         // Browsers measure a network by packets of padding alone (RFC 3550, 5.1), between those of the sound and with the

@@ -37,8 +37,8 @@ impl ReceivedRedundancy {
 }
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
-    /// The payload type that signifies redundant audio data, from the next packet on; `None`, as at first: there is
-    /// none.
+    /// Sets the payload type of redundant audio data (RFC 2198), from the next packet on. With `None`, as at the
+    /// beginning, no payload type stands for it.
     pub fn set_redundancy(&mut self, payload_type: Option<PayloadType>) {
         self.redundancy.payload_type = payload_type;
     }
