@@ -1,15 +1,13 @@
-//! Telephone events as they come in: each is told once when it begins and once when it has ended (RFC 4733, 2.5.2).
+//! Receiving telephone events (RFC 4733, 2.5.2).
 //!
-//! An event is known by its source, its code and the timestamp at which it began, which all of its packets repeat: one
-//! packet of it is enough, whichever that is, and how many more there are and in which order they come changes nothing.
-//! Neither marker nor sequence number is asked, but where the marker says that an event is new. An event has ended when a
-//! packet says so, when a later event of the same source is here, or when nothing more came of it for
+//! An event is identified by its source, its code and the timestamp of its beginning, which all of its packets repeat.
+//! Neither sequence number nor marker is looked at, except that a marker says that an event is new. An event has ended
+//! when a packet says so, when a later event of the same source is here, or when no packet of it has come for
 //! [`EventsConfig::timeout`]. Segments of a long event (2.5.2.3) are one event.
 //!
-//! Packets are taken in as they arrive: there is no delay, and nothing of it depends on the jitter buffer. What has ended is
-//! remembered, so that packets that come late don't begin it anew: `PLACES` events, and what began before those of a source
-//! that were forgotten is never new. Memory: 56 bytes a place. Cost: a look at each place for a packet; for a tick nothing,
-//! while no event lasts.
+//! `PLACES` events that have ended are remembered, and for each source the latest that was forgotten, so that late
+//! packets do not report one of them again. A packet costs a look at each place; a tick costs nothing while no event
+//! lasts.
 
 use crate::time::{Duration, Instant, RtpTime, Ssrc};
 use crate::tone::EventCode;

@@ -395,8 +395,8 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
     }
 
     /// What became of the stored packet with this sequence number; `None` while it waits for its turn. The answer is
-    /// kept until another packet takes its slot, as many sequence numbers later as there are slots. `None` also stands
-    /// for a packet that was dropped to make room for that one.
+    /// kept until another packet takes its slot, as many sequence numbers later as there are slots; from then on it is
+    /// [`Fate::Discarded`], as for a packet that was dropped to make room.
     pub fn fate(&self, seq: Seq) -> Option<Fate> {
         let Some(next) = self.next else { return Some(Fate::Discarded) };
         let ahead = i32::from(seq.distance(Seq(next as u16)));

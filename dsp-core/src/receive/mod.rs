@@ -250,7 +250,7 @@ pub const fn sound_samples(sample_rate_hz: u32, channels: u8) -> usize {
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// A receiver in this memory that waits for its first packet. The memory must have at least the size that
-    /// [`MemoryNeed`](memory::MemoryNeed) tells. Its content is overwritten.
+    /// [`MemoryNeed`] tells. Its content is overwritten.
     ///
     /// # Errors
     /// Returns a [`ConfigError`] if a rate is out of range, the bounds of the delay contradict each other, or the

@@ -1,15 +1,4 @@
-//! What a receiver counts: every packet and every sample has its place, so that the numbers add up
-//! ([`ReceiverStats::unaccounted`]).
-//!
-//! Packets: `received = malformed + refused + probation + duplicate + late` (those that were not stored)
-//! `+ decoded + noise + event + unknown_payload + undecodable + discarded` (those whose turn has passed)
-//! `+ buffered - buffered copies` (those that wait for it).
-//!
-//! Copies of packets (RFC 2198): `redundant_blocks = redundant_used + redundant_late + redundant_duplicate +
-//! redundant_unusable + redundant_discarded + buffered copies`.
-//!
-//! Samples: `played = decoded + recovered + concealed + noise + silence + inserted - removed - queued`, and
-//! `concealed = concealed for lost + for late packets + what was made up since the last packet`.
+//! The counters of a receiver; the equations that they fulfil are on [`ReceiverStats`].
 
 use crate::quality::{ReceptionStats, ReceptionTotals};
 use crate::time::RtpTime;

@@ -6,13 +6,13 @@ use core::fmt;
 
 use crate::storage::Storage;
 
-/// More samples were given than there is room for; none was taken.
+/// More samples were given than there is room for. None was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Overflow {
-    /// Samples that could have been taken.
+    /// Number of samples that there was room for.
     pub room: usize,
-    /// Samples given.
+    /// Number of samples that were given.
     pub got: usize,
 }
 
