@@ -26,15 +26,16 @@ const RELEASE_MS: u32 = 130;
 /// For which the gain stays after it was needed.
 const HOLD_MS: u32 = 20;
 
-/// What the limiter of a conference does.
+/// What the limiter of a conference has done. It acts only where the sum of the voices would exceed -1 dBov.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LimiterStats {
-    /// The lowest gain in the last frame, in hundredths of a decibel: 0 if the limiter was at rest.
+    /// Lowest gain in the last frame, in hundredths of a decibel; 0 if the limiter did not act.
     pub gain_hundredths_db: i16,
-    /// Frames in which it was not at rest.
+    /// Frames in which the limiter acted.
     pub limited_frames: u64,
-    /// Frames that began too loud, so that their first piece was bent by the curve.
+    /// Frames that were too loud from their first sample, so that their first millisecond or two went through a soft
+    /// clipping curve.
     pub bent_frames: u64,
 }
 

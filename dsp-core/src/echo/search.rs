@@ -55,7 +55,7 @@ pub(super) enum FilterState {
     Good,
 }
 
-/// Memory for a search over so many taps at 2 kHz, 2 a ms: the filter, and the far end it looks at.
+/// Length of the memory for a search over this many taps at 2 kHz, 2 for each ms.
 pub const fn search_memory(taps: usize) -> usize {
     2 * taps + BLOCK
 }

@@ -144,7 +144,9 @@ fn samples(length: Duration, sample_rate_hz: u32) -> u64 {
     length.as_micros().saturating_mul(u64::from(sample_rate_hz)).saturating_add(500_000) / 1_000_000
 }
 
-/// The far end: what the loudspeaker plays, as far back as it is kept.
+/// The far end for a [`CaptureBlock`](super::CaptureBlock): what the loudspeaker plays, as far back as it is kept. It
+/// can be read by time, or by position for a canceller that follows the drift of two clocks itself. A position counts
+/// the samples of a channel since the beginning.
 #[derive(Clone, Copy, Debug)]
 pub struct Render<'a> {
     samples: &'a [i16],
@@ -158,44 +160,44 @@ pub struct Render<'a> {
 }
 
 impl Render<'_> {
-    /// Rate of the samples.
+    /// Sample rate, in Hz.
     pub const fn sample_rate_hz(&self) -> u32 {
         self.sample_rate_hz
     }
 
-    /// Channels of the loudspeaker.
+    /// Number of channels of the loudspeaker.
     pub const fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Samples a channel that are kept at most.
+    /// Greatest number of samples of each channel that is kept.
     pub const fn kept(&self) -> usize {
         self.kept
     }
 
-    /// Samples a channel since the beginning: the position behind the newest.
+    /// Number of samples of each channel since the beginning: the position behind the newest sample.
     pub const fn written(&self) -> u64 {
         self.written
     }
 
-    /// When the newest sample is heard; the host's epoch before anything was played.
+    /// When the newest sample is heard; the zero of the clock before anything was played.
     pub fn newest_at(&self) -> Instant {
         if self.written == 0 { Instant::ZERO } else { self.end_at - Duration::from_samples(1, self.sample_rate_hz) }
     }
 
-    /// Samples a channel for which the loudspeaker got nothing; they count as silence in all positions.
+    /// Samples of each channel for which the loudspeaker got nothing. They count as silence in all positions.
     pub const fn missing_samples(&self) -> u64 {
         self.missing
     }
 
-    /// Samples a channel that came more than 100 ms before the sound ahead of them had ended, summed over all such
-    /// jumps.
+    /// Samples of each channel that came more than 100 ms before the sound ahead of them had ended, summed over all
+    /// such jumps.
     pub const fn extra_samples(&self) -> u64 {
         self.extra
     }
 
-    /// The position of the sample that is heard at `at`: negative before the beginning, from
-    /// [`written`](Self::written) on if it isn't known yet.
+    /// Position of the sample that is heard at `at`. It is negative before the beginning, and
+    /// [`written`](Self::written) or more for sound that is not known yet.
     pub fn position_at(&self, at: Instant) -> i64 {
         let written = self.written as i64;
         if at >= self.end_at {
@@ -205,13 +207,13 @@ impl Render<'_> {
         }
     }
 
-    /// Writes what is heard from `at` on into `out`, and returns how many of its samples are known. The others, not
+    /// Writes what is heard from `at` on into `out`, and returns how many of the samples are known. The others, not
     /// played yet or no longer kept, are silence.
     pub fn read(&self, at: Instant, channel: usize, out: &mut [i16]) -> usize {
         self.read_position(self.position_at(at), channel, out)
     }
 
-    /// As [`read`](Self::read), from a position on.
+    /// As [`read`](Self::read), beginning at a position.
     pub fn read_position(&self, position: i64, channel: usize, out: &mut [i16]) -> usize {
         let end = self.written as i64;
         let first = end - self.written.min(self.kept as u64) as i64;

@@ -58,7 +58,10 @@ impl Upper {
     }
 }
 
-/// A noise suppressor for 16 kHz times `RATIO`, thus 32 or 48 kHz.
+/// A noise suppressor for 16 kHz times `RATIO`, which is 2 or 3: 32 or 48 kHz.
+///
+/// The band below 7 kHz goes through a [`WidebandNoiseSuppressor`], and the band above it has one gain. It delays by
+/// 12 ms.
 #[derive(Clone, Debug)]
 pub struct BandNoiseSuppressor<const RATIO: usize> {
     low: WidebandNoiseSuppressor,
@@ -72,7 +75,7 @@ pub struct BandNoiseSuppressor<const RATIO: usize> {
 impl<const RATIO: usize> BandNoiseSuppressor<RATIO> {
     const BLOCK: usize = TwoBands::<RATIO>::BLOCK;
 
-    /// A suppressor that has heard nothing.
+    /// A suppressor that has not heard anything.
     pub fn new(config: NoiseConfig) -> Self {
         Self {
             low: WidebandNoiseSuppressor::new(config),
@@ -93,7 +96,7 @@ impl<const RATIO: usize> BandNoiseSuppressor<RATIO> {
         self.low.set_level(level);
     }
 
-    /// What it knows; level and gain are those of the band below 7 kHz.
+    /// What it knows of speech and noise. Level and gain are those of the band below 7 kHz.
     pub const fn stats(&self) -> NoiseStats {
         self.low.stats()
     }
