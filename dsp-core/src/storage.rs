@@ -1,9 +1,10 @@
-//! Storage: memory of a fixed length that somebody else owns or gives away.
+//! Storage: memory of a fixed length that its owner provides.
 //!
-//! On a small processor it is an array whose length is known when the program is made; on a host it is a boxed slice of
-//! as many values as are needed, taken when a call is agreed on.
+//! On a small processor it is an array whose length is known at compile time. On a host it is a boxed slice of as many
+//! values as a call needs, allocated when the call is set up. Types in this crate that need memory of variable size
+//! have a parameter for it, so that nothing is allocated within the crate.
 //!
-//! Who owns it is the caller's to say:
+//! A type that leaves the memory to its owner:
 //!
 //! ```
 //! use dsp_core::storage::Storage;

@@ -153,6 +153,17 @@ pub type WidebandNoiseSuppressor = NoiseSuppressor<160, 256>;
 /// 160 and 256; other values do not compile.
 ///
 /// The level can be changed while it runs:
+///
+/// ```
+/// use dsp_core::block::Block;
+/// use dsp_core::noise::{NoiseConfig, NoiseLevel, WidebandNoiseSuppressor};
+///
+/// let mut suppressor = WidebandNoiseSuppressor::new(NoiseConfig { level: NoiseLevel::Strong });
+/// let mut frame = [0.0; 160];
+/// suppressor.process(&mut frame);
+/// suppressor.set_level(NoiseLevel::Mild);
+/// assert!(suppressor.stats().noise_level_dbov < -90.0);
+/// ```
 #[derive(Clone)]
 pub struct NoiseSuppressor<const B: usize, const H: usize> {
     level: NoiseLevel,

@@ -144,6 +144,22 @@ struct Candidate {
 }
 
 /// The sources of one call.
+///
+/// A source proves itself by two packets in sequence, and its goodbye gives its place to the next one:
+///
+/// ```
+/// use dsp_core::streams::sources::{Admission, Sources, SourcesConfig};
+/// use dsp_core::time::{Instant, Seq, Ssrc};
+///
+/// let mut sources = Sources::<1>::new(SourcesConfig { places: 1, ..SourcesConfig::default() })?;
+/// let now = Instant::from_millis(1_000);
+/// assert_eq!(sources.update(now, Ssrc(1), Seq(5)), Admission::Probation);
+/// assert_eq!(sources.update(now, Ssrc(1), Seq(6)), Admission::Admitted(0));
+/// assert_eq!(sources.leave(now, Ssrc(1)), Some(0));
+/// sources.update(now, Ssrc(2), Seq(90));
+/// assert_eq!(sources.update(now, Ssrc(2), Seq(91)), Admission::Admitted(0));
+/// # Ok::<(), dsp_core::streams::sources::PlacesError>(())
+/// ```
 pub struct Sources<const PLACES: usize> {
     config: SourcesConfig,
     places: [Place; PLACES],

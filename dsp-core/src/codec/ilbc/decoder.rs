@@ -16,7 +16,8 @@ const RUNAWAY: f32 = 1e6;
 /// The filter that changes nothing.
 const FLAT: Lpc = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
 
-/// iLBC to 16-bit PCM at 8 kHz, with its own concealment. One payload may hold several frames (RFC 3952, 3.2).
+/// iLBC decoder to 16-bit PCM at 8 kHz, with the codec's own concealment. A payload may hold several frames (RFC 3952,
+/// 3.2).
 #[derive(Clone, Debug)]
 pub struct IlbcDecoder {
     mode: IlbcMode,
@@ -39,7 +40,7 @@ pub struct IlbcDecoder {
 }
 
 impl IlbcDecoder {
-    /// A decoder of 20 or 30 ms frames, with the enhancer.
+    /// A decoder for frames of 20 or 30 ms, with the enhancer.
     pub const fn new(mode: IlbcMode) -> Self {
         Self {
             mode,
@@ -57,19 +58,20 @@ impl IlbcDecoder {
         }
     }
 
-    /// The same without the enhancer: 5 ms (20 ms mode) or 10 ms (30 ms mode) less delay, rougher voiced sounds.
+    /// Removes the enhancer: the delay is 5 ms (20 ms mode) or 10 ms (30 ms mode) shorter, and voiced sounds are
+    /// rougher.
     #[must_use]
     pub const fn without_enhancer(mut self) -> Self {
         self.enhance = false;
         self
     }
 
-    /// The frame length.
+    /// The mode, which is the frame length.
     pub const fn mode(&self) -> IlbcMode {
         self.mode
     }
 
-    /// The sound's delay behind the frame, in samples: that of the enhancer.
+    /// Delay of the enhancer, in samples.
     pub const fn delay_samples(&self) -> usize {
         if self.enhance { enhancer::delay(self.mode) } else { 0 }
     }

@@ -11,7 +11,7 @@ use super::pack::FrameParameters;
 use super::tables::LSF_MEAN;
 use super::{BLOCKL_MAX, INFO, IlbcMode, ORDER, STATE_LEN, SUBL, codebook, search, state};
 
-/// 16-bit PCM at 8 kHz to iLBC. One payload may hold several frames (RFC 3952, 3.2).
+/// iLBC encoder from 16-bit PCM at 8 kHz. A payload may hold several frames (RFC 3952, 3.2).
 #[derive(Clone, Debug)]
 pub struct IlbcEncoder {
     mode: IlbcMode,
@@ -24,12 +24,12 @@ pub struct IlbcEncoder {
 }
 
 impl IlbcEncoder {
-    /// An encoder of 20 or 30 ms frames.
+    /// An encoder for frames of 20 or 30 ms.
     pub const fn new(mode: IlbcMode) -> Self {
         Self { mode, high_pass: HighPass::INPUT, history: [0.0; LOOKBACK_MAX], lsf: LSF_MEAN, quantized: LSF_MEAN }
     }
 
-    /// The frame length.
+    /// The mode, which is the frame length.
     pub const fn mode(&self) -> IlbcMode {
         self.mode
     }
