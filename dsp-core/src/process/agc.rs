@@ -1,25 +1,30 @@
-//! Automatic gain control: brings speech to a level, leaves pauses alone and lets no sample clip.
+//! Automatic gain control: it brings speech to a target level, leaves pauses alone, and lets no sample clip.
 //!
-//! The level is the active one: the mean power, less the noise's, of the blocks of 10 ms in which somebody speaks, and of
-//! 200 ms after them (as ITU-T P.56 counts its activity), over the last 3 s of speech, and from the first 200 ms of it on.
-//! Somebody speaks where a [voice detector](super::voice) says so and has heard a vowel within the last 300 ms, at least 6 dB
-//! above the noise and no more than 10 dB below the level: what has no vowels is noise that changes, what is softer is a voice
-//! in the background, and what is shorter than 50 ms is a click. A whisper, which has no vowels either, leaves the gain where it
-//! is. When only such voices were heard for 2 s of their time, 9 dB above the noise, the talker has moved away, and measuring
-//! begins anew. Where the last 0.6 s are 6 dB off the level, they are the level.
+//! Use it as the last step of a [`CaptureChain`](crate::front::CaptureChain), where talkers and microphones differ in
+//! level. For a gain that a user sets there is [`gain`](super::gain). [The page of all processing](super) has an
+//! example.
 //!
-//! The gain moves in speech alone: by 40 dB a second in the first second of it, later by 2 up and 18 down. In pauses it is
-//! frozen, so that noise doesn't swell. A [limiter](self#limiter) with 2 ms of look-ahead stands behind it.
+//! The level of the speech is the mean power, less that of the noise, of the blocks of 10 ms in which somebody speaks
+//! and of 200 ms after them (as ITU-T P.56 counts activity), over the last 3 s of speech. It is known after 200 ms of
+//! speech. A block counts as speech if a [voice detector](super::voice) says so and has heard a vowel within the last
+//! 300 ms, and it is at least 6 dB above the noise and at most 10 dB below the level. Sound without vowels is changing
+//! noise, softer sound is a voice in the background, and sound shorter than 50 ms is a click. A whisper, which has no
+//! vowels either, leaves the gain as it is. If only softer voices were heard for 2 s of speech, 9 dB above the noise,
+//! the talker has moved away, and measuring begins anew. If the last 0.6 s are 6 dB off the level, they become the
+//! level.
 //!
-//! For a gain that the hardware has, [`Agc::analogue_step`] advises in steps: down where the input clips, up where
-//! speech is so low that the digital gain is at its end.
+//! The gain moves during speech only: by 40 dB/s in its first second, later by 2 dB/s up and 18 dB/s down. In pauses
+//! it is frozen, so that noise does not swell. For a gain in the hardware, [`Agc::analogue_step`] advises steps: down
+//! where the input clips, up where speech is so low that the digital gain is at its limit.
 //!
-//! # Limiter
-//! Blocks of 1 ms; the gain bends within the 2 ms before a peak and comes back with 60 ms.
+//! A look-ahead limiter follows. It works in blocks of 1 ms, lowers the gain within the 2 ms before a peak and raises
+//! it again with a time constant of 60 ms.
 //!
-//! Units: dBov, decibels and hundredths of them. Levels and gains are integers, samples `f32` of full scale 1.0: the same bits on
-//! every target. Delay: 3 ms. Cost: five multiplications a sample, and the detector's: 21,200
-//! instructions of a Cortex-M4F a block at 16 kHz. State: 1.2 KB. [An example](super) is on the page of all processing.
+//! # Cost and limits
+//!
+//! A block at 16 kHz takes 21,195 instructions on a Cortex-M4F, its detector included (`BENCHMARKS.md`). It delays by
+//! 3 ms and takes 1,232 bytes. Levels and gains are integers and samples are `f32` with full scale 1.0, with the same
+//! bits on every target. It is for one voice at a time, in mono.
 
 use core::fmt;
 
@@ -77,7 +82,7 @@ const ADVICE: u16 = 100;
 pub enum GainMode {
     /// The level of the speech.
     Adaptive,
-    /// Nothing: it is this, in decibels.
+    /// A fixed gain, in decibels.
     Fixed(i8),
 }
 
@@ -85,15 +90,15 @@ pub enum GainMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AgcConfig {
-    /// Rate of the samples: a multiple of 8,000 Hz up to 48,000.
+    /// Sample rate: a multiple of 8,000 Hz, at most 48,000 Hz.
     pub sample_rate_hz: u32,
-    /// Active level that speech is brought to, -60 to 0 dBov.
+    /// Target for the active speech level, -60 to 0 dBov.
     pub target_dbov: i8,
-    /// The most that the gain may be, 0 to 40 dB.
+    /// Greatest gain, 0 to 40 dB.
     pub max_gain_db: u8,
-    /// The most that it may take away, 0 to 40 dB.
+    /// Greatest attenuation, 0 to 40 dB.
     pub max_attenuation_db: u8,
-    /// Where the limiter keeps samples below, -20 to 0 dBov.
+    /// Level that no sample exceeds behind the limiter, -20 to 0 dBov.
     pub ceiling_dbov: i8,
     /// What sets the gain.
     pub mode: GainMode,
@@ -117,15 +122,15 @@ impl Default for AgcConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AgcError {
-    /// This rate, in Hz, is no multiple of 8,000 up to 48,000.
+    /// This sample rate, in Hz, is not a multiple of 8,000 up to 48,000.
     Rate(u32),
-    /// This target, in dBov, is not within -60 to 0.
+    /// This target, in dBov, is not between -60 and 0.
     Target(i8),
     /// This gain or attenuation, in decibels, is above 40.
     Gain(u8),
-    /// This fixed gain, in decibels, is not within -40 to 40.
+    /// This fixed gain, in decibels, is not between -40 and 40.
     Fixed(i8),
-    /// This ceiling, in dBov, is not within -20 to 0.
+    /// This ceiling, in dBov, is not between -20 and 0.
     Ceiling(i8),
 }
 
@@ -143,33 +148,33 @@ impl fmt::Display for AgcError {
 
 impl core::error::Error for AgcError {}
 
-/// What an [`Agc`] must know of a block: from a detector or a suppressor.
+/// What an [`Agc`] must know of a block, from a detector or a noise suppressor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Gate {
-    /// Whether somebody speaks in it.
+    /// Whether somebody speaks in the block.
     pub speech: bool,
-    /// Whether it is voiced, as vowels are: speech in which nothing is, moves no gain. The same as `speech` where the
-    /// detector can't tell.
+    /// Whether the block is voiced, as vowels are. Speech without voiced sound does not move the gain. Use the same
+    /// value as `speech` if the detector cannot tell.
     pub voiced: bool,
-    /// Level of the noise in what the gain control hears.
+    /// Level of the noise in the sound that the gain control hears.
     pub noise: Level,
 }
 
-/// What to do about a gain before the converter.
+/// Advice on a gain in front of the converter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AnalogueAdvice {
-    /// It may stay.
+    /// Leave the gain as it is.
     Keep,
-    /// A step down: the input clips.
+    /// Lower the gain by a step: the input clips.
     Clipping,
-    /// A step up: speech is so low that the digital gain does not reach the target.
+    /// Raise the gain by a step: the speech is so low that the digital gain cannot reach the target.
     TooLow,
 }
 
 impl AnalogueAdvice {
-    /// As a number: -1, 0 or 1.
+    /// The step as a number: -1, 0 or 1.
     pub const fn step(self) -> i8 {
         match self {
             Self::Keep => 0,
@@ -202,7 +207,8 @@ impl Mean {
     }
 }
 
-/// Controls the gain of one channel; see the module's page.
+/// Automatic gain control for one channel. [The module's page](self) has the rules, and [the page of all
+/// processing](super) an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Agc {
     config: AgcConfig,
@@ -230,10 +236,10 @@ pub struct Agc {
 }
 
 impl Agc {
-    /// A gain control that has heard nothing; its gain is 0 dB until somebody has spoken for 200 ms.
+    /// A gain control that has not heard anything. Its gain is 0 dB until somebody has spoken for 200 ms.
     ///
     /// # Errors
-    /// [`AgcError`] for what the config's fields don't allow.
+    /// Returns an [`AgcError`] that names the field of `config` that is out of range.
     pub fn new(config: AgcConfig) -> Result<Self, AgcError> {
         let AgcConfig { sample_rate_hz, target_dbov, max_gain_db, max_attenuation_db, ceiling_dbov, mode } = config;
         let voice = VoiceConfig { sample_rate_hz, aggressiveness: 3, hangover_ms: 0 };
@@ -276,14 +282,14 @@ impl Agc {
         })
     }
 
-    /// Changes a block of 10 ms in place, gated by the detector that is in here.
+    /// Processes a block of 10 ms in place, controlled by its own detector.
     pub fn process(&mut self, frame: &mut [f32]) {
         let voice = self.detector.hear(frame);
         let noise = self.detector.noise_level();
         self.process_gated(frame, Gate { speech: voice.speech, voiced: voice.periodicity >= VOWEL, noise });
     }
 
-    /// The same, gated by another detector; the one in here hears nothing.
+    /// Processes a block of 10 ms in place, controlled by another detector. Its own detector hears nothing.
     pub fn process_gated(&mut self, frame: &mut [f32], gate: Gate) {
         let mut clipped = false;
         for sample in &mut *frame {
@@ -305,17 +311,18 @@ impl Agc {
         self.factor = to;
     }
 
-    /// The gain now, without the limiter's, in hundredths of a decibel.
+    /// Present gain, without that of the limiter, in hundredths of a decibel.
     pub const fn gain_hundredths_db(&self) -> i32 {
         self.gain
     }
 
-    /// The active level of the speech before the gain; `None` until somebody has spoken for 200 ms.
+    /// Active level of the speech before the gain; `None` until somebody has spoken for 200 ms.
     pub fn speech_level(&self) -> Option<Level> {
         (self.long.blocks >= UNKNOWN).then(|| Level::of_power(self.long.power as u64))
     }
 
-    /// What to do about an analogue gain: at most one step a second. After a step the levels are measured anew.
+    /// Advice on a gain in front of the converter: at most one step in a second. After a step, the levels are measured
+    /// anew.
     pub fn analogue_step(&mut self) -> AnalogueAdvice {
         if self.since_advice < ADVICE {
             return AnalogueAdvice::Keep;
