@@ -55,10 +55,11 @@
 //!
 //! # Cost and limits
 //!
-//! A [`NarrowbandReceiver`] takes 8,088 bytes. To receive and play a tick of 10 ms of G.711 takes 5,301 instructions
-//! on a Cortex-M3 on average and 72,848 at most; 20 ms take 162 ns on a host (`BENCHMARKS.md`). The memory belongs to
-//! the receiver's owner (see [`memory`]) and holds packets, payloads and the sound of each channel; nothing is
-//! allocated later. One receiver plays one source at a time. The sample rate of the sound is at most 48 kHz.
+//! A [`NarrowbandReceiver`] takes 8,088 bytes on a Cortex-M. To receive and play a tick of 10 ms of G.711 takes 5,301
+//! instructions on a Cortex-M3 on average and 72,848 at most; 20 ms take 162 ns on a host (`BENCHMARKS.md`). The
+//! memory belongs to the receiver's owner (see [`memory`]) and holds packets, payloads and the sound of each channel;
+//! nothing is allocated later. One receiver plays one source at a time. The sample rate of the sound is at most 48
+//! kHz.
 //!
 //! The packets are those of RFC 3550, telephone events of RFC 4733, comfort noise of RFC 3389, redundancy of RFC 2198.
 //!
