@@ -31,7 +31,9 @@ pub(crate) fn of_delay(ms: u32) -> u32 {
     before + (((after - before) * over) >> STEP)
 }
 
-/// How a codec suffers from loss, in tenths: Ie and Bpl as G.113 has them.
+/// How a codec suffers from packet loss: Ie and Bpl of ITU-T G.113, in tenths. It is the integer form of
+/// [`CodecImpairment`](super::CodecImpairment), for decisions about delay and redundancy while packets arrive;
+/// [`adapt`](crate::adapt) and [`Conversation`](crate::receive::Conversation) use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LossImpairment {
