@@ -118,7 +118,7 @@ struct Sounding {
 ///   ends when it has been missing for 20 ms (gaps of 10 ms must be bridged, those of 40 ms separate digits). Start
 ///   and end are where its power crosses a quarter of its value, to a fraction of a millisecond.
 /// - *Twist* is the level of the column over that of the row. The limits of AT&T in Q.24 are +4 dB and -8 dB, and some
-///   documents exchange the two signs. The default accepts 8 dB in both directions.
+///   documents exchange the two signs. The default accepts 9 dB in both directions.
 ///
 /// Levels are in dBm0, and a sine of full scale is +3.14 dBm0 (A-law of G.711). A digit is reported about 34 ms after
 /// its start, and again about 25 ms after its end. 20 ms of digits at 8 kHz take 23,193 instructions on a Cortex-M3
