@@ -33,7 +33,7 @@ pub struct BreakerConfig {
 }
 
 impl Default for BreakerConfig {
-    /// Reports each 5 s, packets each 20 ms.
+    /// Reports every 5 s, and packets every 20 ms.
     fn default() -> Self {
         let interval = Duration::from_secs(5);
         Self { fixed_interval: interval, interval, frame: Duration::from_millis(20) }

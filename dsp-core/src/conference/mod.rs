@@ -83,7 +83,7 @@ pub struct ConferenceConfig {
 }
 
 impl Default for ConferenceConfig {
-    /// 16 kHz, frames of 10 ms, all are heard, without meters.
+    /// 16 kHz, frames of 10 ms, everybody heard, no meters.
     fn default() -> Self {
         Self { sample_rate_hz: 16_000, frame_samples: 160, loudest: None, meters: false }
     }

@@ -23,7 +23,7 @@ pub struct EchoConfig {
 }
 
 impl Default for EchoConfig {
-    /// Everything.
+    /// Every part.
     fn default() -> Self {
         Self {
             delay_search: true,

@@ -552,7 +552,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> fmt::Debug for EchoCan
 }
 
 impl<M: EchoMemory<B, P>, const B: usize, const P: usize> CaptureBlock<f32> for EchoCanceller<M, B, P> {
-    /// A frame of another length than `B` leaves unchanged.
+    /// A frame of another length than `B` passes unchanged.
     fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
         if let Ok(frame) = frame.try_into() {
             self.cancel::<1>(frame, near);

@@ -187,7 +187,7 @@ impl<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> core::fmt::Debug
 }
 
 impl<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> CaptureBlock<f32> for WideEchoCanceller<M, P, RATIO> {
-    /// A frame that isn't 10 ms long leaves unchanged.
+    /// A frame that is not 10 ms long passes unchanged.
     fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
         if frame.len() == Self::BLOCK {
             self.cancel(frame, near);

@@ -91,16 +91,16 @@ pub struct I24(pub i32);
 
 /// A sample as a sound card or a file holds it.
 pub trait Encoding: Copy {
-    /// Bits of an integer; those of the mantissa of a float, to which nothing is dithered.
+    /// Number of bits of an integer; for a float, that of its mantissa. No dither is added to a float.
     const BITS: u32;
 
-    /// As a sample: exact, or rounded and saturated.
+    /// Converts to a sample: exact, or rounded and saturated.
     fn read<S: Sample>(self) -> S;
 
-    /// From a sample: exact, or rounded and saturated.
+    /// Converts from a sample: exact, or rounded and saturated.
     fn write<S: Sample>(sample: S) -> Self;
 
-    /// From 32 bits left-justified, with dither in them: of an integer of fewer bits.
+    /// Converts from 32 bits, left-justified, to which dither was added. It is used for integers with fewer bits.
     fn from_dithered(sample: i32) -> Self;
 }
 

@@ -232,7 +232,7 @@ pub struct CaptureChain<T: CaptureParts, const FRAME: usize> {
 }
 
 impl<T: CaptureParts, const FRAME: usize> Default for CaptureChain<T, FRAME> {
-    /// No step at all.
+    /// A chain without any step.
     fn default() -> Self {
         Self { high_pass: None, echo: None, noise: None, gain: None, own: None, detector: None }
     }

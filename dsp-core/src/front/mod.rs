@@ -127,7 +127,7 @@ pub struct FrontConfig {
 }
 
 impl Default for FrontConfig {
-    /// 8 kHz, mono, without meters and high-pass.
+    /// 8 kHz, mono, without meters and high-pass filter.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, channels: 1, meters: false, high_pass: None }
     }

@@ -103,7 +103,27 @@ impl core::error::Error for GuardError {}
 /// Protects outgoing datagrams and unprotects incoming ones, in place. After an error, the packet and the guard are as
 /// they were.
 ///
-/// [`Plain`], [`Unkeyed`] and `srtp::Srtp` implement it; [the module's page](self) shows how to write another.
+/// [`Plain`], [`Unkeyed`] and `srtp::Srtp` implement it; [the module's page](self) shows how to write another. A
+/// program can keep any of them behind `dyn PacketGuard`:
+///
+/// ```
+/// use dsp_core::guard::{GuardError, PacketGuard, Plain, Unkeyed};
+///
+/// /// Protects what a sender wrote, and returns the datagram.
+/// fn protected<'a>(guard: &mut dyn PacketGuard, buffer: &'a mut [u8], len: usize) -> Result<&'a [u8], GuardError> {
+///     let len = guard.protect_rtp(buffer, len)?;
+///     Ok(&buffer[..len])
+/// }
+///
+/// let mut buffer = [0x80; 200];
+/// // While the keys are being exchanged, nothing leaves.
+/// let mut guard: Box<dyn PacketGuard> = Box::new(Unkeyed);
+/// assert_eq!(protected(&mut *guard, &mut buffer, 172), Err(GuardError::Unkeyed));
+/// // Both sides agreed to do without protection.
+/// guard = Box::new(Plain);
+/// assert_eq!(protected(&mut *guard, &mut buffer, 172)?.len(), 172);
+/// # Ok::<(), GuardError>(())
+/// ```
 pub trait PacketGuard {
     /// Greatest number of bytes that protection adds to a packet.
     fn max_growth(&self) -> usize;

@@ -306,7 +306,7 @@ impl<const B: usize, const H: usize> fmt::Debug for NoiseSuppressor<B, H> {
 }
 
 impl<const B: usize, const H: usize> Block<f32> for NoiseSuppressor<B, H> {
-    /// Frames of 10 ms; one of another length leaves unchanged.
+    /// Processes a frame of 10 ms; a frame of another length passes unchanged.
     fn process(&mut self, frame: &mut [f32]) {
         if let Ok(frame) = frame.try_into() {
             self.suppress(frame);
@@ -323,7 +323,7 @@ impl<const B: usize, const H: usize> Block<f32> for NoiseSuppressor<B, H> {
 }
 
 impl<const B: usize, const H: usize> CaptureBlock<f32> for NoiseSuppressor<B, H> {
-    /// A frame that isn't 10 ms long leaves unchanged.
+    /// Processes a frame of 10 ms; a frame of another length passes unchanged.
     fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
         Block::process(self, frame);
     }

@@ -123,7 +123,7 @@ impl<const RATIO: usize> BandNoiseSuppressor<RATIO> {
 }
 
 impl<const RATIO: usize> Block<f32> for BandNoiseSuppressor<RATIO> {
-    /// Frames of 10 ms; one of another length leaves unchanged.
+    /// Processes a frame of 10 ms; a frame of another length passes unchanged.
     fn process(&mut self, frame: &mut [f32]) {
         if frame.len() == Self::BLOCK {
             self.suppress(frame);
@@ -140,7 +140,7 @@ impl<const RATIO: usize> Block<f32> for BandNoiseSuppressor<RATIO> {
 }
 
 impl<const RATIO: usize> CaptureBlock<f32> for BandNoiseSuppressor<RATIO> {
-    /// A frame that isn't 10 ms long leaves unchanged.
+    /// Processes a frame of 10 ms; a frame of another length passes unchanged.
     fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
         Block::process(self, frame);
     }

@@ -32,7 +32,45 @@
 use super::decibel;
 use super::level::Level;
 
-/// Decides whether somebody speaks.
+/// Decides whether somebody speaks, for a [`Sender`](crate::send::Sender) with comfort noise. [`EnergyGate`] and
+/// [`VoiceDetector`](super::voice::VoiceDetector) implement it. Implement it where a program knows better, for example
+/// by a push-to-talk key:
+///
+/// ```
+/// use dsp_core::codec::g711::Pcmu;
+/// use dsp_core::process::activity::SpeechDetector;
+/// use dsp_core::send::{Sender, SenderConfig};
+/// use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
+///
+/// /// What is captured while the key is released is noise.
+/// struct PushToTalk(bool);
+///
+/// impl SpeechDetector for PushToTalk {
+///     fn is_speech(&mut self, _: &[i16]) -> bool {
+///         self.0
+///     }
+/// }
+///
+/// # let config = SenderConfig {
+/// #     ssrc: Ssrc(7),
+/// #     first_seq: Seq(1),
+/// #     first_timestamp: RtpTime(0),
+/// #     payload_type: PayloadType::PCMU,
+/// #     ptime_ms: 20,
+/// # };
+/// let mut sender = Sender::<[i16; 640], PushToTalk>::new(config, &Pcmu)?;
+/// sender.set_comfort_noise(Some((PayloadType::COMFORT_NOISE, PushToTalk(false))));
+/// let mut datagram = [0; 172];
+/// for _ in 0..50 {
+///     sender.capture(&[10; 160])?;
+///     while let Some(len) = sender.packet(&mut Pcmu, &mut datagram) {
+///         len?;
+///     }
+/// }
+/// // Most of the second went without packets.
+/// assert!(sender.stats().packets < 20);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait SpeechDetector {
     /// Takes in the next mono samples, of any length, and tells whether there is speech in them.
     fn is_speech(&mut self, pcm: &[i16]) -> bool;

@@ -105,7 +105,7 @@ pub struct AgcConfig {
 }
 
 impl Default for AgcConfig {
-    /// 16 kHz, to -26 dBov by at most 30 dB up and 24 down, limited at -1 dBov.
+    /// 16 kHz, a target of -26 dBov, a gain of -24 to 30 dB, a limit of -1 dBov.
     fn default() -> Self {
         Self {
             sample_rate_hz: 16_000,

@@ -83,7 +83,7 @@ pub struct EchoSuppressorConfig {
 }
 
 impl Default for EchoSuppressorConfig {
-    /// 8 kHz, 30 dB, 250 ms.
+    /// 8 kHz, an attenuation of 30 dB, a tail of 250 ms.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, attenuation_db: 30, tail_ms: 250 }
     }

@@ -160,7 +160,7 @@ impl<S: Sample> Block<S> for Gain {
         }
     }
 
-    /// Ends a ramp at once; gain and mute stay.
+    /// Ends a ramp at once. Gain and mute stay as they were set.
     fn reset(&mut self) {
         (self.now_q27, self.left) = (self.target_q27(), 0);
     }

@@ -95,7 +95,7 @@ pub struct LevelConfig {
 }
 
 impl Default for LevelConfig {
-    /// 8 kHz, 125 ms.
+    /// 8 kHz, a time constant of 125 ms.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, time_constant_ms: 125 }
     }

@@ -105,7 +105,7 @@ pub struct SoundStats {
 }
 
 impl Default for SoundStats {
-    /// Nothing was heard.
+    /// The measurements of no sound.
     fn default() -> Self {
         Self {
             heard_ms: 0,

@@ -105,7 +105,7 @@ pub struct EModel {
 }
 
 impl Default for EModel {
-    /// Table 2's defaults, and G.711 that conceals.
+    /// The defaults of table 2 of G.107, and G.711 with concealment.
     fn default() -> Self {
         Self {
             slr_db: 8.0,

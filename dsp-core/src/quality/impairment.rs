@@ -44,14 +44,14 @@ pub struct LossImpairment {
 }
 
 impl Default for LossImpairment {
-    /// G.711 that conceals.
+    /// G.711 with concealment.
     fn default() -> Self {
         Self::from(CodecImpairment::G711_CONCEALED)
     }
 }
 
 impl From<CodecImpairment> for LossImpairment {
-    /// Values beyond the range of G.107's table 2 count as its ends.
+    /// Converts the values. Those beyond the range of table 2 of G.107 count as its ends.
     fn from(codec: CodecImpairment) -> Self {
         // Beyond a u16 `as` gives its ends, and 0 for what isn't a number.
         let tenths = |value: f64| (value * 10.0 + 0.5) as u16;

@@ -24,7 +24,7 @@ pub struct SequenceConfig {
 }
 
 impl Default for SequenceConfig {
-    /// The RFC's typical values: 2, 3000, 100.
+    /// The typical values of RFC 3550, A.1: 2, 3,000 and 100 packets.
     fn default() -> Self {
         Self { min_sequential: 2, max_dropout: 3000, max_misorder: 100 }
     }

@@ -123,7 +123,7 @@ impl Rates {
 }
 
 impl Default for ReceiverConfig {
-    /// 8 kHz, as for G.711, in ticks of 10 ms.
+    /// G.711: 8 kHz, in ticks of 10 ms.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, rtp_clock_hz: 8_000, delay: DelayConfig::default(), tick: TICK }
     }

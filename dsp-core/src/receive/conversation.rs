@@ -38,7 +38,7 @@ pub struct Conversation {
 }
 
 impl Default for Conversation {
-    /// 50 ms besides, as of a packet of 20 ms and 30 ms on the way, and G.711 that conceals.
+    /// 50 ms of other delay, as for packets of 20 ms and a network of 30 ms, and G.711 with concealment.
     fn default() -> Self {
         Self { besides: Duration::from_millis(50), loss: LossImpairment::default() }
     }

@@ -56,10 +56,10 @@ pub enum Purpose {
 }
 
 impl Default for DelayConfig {
-    /// To hear nearly everything: 10 ms to 2 s; a percent of late packets is worth 80 ms.
+    /// For listening: 10 ms to 2 s, where one percent of late packets is worth 80 ms.
     ///
-    /// By ITU-T G.107 the first percent of lost packets costs G.711 with concealment 3.8 of R (G.113: Bpl 25.1), as much
-    /// as 158 ms of delay do below 177 ms, or 28 ms above.
+    /// By ITU-T G.107 the first percent of lost packets costs G.711 with concealment 3.8 of R (G.113: Bpl 25.1), as
+    /// much as 158 ms of delay below 177 ms, or 28 ms above.
     fn default() -> Self {
         Self::listening()
     }

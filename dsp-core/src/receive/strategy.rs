@@ -60,6 +60,29 @@ pub use super::delay::Estimate;
 
 /// Decides for a receiver how long packets wait and what is played meanwhile. Every method has a default, which is the
 /// receiver's own decision. [The module's page](self) says when each is asked and has an example.
+///
+/// Music on hold, which should not be stretched in time:
+///
+/// ```
+/// use dsp_core::codec::g711::Pcmu;
+/// use dsp_core::receive::strategy::{Pace, Strategy, Stretch};
+/// use dsp_core::receive::{NarrowbandReceiver, ReceiverConfig};
+/// use dsp_core::time::{Instant, PayloadType};
+///
+/// struct Music;
+///
+/// impl Strategy for Music {
+///     fn stretch(&mut self, _: &Pace) -> Option<Stretch> {
+///         None
+///     }
+/// }
+///
+/// let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default())?;
+/// let mut pcm = [0; 80];
+/// let played = receiver.play_with(Instant::ZERO, &mut (PayloadType::PCMU, Pcmu), &mut Music, &mut pcm);
+/// assert_eq!((played.inserted, played.removed), (0, 0));
+/// # Ok::<(), dsp_core::receive::ConfigError>(())
+/// ```
 pub trait Strategy {
     /// Delay to steer to, in ticks after the fastest packet. It is asked for once a tick, before anything else.
     fn target(&mut self, estimate: &Estimate) -> u32 {

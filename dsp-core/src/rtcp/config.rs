@@ -75,7 +75,8 @@ pub struct ReporterConfig {
 }
 
 impl Default for ReporterConfig {
-    /// 80 kbit/s (G.711 in packets of 20 ms) and the RFC's 5 s.
+    /// 80 kbit/s (G.711 in packets of 20 ms), and the minimum interval of RFC 3550, 5 s. The canonical name is missing
+    /// and must be set.
     fn default() -> Self {
         Self {
             ssrc: Ssrc(0),

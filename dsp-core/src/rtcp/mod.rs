@@ -74,7 +74,25 @@ pub struct SendInfo {
 /// Schedules and writes this side's RTCP reports, and reads those of the other side. A report has blocks about at most
 /// `SOURCES` sources, 1 to 31.
 ///
-/// [The module's page](self) shows the loop of a program, [`PeerReport`] shows two sides that report to each other.
+/// [The module's page](self) shows the loop of a program, [`PeerReport`] shows two sides that report to each other. At
+/// the end of a call a program says goodbye:
+///
+/// ```
+/// use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter, SendInfo};
+/// use dsp_core::time::{Instant, NtpTime, RtpTime, Ssrc};
+/// use dsp_core::wire::DatagramKind;
+///
+/// let config = ReporterConfig { ssrc: Ssrc(7), cname: Cname::new("anna@example.org"), ..ReporterConfig::default() };
+/// let mut reporter = RtcpReporter::<1>::new(config, Instant::ZERO)?;
+/// let mut datagram = [0; RtcpReporter::<1>::MAX_REPORT_LEN + 20];
+/// // Ten seconds of G.711 were sent.
+/// let ntp = NtpTime::from_unix_micros(1_700_000_000_000_000);
+/// let sent = SendInfo { ntp, rtp: RtpTime(80_000), packets: 500, octets: 80_000 };
+/// let len = reporter.bye(Instant::from_millis(10_000), &[], Some(&sent), Some("call ended"), &mut datagram)?;
+/// assert_eq!(DatagramKind::of(&datagram[..len.ok_or("nothing to say")?]), DatagramKind::Rtcp);
+/// assert!(reporter.has_left());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RtcpReporter<const SOURCES: usize> {
     config: ReporterConfig,

@@ -168,6 +168,32 @@ pub struct SendStats {
 /// pauses are replaced by comfort noise. With [`NoDetector`] every packet is sent, and no code for comfort noise is
 /// linked. [`NarrowbandSender`] and [`HostSender`] are ready-made sizes; [the module's page](self) has an example and
 /// the cost.
+///
+/// A call is put on hold and changes to wideband:
+///
+/// ```
+/// use dsp_core::codec::g711::Pcmu;
+/// use dsp_core::codec::g722::{G722Encoder, Mode};
+/// use dsp_core::send::{HostSender, SenderConfig};
+/// use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
+///
+/// let (ssrc, first_seq, first_timestamp, payload_type) = (Ssrc(7), Seq(1), RtpTime(0), PayloadType::PCMU);
+/// let config = SenderConfig { ssrc, first_seq, first_timestamp, payload_type, ptime_ms: 20 };
+/// let mut sender = HostSender::new(config, &Pcmu)?;
+/// let mut datagram = [0; 172];
+/// sender.capture(&[1_000; 160])?;
+/// assert!(sender.packet(&mut Pcmu, &mut datagram).is_some());
+/// // Two seconds on hold: nothing is sent, and the timestamps go on.
+/// sender.pause(16_000);
+/// assert_eq!((sender.seq(), sender.timestamp()), (Seq(2), RtpTime(16_160)));
+/// // G.722 has the same RTP clock and 320 samples in 20 ms.
+/// let mut g722 = G722Encoder::new(Mode::Kbps64);
+/// sender.switch(PayloadType::G722, 20, &g722)?;
+/// sender.capture(&[1_000; 320])?;
+/// assert!(sender.packet(&mut g722, &mut datagram).is_some());
+/// assert_eq!((sender.seq(), sender.timestamp()), (Seq(3), RtpTime(16_320)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Sender<S, D> {
     ssrc: Ssrc,
     seq: Seq,

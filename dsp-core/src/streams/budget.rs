@@ -43,9 +43,9 @@ pub struct Priority(pub i8);
 
 /// Something that holds packets under a budget, such as a [`Receiver`](crate::receive::Receiver).
 pub trait Buffered {
-    /// Bytes that its packets occupy.
+    /// Number of bytes that the packets occupy.
     fn buffered_bytes(&self) -> u32;
-    /// Gives up the packet whose turn is next. Bytes that are free for it; 0 if there was none.
+    /// Drops the packet whose turn is next, and returns the number of bytes that this frees; 0 if there was none.
     fn give_up_oldest(&mut self) -> u32;
 }
 

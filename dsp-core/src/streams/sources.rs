@@ -38,7 +38,7 @@ pub struct SourcesConfig {
 }
 
 impl Default for SourcesConfig {
-    /// One place, two packets (A.1), 10 s.
+    /// One place, two packets in sequence (RFC 3550, A.1), and 10 s of silence.
     fn default() -> Self {
         Self { places: 1, own: None, min_sequential: 2, idle: Duration::from_secs(10) }
     }

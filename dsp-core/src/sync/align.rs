@@ -19,7 +19,7 @@ pub struct AlignConfig {
 }
 
 impl Default for AlignConfig {
-    /// 500 ms, in steps of 80 ms.
+    /// At most 500 ms of waiting, in steps of at most 80 ms.
     fn default() -> Self {
         Self { max_wait: Duration::from_millis(500), max_step: Duration::from_millis(80) }
     }

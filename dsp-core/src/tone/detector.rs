@@ -45,7 +45,7 @@ pub struct DtmfConfig {
 }
 
 impl Default for DtmfConfig {
-    /// 8 kHz, from -32 dBm0 on, 9 dB of twist either way.
+    /// 8 kHz, digits from -32 dBm0 on, and 9 dB of twist in either direction.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, least_level_dbm0: -32, column_louder_db: 9, row_louder_db: 9 }
     }

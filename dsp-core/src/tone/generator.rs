@@ -24,7 +24,7 @@ pub struct DtmfTone {
 }
 
 impl Default for DtmfTone {
-    /// 8 kHz, -7 dBm0 (-11 and -9 dBm0 a sine), the column 2 dB louder, 70 ms on and 70 ms off.
+    /// 8 kHz, -7 dBm0 (-11 dBm0 for the row and -9 dBm0 for the column), 70 ms on and 70 ms off.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, level_hundredths_dbm0: -700, twist_hundredths_db: 200, on_ms: 70, off_ms: 70 }
     }

@@ -182,7 +182,7 @@ impl Encoder for G722Encoder {
         INFO
     }
 
-    /// An octet a pair of samples.
+    /// A packet holds any number of octets, one for each pair of samples.
     fn frames(&self) -> Frames {
         Frames::Of(125)
     }
@@ -282,7 +282,8 @@ impl Decoder for G722Decoder {
         Ok(need)
     }
 
-    /// Makes sound of a decoder [`with_concealment`](G722Decoder::with_concealment), and follows it.
+    /// Makes sound if the decoder was made [`with_concealment`](G722Decoder::with_concealment), and keeps its state
+    /// close to the encoder's.
     fn conceal(&mut self, pcm: &mut [i16]) -> bool {
         if self.sounds {
             for pcm in pcm.chunks_mut(2 * BLOCK) {
@@ -292,7 +293,8 @@ impl Decoder for G722Decoder {
         self.sounds
     }
 
-    /// Readies the decoder for octets that do not follow on those before, by a guess of its own at what was lost.
+    /// Prepares the decoder for octets that do not follow on the last ones, with an estimate of its own of what was
+    /// lost.
     fn follow(&mut self, samples: usize) {
         let mut unheard = [0; 2 * BLOCK];
         for begin in (0..samples).step_by(2 * BLOCK) {

@@ -175,8 +175,8 @@ impl Decoder for IlbcDecoder {
         Ok((self.frames(payload)? * self.mode.samples()) as u32)
     }
 
-    /// Decodes one frame or several. A frame that says it is empty (the last bit, RFC 3951 3.8) or that no encoder can
-    /// have made is concealed.
+    /// Decodes one or several frames. A frame that is marked as empty (its last bit, RFC 3951, 3.8), or that no
+    /// encoder can have made, is concealed.
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
         let (samples, bytes) = (self.mode.samples(), self.mode.bytes());
         let (need, got) = (self.frames(payload)? * samples, pcm.len());
@@ -190,7 +190,8 @@ impl Decoder for IlbcDecoder {
         Ok(need)
     }
 
-    /// Conceals frame by frame; of the last frame the rest is kept for the next call, until a payload is decoded.
+    /// Conceals frame by frame. If the last frame is longer than `pcm`, its rest is kept for the next call, until a
+    /// payload is decoded.
     fn conceal(&mut self, pcm: &mut [i16]) -> bool {
         let samples = self.mode.samples();
         let mut rest = pcm;

@@ -101,7 +101,7 @@ impl Encoder for IlbcEncoder {
         Frames::Of(self.mode.frame_us())
     }
 
-    /// Encodes one frame or several into one payload: 38 bytes for each 160 samples or 50 for each 240.
+    /// Encodes one or several frames into one payload: 38 bytes for each 160 samples, or 50 bytes for each 240.
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
         let (samples, bytes) = (self.mode.samples(), self.mode.bytes());
         if pcm.is_empty() || !pcm.len().is_multiple_of(samples) {

@@ -117,9 +117,28 @@ pub enum Rollover {
 
 /// The SRTP guard of a call, for at most `STREAMS` SSRCs in each direction. One is enough for a call between two, a
 /// second allows the other side to change its SSRC, and a conference needs one for each participant. It cannot be
-/// cloned, since two guards that protect under one key would use its keystream twice.
+/// cloned, since two guards that protect under one key would use its keystream twice. [The module's page](self) has an
+/// example of a call, the rules and the cost.
 ///
-/// [The module's page](self) has an example, the rules and the cost.
+/// Changing the keys during a call:
+///
+/// ```
+/// use dsp_core::guard::srtp::{FormerKeys, KeyError, MasterKey, Rollover, Srtp, SrtpProfile};
+///
+/// // In a program keys come from a session description or a DTLS handshake.
+/// let key = |seed| MasterKey::from_bytes(&[seed; 30]);
+/// let profile = SrtpProfile::AesCm128HmacSha1_80;
+/// let mut guard = Srtp::<1>::new(profile, &key(1), &key(2))?;
+/// // It remembers 8 keys and sources, as long as the call lasts.
+/// let mut former = FormerKeys::<8>::new();
+///
+/// // A new offer and answer brought other keys, with the same addresses.
+/// guard.set_keys(profile, &key(3), &key(4), Rollover::Continues, &mut former)?;
+/// // The keys of the two directions must differ.
+/// let shared = guard.set_keys(profile, &key(5), &key(5), Rollover::Continues, &mut former);
+/// assert_eq!(shared, Err(KeyError::Shared));
+/// # Ok::<(), KeyError>(())
+/// ```
 pub struct Srtp<const STREAMS: usize> {
     outgoing: KeyedDirection<STREAMS>,
     incoming: KeyedDirection<STREAMS>,
@@ -408,7 +427,8 @@ fn resume<const STREAMS: usize>(
 }
 
 impl<const STREAMS: usize> PacketGuard for Srtp<STREAMS> {
-    /// That of an RTCP packet: the index, the tag, and the identifier of the key. 14 or, with GCM, 20 without the last.
+    /// The growth of an RTCP packet, by the index, the tag, and the identifier of the key: 14 bytes without an
+    /// identifier, 20 with GCM.
     fn max_growth(&self) -> usize {
         self.outgoing.rtcp_growth()
     }
@@ -425,7 +445,7 @@ impl<const STREAMS: usize> PacketGuard for Srtp<STREAMS> {
         self.unprotect(packet, KeyedDirection::unprotect_rtp)
     }
 
-    /// Both encrypted and merely authenticated SRTCP are accepted (the E bit, RFC 3711, 3.4).
+    /// Accepts SRTCP that is encrypted, and SRTCP that is only authenticated (the E bit, RFC 3711, 3.4).
     fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
         self.unprotect(packet, KeyedDirection::unprotect_rtcp)
     }

@@ -64,7 +64,7 @@ pub struct KeyTerms {
 }
 
 impl Default for KeyTerms {
-    /// No identifier, the longest life, everything encrypted.
+    /// No identifier, the longest lifetime, everything encrypted.
     fn default() -> Self {
         Self::DEFAULT
     }

@@ -88,7 +88,7 @@ pub struct VoiceConfig {
 }
 
 impl Default for VoiceConfig {
-    /// 8 kHz, aggressiveness 2, no further hangover.
+    /// 8 kHz, aggressiveness 2, no additional hangover.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, aggressiveness: 2, hangover_ms: 0 }
     }

@@ -95,7 +95,7 @@ pub struct VoipMetrics {
 }
 
 impl Default for VoipMetrics {
-    /// Nothing received, nothing known, the recommended Gmin of 16.
+    /// Nothing received and nothing known, with the recommended Gmin of 16.
     fn default() -> Self {
         Self {
             ssrc: Ssrc(0),
