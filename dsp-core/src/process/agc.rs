@@ -1,30 +1,24 @@
 //! Automatic gain control: it brings speech to a target level, leaves pauses alone, and lets no sample clip.
 //!
-//! Use it as the last step of a [`CaptureChain`](crate::front::CaptureChain), where talkers and microphones differ in
-//! level. For a gain that a user sets there is [`gain`](super::gain). [The page of all processing](super) has an
-//! example.
+//! Use it as the last step of a [`CaptureChain`](crate::front::CaptureChain); [`gain`](super::gain) is for a gain that
+//! a user sets. [The page of all processing](super) has an example.
 //!
 //! The level of the speech is the mean power, less that of the noise, of the blocks of 10 ms in which somebody speaks
 //! and of 200 ms after them (as ITU-T P.56 counts activity), over the last 3 s of speech. It is known after 200 ms of
 //! speech. A block counts as speech if a [voice detector](super::voice) says so and has heard a vowel within the last
-//! 300 ms, and it is at least 6 dB above the noise and at most 10 dB below the level. Sound without vowels is changing
-//! noise, softer sound is a voice in the background, and sound shorter than 50 ms is a click. A whisper, which has no
-//! vowels either, leaves the gain as it is. If only softer voices were heard for 2 s of speech, 9 dB above the noise,
-//! the talker has moved away, and measuring begins anew. If the last 0.6 s are 6 dB off the level, they become the
-//! level.
+//! 300 ms, and it is at least 6 dB above the noise and at most 10 dB below the level: anything else is noise, a voice
+//! in the background, or a click. A whisper, which has no vowels, leaves the gain as it is. After 2 s of softer speech
+//! alone, 9 dB above the noise, the talker has moved away, and measuring begins anew. If the last 0.6 s are 6 dB off
+//! the level, they become the level.
 //!
 //! The gain moves during speech only: by 40 dB/s in its first second, later by 2 dB/s up and 18 dB/s down. In pauses
 //! it is frozen, so that noise does not swell. For a gain in the hardware, [`Agc::analogue_step`] advises steps: down
-//! where the input clips, up where speech is so low that the digital gain is at its limit.
-//!
-//! A look-ahead limiter follows. It works in blocks of 1 ms, lowers the gain within the 2 ms before a peak and raises
-//! it again with a time constant of 60 ms.
-//!
-//! # Cost and limits
+//! where the input clips, up where speech is so low that the digital gain is at its limit. A look-ahead limiter
+//! follows, which lowers the gain within the 2 ms before a peak and raises it again in 60 ms.
 //!
 //! A block at 16 kHz takes 21,195 instructions on a Cortex-M4F, its detector included (`BENCHMARKS.md`). It delays by
-//! 3 ms and takes 1,232 bytes. Levels and gains are integers and samples are `f32` with full scale 1.0, with the same
-//! bits on every target. It is for one voice at a time, in mono.
+//! 3 ms, takes 1,232 bytes, and is for one voice in mono. Levels and gains are integers and samples are `f32` with
+//! full scale 1.0, with the same bits on every target.
 
 use core::fmt;
 
@@ -154,8 +148,7 @@ impl core::error::Error for AgcError {}
 pub struct Gate {
     /// Whether somebody speaks in the block.
     pub speech: bool,
-    /// Whether the block is voiced, as vowels are. Speech without voiced sound does not move the gain. Use the same
-    /// value as `speech` if the detector cannot tell.
+    /// Whether the block is voiced, as vowels are; without voiced blocks the gain does not move.
     pub voiced: bool,
     /// Level of the noise in the sound that the gain control hears.
     pub noise: Level,
