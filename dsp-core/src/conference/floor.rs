@@ -1,8 +1,8 @@
-//! Who is heard: the loudest speakers, and the one of them who is the active speaker.
+//! Who is heard: the loudest speakers, and which of them is the active speaker.
 //!
-//! Loudness is the level that the caller gives while he speaks, which falls by 20 dB/s after it, so that a pause between
-//! words costs nobody the floor. A place is lost to somebody alone who is 3 dB louder and speaks; so in a quiet room
-//! nothing changes, and two who are equally loud do not alternate.
+//! Loudness is the level that the caller gives while a participant speaks, and falls by 20 dB/s afterwards, so that a
+//! pause between words costs nobody the floor. A participant loses his place only to another who speaks and is 3 dB
+//! louder. So nothing changes in a quiet room, and two equally loud speakers do not alternate.
 
 use crate::process::level::Level;
 

@@ -1,10 +1,11 @@
-//! The sum of the frames of a conference, and between what it lies without any one of them.
+//! The sum of the frames of a conference, and the bounds of the sums without one of them.
 //!
-//! Sums are exact and 32 bits wide. How they are taken depends on the processor, what comes out doesn't. A processor with
-//! vectors adds in 16 bits, eight samples in one addition, and widens the sum only once in [`GROUP`] frames. That is exact
-//! too: a sample `x` is `256 * (x >> 8)` and a rest of 0 to 255. The sum `h` of the `x >> 8` of 32 frames fits 16 bits, and so
-//! does, without a sign, that of their rests; and the latter is what the sum of the `x`, which may wrap, has beyond `256 * h`. So two
-//! additions in 16 bits take the place of an addition in 32 bits and of the widening before it, in half the time.
+//! Sums are exact, with 32 bits. How they are computed depends on the processor; their values do not. A processor with
+//! vectors adds in 16 bits, eight samples in one addition, and widens the sum once for each [`GROUP`] of frames. That
+//! is exact too. A sample `x` is `256 * (x >> 8)` and a remainder of 0 to 255. The sum `h` of the `x >> 8` of 32
+//! frames fits into 16 bits, and the sum of their remainders into 16 bits without sign; the latter is the difference
+//! between the sum of the `x`, which may wrap, and `256 * h`. So two additions in 16 bits replace an addition in 32
+//! bits and the widening before it, in half the time.
 
 use super::port::Port;
 

@@ -1,4 +1,4 @@
-//! How a canceller is made, and what it tells: settings, what can be wrong with them, statistics.
+//! Settings, errors and statistics of a canceller.
 
 use core::fmt;
 

@@ -1,10 +1,11 @@
-//! The adaptive filters: a partitioned-block frequency-domain Kalman filter with a diagonal covariance (Enzner and Vary, 2006;
-//! Kuech et al., 2014), and an NLMS beside it that learns faster and survives less.
+//! The adaptive filters: a partitioned-block frequency-domain Kalman filter with a diagonal covariance (Enzner and
+//! Vary, 2006; Kuech et al., 2014), and beside it an NLMS filter that learns faster and is disturbed more easily.
 //!
-//! `W[p]` is what the far end's block of `p` blocks ago adds to the echo, as a spectrum of `2 * B` points. One partition a block,
-//! in turn, is constrained to an impulse response of `B` samples, which is as good as all.
+//! `W[p]` is the contribution to the echo of the far end's block `p` blocks ago, as a spectrum of `2 * B` points. In
+//! each block, one partition in turn is constrained to an impulse response of `B` samples, which works as well as
+//! constraining all of them.
 //!
-//! Cost: for each partition and bin 4 multiplications to filter, 12 to learn, and 8 for the second filter.
+//! The cost for each partition and bin is 4 multiplications to filter, 12 to learn, and 8 for the second filter.
 
 use crate::arithmetic::{energy, max};
 use crate::spectrum::Spectrum;

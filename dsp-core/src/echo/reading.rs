@@ -1,5 +1,5 @@
-//! Where in the render history the far end is read: counted on from block to block, moved to where the echo begins, and read
-//! anew behind a jump.
+//! Where in the render history the far end is read: the position advances from block to block, is moved to where the
+//! echo begins, and is computed anew after a jump.
 
 use core::ops::Range;
 

@@ -1,10 +1,11 @@
 //! A loudspeaker that saturates: how much of the far end's third and fifth power is in the echo.
 //!
-//! The powers go through the filter's first four partitions and are fitted to its error by recursive least squares, each block
-//! weighted by one over the error's energy, so that the near end counts little. They are used when they explain a quarter of the
-//! error behind a filter that removes 10 dB; a loudspeaker that is linear changes nothing. This fits a soft clip without memory.
+//! The powers go through the first four partitions of the filter and are fitted to its error by recursive least
+//! squares. Each block is weighted by the inverse of the error's energy, so that the near end counts little. They are
+//! used if they explain a quarter of the error behind a filter that removes 10 dB; with a linear loudspeaker nothing
+//! changes. This fits a soft clip without memory.
 //!
-//! Cost: two spectra and two estimates a block, in a third of all blocks while nothing is found.
+//! The cost is two spectra and two estimates for each block, in a third of the blocks while nothing is found.
 
 use super::filter::{FarSpectra, estimate};
 use crate::arithmetic::{dot, energy};

@@ -1,12 +1,13 @@
 //! Delay search: where in the last half second of the far end the echo begins.
 //!
-//! Far end and microphone at 2 kHz, whitened, and one long NLMS filter between them. Its step is divided by the error's power
-//! too, so that it shrugs off double talk. Each 100 ms the first strong tap is noted; what three of them agree on, with the
-//! filter's own error well below the canceller's in the same band, is the delay: without that comparison double talk makes
-//! false ones. First answer after 0.7 to 1.2 s of speech.
+//! Far end and microphone are brought to 2 kHz and whitened, with one long NLMS filter between them. Its step is also
+//! divided by the power of the error, so that double talk disturbs it little. Every 100 ms the first strong tap is
+//! noted. The delay is what three of these notes agree on, provided that the filter's own error is well below the
+//! canceller's in the same band; without that comparison, double talk would lead to false delays. The first result
+//! comes after 0.7 to 1.2 s of speech.
 //!
-//! Cost: two multiplications a tap for each sample at 2 kHz; four samples are done together, so a tap is read and written once
-//! for them.
+//! The cost is two multiplications for each tap and sample at 2 kHz. Four samples are processed together, so that a
+//! tap is read and written once for them.
 
 use crate::arithmetic::{dot, energy, max, min};
 use crate::block::Block;

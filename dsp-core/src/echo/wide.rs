@@ -1,12 +1,12 @@
-//! Echo cancellation at 32 and 48 kHz: the band below 7 kHz goes through an [`EchoCanceller`] at 16 kHz, what lies above is
-//! suppressed by its own model.
+//! Echo cancellation at 32 and 48 kHz: the band below 7 kHz goes through an [`EchoCanceller`] at 16 kHz, and the echo
+//! above it is suppressed by a model of its own.
 //!
-//! The bands are complementary: what the low-pass leaves of the delayed microphone is the upper band, so both together are the
-//! microphone again where nothing is cancelled. The upper band's echo is never predicted, only its power: the far end's power
-//! there, as far as the filter's highest bins delay and spread it, times the least ratio seen in the last 300 loud frames. Its gain
-//! never falls below the noise floor, so no comfort noise is needed.
+//! The bands are complementary: the upper band is what the low-pass leaves of the delayed microphone, so that both
+//! together are the microphone again where nothing is cancelled. Of the upper band's echo only the power is predicted:
+//! the far end's power there, delayed and spread as the filter's highest bins do, times the least ratio seen in the
+//! last 300 loud frames. Its gain never falls below the noise floor, so that no comfort noise is needed.
 //!
-//! Delay: the canceller's, and 32 samples at 16 kHz, thus 2 ms, for the split.
+//! The delay is that of the canceller, and 32 samples at 16 kHz, 2 ms, for the split.
 
 use super::far::{Position, Precision, read, step};
 use super::{EchoCanceller, EchoConfig, EchoError, EchoMemory, EchoStats};

@@ -1,4 +1,4 @@
-//! Channels: interleaved and planar, one and two, and many as few with the coefficients of ITU-R BS.775.
+//! Channels: interleaving, mono and stereo, and mixing many channels down with the coefficients of ITU-R BS.775.
 
 use super::{FormatError, check};
 use crate::kernel::{Kernel, tap};

@@ -1,7 +1,4 @@
-//! Dither: noise of a triangular distribution (TPDF), one step of the target either way, added before bits are cut off.
-//!
-//! With it the error of rounding is noise whose power does not depend on the signal, and sound below a step is not lost
-//! (Lipshitz, Wannamaker and Vanderkooy, "Quantization and dither", 1992). It costs 4.8 dB of signal to noise.
+//! Dither: noise with a triangular distribution (TPDF), which is added before bits are cut off.
 
 /// Dither: a seeded generator of noise with a triangular distribution (TPDF), one step of the target in each
 /// direction, which is added before bits are cut off. Use one for each channel with

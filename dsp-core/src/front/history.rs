@@ -1,15 +1,15 @@
-//! Render history: what the loudspeaker plays, behind the volume, and when each sample is heard.
+//! Render history: what the loudspeaker plays, with the volume applied, and when each sample is heard.
 //!
-//! A ring in memory of its owner, of all channels together, each in one piece. [`Render`] reads it by time, or by
-//! position for a canceller that follows the drift of two clocks by itself. A position counts the samples a channel
-//! since the beginning.
+//! It is a ring in memory of its owner, with each channel in one piece. [`Render`] reads it by time, or by position
+//! for a canceller that follows the drift of two clocks itself. A position counts the samples of a channel since the
+//! beginning.
 //!
-//! Time and position belong together by the newest tick: a host's ticks come unsteadily by milliseconds, near end and far
-//! end of one tick by the same amount, so it cancels out. Where no sound was played the positions go on with silence, if
-//! the host tells ([`RenderHistory::skip`]) or more than 100 ms are missing; sound that comes more than 100 ms too early
-//! is counted as extra.
+//! The newest tick relates time and position. Ticks of a host are irregular by milliseconds, but near end and far end
+//! of one tick are so by the same amount, which cancels out. Where nothing was played, the positions go on with
+//! silence, if the host tells so ([`RenderHistory::skip`]) or more than 100 ms are missing. Sound that comes more than
+//! 100 ms too early is counted as extra.
 //!
-//! Delay: none. Cost: a copy a sample. In no memory nothing is kept, and nothing is done.
+//! There is no delay. The cost is a copy of each sample; without memory nothing is kept and nothing done.
 
 use crate::storage::Storage;
 use crate::time::{Duration, Instant};

@@ -1,9 +1,10 @@
-//! Noise suppression at 32 and 48 kHz: the band below 7 kHz goes through a [`WidebandNoiseSuppressor`], what lies above has one gain.
+//! Noise suppression at 32 and 48 kHz: the band below 7 kHz goes through a [`WidebandNoiseSuppressor`], and the band
+//! above has one gain.
 //!
-//! The upper band's noise is tracked like a bin's, and its gain is made like a bin's, from the energy of 20 ms; whether the frame
-//! is speech at all the lower band says, where voices are.
+//! The noise of the upper band is tracked, and its gain computed, like those of a bin, from the energy of 20 ms.
+//! Whether the frame is speech is decided by the lower band, where voices are.
 //!
-//! Delay: the suppressor's 10 ms, and 2 ms for the split.
+//! The delay is the 10 ms of the suppressor, and 2 ms for the split.
 
 use super::floor::{likely, rate};
 use super::gain::{LEAST, log_amplitude, over as more};

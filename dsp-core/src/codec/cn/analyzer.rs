@@ -1,13 +1,13 @@
 //! Level and spectrum of the noise at a microphone.
 //!
-//! Products of samples up to 12 apart are averaged, all alike at first and then with a time constant of 400 ms; frame
-//! bounds leave no trace. The reflection coefficients come from those averages by Schur's recursion (J. Le Roux and
-//! C. Gueguen, IEEE Trans. ASSP 25, 1977), which needs no number larger than the power.
+//! Products of samples up to 12 apart are averaged, with equal weights at first and then with a time constant of 400
+//! ms, across the bounds of frames. The reflection coefficients follow from these averages by Schur's recursion (J. Le
+//! Roux and C. Gueguen, IEEE Trans. ASSP 25, 1977), which needs no number larger than the power.
 //!
-//! Averages are in 2^-12 of a 16-bit step squared. Delay: none. Cost, at most: 13 multiplications a sample, and 13
-//! divisions of 64 bits in 240 samples and in each frame; a description, 12 divisions and 144 multiplications of 64 bits
-//! and a logarithm. Whether the noise has changed takes the logarithm alone where the level decides, else a description
-//! and 520 multiplications of 64 bits. State: 144 bytes.
+//! Averages are in 2^-12 of a 16-bit step squared. The cost is at most 13 multiplications for each sample, and 13
+//! divisions of 64 bits in 240 samples and in each frame. A description takes 12 divisions and 144 multiplications of
+//! 64 bits, and a logarithm. Whether the noise has changed takes the logarithm alone if the level decides, otherwise a
+//! description and 520 multiplications of 64 bits. The state takes 144 bytes.
 
 use super::{MAX_ORDER, NoiseDescription};
 use crate::process::level::Level;

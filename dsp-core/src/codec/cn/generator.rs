@@ -1,13 +1,12 @@
 //! Noise of a given level and spectrum.
 //!
 //! White noise goes through the all-pole lattice of the reflection coefficients. A lattice is stable whatever its
-//! coefficients do on their way from one description to the next, and none of its signals is stronger than its
-//! output, so that all runs in 16 bits at a fixed level; the wanted level is a gain at the end. The power of the
-//! lattice is 1 / ((1 - k1^2) (1 - k2^2) ...), exactly.
+//! coefficients are on the way from one description to the next, and none of its signals is stronger than its output.
+//! So everything runs in 16 bits at a fixed level, and the wanted level is a gain at the end. The power of the lattice
+//! is exactly 1 / ((1 - k1^2) (1 - k2^2) ...).
 //!
-//! Level and spectrum move with a time constant of 512 samples (64 ms at 8 kHz), those that a pause begins with are taken at
-//! once.
-//! Delay: none. Cost: 24 multiplications a sample at most. State: 112 bytes.
+//! Level and spectrum move with a time constant of 512 samples (64 ms at 8 kHz); those with which a pause begins apply
+//! at once. The cost is at most 24 multiplications for each sample. The state takes 112 bytes.
 
 use super::{MAX_ORDER, NoiseDescription};
 use crate::codec::DecodeError;

@@ -1,12 +1,12 @@
-//! The two ADPCM coders of ITU-T G.722 (clause 6.2): the lower band with 6 bits a sample, of which 4 adapt it, and the
-//! higher band with 2.
+//! The two ADPCM coders of ITU-T G.722 (clause 6.2): the lower band with 6 bits for each sample, of which 4 adapt it,
+//! and the higher band with 2 bits.
 //!
-//! A quantiser compares the difference with every level at once (29 comparisons, branch-free: QUANTL's search), or in
-//! five steps where the processor has no vector unit. A step size is its logarithm's integer and fraction through the
-//! table of 32 powers: no division anywhere.
+//! A quantiser compares the difference with all levels at once (29 comparisons without branches: QUANTL's search), or
+//! in five steps if the processor has no vector unit. A step size is computed from the integer and the fraction of its
+//! logarithm with a table of 32 powers, without division.
 //!
-//! Units: signals 15 bits in 16 (-16384 to 16383); the logarithm of the step size Q11, base 2. Delay: none. State: 92
-//! bytes a band.
+//! Signals have 15 bits in 16 (-16384 to 16383); the logarithm of the step size is Q11, base 2. The state takes 92
+//! bytes for each band.
 
 use super::Mode;
 use super::predictor::BandPredictor;

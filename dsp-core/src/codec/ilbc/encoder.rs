@@ -1,6 +1,5 @@
-//! The encoder (RFC 3951, chapter 3; A.3).
-//!
-//! Takes 90 Hz and less away (3.1). No look-ahead: the delay is the frame.
+//! The encoder (RFC 3951, chapter 3; A.3). It removes frequencies below 90 Hz (3.1) and has no look-ahead: the delay
+//! is the frame.
 
 use super::super::{CodecInfo, EncodeError, Encoder, Frames};
 use super::excitation::{for_each_segment, state_start};

@@ -1,7 +1,8 @@
 //! One direction under one key: the packet processing of RFC 3711, 3.3 (SRTP) and 3.4 (SRTCP).
 //!
-//! Everything is done in place. Outgoing: encrypt, then append the tag. Incoming: find the index, look at the replay
-//! list, authenticate, and only then decrypt and keep the index.
+//! Everything is done in place. An outgoing packet is encrypted, and then the tag is appended. For an incoming packet
+//! the index is estimated, the replay list is checked, and the tag is verified; only then is it decrypted and its
+//! index kept.
 
 use super::keys::{KeyId, KeySet, MasterKey};
 use super::streams::{ProtectedStream, Streams};

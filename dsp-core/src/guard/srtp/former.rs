@@ -1,9 +1,9 @@
-//! The keys that a call has left, and what was heard under them.
+//! The keys that a call has left, and what was received under them.
 //!
-//! A key that comes back must come back with what was used under it: else all that was recorded could be replayed
-//! (RFC 3711, 3.3.2), and a key of ours would lay its keystream over other payloads (9.1). So a guard doesn't drop a
-//! key, it hands over what must be remembered, for as long as the call lasts. When there is no room left, the next change
-//! is refused: nothing is ever forgotten.
+//! If a key comes back, what was used under it must come back too. Otherwise everything recorded under it could be
+//! replayed (RFC 3711, 3.3.2), and a key of this side would use its keystream for other payloads (9.1). So a guard
+//! does not drop a key, but hands over what must be remembered, for as long as the call lasts. If there is no room
+//! left, the next change is refused: nothing is ever forgotten.
 
 use core::fmt;
 

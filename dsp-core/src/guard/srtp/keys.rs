@@ -1,7 +1,7 @@
 //! Master keys and key derivation (RFC 3711, 4.3; RFC 6188, 3; RFC 7714, 11).
 //!
-//! A key set is derived once, when the key is set. The key derivation rate is zero: keys are derived once, as SDES and
-//! DTLS-SRTP have it by default.
+//! Session keys are derived once, when the master key is set: the key derivation rate is zero, which is the default of
+//! SDES and DTLS-SRTP.
 
 use core::fmt;
 use ctutils::CtEq;

@@ -1,5 +1,5 @@
-//! What a description says of a master key besides its bytes: the identifier in each packet (RFC 3711, 3.1; RFC 4568,
-//! 6.1), how many packets it is good for, and what stays in the clear (RFC 4568, 6.3.2).
+//! What a description says about a master key besides its bytes: the identifier in each packet (RFC 3711, 3.1; RFC
+//! 4568, 6.1), its lifetime in packets, and what stays unencrypted (RFC 4568, 6.3.2).
 
 use super::direction::{LAST_RTCP, LAST_RTP};
 
