@@ -1,7 +1,8 @@
-//! Brings sound of a multiple of 8 kHz to 8 kHz by means: for detectors, whose bands end far below 4 kHz.
+//! Brings sound of a multiple of 8 kHz to 8 kHz by averaging, for detectors whose bands end far below 4 kHz.
 //!
-//! A mean of N samples is a filter with zeros at all multiples of 8 kHz, which is where sound would fold into a detector's band.
-//! Delay: none. Cost: an addition a sample, and a multiplication for each that comes out. Integers.
+//! The mean of N samples is a filter with zeros at all multiples of 8 kHz, from where sound would fold into a
+//! detector's band. There is no delay. The cost is one addition for each sample, and one multiplication for each
+//! output sample, in integers.
 
 use crate::sample::Sample;
 

@@ -1,12 +1,12 @@
-//! Look-ahead peak limiter: no sample leaves above the ceiling, and no waveform is cut.
+//! Look-ahead peak limiter: no sample exceeds the ceiling, and no waveform is clipped.
 //!
-//! The signal is heard in blocks of 1 ms and leaves 3 ms later. Each block has the gain that its highest sample needs;
-//! the gain that is applied goes in straight lines from block to block, so steeply that it is low enough where a
-//! block begins that needs it, which is known 2 ms before; it returns to 1 with a time constant of 60 ms. So a peak
-//! bends the gain in the 2 ms before it instead of being cut.
+//! The signal is processed in blocks of 1 ms and leaves 3 ms later. Each block has the gain that its highest sample
+//! needs. The applied gain moves in straight lines from block to block, so steeply that it is low enough at the
+//! beginning of a block that needs it, which is known 2 ms before. It returns to 1 with a time constant of 60 ms.
 //!
-//! Delay: 3 ms. Cost: a division each ms, two multiplications a sample. `f32`, full scale 1.0; `+ - * /` and comparisons alone: the
-//! same bits everywhere. Memory: 3 ms at 48 kHz, 600 bytes.
+//! The cost is one division for each ms, and two multiplications for each sample. Samples are `f32` with full scale
+//! 1.0. Only `+ - * /` and comparisons are used, so that results are the same bits on every target. The memory is 3 ms
+//! at 48 kHz, 600 bytes.
 
 /// Blocks that are known before they leave, beside the one that leaves.
 const AHEAD: usize = 2;

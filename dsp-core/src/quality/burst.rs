@@ -1,13 +1,5 @@
-//! Bursts and gaps in a sequence of packets, by the definitions of RFC 3611, 4.7.1-4.7.2; and the burst ratio of G.107.
-//!
-//! Packets are counted one by one in the order of their sequence numbers, as the receiver decides what became of each.
-//! Losses less than Gmin received packets apart are one cluster; a cluster of two and more is a burst, one alone lies in
-//! a gap. That is the text's definition, exactly; A.2's counts of state transitions infer it "to an accuracy of 1". The
-//! state is bounded; integers throughout, durations in microseconds. Cost: a few additions a packet, the divisions a
-//! report.
-//!
-//! Where 4.7.2 and its example differ, the text holds: the example's 520 ms are the sum of its two gaps, the mean is 260.
-//! Pauses of the sender, in which no packet is expected, belong to neither.
+//! Bursts and gaps in a sequence of packets (RFC 3611, 4.7.1 and 4.7.2), and the burst ratio of ITU-T G.107; the rules
+//! are on [`BurstTracker`].
 
 use crate::time::Duration;
 

@@ -1,14 +1,5 @@
-//! The E-model: how a call sounds, from what is known about it (ITU-T G.107, 7, and Annex B).
-//!
-//! R = Ro - Is - Id - Ie,eff + A on the narrowband scale, 93.2 where nothing impairs. [`EModel`] has the parameters of
-//! G.107's table 2, with its defaults; [`CallConditions`] has those that a call measures, and gives the rating with its
-//! delay (conversational) and without (listening), each with its MOS. Levels in dB, delays in ms, loss in percent. `f64`,
-//! by `+ - * / sqrt` and the software libm: the same bits everywhere. Cost: some forty exponentials and logarithms a
-//! report, none a packet.
-//!
-//! Impairments of codecs are those of G.113, Appendix I. Wideband codecs are rated on the narrowband scale too, as if
-//! they sounded like G.711 where nothing is lost: 93.2 is the best that a call can get here. G.107.1's scale to 129 is
-//! another one, and RTCP XR's R factor ends at 100.
+//! The E-model (ITU-T G.107, 7, and Annex B), described on [`EModel`]. Levels are in dB, delays in ms, loss in
+//! percent. The computation uses `+ - * / sqrt` and a software libm, so that it has the same bits everywhere.
 
 use core::f64::consts::LN_10;
 

@@ -1,7 +1,7 @@
-//! Interarrival jitter (RFC 3550, 6.4.1 and A.8): the mean deviation of the transit time, with a gain of 1/16.
+//! Interarrival jitter (RFC 3550, 6.4.1 and A.8).
 //!
-//! The integer form of A.8: the estimate is kept in 1/16 tick of the RTP clock. Arrival times are in the same ticks,
-//! modulo 2^32; only differences count. Cost: no division a packet but the one in [`arrival_ticks`].
+//! The estimate is kept in 1/16 of a tick of the RTP clock. Arrival times are in the same ticks, modulo 2^32; only
+//! differences matter. A packet costs no division besides the one in [`arrival_ticks`].
 
 use crate::time::{Instant, RtpTime};
 

@@ -1,9 +1,5 @@
-//! Validates a source by its sequence numbers and counts what was expected and received (RFC 3550, A.1 and A.3).
-//!
-//! Sequence numbers are extended beyond 16 bits. What is done about a packet is the receiver's decision: every update
-//! says what it was. Two things go beyond A.1: duplicates are told from late packets in a window of 128, and a packet in
-//! order voids the suspicion of a restart, as the text asks ("the next packet received") and its code doesn't.
-//! Cost: a few integer operations a packet, no division.
+//! Validation of a source by its sequence numbers, and counts of what was expected and received (RFC 3550, A.1 and
+//! A.3); described on [`SequenceTracker`].
 
 use super::ReceptionTotals;
 use crate::time::Seq;

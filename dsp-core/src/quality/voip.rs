@@ -1,7 +1,4 @@
-//! From what a receiver counts to a VoIP metrics block (RFC 3611, 4.7).
-//!
-//! [`VoipMetricsInput`] is plain data with a default for all that isn't known. Rates, bursts and gaps come from
-//! [`BurstStats`], R factor and MOS from the E-model and from nothing else. Cost: two ratings of the E-model a block.
+//! A VoIP metrics block (RFC 3611, 4.7) from what a receiver counts.
 
 use super::burst::BurstStats;
 use super::emodel::{CallConditions, CallQuality, CodecImpairment};

@@ -1,17 +1,21 @@
-//! One fine clock for all payload types: a packet's timestamp counts in its own type's clock, and lies on the receiver's.
+//! One fine clock for all payload types: the timestamp of a packet counts in the clock of its payload type, and is
+//! converted to the receiver's clock.
 //!
-//! Each payload type counts in the clock of its `a=rtpmap`. A tick of it is a whole number of the receiver's where that is
-//! a multiple, and a fraction that is exact for whole packets where it isn't (441 of 44.1 kHz are 480 of 48 kHz). The place
-//! of a timestamp is counted from an *anchor*, a packet of the same clock whose place is known.
+//! Each payload type counts in the clock of its `a=rtpmap`. One of its ticks is a whole number of the receiver's ticks
+//! if the rates are multiples, and otherwise a fraction that is exact for whole packets (441 ticks at 44.1 kHz are 480
+//! at 48 kHz). The position of a timestamp is counted from an *anchor*, a packet of the same clock whose position is
+//! known.
 //!
-//! Senders that change the clock under one SSRC count in three ways (RFC 7160): each clock from an origin of its own
-//! (3.2.2); on from the packet before, its length in the new clock (3.2.1), or in the old one (4.2). Which it is, nobody
-//! says. Sound that goes on unbroken needs no answer: the first packet of another clock lies where those before it end.
-//! After a pause it's the count whose pause is as long as the arrivals say; if none is, the sender's clock jumped as well.
-//! A packet that was overtaken at the change lies by the anchor of its own clock.
+//! Senders that change the clock rate under one SSRC count in one of three ways (RFC 7160): each clock from an origin
+//! of its own (3.2.2); on from the packet before, with its length in the new clock (3.2.1), or in the old one (4.2).
+//! No signalling tells which. For sound without a break it does not matter: the first packet with another clock lies
+//! where those before it end. After a pause, the count is taken whose pause is as long as the arrival times say; if
+//! there is none, the sender's clock has jumped too. A packet that was overtaken at the change is placed by the anchor
+//! of its own clock.
 //!
-//! Times are ticks of the receiver's clock, modulo 2^32. Cost: a multiplication a packet, where the clocks differ; where
-//! one is no multiple of the other, a division. Memory: 56 bytes, and 48 of the table of payload types.
+//! Times are ticks of the receiver's clock, modulo 2^32. A packet costs a multiplication if the clocks differ, and a
+//! division if neither rate is a multiple of the other. The memory is 56 bytes, and 48 bytes of the table of payload
+//! types.
 
 use crate::time::{RtpTime, Seq, common_divisor};
 

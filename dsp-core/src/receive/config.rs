@@ -1,4 +1,4 @@
-//! How a receiver is made, and what it says of a datagram: plain data and errors.
+//! Settings of a receiver, its results and its errors: plain data.
 
 use core::fmt;
 

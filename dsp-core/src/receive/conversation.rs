@@ -1,26 +1,29 @@
-//! The delay of a conversation: bounds of the wait are played virtually, and the best of them is followed.
+//! The delay of a conversation: several bounds of the waiting time are played virtually, and the best one is followed.
 //!
-//! A *bound* is how long a packet may wait. What a receiver with a bound would have made of the packets so far needs no
-//! sound: its playout delay `d` over the base, and two sums. A packet that came `r` after the base
-//! - is late if `r > d`: nothing was there for `r - d`, which was made up, and from then on the delay is `r`;
-//! - else waits for `d - r`, at most for the bound: what waited longer is given up for what was made up before;
-//! - afterwards a delay below the bound grows by an eighth of the time, as playing slower does.
+//! A *bound* is how long a packet may wait. What a receiver with that bound would have done with the packets so far
+//! needs no sound, but only its playout delay `d` after the base, and two sums. A packet that arrives `r` after the
+//! base
+//! - is late if `r > d`: for `r - d` nothing was there, sound was concealed, and the delay is `r` from then on;
+//! - otherwise waits for `d - r`, but at most for the bound: sound that waited longer is dropped in exchange for sound
+//!   that was concealed before;
+//! - and afterwards a delay below the bound grows by an eighth of the time, as it does by playing slower.
 //!
-//! The base is what the delay estimator has, the fastest of the last ten or twenty seconds. Where the fastest of the last
-//! few packets took longer, and the network does not become faster, the delay is counted from those too: a queue that
-//! fills is followed by playing slower, and a stall that drains is not.
+//! The base is that of the delay estimator, the fastest packet of the last 10 to 20 seconds. If the fastest of the
+//! last few packets took longer, and the network does not become faster, the delay is counted from those as well: a
+//! queue that fills is followed by playing slower, and a stall that drains is not.
 //!
-//! A packet that was overtaken is late alone and moves nothing. Every eighth packet the rating R (ITU-T G.107) of each bound
-//! is looked up: what its mean wait takes off with the rest of the way from mouth to ear, and what its share of made-up
-//! sound takes off, with what is lost for all of them. The sums forget with a half-life of 355 packets; but a call is
-//! rated as a whole, so each bound is rated as if the seconds to come, like those past, were joined to the call so far,
-//! which forgets eight times as slowly. Without that, bursts that can be waited for or not at the same R would be answered
-//! by now one and now the other, which is worse than either. A bound is left for another that is better by 0.3 of R in
-//! those seconds, and for a shorter one that is better by 1, as each change is heard. Of whichever is followed no more counts
-//! than the longest delay of the last 20 to 30 s: when a network has become calm, nobody waits on.
+//! A packet that was overtaken is late alone and changes no delay. With every eighth packet, the rating R (ITU-T
+//! G.107) of each bound is computed: the impairment by its mean waiting time together with the rest of the way from
+//! mouth to ear, and the impairment by its share of concealed sound together with what is lost for all bounds. The
+//! sums decay with a half-life of 355 packets. But a call is rated as a whole, so each bound is rated as if the
+//! seconds to come, which are taken to be like those past, were joined to the call so far, which decays eight times as
+//! slowly. Without that, bursts for which waiting or not waiting have the same R would be answered now in one way and
+//! now in the other, which is worse than either. A bound is replaced by another one that is better by 0.3 of R in
+//! these seconds, or by a shorter one that is better by 1, since each change is heard. A bound counts for no more than
+//! the longest delay of the last 20 to 30 s, so that nothing waits any longer once the network has become calm.
 //!
-//! All in whole ms and integers. Memory: under 450 bytes. Cost: 24 bounds a packet, some 15 instructions each, and with each
-//! eighth packet three divisions each.
+//! Everything is in whole ms and integers. The memory is below 450 bytes. A packet costs about 15 instructions for
+//! each of 24 bounds, and every eighth packet three divisions for each.
 
 use crate::quality::impairment::{self, LossImpairment};
 use crate::time::Duration;

@@ -1,21 +1,23 @@
-//! Decision: what to do for the next samples, from plain numbers. It stores nothing and touches no audio.
+//! The decision about the next samples, from plain numbers. It stores nothing and touches no audio.
 //!
-//! All times are in ticks of the RTP clock. The rules, in the order in which they apply:
+//! All times are in ticks of the RTP clock. These are the rules, in the order in which they apply:
 //!
-//! 1. More lies in the buffer than the bound allows: drop the oldest. How slow the network is doesn't matter.
-//! 2. The sender is quiet (comfort noise, a codec's own pauses, a telephone event): go on with that until the next
-//!    packet's turn has come. Nothing is missing, and the delay changes without anyone hearing it: so what follows begins at a
-//!    delay that needs no change of speed ([`start`]), which would be heard at the onset of a word.
-//! 3. The next packet is here: play it, joined to what was made up before it. If its timestamp lies ahead of what was
+//! 1. The buffer holds more than the bound allows: drop the oldest packet. Slowness of the network itself does not
+//!    count.
+//! 2. The sender is quiet (comfort noise, pauses of the codec, a telephone event): continue that until the turn of the
+//!    next packet. Nothing is missing, and the delay can change without being heard. So the sound that follows begins
+//!    at a delay that needs no change of speed ([`start`]), which would be heard at the onset of a word.
+//! 3. The next packet is there: play it, joined to concealed sound before it. If its timestamp is ahead of what was
 //!    played although no packet is missing, the sender paused: stay silent until its turn.
-//! 4. A later packet is here: the missing ones are given up, and the gap between is filled, but only until that packet
-//!    has waited as long as it should: a gap is where the delay comes down at no cost. On a network whose packets
-//!    overtake each other the missing one may be near: only the last step is filled for good.
-//! 5. Nothing is here: conceal. The media time stands still meanwhile: if the packet comes late, it's played, and the
-//!    delay has grown by the wait; if a later one comes, the wait counts towards its gap.
+//! 4. A later packet is there: the missing ones are given up, and the gap is filled, but only until that packet has
+//!    waited as long as it should, since in a gap the delay comes down at no cost. On a network whose packets overtake
+//!    each other the missing packet may still come: only the last step is then filled for good.
+//! 5. Nothing is there: conceal. The media time stands still meanwhile. If the packet comes late, it is played, and
+//!    the delay has grown by the wait; if a later packet comes, the wait counts towards its gap.
 //!
-//! Speed ([`stretch`]): slower before a hole whose packet is later than nearly all are, for as long as sound is left, as
-//! real sound made longer is better than made-up sound; slower below the target delay, faster above it.
+//! Speed ([`stretch`]): slower before a gap whose packet is later than nearly all packets are, as long as sound is
+//! left, since real sound made longer is better than concealed sound; slower below the target delay, and faster above
+//! it.
 
 /// What the jitter buffer holds at its front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,19 +1,21 @@
 //! Delay estimator: how long packets must wait so that as many of them are there as are worth waiting for.
 //!
-//! Everything is in ticks of the RTP clock, 32 bits, modulo 2^32. A packet's *transit* is its arrival minus its
-//! timestamp: unknown offset and all. The smallest transit of the last 10 to 20 seconds is the *base*; what a packet
-//! took longer is its *relative delay*. Because the base is a minimum over a window, a sender whose clock drifts moves
-//! it along, and a shorter route is noticed at once; when it rises, what was counted is lowered by as much. For the
-//! first 512 packets it isn't known yet: when it falls, what came before was that much later than it seemed.
+//! Everything is in ticks of the RTP clock, 32 bits, modulo 2^32. The *transit* of a packet is its arrival time minus
+//! its timestamp, with an unknown offset. The smallest transit of the last 10 to 20 seconds is the *base*, and the
+//! *relative delay* of a packet is its transit above the base. Since the base is a minimum over a window, it follows a
+//! sender whose clock drifts, and a shorter route is noticed at once. When the base rises, what was counted is lowered
+//! by as much. For the first 512 packets the base is uncertain: when it falls, the packets before were later than they
+//! seemed, by as much.
 //!
-//! Relative delays go into a histogram that forgets with a half-life of 355 packets (7 s at 20 ms). The target is the
-//! delay that costs least: each ms of delay costs one (beyond a quarter of a second, where a conversation suffers
-//! anyway, 13 sixteenths), each percent of packets that come later than it [`DelayConfig::late_cost_ms`]. What is lost
-//! costs nothing, as waiting doesn't bring it back. A stall that comes once in a while costs too little to be waited
-//! for: it is, when another is likely enough. To come down must be worth more than to go up.
+//! Relative delays are counted in a histogram that decays with a half-life of 355 packets (7 s with packets of 20 ms).
+//! The target is the delay with the lowest cost: each ms of delay costs one (13 sixteenths beyond a quarter of a
+//! second, where a conversation suffers anyway), and each percent of packets that come later than the target costs
+//! [`DelayConfig::late_cost_ms`]. Lost packets cost nothing, since waiting does not bring them back. A rare stall
+//! costs too little to be waited for, until another one is likely enough. Lowering the target must be worth more than
+//! raising it.
 //!
-//! The target is looked up with each of the first packets, then every eighth, or at once if a packet was later. Memory:
-//! under 600 bytes. A look-up takes 224 multiplies.
+//! The target is computed with each of the first packets, then with every eighth, and at once if a packet was later.
+//! The memory is below 600 bytes. A computation takes 224 multiplications.
 
 use super::conversation::{Conversation, DelayBoundCandidates, DelayChoice, EVERY};
 use super::histogram::{FIRST_WIDTH_MS, Histogram};

@@ -1,4 +1,4 @@
-//! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
+//! What a receiver plays when it has no packet to decode: filled gaps, concealed losses, pauses and waits.
 
 use super::delay::Estimate;
 use super::jitter::{Fate, PacketInfo};

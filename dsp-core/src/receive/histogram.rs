@@ -1,6 +1,7 @@
-//! Histogram: how late packets were, in ms, forgotten with a half-life of 355 packets.
+//! Histogram of how late packets were, in ms, which decays with a half-life of 355 packets.
 //!
-//! Newer packets weigh more instead of older ones being scaled down, so a packet touches one bucket. Memory: 456 bytes.
+//! Newer packets get larger weights instead of older ones being scaled down, so that a packet changes one bucket. The
+//! memory is 456 bytes.
 
 /// Buckets of 2 ms up to 32 ms, then sixteen an octave up to 2048 ms.
 const GROUP: usize = 16;

@@ -1,5 +1,5 @@
-//! Datagrams in, on the network's clock: parsed, counted, and put where they are played from. Sources that must prove
-//! themselves, and clocks that jump.
+//! Taking in datagrams when the network delivers them: they are parsed, counted and stored. Sources that must prove
+//! themselves, and clocks that jump, are handled here.
 
 use super::clocks::{SourceClocks, Stamp};
 use super::jitter::{PacketInfo, PacketKind, PushError};

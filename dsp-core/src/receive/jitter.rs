@@ -1,13 +1,13 @@
-//! Jitter buffer: stores packets, orders them, drops duplicates, and lets one peek ahead. It knows no time: how long
-//! a packet waits is decided in `delay` and `decision`.
+//! Jitter buffer: it stores packets, puts them in order, drops duplicates and lets its owner look ahead. It knows no
+//! time: how long a packet waits is decided in `delay` and `decision`.
 //!
-//! Payloads lie in a ring of 64-byte cells in the order of arrival, each in one piece, so that a decoder reads them in
-//! place. A table finds a packet by its sequence number in one step. Both have a length that is fixed when the buffer is
-//! made: it can never hold more packets than it has slots, nor more bytes than its cells. Sequence numbers are extended
-//! to 32 bits by their distance to the newest one (RFC 3550, A.1).
+//! Payloads lie in a ring of 64-byte cells in the order of their arrival, each in one piece, so that a decoder can
+//! read them in place. A table finds a packet by its sequence number in one step. Both have a fixed length: the buffer
+//! never holds more packets than it has slots, nor more bytes than its cells have. Sequence numbers are extended to 32
+//! bits by their distance to the newest one (RFC 3550, A.1).
 //!
-//! Cost: push, peek and advance take constant time, but for a run of freed cells that is skipped once; finding the first
-//! packet takes as many steps as packets are missing before it.
+//! Storing, looking and moving on take constant time, except for a run of freed cells that is skipped once. Finding
+//! the first packet takes as many steps as packets are missing before it.
 
 use super::memory::{Arrays, PacketMemory, ReceiverMemory};
 use crate::time::{Instant, PayloadType, RtpTime, Seq};

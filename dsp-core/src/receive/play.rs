@@ -1,4 +1,4 @@
-//! Sound out, on the audio clock: each tick asks what to do next until it is full.
+//! Playing sound when the audio device asks for it: each tick decides what to do next until it is full.
 
 use super::clocks::Ratio;
 use super::decision::{Next, Operation, Sending, Situation, start};

@@ -1,5 +1,5 @@
-//! The source that is heard: who it is, how it numbers its packets and counts its time, and what became of them. Sources
-//! that must prove themselves before they take over.
+//! The source that is played: its SSRC, how it numbers its packets and counts its time, and what became of its
+//! packets. Sources that must prove themselves before they take over are kept here too.
 
 use super::clocks::SourceClocks;
 use super::tick_rate::TickRate;

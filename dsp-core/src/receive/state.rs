@@ -1,7 +1,11 @@
-//! What a receiver is doing, where it is in the stream, and what it made up since the last packet: the state that
-//! [`play`](super::Receiver::play) moves on, each part with the only methods that change it.
+//! What a receiver is doing, where it is in the stream, and what it has concealed since the last packet: the state
+//! that [`play`](super::Receiver::play) changes, each part with the only methods that change it.
 //!
-//! Times are ticks of the receiver's clock, modulo 2^32. Memory: 40 bytes.
+//! Each state holds what only it needs. While priming, that is whether the stream before fades out and whether the
+//! buffer is full; while playing, what the sender does between its packets. A new SSRC or a jump of the sequence
+//! numbers (`restart`) is the one way to begin a stream within a receiver that goes on playing and counting.
+//!
+//! Times are ticks of the receiver's clock, modulo 2^32. The memory is 40 bytes.
 
 use super::decision::Sending;
 use super::jitter::PacketInfo;

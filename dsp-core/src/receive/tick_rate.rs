@@ -1,9 +1,4 @@
-//! G.722 whose sender counts at 16 kHz.
-//!
-//! G.722 is sampled at 16 kHz, and its RTP clock runs at 8 kHz all the same, for an error in RFC 1890 that was kept
-//! (RFC 3551, 4.5.2). Some senders count samples: their timestamps go on by 320 in 20 ms. A payload of G.722 has an octet
-//! a tick, as G.711 has, so packets that follow each other show which clock it is: the second packet of a stream at once,
-//! and one that changes later by three in a row. Timestamps are then told in the clock that the codec should have.
+//! G.722 whose sender counts timestamps at 16 kHz; described on [`TickRate`].
 
 use crate::time::{PayloadType, RtpTime, Seq};
 use crate::wire::rtp::RtpPacket;

@@ -1,5 +1,5 @@
-//! What a receiver needs of others and tells them: streams that are played at the same moment (`sync`), and sources
-//! that take turns at one receiver, or share a budget of bytes ([`streams`](crate::streams)).
+//! What a receiver needs from others and tells them: for streams that are played together ([`sync`](crate::sync)), and
+//! for sources that take turns at one receiver or share a budget of bytes ([`streams`](crate::streams)).
 
 use super::jitter::CELL_BYTES;
 use super::memory::ReceiverMemory;

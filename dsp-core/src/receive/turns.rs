@@ -1,7 +1,7 @@
-//! Each packet's turn: it's played, given up or dropped, and what became of it is counted (RFC 3611, 4.7.1).
+//! The turn of each packet: it is played, given up or dropped, and its fate is counted (RFC 3611, 4.7.1).
 //!
-//! Packets that have no place in time, events, padding and what nobody agreed on, have a turn all the same: when the
-//! packet before them has had its own. They are neither lost nor discarded for the sound, which is whole without them.
+//! Packets that have no place in time (events, padding, unknown payload types) have a turn too, after that of the
+//! packet before them. They count neither as lost nor as discarded, since the sound is complete without them.
 
 use super::clocks::{self, Ratio};
 use super::jitter::{Fate, PacketKind};

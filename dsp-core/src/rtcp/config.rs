@@ -1,7 +1,5 @@
-//! How RTCP is reported: who reports, its share of the bandwidth, and what both ends agreed to (RFC 3550, 6.2 and 6.5.1;
-//! RFC 3611, 5.1; RFC 4585, 3.4; RFC 5506).
-//!
-//! Units: intervals in microseconds, bandwidth in kbit/s.
+//! Settings of RTCP: who reports, its share of the bandwidth, and what both sides agreed on (RFC 3550, 6.2 and 6.5.1;
+//! RFC 3611, 5.1; RFC 4585, 3.4; RFC 5506). Intervals are in microseconds, bandwidth in kbit/s.
 
 use core::fmt;
 

@@ -1,6 +1,6 @@
-//! Packetizer: bridges the audio tick (10 ms of a device, say) and the packet length (20 ms), on the sender's side.
+//! Packetizer: it bridges the audio tick, such as the 10 ms of a device, and the packet length.
 //!
-//! Samples go in at any length and come out in frames of one packet. It adds no delay beyond the packet's own length.
+//! Samples go in at any length and come out in frames of one packet. It adds no delay beyond the length of a packet.
 
 use core::fmt;
 

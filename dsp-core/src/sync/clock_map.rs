@@ -1,14 +1,14 @@
-//! Clock map: a stream's RTP timestamps on its sender's wall clock, from sender reports (RFC 3550, 6.4.1).
+//! Clock map: the RTP timestamps of a stream on its sender's wall clock, from sender reports (RFC 3550, 6.4.1).
 //!
-//! Each report is a point (NTP, RTP). The map is a line with the slope that reports a minute or two apart give, the
-//! drift of the sampling clock against the wall clock; a new point draws it a quarter of the way to itself, as reports
-//! tell the time of a packet or of an audio tick and not of a sample. A report that lies off the line by more than 20
-//! ms is kept in mind only; if the next one agrees with it instead, a clock was set or the stream began anew, and the
-//! map begins anew there. So one wrong report moves nothing, even if it was the first.
+//! Each report is a point (NTP, RTP). The map is a line whose slope comes from reports one or two minutes apart: the
+//! drift of the sampling clock against the wall clock. A new point moves the line by a quarter of the difference,
+//! since reports give the time of a packet or of an audio tick, and not of a sample. A report that is off by more than
+//! 20 ms is only remembered. If the next one agrees with it, a clock was set or the stream restarted, and the map
+//! begins anew there. So one wrong report changes nothing, even if it was the first.
 //!
-//! Timestamps wrap: a report says something of those up to 2^31 ticks from it, half a day at 48 kHz. The wall clock's
-//! difference is taken modulo 2^64, its fractions to a microsecond. Cost: a 64-bit division or two a report and a
-//! look-up.
+//! Timestamps wrap: a report is valid for those up to 2^31 ticks from it, half a day at 48 kHz. The difference of wall
+//! clocks is modulo 2^64, its fractions rounded to a microsecond. A report or a conversion takes one or two 64-bit
+//! divisions.
 
 use crate::time::{NtpTime, RtpTime};
 

@@ -2,7 +2,7 @@
 //! earlier streams must wait (RFC 3550, 6.4.1 and 2.2).
 //!
 //! The sender's reports tell for each stream which RTP timestamp belongs to which time of its wall clock; a
-//! [`ClockMap`] keeps that. Sound that was captured at the same time is to be heard at the same time: [`align`]
+//! [`ClockMap`] keeps that. Sound that was captured at the same time is to be heard at the same time: [`align()`]
 //! computes the least delay of each stream, for
 //! [`Receiver::set_least_delay`](crate::receive::Receiver::set_least_delay). Use it for streams with the same
 //! canonical name, since only those share a clock (6.5.1); which these are is for the caller to know. A single stream

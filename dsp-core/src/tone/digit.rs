@@ -1,5 +1,4 @@
-//! The sixteen digits of dual-tone multi-frequency signalling (DTMF): their signs on a key pad, their two frequencies
-//! (ITU-T Q.23), and their codes as telephone events (RFC 4733, 3.2).
+//! The sixteen digits of DTMF, and telephone event codes.
 
 use core::fmt;
 

@@ -1,15 +1,17 @@
-//! The two groups of DTMF's frequencies, each moved out of the sound by a complex filter and measured at 1 kHz.
+//! The two frequency groups of DTMF, each moved to DC by a complex filter and measured at 1 kHz.
 //!
-//! A filter of 48 taps (6 ms) a group, a Kaiser-windowed low-pass moved to the middle of the group, lets one group through and the
-//! other by -29 dB or less. What comes out is one rotating pointer a millisecond, since within a group a digit is one sine. From
-//! its products with itself 0, 1 and 4 ms ago follow power, which of the four frequencies it is and how pure, and how far off
-//! (S. Miller and M. Rochwarger, "A covariance approach to spectral moment estimation", 1972: pulse pairs).
+//! For each group, a filter of 48 taps (6 ms), a Kaiser-windowed low-pass moved to the middle of the group, lets one
+//! group pass and attenuates the other by at least 29 dB. Its output is one rotating pointer for each millisecond,
+//! since within a group a digit is one sine. Products of the output with itself 0, 1 and 4 ms ago give the power,
+//! which of the four frequencies it is and how pure, and how far it is off (S. Miller and M. Rochwarger, "A covariance
+//! approach to spectral moment estimation", 1972: pulse pairs).
 //!
-//! All integer, since 16 bits are more than a digit needs: samples of `f32` are rounded when they come in. Higher rates are
-//! brought to 8 kHz by means of neighbours, which costs less than filters of their own; their zeros lie on what would fold to
-//! DC, and what folds onto the digits' frequencies is 10 to 13 dB lower.
+//! The arithmetic is integer, since 16 bits are more than a digit needs; `f32` samples are rounded first. Higher rates
+//! are brought to 8 kHz by averaging neighbours, which costs less than filters of their own: the zeros of the average
+//! lie on what would fold to DC, and what folds onto the digits' frequencies is attenuated by 10 to 13 dB.
 //!
-//! Delay of the filters: 3 ms. Cost: 24 multiplications of 16 bits a sample, which vectors do eight at once.
+//! The filters delay by 3 ms. The cost is 24 multiplications of 16 bits for each sample, which vector units do eight
+//! at a time.
 
 use crate::math::sin_cos;
 use crate::process::eight_khz::EightKhz;

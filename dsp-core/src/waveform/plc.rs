@@ -1,16 +1,11 @@
-//! Packet-loss concealment on the waveform: makes up the sound of packets that never came.
-//!
-//! In the spirit of ITU-T G.711 Appendix I (repeat the last pitch period, fade), with four differences. No delay: a
-//! mismatch at a join rings out through a short-term prediction filter instead of being crossfaded into samples that
-//! have been played. Unvoiced sound is continued by noise of the same spectrum, not by a buzzing repetition. Longer
-//! losses repeat two, then three periods. And when the packet after the gap is already there, [`Concealer::bridge`]
-//! fills the gap from both sides, each fading with its distance, and the pitch bent so that both are in phase.
+//! Packet-loss concealment on the waveform; described on [`Concealer`].
 //!
 //! The work can be split: [`Concealer::prepare`] analyses the past side of a gap before it begins, [`Concealer::meet`]
-//! analyses and makes the future side of all of it, and [`Concealer::go_on`] adds the past side to as much as is needed.
+//! analyses and makes the future side of the whole gap, and [`Concealer::go_on`] adds the past side to as much as is
+//! needed.
 //!
-//! All integer: samples are `i16`, gains and correlations Q15, filter coefficients Q12, read positions Q16. Delay:
-//! none. Memory: under 200 bytes, and about 1.5 KiB of stack while a loss begins. Any rate from 8 to 48 kHz, mono.
+//! All arithmetic is integer: samples are `i16`, gains and correlations Q15, filter coefficients Q12, read positions
+//! Q16.
 
 use super::extend::{ONE, SignalExtension};
 use super::lpc::{MAX_ORDER, Predictor};

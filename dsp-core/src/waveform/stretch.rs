@@ -1,10 +1,5 @@
-//! Time stretching: shortens or lengthens a signal by one pitch period, where that can't be heard.
-//!
-//! Pitch-synchronous overlap-add: the lag at which the signal best repeats itself around the splice is cut out or
-//! inserted, with a linear crossfade of up to a period over samples that correlate. Where the signal is nearly
-//! silent, or far below the speech before it, any length will do. Channels are spliced alike, where the loudest of them
-//! allows it, so that a voice stays where it is between the loudspeakers. All integer; correlations Q15. Delay: none; memory:
-//! none between calls, 280 bytes of stack. Cost at 8 kHz: 4,000 to 6,000 multiplies a call.
+//! Time stretching; described on [`Stretcher`]. Correlations are Q15. The cost at 8 kHz is 4,000 to 6,000
+//! multiplications for each call.
 
 use super::pitch::{self, CopySide, Match, Range};
 

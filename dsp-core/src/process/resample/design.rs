@@ -1,4 +1,4 @@
-//! A table of taps, and how a channel of sound goes through it.
+//! The table of filter coefficients, and the processing of a channel with it.
 
 use super::line::{Line, Processed};
 use super::plan::{Plan, ResampleError};

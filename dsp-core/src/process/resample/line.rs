@@ -1,4 +1,4 @@
-//! One channel on its way through a design: the samples that are still needed, and where the next one out lies.
+//! The state of one channel: the samples that are still needed, and the position of the next output sample.
 
 use core::marker::PhantomData;
 

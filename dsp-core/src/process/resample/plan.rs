@@ -1,4 +1,4 @@
-//! What a resampler between two rates is: the filter's length, the table's and the history's sizes, the delay.
+//! How a resampler between two sample rates is built: length of the filter, sizes of table and history, and delay.
 
 use core::fmt;
 

@@ -1,9 +1,10 @@
 //! Feedback messages: generic NACK and picture loss (RFC 4585, 6.2.1 and 6.3.1), full intra request (RFC 5104, 4.3.1),
-//! the receiver's estimated maximum bit rate (REMB, draft-alvestrand-rmcat-remb-03), and arrival times of all packets of a
-//! transport (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1).
+//! the receiver's estimated maximum bit rate (REMB, draft-alvestrand-rmcat-remb-03), and arrival times of all packets
+//! of a transport (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1).
 //!
-//! A message is checked as a whole when its packet is reached; afterwards no accessor can fail. Arrival times are in
-//! quarters of a millisecond since the message's reference time, which counts in 64 ms. Cost: linear in the bytes.
+//! A message is checked as a whole when its packet is reached, so that no accessor can fail afterwards. Arrival times
+//! are in quarters of a millisecond after the message's reference time, which counts in 64 ms. The cost is in
+//! proportion to the bytes.
 
 mod transport_wide;
 

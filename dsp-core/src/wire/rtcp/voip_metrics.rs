@@ -1,8 +1,5 @@
-//! The VoIP metrics block of extended reports (RFC 3611, 4.7).
-//!
-//! Fields that the RFC lets be unavailable are `Option`s: 127 on the wire. Values that it forbids are read as
-//! unavailable, as 4.7.5 asks, and never written. Rates and densities are in 1/256, durations and delays in ms, levels
-//! in dB over 0 dBm0, MOS in tenths.
+//! The VoIP metrics block of extended reports (RFC 3611, 4.7). Rates and densities are in 1/256, durations and delays
+//! in ms, levels in dBm0, MOS in tenths.
 
 use crate::time::Ssrc;
 

@@ -1,7 +1,4 @@
-//! Builds a compound packet in the caller's buffer, packet by packet (RFC 3550, 6.1).
-//!
-//! A method that fails leaves what was written before it untouched, so that a builder may drop an optional packet that
-//! doesn't fit. The order is the caller's: a report first and an SDES with the CNAME behind it.
+//! Writing compound packets into the caller's buffer, packet by packet (RFC 3550, 6.1).
 
 use core::fmt;
 

@@ -1,5 +1,5 @@
-//! Arrival times of all packets of a transport (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1): chunks that say of
-//! each packet whether it came, and behind them the times of those that did.
+//! Arrival times of all packets of a transport (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1): chunks that
+//! tell for each packet whether it arrived, and then the times of those that did.
 
 use crate::time::Seq;
 
