@@ -56,7 +56,7 @@ impl<const H: usize> Factors<H> {
         table
     };
 
-    /// Of the first stage: exp(-2 pi i k p / H), p below `H / 4`, at `k * H / 4 + p`.
+    /// Factors of the first stage: exp(-2 pi i k p / H), p below `H / 4`, at `k * H / 4 + p`.
     const FIRST: Table<H> = {
         let mut table = Table { re: [0.0; H], im: [0.0; H] };
         let mut at = 0;

@@ -16,7 +16,7 @@ const UNREPORTED_INTERVALS: u64 = 3;
 const TIMES_TCP: u128 = 10;
 /// An interval, or a round trip, is not longer than this, in ms: an hour.
 const LONGEST_MS: u64 = 3_600_000;
-/// Of a round trip, how much a new one counts: 0.2 (3).
+/// The weight of a new round trip in the mean is one in this many: 0.2 (RFC 8083, 3).
 const ROUND_TRIP_SHARE: u64 = 5;
 
 /// What a [`CircuitBreaker`] must know of the session.
@@ -156,7 +156,7 @@ pub struct CircuitBreaker {
     /// Reports of nothing new in a row, and how many are too many.
     unheard: u16,
     unheard_most: u64,
-    /// The last so many, in a ring: where the next comes, and how many there are.
+    /// The last intervals, in a ring: the place of the next one, and how many there are.
     intervals: [Interval; INTERVALS],
     next: usize,
     kept: usize,

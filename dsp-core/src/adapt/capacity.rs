@@ -7,20 +7,21 @@ use core::fmt;
 use super::PERCENT;
 use crate::time::{Duration, Instant};
 
-/// A queue that a listener hardly minds: by whoever sends the least, and the most. Of two that share a link, the one that sends more
-/// gives way first.
+/// Queues that hardly disturb a listener, in ms: at the lowest rate, and at the highest. Of two streams that share a
+/// link, the one that sends more gives way first.
 const QUEUE_MS: [u64; 2] = [60, 25];
 /// A queue that is gone.
 const EMPTY: Duration = Duration::from_millis(20);
 /// A queue is emptied within this.
 const EMPTY_WITHIN_MS: u64 = 1_500;
-/// What is sent of what arrives once the queue has gone, in 64ths: of those who share a link, who sends more gives up more.
+/// Share of what arrives that is sent once the queue is empty, in 64ths. Of streams that share a link, the one that
+/// sends more gives up more.
 const BELOW: u64 = 57;
-/// Below so many times the least rate there is hardly room for a call, and none to give up.
+/// A rate below this multiple of the lowest rate is hardly enough for a call, and none of it is given up.
 const NARROW: u64 = 2;
 /// How much more is sent to see whether there's room, in bit/s: the same for those who send little and much.
 const STEP_BPS: u64 = 3_000;
-/// Where there was room each time, up to so many of these at once.
+/// After successful probes, a probe rises by up to this many steps at once.
 const STEPS: u64 = 4;
 /// The least share of what arrives that is sent while a queue empties, in 64ths.
 const LEAST_SHARE: u64 = 8;
@@ -41,8 +42,8 @@ const BESIDE_FOR: Duration = Duration::from_secs(30);
 const LITTLE: u64 = 16;
 /// How much more is lost where there was no room.
 const MORE_LOSS: u32 = PERCENT;
-/// Less is sent, to see whether loss goes with it, until so many packets would have been lost as before: fewer prove nothing. For so
-/// long at least and at most.
+/// A trial with a lower rate lasts until this many packets would have been lost as before; fewer prove nothing. It has
+/// a shortest and a longest time.
 const TRY_LOSSES: u64 = 12;
 const TRY_FOR: Duration = Duration::from_millis(1_500);
 const TRY_FOR_MOST: Duration = Duration::from_secs(10);
@@ -307,7 +308,7 @@ impl Capacity {
         Duration::from_micros((1_000 * least) - (least - most) * 1_000 * self.place() / 64)
     }
 
-    /// How long all must be well: whoever sends less asks for more sooner.
+    /// How long all must be well before the next probe: a stream that sends less probes sooner.
     fn patience(&self) -> Duration {
         Duration::from_micros(self.well_for.as_micros() * (16 + self.place()) / 64)
     }
@@ -331,7 +332,7 @@ impl Capacity {
         self.loss = (i64::from(self.loss) + change).clamp(0, i64::from(100 * PERCENT)) as u32;
     }
 
-    /// Whether so much is lost that the rate may be to blame.
+    /// Whether so many packets are lost that the rate may be the reason.
     fn is_losing(&self, now: Instant, seen: &Observation) -> bool {
         let usual = if now < self.beside_until { BESIDE_LOSS } else { LOSS };
         // By chance a mean over some seconds is half as high again, and more where losses are few.

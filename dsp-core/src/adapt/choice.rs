@@ -8,8 +8,8 @@ use crate::quality::impairment::{ONE, of_delay};
 
 /// A setting that is better by less than this is no reason to leave one.
 const WORTH: i32 = ONE as i32;
-/// So many bit/s of payloads are worth a point of R: what sounds no better isn't sent. Headers cost nothing here, or longer packets
-/// would be taken where there's room for short ones.
+/// This many bit/s of payloads must be worth a point of R, so that nothing is sent that does not sound better. Headers
+/// have no price here; otherwise longer packets would be chosen where there is room for short ones.
 const WORTH_BPS: u32 = 32_000;
 /// Loss for which a codec is asked to be redundant in itself, at least.
 const IN_BAND_FROM: u32 = PERCENT;

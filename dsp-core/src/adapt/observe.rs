@@ -7,7 +7,7 @@ use crate::time::{Duration, Instant};
 
 /// How much sending is one observation.
 const STRETCH: Duration = Duration::from_millis(240);
-/// A round trip counts as the least for so long, and for as long again.
+/// How long a round trip counts as the least one; the one before counts for as long again.
 const LEAST_FOR: Duration = Duration::from_secs(20);
 
 /// Gathers transport-wide feedback on single packets ([`rtcp::transport`](crate::rtcp::transport)) into an
@@ -48,7 +48,8 @@ impl PacketWindow {
         }
     }
 
-    /// Of jitter packets are later as often as earlier; of a queue that grows or empties they are one of both.
+    /// With jitter, packets are later than the one before as often as earlier; with a queue that grows or empties,
+    /// they are mostly one of both.
     fn jitter(&self) -> Duration {
         Duration::from_micros(2 * u64::from(self.later_us.min(self.earlier_us)))
     }

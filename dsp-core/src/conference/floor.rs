@@ -9,9 +9,9 @@ use crate::process::level::Level;
 use super::ConferenceConfig;
 use super::port::{FloorPriority, Port};
 
-/// Of loudness, in hundredths of a dB a second.
+/// Fall of the loudness, in hundredths of a dB per second.
 const FALL_A_SECOND: u32 = 2_000;
-/// By which a speaker is louder than the one whose place he takes, in hundredths of a dB.
+/// How much louder a speaker must be than the one whose place he takes, in hundredths of a dB.
 const MARGIN: i16 = 300;
 /// For which a speaker is the loudest before he is the active one.
 const ACTIVE_MS: u32 = 300;
@@ -21,7 +21,7 @@ const ACTIVE_MS: u32 = 300;
 pub(super) struct Floor {
     /// How many are heard; 0: all.
     loudest: u16,
-    /// By which loudness falls each frame, in 2^-16 of a hundredth of a dB; and what is left of it.
+    /// Fall of the loudness in each frame, in 2^-16 of a hundredth of a dB, and its remainder.
     fall_q16: u32,
     rest_q16: u32,
     frame_samples: u32,

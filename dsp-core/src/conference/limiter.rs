@@ -243,7 +243,7 @@ fn gain_for(peak: u32) -> u32 {
     (((THRESHOLD as u32) << 16) / upper) << 14 >> shift
 }
 
-/// By how many bits sums are shifted down, so that the difference of one and a sample fits 16 bits.
+/// Number of bits by which sums are shifted down, so that the difference of a sum and a sample fits into 16 bits.
 #[inline]
 fn narrowing(sum: &[i32]) -> u32 {
     let bits = sum.iter().fold(0, |bits, &sum| bits | (sum ^ (sum >> 31)));

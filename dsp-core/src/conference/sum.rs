@@ -21,17 +21,17 @@ const VECTORS: bool = cfg!(any(target_arch = "x86_64", target_arch = "x86", targ
 /// The sum of a frame of all ports.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sum<const SAMPLES: usize> {
-    /// Of all that are heard.
+    /// Sum of all ports that are heard.
     pub(super) sum: [i32; SAMPLES],
-    /// The highest and the lowest sample of a single port, and 0: what is heard without one's own is between the sum less
-    /// the one and the sum less the other.
+    /// The highest and the lowest sample of a single port, and 0: what a participant hears lies between the sum less
+    /// the highest and the sum less the lowest.
     pub(super) highest: [i16; SAMPLES],
     pub(super) lowest: [i16; SAMPLES],
 }
 
 /// The sums of a tile of samples.
 struct Tile {
-    /// Of the samples, which may wrap, and of their upper halves.
+    /// Sums of the samples, which may wrap, and of their upper halves.
     wrapped: [i16; TILE],
     upper: [i16; TILE],
     high: [i16; TILE],

@@ -55,13 +55,13 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Later by so many 2^-32 of a sample.
+    /// The position later by this many 2^-32 of a sample.
     pub(super) fn later(self, parts: u64) -> Self {
         let sum = u64::from(self.fraction) + (parts & 0xffff_ffff);
         Self { sample: self.sample + (parts >> 32) as i64 + (sum >> 32) as i64, fraction: sum as u32 }
     }
 
-    /// Earlier by so many 2^-32 of a sample.
+    /// The position earlier by this many 2^-32 of a sample.
     pub(super) fn earlier(self, parts: u64) -> Self {
         let (fraction, borrows) = self.fraction.overflowing_sub(parts as u32);
         Self { sample: self.sample - (parts >> 32) as i64 - i64::from(borrows), fraction }

@@ -32,7 +32,7 @@ const NOTHING: f32 = 1e-12;
 pub(super) struct Late<const B: usize, const P: usize> {
     /// Octaves of power of each partition, by band.
     levels: [[f32; BANDS]; P],
-    /// By band: what is left of a power after a block, and the power that the last partition has.
+    /// For each band: the share of its power that is left after a block, and the power of the last partition.
     decay: [f32; BANDS],
     last: [f32; BANDS],
     /// The far end's power a bin, by band, over a second.

@@ -162,7 +162,7 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     suppressor: Suppressor<B>,
     /// Where the far end is read, and where the search reads it; in samples of the render history.
     position: Option<(Position, i64)>,
-    /// By how much `base` is ahead of the microphone's time.
+    /// How far `base` is ahead of the microphone's time.
     lead: i64,
     latency: Latency,
     /// Smoothed energies a block: microphone, both filters' errors, and the difference of their estimates.
@@ -180,7 +180,7 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     good: bool,
     /// The last output of the de-emphasis.
     emphasis: f32,
-    /// Of blocks with the far end alone: microphone, linear output, output.
+    /// Power in blocks with the far end alone: of the microphone, of the linear output, of the output.
     heard: [f32; 3],
     last_near: f32,
     /// The microphone's energy a block, as its loudest ones fade.

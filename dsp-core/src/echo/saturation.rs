@@ -14,7 +14,8 @@ use crate::spectrum::Spectrum;
 /// Partitions that the powers go through.
 const PARTITIONS: usize = 4;
 
-/// Blocks behind a good filter in which it looks all the time; while nothing is found it looks in so many out of so many then.
+/// Number of blocks behind a good filter in which it always looks. While nothing is found, it then looks in some of
+/// the blocks only.
 const FIRST: u32 = 500;
 const LOOK: u32 = 16;
 const EVERY: u32 = 48;

@@ -29,8 +29,8 @@ const HIGH_PASS: BiquadDesign = match BiquadDesign::high_pass(2_000, 120) {
 const LOOK: u32 = 10;
 /// The far end's mean power a sample, -80 dB, below which nothing is learned.
 const QUIET: f32 = 1e-8;
-/// The filter's step; and a smaller one, behind which noise is averaged for longer, where nothing has been found for so many
-/// blocks of the far end's: a near end that never pauses hides the echo.
+/// Step of the filter, and a smaller one, with which noise is averaged for longer, if nothing was found for this many
+/// blocks of the far end: a near end without pauses hides the echo.
 const STEP: f32 = 0.5;
 const PATIENT_STEP: f32 = 0.15;
 const PATIENT_BLOCKS: u32 = 300;
@@ -98,7 +98,7 @@ pub(super) struct Search<const B: usize, S> {
     far: Decimator<B>,
     near: Decimator<B>,
     error: Decimator<B>,
-    /// Of far end and microphone alike.
+    /// High-pass filters for far end and microphone.
     high_pass: [Biquad<f32>; 2],
     memory: S,
     /// Smoothed powers a block: the search's error, the microphone, the canceller's error.

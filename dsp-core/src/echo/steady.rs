@@ -57,7 +57,7 @@ impl<const B: usize> Steady<B> {
         self.since = if self.held >= HELD_BLOCKS { 0 } else { self.since.saturating_add(2) };
     }
 
-    /// Whether the last so many blocks of the far end were no tone.
+    /// Whether the last `blocks` blocks of the far end were not a tone.
     pub(super) fn varies(&self, blocks: u32) -> bool {
         self.since >= blocks
     }

@@ -53,7 +53,7 @@ const LEAST: f32 = 0.003_16;
 /// What has happened to the filter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum FilterChange {
-    /// The second filter was taken over, which leaves so much, in dB.
+    /// The second filter was taken over, which leaves this much of the error, in dB.
     TakenOver(f32),
     /// It has forgotten everything.
     Forgot,

@@ -120,7 +120,7 @@ const HALF_POWER: f64 = core::f64::consts::FRAC_1_SQRT_2;
 #[derive(Clone, Copy, Debug)]
 pub struct Downmix<S: Kernel> {
     channels: usize,
-    /// Of each channel, for left (or the only one) and right.
+    /// Weights of each channel, for left (or the only channel) and right.
     weights: [[S::Tap; MOST]; 2],
 }
 

@@ -35,7 +35,7 @@ pub(super) struct RenderHistory<S> {
 }
 
 impl<S: Storage<i16>> RenderHistory<S> {
-    /// An empty history for sound at this rate in so many channels, whatever lies in `samples`.
+    /// An empty history for sound at this sample rate with this many channels, whatever is in `samples`.
     pub(super) fn new(sample_rate_hz: u32, channels: usize, samples: S) -> Self {
         Self {
             kept: samples.as_ref().len().checked_div(channels).unwrap_or(0),
@@ -87,7 +87,7 @@ impl<S: Storage<i16>> RenderHistory<S> {
         self.end_at = play_at + Duration::from_samples(count as u64, self.sample_rate_hz);
     }
 
-    /// The loudspeaker got nothing for so many samples: the host skipped them.
+    /// Notes that the loudspeaker got nothing for this many samples.
     pub(super) fn skip(&mut self, samples: u32) {
         if self.kept > 0 && self.written > 0 && samples > 0 {
             self.pass(samples.into());

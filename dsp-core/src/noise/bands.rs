@@ -47,7 +47,7 @@ impl<const H: usize> Bands<H> {
 pub(super) struct Windows<const B: usize, const H: usize>;
 
 impl<const B: usize, const H: usize> Windows<B, H> {
-    /// Of the analysis, in two halves.
+    /// The analysis window, in two halves.
     pub(super) const ANALYSIS: [[f32; H]; 2] = {
         let mut window = [[0.0; H]; 2];
         let mut n = 0;
@@ -58,7 +58,7 @@ impl<const B: usize, const H: usize> Windows<B, H> {
         window
     };
 
-    /// Of the synthesis: the last two blocks, the rest is zero.
+    /// The synthesis window: its last two blocks; the rest is zero.
     pub(super) const SYNTHESIS: [[f32; B]; 2] = {
         let mut window = [[0.0; B]; 2];
         let mut n = 0;

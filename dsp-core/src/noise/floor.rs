@@ -47,7 +47,7 @@ const NO_SPEECH: f32 = 0.1;
 /// Below all that a converter could make.
 const LEAST: f32 = 1e-12;
 
-/// How likely speech is where the power is so many times the noise's.
+/// Probability of speech where the power is this multiple of the noise's.
 #[inline(always)]
 pub(super) fn likely(over: f32) -> f32 {
     // Of the likelihood ratio, in octaves.

@@ -12,7 +12,7 @@
 use super::cosines::even_spectrum;
 use crate::arithmetic::{exp2, log2, max, min};
 
-/// The noise is taken for so much more than it is: in pauses, where its peaks are not to be heard, and in speech.
+/// Factors by which the noise is overestimated: in pauses, where its peaks must not be heard, and in speech.
 const OVER: [f32; 2] = [1.6, 1.15];
 /// The least a-priori SNR, -25 dB, and the largest that is told apart.
 pub(super) const LEAST: f32 = 3.162_277_7e-3;

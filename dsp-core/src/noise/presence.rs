@@ -33,7 +33,7 @@ const HARDER: f32 = 0.5;
 /// Most blocks of a click, as many as windows have a part of 30 ms, and blocks without a voice around it.
 const CLICK_BLOCKS: u32 = 6;
 const VOICELESS: u32 = 15;
-/// By how much less the likelihood counts there, once clicks are known: what isn't voiced is one of them.
+/// Factor of the likelihood in unvoiced frames, once clicks are known, as an unvoiced frame may be one of them.
 const UNVOICED: f32 = 0.7;
 /// Blocks at the beginning in which no click counts.
 const BEGINNING: u32 = 50;
@@ -61,7 +61,7 @@ pub(super) struct SpeechPresence {
 enum Burst {
     /// There is none.
     None,
-    /// It has lasted so many blocks; its loudest one.
+    /// The number of blocks that it has lasted, and the level of the loudest one.
     Blocks(u32, f32),
     /// It is a voice.
     Voice,
@@ -77,7 +77,7 @@ pub(super) struct Presence<const B: usize, const H: usize> {
     /// Blocks since the last voice.
     voiceless: u32,
     burst: Burst,
-    /// How many clicks there were of late, and how loud they were.
+    /// Number and level of recent clicks.
     count: f32,
     level: f32,
     /// Bands, smoothed.

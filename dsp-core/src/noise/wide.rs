@@ -24,7 +24,7 @@ struct Upper {
     /// Its power behind the gain.
     last: f32,
     blocks: u32,
-    /// Of amplitude.
+    /// Amplitude gain.
     gain: f32,
 }
 

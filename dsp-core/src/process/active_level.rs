@@ -47,7 +47,7 @@ use crate::sample::Sample;
 const THRESHOLDS: usize = 15;
 /// The lowest threshold is 2^-15, where full scale is 2^31.
 const LOWEST_BITS: u32 = 16;
-/// Of the thresholds among each other, in hundredths of a decibel times 100: 20 log10(2).
+/// Distance of two thresholds, in hundredths of a decibel times 100: 20 log10(2).
 const OCTAVE_TEN_THOUSANDTHS: i32 = 60_206;
 /// How far the active level is above its threshold, in hundredths of a decibel.
 const MARGIN: i32 = 1_590;
@@ -194,7 +194,7 @@ impl ActiveLevelMeter {
         };
     }
 
-    /// The energy of all that was heard, spread over so many samples.
+    /// Level of the energy of all that was heard, spread over this many samples.
     fn level_over(&self, samples: u64) -> Level {
         let mean = self.squares.checked_div(u128::from(samples)).unwrap_or(0);
         Level::of_power(u64::try_from(mean).unwrap_or(u64::MAX))

@@ -106,7 +106,7 @@ impl SpeechDetector for NoDetector {
     }
 }
 
-/// Speech is at least so much above the floor, in hundredths of a decibel.
+/// How far speech is above the floor at least, in hundredths of a decibel.
 const MARGIN: i16 = 900;
 /// The floor is at least here, in hundredths of a dBov.
 const LEAST_FLOOR: i16 = -7_500;
@@ -151,7 +151,7 @@ impl Floor {
 pub struct EnergyGate {
     /// Samples in 10 ms.
     block: u32,
-    /// Of the block that is being heard: samples, sums of squares of samples and differences.
+    /// Of the present block: number of samples, sums of the squares of samples and of differences.
     heard: u32,
     squares: [u64; 2],
     last: i16,

@@ -27,7 +27,7 @@ impl EightKhz {
         self.factor
     }
 
-    /// Samples of the input until there are so many more at 8 kHz.
+    /// Number of input samples until there are `samples` more at 8 kHz.
     pub(crate) const fn missing(&self, samples: usize) -> usize {
         samples * self.factor - self.summed
     }
@@ -83,7 +83,7 @@ fn means<'a, S: Sample, const N: usize>(pcm: &'a [S], out: &mut [i16]) -> (usize
     (groups.len(), rest)
 }
 
-/// A sum of so many samples by their number, rounded down.
+/// Mean of a sum over this many samples, rounded down.
 #[inline(always)]
 fn mean(sum: i32, factor: usize) -> i32 {
     match factor {

@@ -113,7 +113,7 @@ pub struct FaultMeter {
     clipped_runs: u32,
     silent: u64,
     alike: u64,
-    /// Of the block that is being heard.
+    /// Number of samples of the present block.
     heard: u32,
     block_sum: i64,
     block_squares: u64,

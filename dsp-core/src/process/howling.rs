@@ -59,7 +59,7 @@ const WITH_MULTIPLES: f32 = 0.95;
 const LEAST_POWER: f32 = 3.16e-5;
 /// A tone that is above this mean square howls: -9 dBov.
 const LOUD_POWER: f32 = 0.126;
-/// By how much a tone must have grown: 3 dB.
+/// Growth of the power that a howling tone must have: 3 dB.
 const GROWN: f32 = 2.0;
 /// Frames that make a tone, those at its begin that say nothing of its growth, and those within it that may be something else.
 const STEADY: u32 = 20;
@@ -95,7 +95,8 @@ pub struct HowlingDetector {
     /// Whether the last sample was below zero, and how often that has changed within the frame.
     below: bool,
     crossings: u32,
-    /// Of the tone that is heard: its bin, how many frames, how many of them were something else in a row.
+    /// The tone that is heard: its bin, how many frames it has lasted, and how many of them in a row were something
+    /// else.
     bin: usize,
     frames: u32,
     missed: u32,

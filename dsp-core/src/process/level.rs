@@ -55,18 +55,18 @@ impl Level {
         self.hundredths_dbov
     }
 
-    /// Of hundredths of a dBov, at least the lowest.
+    /// The level of hundredths of a dBov, at least the lowest.
     pub(super) fn of_hundredths(hundredths_dbov: i16) -> Self {
         Self { hundredths_dbov }.max(Self::SILENCE)
     }
 
-    /// Of the samples of a frame, of all channels together.
+    /// The level of the samples of a frame, all channels together.
     pub(crate) fn of_frame(frame: &[i16]) -> Self {
         let square = |&sample: &i16| u64::from(i32::from(sample).unsigned_abs().pow(2));
         Self::of_power((frame.iter().map(square).sum::<u64>() << 16) / frame.len().max(1) as u64)
     }
 
-    /// Of a mean square in 2^-46 of full scale squared.
+    /// The level of a mean square in 2^-46 of full scale squared.
     pub(crate) fn of_power(power: u64) -> Self {
         if power == 0 {
             return Self::SILENCE;

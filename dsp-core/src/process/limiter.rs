@@ -12,7 +12,7 @@
 const AHEAD: usize = 2;
 /// Samples of 1 ms at the highest rate.
 const LONGEST: usize = 48;
-/// Of the way back to a gain of 1, in 1 ms: a time constant of 60 ms.
+/// Share of the way back to a gain of 1 in 1 ms: a time constant of 60 ms.
 const RELEASE: f32 = 1.0 / 60.0;
 
 /// Limits one channel; see the module's page.
@@ -24,11 +24,11 @@ pub(super) struct Limiter {
     delayed: [[f32; LONGEST]; AHEAD + 1],
     /// The gain that each of the delayed blocks needs, the oldest first; with the one that is being heard.
     needed: [f32; AHEAD + 1],
-    /// Of the block that is being heard: samples, highest magnitude; and where in the ring it goes.
+    /// The block that is being heard: number of samples, highest magnitude, and its place in the ring.
     heard: usize,
     highest: f32,
     row: usize,
-    /// Of the block that is leaving: gain now, and its change from sample to sample.
+    /// The block that is leaving: its present gain, and the change from sample to sample.
     gain: f32,
     slope: f32,
 }

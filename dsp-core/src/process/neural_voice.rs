@@ -53,7 +53,7 @@ use crate::sample::Sample;
 const PIECE: usize = 256;
 /// The least score of speech for each aggressiveness.
 const THRESHOLDS: [f32; 4] = [0.3, 0.4, 0.5, 0.65];
-/// What the integer detector begins to call speech is speech for so many blocks, whatever the net says.
+/// Number of blocks for which the start of speech by the integer detector counts as speech, whatever the network says.
 const BRIDGED: u8 = 6;
 /// Samples from a neighbour to the next that are interpolated, in 2^-8: between the third and the fourth of six.
 const HALF_WAY: [i32; 6] = [3, -25, 150, 150, -25, 3];
@@ -63,7 +63,7 @@ const HALF_WAY: [i32; 6] = [3, -25, 150, 150, -25, 3];
 enum Rate {
     /// From 8 kHz, with the last samples that were heard.
     Up([i16; 6]),
-    /// From 16 kHz or a multiple: its means of so many samples.
+    /// For 16 kHz or a multiple: the mean of neighbouring samples.
     Down(EightKhz),
 }
 

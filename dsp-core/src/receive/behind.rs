@@ -12,11 +12,11 @@ use super::memory::ReceiverMemory;
 use super::{Cause, First, Receiver};
 use crate::time::Duration;
 
-/// A delay that is too long by so much is not made up for by playing faster.
+/// A delay that is too long by more than this is not removed by playing faster.
 const FAR: Duration = Duration::from_millis(200);
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
-    /// Whether the first packet in the buffer, which is here and waited for so long, is to be given up: `behind` ticks of
+    /// Whether the first packet in the buffer, which has waited for `waited`, is to be dropped: `behind` ticks of
     /// sound follow it.
     pub(super) fn is_given_up(&self, waited: Duration, behind: i32) -> bool {
         let Some(bound) = self.delay.bound() else { return false };

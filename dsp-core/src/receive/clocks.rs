@@ -23,7 +23,7 @@ use crate::time::{RtpTime, Seq, common_divisor};
 pub(super) const MOST: usize = 4;
 /// Sound goes on unbroken if it is told within this share of the least jump: 60 ms / 32 are 2 ms.
 const EXACT: i32 = 32;
-/// Up to so many times the least jump a late packet was late, and beyond that its sender paused.
+/// A packet that is later by up to this multiple of the least jump was late; beyond that, its sender paused.
 const STEADY: i32 = 8;
 
 /// Ticks of the receiver's clock in one of another: `up / down`, in lowest terms.
@@ -37,7 +37,7 @@ impl Ratio {
     /// The receiver's own clock.
     pub(super) const ONE: Self = Self { up: 1, down: 1 };
 
-    /// Of a clock of `from_hz` on one of `to_hz`, neither of which is 0.
+    /// The ratio of a clock of `from_hz` to one of `to_hz`, neither of which is 0.
     pub(super) const fn new(from_hz: u32, to_hz: u32) -> Self {
         let common = common_divisor(to_hz, from_hz);
         Self { up: to_hz / common, down: from_hz / common }
@@ -64,7 +64,7 @@ impl Ratio {
         }
     }
 
-    /// Ticks of the other clock in so many of the receiver's.
+    /// Ticks of the other clock in `ticks` of the receiver's.
     pub(super) const fn back(self, ticks: i32) -> i32 {
         match (self.up, self.down) {
             (1, 1) => ticks,
@@ -82,7 +82,7 @@ impl Ratio {
         to_hz / self.up * self.down
     }
 
-    /// Whether so many ticks of the other clock are a whole number of the receiver's.
+    /// Whether `ticks` of the other clock are a whole number of the receiver's.
     const fn is_exact(self, ticks: i32) -> bool {
         self.down == 1 || (ticks as i64 * self.up as i64).rem_euclid(self.down as i64) == 0
     }
@@ -130,7 +130,7 @@ struct Newest {
 pub(super) struct SourceClocks {
     /// Once one has come: then a clock was here.
     newest: Newest,
-    /// Of each clock that was here: a bit in `here`.
+    /// The anchor of each clock that was used; a bit in `here` for each.
     anchors: [Anchor; MOST],
     here: u8,
 }

@@ -75,23 +75,25 @@ const FINE: u32 = 64;
 pub(super) const EVERY: u32 = 8;
 const FORGET: u32 = 6;
 const FORGET_CALL: u32 = 9;
-/// One stall of few packets is no reason to expect as large a share of the next: shares are of so many at least.
+/// Least number of packets over which shares are computed: one stall of few packets is no reason to expect as large a
+/// share in future.
 const AT_LEAST_PACKETS: u32 = 512;
 /// To be worth a change a longer bound must be better by 0.3 of R, and a shorter one by 1.
 const WORTH_LONGER: u32 = 3 * impairment::ONE / 10;
 const WORTH_SHORTER: u32 = impairment::ONE;
 /// A delay grows by an eighth of the time.
 const GROWTH: i32 = 8;
-/// So many packets, in 64ths, are lost at most before one comes.
+/// Greatest number of packets, in 64ths, that are lost before one arrives.
 const MOST_LOST: u32 = 4_096 * FINE;
 /// Later than this nothing is worth waiting for.
 const LATEST_MS: i32 = 10_000;
-/// No clock of 8 kHz or faster counts so many ms in 32 bits: sums and differences of two transits fit into theirs.
+/// No clock of 8 kHz or faster counts this many ms in 32 bits: sums and differences of two transits fit into the
+/// range.
 const FARTHEST_MS: i32 = 1 << 28;
 /// No bound is of use that is longer than any packet needed in these windows, of which one is filling.
 const WINDOWS: usize = 3;
 const WINDOW_MS: u16 = 10_000;
-/// What the network takes by now is that of the fastest of so many packets, or of twice as many.
+/// The present transit of the network is that of the fastest of this many packets, or of twice as many.
 const NEAR_PACKETS: u16 = 4;
 
 /// Receivers that are only counted, one for each of `N` bounds: numbers of a kind lie together, so that a machine with
@@ -332,8 +334,8 @@ impl DelayBoundCandidates {
         self.near[0] < self.near[1]
     }
 
-    /// How much longer the network surely takes by now than at its fastest, in ms. Few packets are slow by chance too: twice
-    /// what they differ by among themselves does not count.
+    /// How much longer the network certainly takes at present than at its fastest, in ms. Few packets are also slow by
+    /// chance, so twice the difference among themselves does not count.
     fn slower_ms(&self) -> i32 {
         if self.gets_faster() {
             return 0;
@@ -414,8 +416,8 @@ impl DelayBoundCandidates {
         BOUNDS[self.effective()].into()
     }
 
-    /// The delay over the base that the bound asks for by now, in ms. Of what the network takes longer only three quarters
-    /// count, as it may soon be fast again.
+    /// The delay after the base that the bound requires at present, in ms. Of the network's additional transit only
+    /// three quarters count, as it may soon be fast again.
     pub(super) fn delay_ms(&self) -> u32 {
         let bound = self.bound_ms();
         bound.max((self.slower_ms() * 3 / 4 + beyond_near(bound as i32)) as u32)

@@ -105,19 +105,20 @@ const LONG_MS: u32 = 256;
 /// follows each lull is stretched down and up again, and runs dry at the next stall.
 const WORTH_UP: u32 = 16;
 const WORTH_DOWN: u32 = 12;
-/// One late packet of few is no reason to expect as large a share of the next: shares are of so many at least.
+/// Least number of packets over which shares are computed: one late packet of few is no reason to expect as large a
+/// share in future.
 const AT_LEAST_PACKETS: u32 = 256;
-/// On the other hand few packets have not shown how late they can be, nor how fast. Until there were so many, the target
-/// lies above what was seen, by half the mean difference of two packets' transits for each halving.
+/// Number of packets after which it is known how late packets can be, and how fast. Before, the target is above what
+/// was seen, by half the mean difference of two packets' transits for each halving of their number.
 const KNOWN_PACKETS: u32 = 512;
-/// So many must be here before the first is played, or two of which the second came on time.
+/// Number of packets that must be there before the first is played; two are enough if the second came on time.
 const FIRST_PACKETS: u32 = 3;
-/// After packets were delayed, the next may be so much faster; more by four times what they vary.
+/// After packets were delayed, the next may be faster by this much, and by four times their variation if that is more.
 const USUAL_FALL_MS: u32 = 40;
 /// A usual tick of the listener's sound.
 const TICK_MS: u32 = 10;
-/// One packet of so many is late beyond the usual, in order and overtaken: a single packet that is missing is bridged
-/// better than it's waited for.
+/// One of this many packets is later than usual, in order or overtaken: to conceal a single missing packet is better
+/// than to wait for it.
 const UNUSUAL: u32 = 20;
 const UNUSUAL_OVERTAKEN: u32 = 100;
 /// In a conversation less waits, so that a hole may be near when a packet is later than two of three: playing slower comes
@@ -126,13 +127,13 @@ const UNUSUAL_TALKING: u32 = 3;
 /// But the hole must be nearer by an eighth of the delay: so near a bound that is just long enough, some sound is made
 /// longer for nothing, and shorter again.
 const SPARED_TALKING: u32 = 8;
-/// Sound that waited by so much longer than its bound is made shorter, and not given up.
+/// Sound that has waited longer than its bound by up to this much is played faster, and not dropped.
 const SLACK_MS: u32 = 40;
-/// Each packet that was overtaken adds so much, and each that wasn't takes one away: above this level more than one of
-/// 64 is overtaken.
+/// Each packet that was overtaken adds this much, and each that was not takes one away: above this level more than one
+/// packet of 64 is overtaken.
 const REORDER_LEVEL: u16 = 64;
 const REORDER_LIMIT: u16 = 1_024;
-/// Of packets that are missing when nearly all are here, so many more may have come later than have not.
+/// Of packets that are missing when nearly all others are there, this many more must have come later than have not.
 const RETURNS_LIMIT: i8 = 16;
 const WINDOW: Duration = Duration::from_secs(10);
 const LOOK_UP_EVERY: u32 = 8;
@@ -208,7 +209,7 @@ pub(super) struct DelayEstimator {
     usual: u32,
     /// What was worth waiting for, in ms.
     worth: u32,
-    /// A packet must be here when the tick begins in which its turn comes: so much before it.
+    /// How long before its turn a packet must be there, as it must be there when the tick begins.
     tick_ms: u16,
 }
 
@@ -293,7 +294,7 @@ impl DelayEstimator {
         }
     }
 
-    /// So many ticks were made up, or not heard, while packets were on their way that came.
+    /// Notes that this many ticks were concealed, or not heard, while packets were on their way that then came.
     pub(super) fn owe(&mut self, ticks: u32) {
         self.set_owed(self.owed().saturating_add(ticks));
     }
@@ -429,7 +430,7 @@ impl DelayEstimator {
         self.target
     }
 
-    /// What is known by now.
+    /// The present estimate.
     pub(super) fn estimate(&self) -> Estimate {
         Estimate {
             target: self.target,
@@ -438,7 +439,7 @@ impl DelayEstimator {
         }
     }
 
-    /// Counts the base later by so many ticks: the network has become slower than the bound.
+    /// Raises the base by `by` ticks: the network has become slower than the bound.
     pub(super) fn raise(&mut self, by: u32) {
         self.minimum = self.minimum.map(|least| least.wrapping_add(by));
         self.shift((by as i32).saturating_neg());
@@ -501,7 +502,7 @@ impl DelayEstimator {
         }
     }
 
-    /// The base fell by so many ticks, or rose: all that was counted was that much later, or less late.
+    /// Shifts everything that was counted by this many ticks, later or earlier, since the base fell or rose.
     fn shift(&mut self, by: i32) {
         if let Weighed::Listening(histogram) = &mut self.weighed {
             histogram.shift(by / self.ticks_per_ms as i32);

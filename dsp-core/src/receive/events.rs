@@ -16,7 +16,7 @@ use crate::wire::event::{EventLengthError, MAX_EVENT_TICKS, TelephoneEvent};
 /// How many segments of a long event there may be between two that come, the latter included. Fewer than 16: timestamps of
 /// other events, which begin with a packet of sound, are never that many whole segments apart.
 const MOST_SEGMENTS: i32 = 15;
-/// Sources of which is known what was forgotten of them.
+/// Number of sources for which the latest forgotten event is kept.
 const SOURCES: usize = 4;
 
 /// Settings of an [`EventReceiver`].
@@ -128,14 +128,14 @@ struct Place {
     /// When it began, and its latest segment.
     first: RtpTime,
     segment: RtpTime,
-    /// Of that segment.
+    /// Duration of that segment.
     duration: u16,
     begun: Instant,
     /// When its last packet arrived.
     heard: Instant,
     stands: Stands,
     told: Told,
-    /// The how many-th it was.
+    /// Its place in the order of all events.
     order: u32,
 }
 
@@ -196,7 +196,7 @@ fn is_whole(ticks: i32) -> bool {
     ticks % segment == 0 && (1..=MOST_SEGMENTS).contains(&(ticks / segment))
 }
 
-/// How long so many ticks are.
+/// Duration of this many ticks.
 fn length(ticks: u32, clock_hz: u32) -> Duration {
     Duration::from_samples(ticks.into(), clock_hz.max(1))
 }
@@ -239,7 +239,7 @@ pub struct EventReceiver<const PLACES: usize> {
     /// Places of which not all is told.
     untold: usize,
     order: u32,
-    /// The latest that was forgotten of each of the sources of which any was, the last one first.
+    /// For each source with a forgotten event, the latest of them; the source of the last one first.
     forgotten: [Option<(Ssrc, RtpTime)>; SOURCES],
     stats: EventStats,
 }

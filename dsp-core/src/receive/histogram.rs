@@ -20,9 +20,9 @@ const OVERTAKEN_SHARE: u32 = 3;
 #[derive(Clone, Debug)]
 pub(super) struct Histogram {
     weights: [u32; BUCKETS],
-    /// Of all packets, were none overtaken.
+    /// Weight of all packets, as if none had been overtaken.
     total: u32,
-    /// Of the next packet.
+    /// Weight of the next packet.
     weight: u32,
 }
 
@@ -46,7 +46,7 @@ impl Histogram {
         self.weight += self.weight >> WEIGHT_SHIFT;
     }
 
-    /// All that was counted was so much later, or less late.
+    /// Shifts everything that was counted by this many ms, later or earlier.
     pub(super) fn shift(&mut self, by_ms: i32) {
         if by_ms == 0 {
             return;
@@ -63,7 +63,7 @@ impl Histogram {
         }
     }
 
-    /// Weight of all packets, of so many of today's at least.
+    /// Weight of all packets, at least that of this many packets of today.
     pub(super) fn total(&self, at_least: u32) -> u32 {
         self.total.max(self.weight * at_least)
     }

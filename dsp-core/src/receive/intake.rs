@@ -14,7 +14,7 @@ use crate::wire::rtp::RtpPacket;
 
 /// A packet that is this much too late or too early was sent by a clock that jumped.
 const JUMP: Duration = Duration::from_secs(5);
-/// By less than this networks change their delay too, from one packet to the next.
+/// Changes of delay below this occur in networks too, from one packet to the next.
 const LEAST_JUMP: Duration = Duration::from_millis(60);
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
@@ -160,7 +160,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         self.delay.relative(arrival, timestamp.0).is_some_and(|relative| relative.unsigned_abs() > self.far())
     }
 
-    /// By more than that no packet is early or late.
+    /// No packet is early or late by more than this, in ticks.
     fn far(&self) -> u32 {
         self.delay.maximum().max(self.rates.ticks_in(JUMP))
     }

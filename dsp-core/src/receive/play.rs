@@ -385,8 +385,8 @@ pub(super) fn count_decoded(kind: PacketKind, samples: usize, played: &mut Playe
     }
 }
 
-/// Decodes `samples` of them `skip` samples behind the end of the sync buffer, without counting them as valid yet.
-/// Whether so many came.
+/// Decodes `samples` of them, `skip` samples behind the end of the sync buffer, without counting them as valid yet.
+/// Returns whether as many came.
 fn decode_into<S: Storage<i16>, const CHANNELS: usize>(
     sound: &mut SyncBuffer<S, CHANNELS>,
     skip: usize,

@@ -17,7 +17,8 @@ const PROBATION: u8 = 2;
 pub(super) struct Source {
     /// `None` before the first packet.
     pub(super) ssrc: Option<Ssrc>,
-    /// A source that knocks: its SSRC, the sequence number it must send next, and how many were right so far.
+    /// A source that may take over: its SSRC, the sequence number that it must send next, and how many were right so
+    /// far.
     candidate: Option<(Ssrc, Seq, u8)>,
     pub(super) sequence: SequenceTracker,
     /// How fast it counts.

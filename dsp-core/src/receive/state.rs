@@ -94,18 +94,18 @@ impl Playhead {
         self.filled = 0;
     }
 
-    /// A packet of so many ticks that begins at `time` was decoded.
+    /// Notes that a packet of `ticks` ticks that begins at `time` was decoded.
     pub(super) fn decoded(&mut self, time: RtpTime, ticks: u32) {
         self.seek(time.plus(ticks));
         self.packet_ticks = ticks;
     }
 
-    /// So much was filled. However long a pause is, the sum stays in bounds.
+    /// Notes that this many ticks were filled. However long a pause is, the sum stays in bounds.
     pub(super) fn fill(&mut self, ticks: u32) {
         self.filled = self.filled.saturating_add(ticks).min(MOST_FILLED);
     }
 
-    /// So much of it was taken back before it was heard.
+    /// Notes that this many of the filled ticks were taken back before they were heard.
     pub(super) fn take_back(&mut self, ticks: u32) {
         self.filled -= ticks;
     }

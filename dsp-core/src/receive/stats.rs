@@ -3,7 +3,7 @@
 use crate::quality::{ReceptionStats, ReceptionTotals};
 use crate::time::RtpTime;
 
-/// Counts one more, up to the most there is: who sends what can't be used may do so for days.
+/// Counts one more, up to the greatest value: packets that cannot be used may come for days.
 pub(super) const fn bump(counter: &mut u32) {
     *counter = counter.saturating_add(1);
 }

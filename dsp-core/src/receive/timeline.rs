@@ -18,12 +18,12 @@ use core::ops::RangeInclusive;
 
 use crate::time::{RtpTime, Seq};
 
-/// Packets that come by no more than so many times the least jump sooner or later than they are long follow each other
-/// unbroken.
+/// Packets that come sooner or later than their length by no more than this multiple of the least jump follow each
+/// other without a break.
 const STEADY: i32 = 8;
 /// Two clocks get apart by no more than a tick in 2^10, about 1000 ppm: a shift, as a Cortex-M0 doesn't divide.
 const DRIFT_SHIFT: u32 = 10;
-/// A packet so many numbers behind a jump isn't in the buffer with one before it.
+/// A packet this many numbers behind a jump is not in the buffer together with one before it.
 const FORGOTTEN: i16 = 16_384;
 
 /// Where the packets of one source lie in time.
@@ -113,7 +113,7 @@ impl Timeline {
         place.plus(before.map_or(self.jumped, |(_, jumped)| jumped))
     }
 
-    /// The timestamp that a sender writes at `place` by now.
+    /// The timestamp that a sender writes at present for `place`.
     pub(super) fn sent_now(&self, place: RtpTime) -> RtpTime {
         place.plus(self.jumped)
     }

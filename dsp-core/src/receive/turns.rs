@@ -74,8 +74,8 @@ impl PayloadKinds {
         self.ratio_of(self.clock(payload_type))
     }
 
-    /// Sets what a type is, and in which clock it counts: so many ticks of the receiver's. Where there is no room for another
-    /// clock, it's what nobody agreed on.
+    /// Sets what a payload type is, and its clock as a number of the receiver's ticks. If there is no room for another
+    /// clock, the payload type counts as unknown.
     fn set(&mut self, payload_type: PayloadType, mut bits: (bool, bool), ratio: Ratio) {
         let number = payload_type.get();
         for own in self.foreign.iter_mut().filter(|(own, _)| *own == number) {

@@ -17,7 +17,7 @@ use crate::rtcp::SendInfo;
 use crate::time::{Duration, Instant};
 use crate::wire::rtcp::{CompoundWriter, Feedback, WriteError};
 
-/// Of feedback between regular reports.
+/// State of the feedback between regular reports.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Early {
     /// One may leave before the next regular report (`allow_early`).

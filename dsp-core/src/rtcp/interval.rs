@@ -33,14 +33,14 @@ pub(super) struct TransmissionInterval {
     fixed_min_us: u64,
     min_us: u64,
     first_min_us: u64,
-    /// Of the random numbers: xorshift with 32 bits.
+    /// State of the random numbers: xorshift with 32 bits.
     state: u32,
     /// Average datagram with lower layers, in 1/16 byte.
     average_size_16: u32,
 }
 
 impl TransmissionInterval {
-    /// By a config that was checked; the first report is taken to be `datagram_len` bytes long.
+    /// An interval for a configuration that was checked. The first report is assumed to be `datagram_len` bytes long.
     pub(super) fn new(config: &ReporterConfig, datagram_len: usize) -> Self {
         let (min_us, first_min_us) = minima_us(config);
         Self {

@@ -54,7 +54,7 @@ const LEAST_FOR: Duration = Duration::from_secs(10);
 /// Arrival times of the last `PACKETS` numbered packets. `PACKETS` is a power of two, at most 16,384.
 #[derive(Clone, Debug)]
 pub struct ArrivalLog<const PACKETS: usize> {
-    /// By number, modulo `PACKETS`.
+    /// Arrival times by packet number, modulo `PACKETS`.
     arrived: [Option<Instant>; PACKETS],
     /// The first number that is to be told, and the one after the highest that came.
     first: Seq,
@@ -209,7 +209,7 @@ enum Told {
 /// Sending times of the last `PACKETS` numbered packets. `PACKETS` is a power of two, at most 16,384.
 #[derive(Clone, Debug)]
 pub struct DepartureLog<const PACKETS: usize> {
-    /// By number, modulo `PACKETS`.
+    /// Departures by packet number, modulo `PACKETS`.
     sent: [Option<Departure>; PACKETS],
     next: Seq,
     stats: FeedbackStats,

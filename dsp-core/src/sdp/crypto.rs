@@ -82,7 +82,7 @@ fn number(text: &str) -> Option<u64> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-/// So many packets, or a power of two; not zero. More than SRTP allows is what it allows.
+/// A number of packets, or a power of two; not zero. A value above what SRTP allows counts as what it allows.
 fn parse_lifetime(text: &str) -> Option<u64> {
     let most = KeyTerms::default().lifetime_packets;
     let packets = match text.strip_prefix("2^") {
@@ -96,8 +96,8 @@ fn parse_mki(value: &str, bytes: &str) -> Option<Mki> {
     Mki::new(number(value)?, u8::try_from(number(bytes)?).ok()?)
 }
 
-/// RFC 4568, 6.3: a parameter that isn't understood forbids the line, unless it begins with `-`. Whether what is left
-/// unencrypted is accepted, whoever reads the line says.
+/// RFC 4568, 6.3: an unknown parameter makes the line unusable, unless it begins with `-`. Whether unencrypted packets
+/// are acceptable is decided by the caller.
 fn take_session_parameter(terms: &mut KeyTerms, text: &str) -> Result<(), CryptoError> {
     if text.starts_with('-') {
         return Ok(());

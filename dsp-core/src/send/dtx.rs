@@ -24,14 +24,14 @@ use crate::time::PayloadType;
 /// Silence heard before the first description, and the most of it while it becomes softer.
 const LISTEN_MS: u32 = 80;
 const LONGEST_MS: u32 = 240;
-/// Of noise that stays as loud, as much is heard before it is described.
+/// How much noise of constant level is heard before it is described.
 const HEARD_MS: u32 = 30;
 /// From one description to the next.
 const SOONEST_MS: u32 = 100;
 const LATEST_MS: u32 = 1_000;
 /// The noise of a quiet room is below, in hundredths of a dBov.
 const QUIET: i16 = -6_000;
-/// A frame that is so much louder or softer than the noise isn't the same noise, in hundredths of a decibel.
+/// A frame that is this much louder or softer than the noise is another noise, in hundredths of a decibel.
 const OTHER: i16 = 600;
 /// What stands out for longer has become the noise.
 const RISEN_MS: u32 = 160;

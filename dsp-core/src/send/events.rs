@@ -8,7 +8,8 @@ use crate::wire::event::{MAX_EVENT_TICKS, TelephoneEvent};
 
 /// How often the end of an event is reported (RFC 4733, 2.5.1.4).
 const ENDS: u8 = 3;
-/// So long after an event that was cut short the next one begins: a receiver waits for three packets (2.5.2.2) or somewhat longer.
+/// Time from an event that was cut short to the next one: a receiver waits for three packets (2.5.2.2) or somewhat
+/// longer.
 const CUT_MS: u32 = 300;
 /// No gap is longer.
 const LONGEST_GAP_MS: u32 = 60_000;

@@ -25,7 +25,7 @@ impl<D: SpeechDetector> AudioLevelMeter<D> {
         Self { detector, last: SILENCE }
     }
 
-    /// Of the last packet.
+    /// The level of the last packet.
     pub(super) fn last(&self) -> AudioLevel {
         self.last
     }

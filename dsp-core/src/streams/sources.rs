@@ -16,9 +16,9 @@ use core::fmt;
 use crate::time::{Duration, Instant, Seq, Ssrc};
 
 const CANDIDATES: usize = 8;
-/// A candidate that was silent for so long is no more.
+/// A candidate that was silent for this long is removed.
 const CANDIDATE_SILENCE: Duration = Duration::from_secs(2);
-/// So long after its goodbye packets of a source are late ones, not a new beginning (6.2.1).
+/// For this long after its goodbye, packets of a source are late ones and not a new beginning (6.2.1).
 const LINGER: Duration = Duration::from_secs(2);
 /// Packets in sequence by which a source shows that it goes on after its goodbye: more than are still on their way.
 const GOES_ON: u8 = 5;

@@ -357,7 +357,7 @@ impl DtmfDetector {
         }
     }
 
-    /// The digit that so many hops hold.
+    /// The digit that is in this many hops.
     fn digit(&self, heard: &Heard, hops: usize) -> Option<Digit> {
         // No filter takes half of a power: most of what is no digit goes no further.
         if (i64::from(heard.low.power) + i64::from(heard.high.power)) * 128 < heard.whole * ALONE {

@@ -44,7 +44,7 @@ pub(super) struct Group {
     taps: Taps,
     /// Eights of taps.
     blocks: usize,
-    /// By how much the power of each frequency comes out too low, in 2^-12: 2 % below it, at it, and 2 % above.
+    /// How much too low the power of each frequency comes out, in 2^-12: 2 % below it, at it, and 2 % above.
     pub(super) gains: [[i32; 3]; 4],
     /// How far each frequency turns in 1 ms and in 4 ms: cosine and sine in 2^-14.
     pub(super) turns: [[[i32; 2]; 2]; 4],
@@ -52,7 +52,8 @@ pub(super) struct Group {
     pub(super) tolerances: [i32; 4],
 }
 
-/// By how much of itself a frequency may be off: 1.5 % must be accepted, 3.5 % must not, and what is measured in noise is within 0.2 %.
+/// How far a frequency may be off, as a share of itself: 1.5 % must be accepted, 3.5 % must not, and measurements in
+/// noise are within 0.2 %.
 const TOLERANCE: f64 = 0.02;
 
 pub(super) static LOW: Group = Group::new(ROWS_HZ, 819.0, 180.0, 6);
@@ -124,9 +125,9 @@ const LAGS: [usize; 2] = [1, 4];
 /// Sums of one group over a hop or a window, in 2^6 of a squared sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pairs {
-    /// Of squared magnitudes.
+    /// Sum of squared magnitudes.
     pub(super) power: i32,
-    /// Of products of pointers with those 1 and 4 ms before: real and imaginary.
+    /// Sums of products of pointers with those 1 and 4 ms before: real and imaginary.
     pub(super) lagged: [[i32; 2]; 2],
 }
 

@@ -24,13 +24,13 @@ const PIECE: usize = 64;
 const BLOCK_MS: u32 = 20;
 /// What is quieter is a pause, in hundredths of a dBov.
 const QUIET: i32 = -4_800;
-/// By which a pause is below the tone before it, in hundredths of a dB.
+/// How far a pause is below the tone before it, in hundredths of a dB.
 const BELOW: i32 = 1_500;
 /// Part of all power that a tone has, in 2^-28.
 const SHARE: u64 = (7 << 28) / 10;
-/// One of two frequencies of a tone has no more than so many times the power of the other: 8 dB.
+/// Neither of two frequencies of a tone has more than this multiple of the power of the other: 8 dB.
 const APART: u64 = 6;
-/// A tone without a cadence is told after so many blocks at least.
+/// Least number of blocks after which a tone without a cadence is reported.
 const STEADY: u32 = 1_400 / BLOCK_MS;
 /// ANSam's phase is reversed so often.
 const REVERSED_MS: u32 = 450;
@@ -107,7 +107,7 @@ struct Lasting {
     start: u32,
     /// Behind the last block that was surely its own.
     until: u32,
-    /// Of its segments, the one that is heard now.
+    /// The segment that is heard now.
     at: usize,
 }
 
@@ -161,7 +161,7 @@ pub struct ProgressDetector {
     last_level: i32,
     kinds: [Option<Heard>; KINDS],
     block: u32,
-    /// A tone without a cadence is told after so many blocks.
+    /// Number of blocks after which a tone without a cadence is reported.
     steady: u32,
     /// The run that is going on, blocks after it that may be of another one, the kinds of the last two blocks, the newest
     /// first, and the level of its last one.
@@ -491,7 +491,7 @@ const SAME_HZ: u16 = 14;
 /// Two frequencies that are nearer are one that beats.
 const BEATS_HZ: u16 = 35;
 
-/// The longest run that may be a segment of so many ms.
+/// The longest run that can be a segment of this many ms.
 fn longest(ms: u32) -> u32 {
     ms + ms * 15 / 100 + 40
 }

@@ -13,7 +13,7 @@ use super::pitch;
 
 /// History that it makes use of: 60 ms before a loss, and as much again for what was concealed since.
 pub(crate) const HISTORY_MS: usize = 120;
-/// The concealment is at full level for so long.
+/// How long the concealed sound is at full level.
 const HOLD_MS: usize = 10;
 /// It is silent after so long, falling linearly.
 const SILENT_MS: usize = 120;

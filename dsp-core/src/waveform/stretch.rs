@@ -5,11 +5,11 @@ use super::pitch::{self, CopySide, Match, Range};
 
 /// A splice is made from this normalised correlation on (0.9 in Q15), as long as there is no hurry.
 const ALIKE: i32 = 29_491;
-/// With the delay up to so many ms off there is no hurry, and from so many on any splice will do.
+/// With a delay that is off by up to the first number of ms there is no hurry; from the second on any splice will do.
 const HURRY_MS: core::ops::Range<i32> = 50..150;
 /// Peak below which a signal counts as silence (-54 dB of full scale).
 const SILENCE: u32 = 64;
-/// Or one that is so much below the speech (1/32: 30 dB).
+/// Sound that is this far below the speech counts as quiet too (1/32: 30 dB).
 const QUIET_SHIFT: u32 = 5;
 
 /// Makes a signal shorter or longer by one pitch period, where that cannot be heard. Use one for each stream.
@@ -40,7 +40,7 @@ pub struct Stretcher {
     rate_hz: u32,
     /// How alike a splice's sides must be; `None`: silent.
     alike: Option<i32>,
-    /// The loudest peak of late.
+    /// The loudest recent peak.
     loudest: u32,
 }
 

@@ -18,7 +18,7 @@ const MEMORY_MS: u32 = 400;
 const BLOCK: usize = 240;
 /// White noise 39 dB down keeps the model's poles off the unit circle.
 const WHITE_SHIFT: u32 = 13;
-/// A level that is off by so many dB is another one.
+/// Levels that differ by this many dB are different.
 const OTHER_LEVEL_DB: u8 = 2;
 /// A spectrum is another one if its model leaves a quarter more of the noise unexplained than the noise's own (1 dB).
 const OTHER_SPECTRUM: i64 = 4;
@@ -36,7 +36,7 @@ pub struct NoiseAnalyzer {
     /// Samples that the averages stand for, and the most of these.
     heard: u32,
     longest: u32,
-    /// The last samples of before.
+    /// The last samples of the sound before.
     last: [i16; MAX_ORDER],
     mean: Products,
 }

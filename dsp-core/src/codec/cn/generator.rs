@@ -14,7 +14,7 @@ use crate::process::decibel;
 
 /// The lattice's output before the gain, root mean square.
 const INNER_RMS: u32 = 2_048;
-/// The coefficients move once in so many samples.
+/// Number of samples after which the coefficients move.
 const BLOCK: usize = 32;
 /// They move by 2^-4 of the way; the gain moves at every sample by 2^-9 up and 2^-7 down.
 const MOVE_SHIFT: u32 = 4;

@@ -21,7 +21,7 @@ const WINDOW: usize = 160;
 const LEAST_POWER: i64 = 250;
 /// 10 ms: at the bounds of these the concealment changes.
 const FRAME: usize = 80;
-/// The join to good sound grows by so much with each frame lost.
+/// Number of samples by which the join to good sound grows with each lost frame.
 const GROWTH: usize = 32;
 /// Fall of the gain a frame.
 const FALL: f64 = 0.2;

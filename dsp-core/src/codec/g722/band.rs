@@ -34,8 +34,9 @@ impl<const LARGEST: i32, const SHIFT: u32> Scale<LARGEST, SHIFT> {
         self.step = step_size::<SHIFT>(self.logarithm);
     }
 
-    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the growths
-    /// to come speak of one less than half: a sound that ended in the loss would end in a burst.
+    /// Goes back to the state `before`, since what was followed after it was only an estimate. The step size is the
+    /// one of that time too, unless the next growths suggest less than half of it: otherwise a sound that ended during
+    /// the loss would end in a burst.
     fn recall(&mut self, before: &Self, growths: impl Iterator<Item = i16>) {
         self.logarithm = before.logarithm.min(expected_logarithm(growths) + OCTAVE).clamp(0, LARGEST);
         self.step = step_size::<SHIFT>(self.logarithm);

@@ -24,7 +24,7 @@ const AHEAD: usize = 22;
 /// Join to the first good sound: 3 ms.
 const JOIN: usize = 48;
 
-/// So long a loss is followed (40 ms): what is made later is too much of a guess, and fades.
+/// Length of a loss that the decoder follows (40 ms). What is concealed later is too uncertain, and fades.
 const FOLLOWED: usize = 640;
 
 /// The sound heard last and its continuation in a loss.

@@ -214,7 +214,7 @@ fn transpose(words: &mut Slices) {
     }
 }
 
-/// What lies so many rows below and columns to the right.
+/// The bits that are this many rows below and columns to the right.
 #[inline(always)]
 fn turn<const ROWS: u32, const COLUMNS: u32>(word: u32) -> u32 {
     if COLUMNS == 0 {

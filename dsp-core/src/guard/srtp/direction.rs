@@ -36,7 +36,7 @@ pub(super) struct KeyedDirection<const STREAMS: usize> {
     /// RTP and RTCP packets protected or accepted under this key.
     pub(super) rtp_packets: u64,
     pub(super) rtcp_packets: u64,
-    /// Of these, since the last key change.
+    /// Number of these packets since the last change of keys.
     pub(super) overlap: u32,
 }
 

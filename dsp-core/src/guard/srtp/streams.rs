@@ -7,7 +7,7 @@
 
 use super::replay::Replay;
 
-/// Former streams that are remembered: so many for each place, and these.
+/// Former streams that are remembered: this many for each place, and these in addition.
 const RETIRED_A_PLACE: usize = 6;
 const RETIRED: usize = 16;
 

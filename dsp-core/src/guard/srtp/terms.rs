@@ -105,7 +105,7 @@ pub enum KeyAge {
     Over,
 }
 
-/// When a key is due: so many packets before its end.
+/// How many packets before its end a key is due.
 const RTP_AHEAD: u64 = 4_096;
 const RTCP_AHEAD: u64 = 32;
 

@@ -71,7 +71,7 @@ impl Transform {
         transform
     }
 
-    /// Of these session keys; GCM has no authentication key.
+    /// A transform with these session keys; GCM has no authentication key.
     fn new(profile: SrtpProfile, key: &[u8], auth: &[u8; 20], salt: [u8; 14]) -> Self {
         let cipher = Cipher::new(key);
         let authenticator = if profile.is_aead() {

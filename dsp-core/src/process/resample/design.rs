@@ -11,7 +11,7 @@ use fixed::types::I2F30;
 #[derive(Clone, Copy, Debug)]
 pub struct Design<T> {
     plan: Plan,
-    /// Of a steered plan.
+    /// Factor from position to phase, for a steered plan.
     phase_factor: u64,
     table: T,
 }

@@ -146,11 +146,11 @@ pub struct VoiceDetector {
     hangover: u16,
     block: [i16; BLOCK],
     filled: usize,
-    /// By how many bits what is squared was shifted in the last block.
+    /// Number of bits by which values were shifted before they were squared in the last block.
     shift: u32,
     noise: Noise,
     pitch: Pitch,
-    /// Of the last block, in 2^-8 of an octave.
+    /// Levels of the last block, in 2^-8 of an octave.
     levels: [i32; BANDS],
     /// Smoothed, in 2^-8 of their units.
     smooth: Features,

@@ -14,7 +14,7 @@ use super::bands::SLOW;
 const SHORTEST: usize = 5;
 const LONGEST: usize = 25;
 const LAGS: usize = LONGEST - SHORTEST + 1;
-/// Samples in the sums have at most so many bits beside the sign: ten products, four times over, stay below 2^30.
+/// Greatest number of bits besides the sign of samples in the sums: ten products, four times over, stay below 2^30.
 const BITS: u32 = 12;
 
 /// Autocorrelation of the last 40 ms or so.
