@@ -1,6 +1,6 @@
-//! Samples: the number type on which blocks work, `i16` or `f32`, and its conversions. What filters and sums need
-//! beyond that is [`Kernel`](crate::kernel::Kernel); the formats of sound cards and files are in
-//! [`format`](crate::format).
+//! Samples: the number type on which blocks work, `i16` or `f32`, and its conversions. Use it to write a block for
+//! both. What filters and sums need beyond that is [`Kernel`](crate::kernel::Kernel); the formats of sound cards and
+//! files are in [`format`](crate::format).
 //!
 //! Full scale is 32768 for `i16` and 1.0 for `f32`. A coefficient is designed as [`I2F14`] (-2 to just under 2) for
 //! both, so that a design needs no floating point where there is none. Only the `f32` version uses floating point, and

@@ -1,8 +1,10 @@
 //! Storage: memory of a fixed length that its owner provides.
 //!
+//! Use it to choose where a type of this crate keeps its data, or to write a type that leaves that choice to others.
 //! On a small processor it is an array whose length is known at compile time. On a host it is a boxed slice of as many
 //! values as a call needs, allocated when the call is set up. Types in this crate that need memory of variable size
-//! have a parameter for it, so that nothing is allocated within the crate.
+//! have a parameter for it, so that nothing is allocated within the crate. Passing memory in costs nothing beyond
+//! moving it.
 //!
 //! A type that leaves the memory to its owner:
 //!

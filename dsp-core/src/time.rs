@@ -4,7 +4,7 @@
 //! This crate never reads a clock. A program passes an [`Instant`], microseconds on a monotonic clock with an epoch of
 //! the program's choice. [`NtpTime`] is the wall clock, which only RTCP sender reports need (RFC 3550, 4 and 6.4.1).
 //! Sequence numbers and timestamps wrap (RFC 3550, 5.1), and all comparison here is modulo their width. Everything is
-//! integer arithmetic on plain copies.
+//! integer arithmetic on plain copies, a few instructions each. Every other module takes and returns these types.
 //!
 //! Numbers that wrap, and units that do not mix:
 //!

@@ -38,7 +38,30 @@
 //! The suppressor delays by 10 ms; without it there is no delay. `B` is the number of samples in 10 ms at 8 or 16 kHz,
 //! 80 or 160. `P` is the tail in blocks of 10 ms, 3 to 26.
 //!
-//! Sources: Enzner and Vary, "Frequency-domain adaptive Kalman filter for acoustic echo control", 2006; Kuech, Mabande and Enzner,
+//! # Example
+//!
+//! Three choices of parts; [`EchoCanceller`] shows one at work:
+//!
+//! ```
+//! use dsp_core::echo::{EchoCanceller, EchoConfig, EchoError, EveryPart, FewParts};
+//! use dsp_core::front::CaptureBlock;
+//!
+//! // Hands-free, with every part, at 16 kHz with a tail of 130 ms. The suppressor delays by 10 ms.
+//! let hands_free = EchoCanceller::<EveryPart, 160, 13>::new(EchoConfig::default())?;
+//! assert_eq!(hands_free.delay_samples(), 160);
+//! // For a speech recogniser: the linear output, without delay.
+//! let linear = EchoConfig { suppressor: false, comfort_noise: false, ..EchoConfig::default() };
+//! assert_eq!(EchoCanceller::<EveryPart, 160, 13>::new(linear)?.delay_samples(), 0);
+//! // A small processor has no memory for the second filter and the saturation model.
+//! assert_eq!(EchoCanceller::<FewParts, 160, 7>::new(EchoConfig::default()).err(), Some(EchoError::Memory));
+//! let few = EchoConfig { second_filter: false, saturation: false, ..EchoConfig::default() };
+//! assert!(EchoCanceller::<FewParts, 160, 7>::new(few).is_ok());
+//! # Ok::<(), EchoError>(())
+//! ```
+//!
+//! # Sources
+//!
+//! Enzner and Vary, "Frequency-domain adaptive Kalman filter for acoustic echo control", 2006; Kuech, Mabande and Enzner,
 //! "State-space architecture of the partitioned-block-based acoustic echo controller", 2014; Martin, "Noise power spectral
 //! density estimation based on optimal smoothing and minimum statistics", 2001; Ephraim and Malah, 1984 (decision-directed
 //! gain).

@@ -14,8 +14,8 @@
 //!
 //! Towards fewer bits, values are rounded to the nearest, halves up (towards plus infinity), and saturated; NaN
 //! becomes 0. [`write_dithered`] adds noise first where bits are lost. All lengths must match exactly; after an error
-//! nothing has been written. There is no delay and no allocation, and conversion between integers uses no floating
-//! point.
+//! nothing has been written. There is no delay and no allocation; a sample takes a few instructions, and conversion
+//! between integers uses no floating point.
 //!
 //! A tick of a stereo sound card with packed 24-bit samples, for a mono call:
 //!

@@ -1,5 +1,6 @@
 //! One tick of audio, in the one order in which a program moves it through a [`FrontEnd`], without I/O. It serves
-//! programs with and without async, in real and in virtual time.
+//! programs with and without async, in real and in virtual time. Use it with every [`FrontEnd`]: there is no other way
+//! to run one.
 //!
 //! ```text
 //! begin -> play -> volume -> meter -> Step::Loudspeaker -> history

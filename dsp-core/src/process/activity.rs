@@ -1,7 +1,8 @@
 //! Speech or silence: the decision whether a pause in speech need not be sent.
 //!
-//! [`SpeechDetector`] is the interface, and [`EnergyGate`] is the usual detector of a sender. It is the cheapest one;
-//! the [voice detector](super::voice) also looks at bands and pitch and tells voices from noise better.
+//! [`SpeechDetector`] is the interface, and [`EnergyGate`] is the usual detector of a sender. Use the gate where
+//! little time may be spent; the [voice detector](super::voice) also looks at bands and pitch and tells voices from
+//! noise better.
 //!
 //! The gate compares the level of each 10 ms with the lowest of the last 3 s, once for the sound itself and once for
 //! the differences between samples (a high-pass of 6 dB per octave): a fricative at the onset of a word has little

@@ -1,5 +1,5 @@
-//! Voice activity detector with a neural network, that of the crate [earshot]: in place of the [integer
-//! detector](super::voice), on machines that have floating point and 95 KiB to spare (cargo feature `earshot`).
+//! Voice activity detector with a neural network, that of the crate [earshot]: use it in place of the [integer
+//! detector](super::voice) on machines that have floating point and 95 KiB to spare (cargo feature `earshot`).
 //!
 //! The network tells speech from noise better than the integer detector's bands and pitch, most of all from babble and
 //! clatter, but takes longer: it looks at 16 ms with the 32 ms before them, and its result holds until the next 16 ms

@@ -1,4 +1,5 @@
-//! Memory for a [`Receiver`](super::Receiver): in arrays, or wherever its owner has it.
+//! Memory for a [`Receiver`](super::Receiver): in arrays, or wherever its owner has it. Use it for sizes other than
+//! those of [`NarrowbandReceiver`](super::NarrowbandReceiver) and [`HostReceiver`](super::HostReceiver).
 //!
 //! [`Arrays`] is for a receiver whose size is known at compile time. A host implements [`ReceiverMemory`] for boxed
 //! slices and gives each call what its codecs need ([`MemoryNeed`]). A slot for a packet takes 24 bytes, a cell of 64

@@ -10,6 +10,27 @@
 //! Check the authentication of packets before: with SRTP, only those who have the key can flood at all. [`Sources`]
 //! has an example. It takes 24 bytes for each place and 200 bytes in all; a packet costs one pass over places and
 //! candidates.
+//!
+//! A socket that carries more than it should:
+//!
+//! ```
+//! use dsp_core::streams::sources::{Admission, Sources, SourcesConfig};
+//! use dsp_core::time::{Instant, Seq, Ssrc};
+//!
+//! let config = SourcesConfig { own: Some(Ssrc(9)), ..SourcesConfig::default() };
+//! let mut sources = Sources::<1>::new(config)?;
+//! let now = Instant::from_millis(1_000);
+//! sources.update(now, Ssrc(1), Seq(5));
+//! assert_eq!(sources.update(now, Ssrc(1), Seq(6)), Admission::Admitted(0));
+//! // This side's own packets come back, and somebody sends with random SSRCs.
+//! assert_eq!(sources.update(now, Ssrc(9), Seq(70)), Admission::Own);
+//! for n in 100..200 {
+//!     assert_eq!(sources.update(now, Ssrc(n), Seq(n as u16)), Admission::Probation);
+//! }
+//! // The first source is not disturbed.
+//! assert_eq!(sources.update(now, Ssrc(1), Seq(7)), Admission::Heard(0));
+//! # Ok::<(), dsp_core::streams::sources::PlacesError>(())
+//! ```
 
 use core::fmt;
 

@@ -2,8 +2,9 @@
 //!
 //! The sender describes the noise with a [`NoiseAnalyzer`], and the receiver makes noise of the same level and
 //! spectrum with a [`NoiseGenerator`]. [`Sender`](crate::send::Sender) and [`Receiver`](crate::receive::Receiver) do
-//! so by themselves; use these types where a program has its own. Comfort noise goes with any codec that has no pauses
-//! of its own, at that codec's sample rate. Its payload type is 13 at a clock of 8 kHz and dynamic at others.
+//! so by themselves; use these types where a program has a sender or a receiver of its own. Comfort noise goes with
+//! any codec that has no pauses of its own, at that codec's sample rate. Its payload type is 13 at a clock of 8 kHz
+//! and dynamic at others.
 //!
 //! A payload has a byte for the level and a byte for each reflection coefficient of an all-pole model. There may be
 //! any number of coefficients, and a receiver may ignore the later ones (RFC 3389, 3); here it uses the first

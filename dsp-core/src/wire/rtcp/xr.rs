@@ -4,7 +4,7 @@
 //! times, does not handle. [`Xr`] has blocks whose lengths are consistent. [`XrBlock`] is one of them, for the seven
 //! types of clause 4. A block of another type, or one that breaks its own definition, is [`XrBlock::Unknown`] with its
 //! bytes, and should be ignored, as RFC 3611 asks. Times are NTP times or in 1/65536 s, jitter is in ticks of the RTP
-//! clock. The time is in proportion to the bytes.
+//! clock. Reading and writing cost time in proportion to the bytes.
 //!
 //! A receiver that sends no sound reports its wall clock, so that its round trip can be measured:
 //!
