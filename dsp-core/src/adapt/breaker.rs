@@ -242,8 +242,8 @@ impl CircuitBreaker {
         self.congested()
     }
 
-    /// Tells whether reports have stopped coming; call it once a second or so. `quiet` is how long nothing at all,
-    /// sound included, has come from the other side.
+    /// Tells whether reports have stopped coming; call it from time to time. `quiet` is how long nothing at all, sound
+    /// included, has come from the other side.
     pub fn poll(&self, now: Instant, quiet: Duration) -> Option<Hopeless> {
         let since = self.heard?.max(self.began?);
         self.reported?;

@@ -32,8 +32,8 @@ const FRAMES_HEARD: u32 = 6;
 /// A decoder with the packet loss concealment of ITU-T G.711 Appendix I around a decoder at 8 kHz.
 ///
 /// Use it where concealment must follow that standard, bit by bit with the vectors of the ITU-T software tool library
-/// (G.191). Otherwise leave concealment to the [`Receiver`](crate::receive::Receiver), which sounds better in the
-/// measurements of `BENCHMARKS.md` and adds no delay. Losses and packets may have any length.
+/// (G.191). Otherwise leave concealment to the [`Receiver`](crate::receive::Receiver), which scores higher where
+/// concealment alone is compared (`BENCHMARKS.md`) and adds no delay. Losses and packets may have any length.
 ///
 /// The last pitch period is repeated, from 10 ms on the last two, and from 20 ms on the last three. After the first 10
 /// ms the sound fades by 20 % in each 10 ms, to silence at 60 ms. Each repetition is joined over a quarter of a
