@@ -298,7 +298,9 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
 
     /// Takes in the interleaved samples of one tick.
     ///
-    /// # Errors Returns [`Overflow`] if there is no room for all of them; none is taken then. This happens for example if [`packet`](Self::packet) is not called until it returns `None`.
+    /// # Errors
+    /// Returns [`Overflow`] if there is no room for all of them; none is taken then. This happens for example if
+    /// [`packet`](Self::packet) is not called until it returns `None`.
     pub fn capture(&mut self, pcm: &[i16]) -> Result<(), Overflow> {
         self.packetizer.push(pcm)?;
         if self.speech == Some(true) {
