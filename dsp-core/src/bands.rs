@@ -1,9 +1,10 @@
-//! A split of 32 or 48 kHz into two complementary bands, so that what is made for 16 kHz can work on the lower one.
+//! Splits sound at 32 or 48 kHz into two complementary bands, so that processing for 16 kHz can work on the lower one.
 //!
-//! What the low-pass leaves of the delayed input is the upper band, so both bands together are the input again, delayed, where
-//! neither is changed. The lower one, below 7 kHz, is at 16 kHz; the upper one at the whole rate.
+//! The upper band is what the low-pass leaves of the delayed input, so that both bands together are the delayed input
+//! again where neither is changed. The lower band, below 7 kHz, is at 16 kHz; the upper band is at the full rate.
 //!
-//! Delay: 32 samples at 16 kHz, thus 2 ms, there and back. Cost: 195 multiplications a sample at 16 kHz for each `RATIO`.
+//! Splitting and joining delay by 32 samples at 16 kHz, 2 ms. The cost is 195 multiplications for each sample at 16
+//! kHz, times `RATIO`.
 
 use crate::arithmetic::dot;
 use crate::process::resample::Prototype;

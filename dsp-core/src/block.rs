@@ -1,8 +1,10 @@
-//! One step of processing over one frame, in place.
+//! A step of signal processing over one frame, in place.
 //!
-//! Implement [`Block`] for a step that looks at nothing but the frame; [`BlockStep`](crate::front::BlockStep) takes it into
-//! the capture chain. Its delay is what it says itself ([`Block::delay_samples`]), and its cost its own. A step of one's own,
-//! for both kinds of samples:
+//! Implement [`Block`] for a step that needs nothing but the frame; [`BlockStep`](crate::front::BlockStep) puts it
+//! into the capture chain. A step that needs the far end or the time of the frame is a
+//! [`CaptureBlock`](crate::front::CaptureBlock). Frames are mono; delay and cost are the step's own.
+//!
+//! A step for both kinds of samples:
 //!
 //! ```
 //! use dsp_core::block::Block;
@@ -33,8 +35,8 @@
 
 use crate::sample::Sample;
 
-/// A step that changes a frame of one channel in place. It never fails and never allocates. What needs the far end or the
-/// time of a frame is a [`CaptureBlock`](crate::front::CaptureBlock).
+/// A step that processes a frame of one channel in place. It never fails and never allocates. [The module's
+/// page](self) has an example.
 pub trait Block<S: Sample> {
     /// Processes one frame of any length.
     fn process(&mut self, frame: &mut [S]);
@@ -42,6 +44,6 @@ pub trait Block<S: Sample> {
     /// Forgets everything heard so far; settings stay.
     fn reset(&mut self);
 
-    /// How many samples later a sound leaves than it came in.
+    /// Delay of the step, in samples.
     fn delay_samples(&self) -> usize;
 }

@@ -1,4 +1,5 @@
-//! Arithmetic of filters and sums, on `i16` or `f32`: what [`Sample`] alone is too narrow for.
+//! Arithmetic of filters and sums on `i16` or `f32`, beyond what [`Sample`] alone offers. Use it to write a block once
+//! for both kinds of samples; programs that only use blocks do not need it.
 //!
 //! | | `i16` | `f32` |
 //! |---|---|---|
@@ -9,12 +10,14 @@
 //! | [`Kernel::Taps`]: eight factors of a FIR, -4 to just under 4 | 21 bits behind the point, in two halves | `f32` |
 //!
 //! Designs are real numbers (`f64`) and are quantised where they are made: in constant expressions by [`tap`] and
-//! [`Taps16::new`], or when a block is constructed. Only `+ - *`, comparison and conversion are used, and never a fused
-//! multiply-add; sums are exact (`i16`) or in one fixed order (`f32`), so results are the same bits on every target.
+//! [`Taps16::new`], or when a block is made. Only `+ - *`, comparison and conversion are used, and never a fused
+//! multiply-add. Sums are exact (`i16`) or in one fixed order (`f32`), so that results are the same bits on every
+//! target.
 //!
-//! Rounding: [`Kernel::settle`] and [`Kernel::narrow`] of `i16` round half up; saturation is `narrow`'s alone, once.
+//! [`Kernel::settle`] and [`Kernel::narrow`] of `i16` round halves up; `narrow` alone saturates, once. On a Cortex-M3,
+//! one output of an FIR filter of 160 taps takes 1,179 instructions in `i16` (`BENCHMARKS.md`).
 //!
-//! For who writes a block for both kinds of samples. A sum that overflows nowhere and saturates once:
+//! A sum that does not overflow on its way and saturates once at its end:
 //!
 //! ```
 //! use dsp_core::kernel::Kernel;
@@ -37,7 +40,7 @@ use crate::sample::Sample;
 
 /// Bits of a 16-bit state below a sample's step.
 const GUARD: u32 = 4;
-/// Taps in one [`Kernel::Taps`].
+/// Number of taps in one [`Kernel::Taps`].
 pub const LANES: usize = 8;
 /// Bits of [`Taps16`] behind the point, and those of its lower half.
 const FIR_BITS: u32 = 21;
@@ -49,7 +52,7 @@ const BLOCKS: usize = 32;
 pub(crate) const VECTORS: bool =
     cfg!(any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128"));
 
-/// The nearest tap to a real number; beyond the range the nearest end of it. For constant expressions.
+/// The tap nearest to a real number; beyond the range, the nearest end of it. For constant expressions.
 pub const fn tap(real: f64) -> I2F30 {
     I2F30::from_bits(quantised(real, 30, i32::MIN, i32::MAX))
 }
@@ -70,31 +73,31 @@ const fn quantised(real: f64, bits: u32, least: i32, most: i32) -> i32 {
 
 /// A sample that filters and sums can work with: `i16` or `f32`.
 pub trait Kernel: Sample {
-    /// A sum of samples: of 65,536 at least for `i16`.
+    /// A sum of samples; for `i16` of at least 65,536 of them.
     type Sum: Copy + Default + PartialEq + core::fmt::Debug + Add<Output = Self::Sum> + Sub<Output = Self::Sum>;
 
-    /// A filter's state: `i32` with 4 guard bits below and 11 above, or `f32`.
+    /// State of a filter: `i32` with 4 guard bits below and 11 above, or `f32`.
     type State: Copy + Default + PartialEq + core::fmt::Debug + Add<Output = Self::State> + Sub<Output = Self::State>;
 
     /// A factor from -2 to just under 2.
     type Tap: Copy + core::fmt::Debug;
 
-    /// A sum of states by taps: `i64` or `f32`.
+    /// A sum of products of states and taps: `i64` or `f32`.
     type Acc: Copy + Default + core::fmt::Debug;
 
-    /// [`LANES`] factors of a FIR, from -4 to just under 4.
+    /// [`LANES`] factors of an FIR filter, from -4 to just under 4.
     type Taps: Copy + Default + core::fmt::Debug;
 
-    /// As a sum; exact.
+    /// The sample as a sum; exact.
     fn whole(self) -> Self::Sum;
 
-    /// A sum as a sample: saturated (`i16`).
+    /// A sum as a sample; `i16` saturates.
     fn saturated(sum: Self::Sum) -> Self;
 
-    /// As a state; exact.
+    /// The sample as a state; exact.
     fn widen(self) -> Self::State;
 
-    /// A state as a sample: rounded, and saturated (`i16`).
+    /// A state as a sample, rounded; `i16` saturates.
     fn narrow(state: Self::State) -> Self;
 
     /// The tap of a design; exact for `i16`, rounded to 24 significant bits for `f32`.
@@ -103,22 +106,24 @@ pub trait Kernel: Sample {
     /// `acc + state * tap`.
     fn mac(acc: Self::Acc, state: Self::State, tap: Self::Tap) -> Self::Acc;
 
-    /// Takes the nearest state out of `acc` and leaves there what rounding lost, for error feedback: at most half a
-    /// state's step, nothing for `f32`, where a state below -180 dB of full scale becomes 0, so that a filter comes to rest. A state beyond its range wraps: a filter's gain must be below 2,047.
+    /// Takes the nearest state out of `acc` and leaves what rounding lost there, for error feedback: at most half a
+    /// step of the state, and nothing for `f32`. An `f32` state below -180 dB of full scale becomes 0, so that a
+    /// filter comes to rest. An `i32` state beyond its range wraps: the gain of a filter must be below 2,047.
     fn settle(acc: &mut Self::Acc) -> Self::State;
 
-    /// The nearest taps to real numbers.
+    /// The taps nearest to real numbers.
     fn taps(real: &[f64; LANES]) -> Self::Taps;
 
-    /// The sum of `samples` by `taps`, as far as both reach; a last part of less than [`LANES`] samples is left out.
+    /// The sum of products of `samples` and `taps`, over the shorter of both; a last group of less than [`LANES`]
+    /// samples is left out.
     ///
-    /// `i16`: exact, and rounded once to a state; the taps' magnitudes must sum to less than 8 within any 256 of them.
-    /// `f32`: sixteen partial sums, in turn, that are added by halves: (0 + 8), (4 + 12) and so on.
+    /// `i16`: the sum is exact and rounded once to a state; the magnitudes of any 256 taps in a row must sum to less
+    /// than 8. `f32`: there are sixteen partial sums, in turn, which are added by halves: (0 + 8), (4 + 12) and so on.
     fn dot(samples: &[Self], taps: &[Self::Taps]) -> Self::State;
 }
 
-/// Eight FIR taps for `i16`: 24 bits each, 21 of them behind the point. The upper 16 and the lower 8 are kept apart, since
-/// 16-bit factors are what processors multiply fastest.
+/// Eight FIR taps for `i16`, 24 bits each, 21 of them behind the binary point. The upper 16 and the lower 8 bits are
+/// kept apart, since processors multiply factors of 16 bits fastest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taps16 {
     high: [i16; LANES],
@@ -127,7 +132,7 @@ pub struct Taps16 {
 }
 
 impl Taps16 {
-    /// The nearest taps to real numbers; beyond the range the nearest end of it. For constant expressions.
+    /// The taps nearest to real numbers; beyond the range, the nearest end of it. For constant expressions.
     pub const fn new(real: &[f64; LANES]) -> Self {
         const HALF: i32 = 1 << (LOW_BITS - 1);
         const MOST: i32 = (1 << (FIR_BITS + 2)) - 1 - HALF;

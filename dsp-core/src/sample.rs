@@ -1,14 +1,14 @@
-//! The number a block works on: `i16` or `f32`, how it is stored and converted. What filters and sums need beyond that is
-//! [`Kernel`](crate::kernel::Kernel).
+//! Samples: the number type on which blocks work, `i16` or `f32`, and its conversions. Use it to write a block for
+//! both. What filters and sums need beyond that is [`Kernel`](crate::kernel::Kernel); the formats of sound cards and
+//! files are in [`format`](crate::format).
 //!
 //! Full scale is 32768 for `i16` and 1.0 for `f32`. A coefficient is designed as [`I2F14`] (-2 to just under 2) for
-//! both, so that a design needs no float where there is none. Only the `f32` body uses floating point, and only
-//! `+ - *`, comparison and conversion, so its results are the same bits on every target.
+//! both, so that a design needs no floating point where there is none. Only the `f32` version uses floating point, and
+//! only `+ - *`, comparison and conversion, so that its results are the same bits on every target. Values are rounded
+//! to the nearest, halves up (towards plus infinity). Conversion from floating point to integers saturates, and NaN
+//! becomes 0. Every operation is a few instructions.
 //!
-//! Rounding, everywhere: to the nearest, halves up (towards plus infinity). Conversion from floats to integers saturates,
-//! and takes NaN as 0.
-//!
-//! A block that is written once for both:
+//! A function that is written once for both:
 //!
 //! ```
 //! use dsp_core::sample::Sample;
@@ -33,34 +33,35 @@ pub(crate) mod sealed {
 
 /// A sample of PCM: `i16` or `f32`.
 pub trait Sample: sealed::Sealed + Copy + Default + PartialEq + core::fmt::Debug + 'static {
-    /// Bits that tell a sample from the next one near full scale: 16, and more than any integer format for a float.
+    /// Bits that distinguish a sample from the next one near full scale: 16 for `i16`, and more than any integer
+    /// format has for `f32`.
     const BITS: u32;
 
     /// A factor: [`I2F14`] or `f32`.
     type Coef: Copy;
 
-    /// From 16 bits; exact.
+    /// Converts from 16 bits; exact.
     fn from_i16(sample: i16) -> Self;
 
-    /// To 16 bits, rounded and saturated.
+    /// Converts to 16 bits, rounded and saturated.
     fn to_i16(self) -> i16;
 
-    /// From 32 bits left-justified (full scale 2^31), rounded and saturated.
+    /// Converts from 32 bits, left-justified (full scale 2^31); `i16` rounds and saturates.
     fn from_i32(sample: i32) -> Self;
 
-    /// To 32 bits left-justified (full scale 2^31), saturated.
+    /// Converts to 32 bits, left-justified (full scale 2^31), saturated.
     fn to_i32(self) -> i32;
 
-    /// From a float of full scale 1.0; `i16` rounds and saturates, `f32` keeps what it is.
+    /// Converts from `f32` with full scale 1.0; `i16` rounds and saturates.
     fn from_f32(sample: f32) -> Self;
 
-    /// To a float of full scale 1.0; exact.
+    /// Converts to `f32` with full scale 1.0; exact.
     fn to_f32(self) -> f32;
 
-    /// From a double of full scale 1.0; `i16` rounds and saturates, `f32` rounds.
+    /// Converts from `f64` with full scale 1.0; `i16` rounds and saturates, `f32` rounds.
     fn from_f64(sample: f64) -> Self;
 
-    /// To a double of full scale 1.0; exact.
+    /// Converts to `f64` with full scale 1.0; exact.
     fn to_f64(self) -> f64;
 
     /// The factor of a design; exact.

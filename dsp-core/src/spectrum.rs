@@ -1,17 +1,15 @@
-//! Spectra of real blocks: a real FFT of `2 * H` points in `f32`, and arithmetic on what comes out.
+//! Spectra: a real FFT of `2 * H` samples in `f32`, and arithmetic on its result.
 //!
-//! The transform is Stockham's (it sorts by itself), with radices 4, 2 and 5 on separate arrays of real and imaginary parts, so
-//! that its inner loops are sums of neighbours; a real block of `2 * H` samples is a complex one of `H` points, taken apart
-//! afterwards. `H` is 64, 80, 128, 160 or 256; others don't compile. Factors are constants of the program,
-//! made in `f64`.
+//! Use it for a block that works on spectra, as [`noise`](crate::noise) and [`echo`](crate::echo) do. For a single
+//! frequency, [`goertzel`](crate::process::goertzel) is cheaper.
 //!
-//! A [`Spectrum`] has `H` slots for `H + 1` bins: those of DC and of half the sample rate are real and share slot 0.
+//! `H` is 64, 80, 128, 160 or 256; other values do not compile. A [`Spectrum`] has `H` slots for `H + 1` bins: those
+//! of DC and of half the sample rate are real and share slot 0. Only `+ - *` are used, in one fixed order, so that
+//! results are the same bits on every target. The error is within 1e-6 of the block's RMS times the square root of its
+//! length. A transform takes about 2.5 `H` log2(`H`) multiplications, and two blocks of stack. The transform is
+//! Stockham's, with radices 4, 2 and 5.
 //!
-//! Only `+ - *`, in one fixed order, so results are the same bits on every target. Error: within 1e-6 of the block's RMS
-//! times the root of its length. Cost: 2.5 `H` log2(`H`) multiplications or so. Memory: two blocks on the stack.
-//!
-//! For who writes a block that works on spectra, as [`noise`](crate::noise) and [`echo`](crate::echo) do. Which bin a tone is
-//! in, and back to the block:
+//! In which bin a tone lies, and back to the block:
 //!
 //! ```
 //! use dsp_core::spectrum::Spectrum;
@@ -58,7 +56,7 @@ impl<const H: usize> Factors<H> {
         table
     };
 
-    /// Of the first stage: exp(-2 pi i k p / H), p below `H / 4`, at `k * H / 4 + p`.
+    /// Factors of the first stage: exp(-2 pi i k p / H), p below `H / 4`, at `k * H / 4 + p`.
     const FIRST: Table<H> = {
         let mut table = Table { re: [0.0; H], im: [0.0; H] };
         let mut at = 0;
@@ -335,21 +333,21 @@ impl<const H: usize> Complex<H> {
     }
 }
 
-/// The spectrum of `2 * H` real samples: `H + 1` bins, of which DC's lies in `re[0]` and that of half the sample rate in
-/// `im[0]`.
+/// The spectrum of `2 * H` real samples: `H + 1` bins. That of DC is in `re[0]`, and that of half the sample rate in
+/// `im[0]`. [The module's page](self) has an example.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spectrum<const H: usize> {
-    /// Real parts; in slot 0 that of DC.
+    /// Real parts. Slot 0 has that of DC.
     pub re: [f32; H],
-    /// Imaginary parts; in slot 0 the real part of half the sample rate.
+    /// Imaginary parts. Slot 0 has the real part of half the sample rate.
     pub im: [f32; H],
 }
 
 impl<const H: usize> Spectrum<H> {
-    /// Of silence.
+    /// The spectrum of silence.
     pub const ZERO: Self = Self { re: [0.0; H], im: [0.0; H] };
 
-    /// Of a block in two halves.
+    /// The spectrum of a block that is given in two halves.
     #[inline(always)]
     pub fn forward(first: &[f32; H], second: &[f32; H]) -> Self {
         let mut spectrum = Self::ZERO;
@@ -357,7 +355,7 @@ impl<const H: usize> Spectrum<H> {
         spectrum
     }
 
-    /// Becomes that of a block in two halves.
+    /// Replaces the spectrum by that of a block, which is given in two halves.
     #[inline(never)]
     pub fn set(&mut self, first: &[f32; H], second: &[f32; H]) {
         let mut points = Complex::<H>::ZERO;
@@ -451,7 +449,7 @@ impl<const H: usize> Spectrum<H> {
         halves
     }
 
-    /// Adds the product of two spectra, the second one conjugate if `CONJUGATE`.
+    /// Adds the product of two spectra; with `CONJUGATE` the second one is conjugated.
     #[inline(always)]
     pub fn add_product<const CONJUGATE: bool>(&mut self, a: &Self, b: &Self) {
         let (dc, half_rate) = (self.re[0] + a.re[0] * b.re[0], self.im[0] + a.im[0] * b.im[0]);
@@ -463,7 +461,7 @@ impl<const H: usize> Spectrum<H> {
         (self.re[0], self.im[0]) = (dc, half_rate);
     }
 
-    /// The power of each bin; of DC and half the sample rate together in slot 0, where their sum's half is as much as one bin.
+    /// Power of each bin. Slot 0 has half the sum of those of DC and of half the sample rate.
     #[inline(always)]
     pub fn power(&self) -> [f32; H] {
         let mut power: [f32; H] = core::array::from_fn(|k| self.re[k] * self.re[k] + self.im[k] * self.im[k]);

@@ -1,9 +1,12 @@
-//! Storage: memory of a fixed length that somebody else owns or gives away.
+//! Storage: memory of a fixed length that its owner provides.
 //!
-//! On a small processor it is an array whose length is known when the program is made; on a host it is a boxed slice of
-//! as many values as are needed, taken when a call is agreed on.
+//! Use it to choose where a type of this crate keeps its data, or to write a type that leaves that choice to others.
+//! On a small processor it is an array whose length is known at compile time. On a host it is a boxed slice of as many
+//! values as a call needs, allocated when the call is set up. Types in this crate that need memory of variable size
+//! have a parameter for it, so that nothing is allocated within the crate. Passing memory in costs nothing beyond
+//! moving it.
 //!
-//! Who owns it is the caller's to say:
+//! A type that leaves the memory to its owner:
 //!
 //! ```
 //! use dsp_core::storage::Storage;

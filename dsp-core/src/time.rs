@@ -1,8 +1,10 @@
-//! Time and the counters of RTP: small newtypes, so that milliseconds, ticks and sequence numbers can't be mixed up.
+//! Time and the counters of RTP, each as a type of its own, so that milliseconds, ticks and sequence numbers cannot be
+//! confused.
 //!
-//! The core never reads a clock. A host passes [`Instant`], microseconds on a monotonic clock with an epoch of its
-//! own choice; [`NtpTime`] is the wall clock, needed only in RTCP sender reports (RFC 3550, 4 and 6.4.1).
-//! Sequence numbers and timestamps wrap (RFC 3550, 5.1); all comparison here is modulo their width.
+//! This crate never reads a clock. A program passes an [`Instant`], microseconds on a monotonic clock with an epoch of
+//! the program's choice. [`NtpTime`] is the wall clock, which only RTCP sender reports need (RFC 3550, 4 and 6.4.1).
+//! Sequence numbers and timestamps wrap (RFC 3550, 5.1), and all comparison here is modulo their width. Everything is
+//! integer arithmetic on plain copies, a few instructions each. Every other module takes and returns these types.
 //!
 //! Numbers that wrap, and units that do not mix:
 //!
@@ -21,21 +23,21 @@
 
 use core::ops::{Add, AddAssign, Sub};
 
-/// A point on the host's monotonic clock, in microseconds since an epoch the host chose.
+/// A point on the program's monotonic clock, in microseconds since an epoch of the program's choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Instant(u64);
 
 impl Instant {
-    /// The host's epoch.
+    /// The epoch.
     pub const ZERO: Self = Self(0);
 
-    /// From microseconds since the epoch.
+    /// The instant this many microseconds after the epoch.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// From milliseconds since the epoch.
+    /// The instant this many milliseconds after the epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis * 1_000)
     }
@@ -50,7 +52,7 @@ impl Instant {
         self.0 / 1_000
     }
 
-    /// Time since `earlier`; zero if `earlier` lies in the future.
+    /// Time since `earlier`; zero if `earlier` is in the future.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
     }
@@ -76,7 +78,7 @@ impl Sub<Duration> for Instant {
     }
 }
 
-/// A length of time in microseconds.
+/// A length of time, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Duration(u64);
@@ -85,37 +87,37 @@ impl Duration {
     /// No time at all.
     pub const ZERO: Self = Self(0);
 
-    /// From microseconds.
+    /// A duration of this many microseconds.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// From milliseconds.
+    /// A duration of this many milliseconds.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis * 1_000)
     }
 
-    /// From seconds.
+    /// A duration of this many seconds.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs * 1_000_000)
     }
 
-    /// The length of `samples` (a channel) at `rate_hz`, rounded down to a microsecond.
+    /// Duration of `samples` samples of each channel at `rate_hz`, rounded down to a microsecond.
     pub const fn from_samples(samples: u64, rate_hz: u32) -> Self {
         Self(samples * 1_000_000 / rate_hz as u64)
     }
 
-    /// In microseconds.
+    /// The duration in microseconds.
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// In milliseconds, rounded down.
+    /// The duration in milliseconds, rounded down.
     pub const fn as_millis(self) -> u64 {
         self.0 / 1_000
     }
 
-    /// In samples at `rate_hz`, rounded down.
+    /// The duration in samples at `rate_hz`, rounded down.
     pub const fn as_samples(self, rate_hz: u32) -> u64 {
         self.0 * rate_hz as u64 / 1_000_000
     }
@@ -128,7 +130,7 @@ impl Add for Duration {
     }
 }
 
-/// An RTP sequence number (RFC 3550, 5.1): 16 bits, wraps.
+/// An RTP sequence number (RFC 3550, 5.1): 16 bits, and it wraps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Seq(pub u16);
@@ -139,13 +141,13 @@ impl Seq {
         Self(self.0.wrapping_add(n))
     }
 
-    /// How many packets `self` is after `other` on the shorter way round: negative if before.
+    /// How many packets `self` is after `other`, on the shorter way around; negative if it is before.
     pub const fn distance(self, other: Self) -> i16 {
         self.0.wrapping_sub(other.0) as i16
     }
 }
 
-/// An RTP timestamp in ticks of the payload format's RTP clock (RFC 3550, 5.1): 32 bits, wraps.
+/// An RTP timestamp, in ticks of the payload format's RTP clock (RFC 3550, 5.1): 32 bits, and it wraps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RtpTime(pub u32);
@@ -156,7 +158,7 @@ impl RtpTime {
         Self(self.0.wrapping_add(ticks))
     }
 
-    /// How many ticks `self` is after `other` on the shorter way round: negative if before.
+    /// How many ticks `self` is after `other`, on the shorter way around; negative if it is before.
     pub const fn distance(self, other: Self) -> i32 {
         self.0.wrapping_sub(other.0) as i32
     }
@@ -167,7 +169,7 @@ impl RtpTime {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ssrc(pub u32);
 
-/// An RTP payload type, 0-127 (RFC 3551).
+/// An RTP payload type, 0 to 127 (RFC 3551).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PayloadType(u8);
@@ -187,18 +189,18 @@ impl PayloadType {
         if value < 128 { Some(Self(value)) } else { None }
     }
 
-    /// The lower seven bits of `byte`, as they lie in an RTP header beside the marker.
+    /// The lower seven bits of `byte`, as they are in an RTP header beside the marker bit.
     pub const fn from_low_bits(byte: u8) -> Self {
         Self(byte & 0x7f)
     }
 
-    /// The number, 0-127.
+    /// The number, 0 to 127.
     pub const fn get(self) -> u8 {
         self.0
     }
 }
 
-/// The wall clock as NTP's 64-bit fixed point: seconds since 1900 and 2^-32 fractions (RFC 3550, 4).
+/// Wall clock time as NTP's 64-bit fixed point: seconds since 1900 and fractions of 2^-32 s (RFC 3550, 4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NtpTime(pub u64);
@@ -207,7 +209,7 @@ impl NtpTime {
     /// Seconds from 1900-01-01 to 1970-01-01.
     const UNIX_EPOCH_SECONDS: u64 = 2_208_988_800;
 
-    /// From microseconds since the Unix epoch.
+    /// The time this many microseconds after the Unix epoch.
     pub const fn from_unix_micros(micros: u64) -> Self {
         Self::of(micros / 1_000_000 + Self::UNIX_EPOCH_SECONDS, micros % 1_000_000)
     }
@@ -217,24 +219,24 @@ impl NtpTime {
         Self((seconds << 32) | ((micros << 32) / 1_000_000))
     }
 
-    /// The middle 32 bits, in 1/65536 s: what LSR and DLSR arithmetic uses (RFC 3550, 6.4.1).
+    /// The middle 32 bits, in 1/65536 s, with which LSR and DLSR are computed (RFC 3550, 6.4.1).
     pub const fn middle(self) -> u32 {
         (self.0 >> 16) as u32
     }
 
-    /// This time, `elapsed` later.
+    /// The time `elapsed` later.
     pub const fn plus(self, elapsed: Duration) -> Self {
         let micros = elapsed.as_micros();
         Self(self.0.wrapping_add(Self::of(micros / 1_000_000, micros % 1_000_000).0))
     }
 
-    /// This time, so many microseconds later: earlier, if they are negative.
+    /// The time this many microseconds later, or earlier if `micros` is negative.
     pub const fn plus_micros(self, micros: i64) -> Self {
         let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
         Self(self.0.wrapping_add(Self::of(seconds as u64, rest as u64).0))
     }
 
-    /// Microseconds since `other`, negative if `other` is later; modulo 2^64 of their fractions: within 68 years each way.
+    /// Microseconds since `other`, negative if `other` is later. The difference must be within 68 years.
     pub const fn micros_since(self, other: Self) -> i64 {
         let difference = self.0.wrapping_sub(other.0) as i64;
         // Seconds and fraction apart: their product with a million fits.
@@ -242,7 +244,7 @@ impl NtpTime {
     }
 }
 
-/// The greatest common divisor of two rates or clocks, in Hz; at most one of them is 0.
+/// The greatest common divisor of two rates or clocks, in Hz, of which at most one is 0.
 pub const fn common_divisor(one: u32, other: u32) -> u32 {
     let (mut common, mut rest) = (one, other);
     while rest > 0 {

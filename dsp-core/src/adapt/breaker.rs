@@ -1,17 +1,6 @@
-//! When to give a call up: the circuit breakers of RFC 8083, from what its sender sends and what reports tell of it.
+//! The circuit breaker of RFC 8083 for one outgoing stream; the rules are on [`CircuitBreaker`].
 //!
-//! Three conditions mean that sending on is of no use to the other side and a burden to everybody between:
-//!
-//! - [`Hopeless::Unreported`] (4.1): sound is sent, and no report on it has come for three intervals of at least 5 s.
-//! - [`Hopeless::Unheard`] (4.2): at least five reports in a row say that nothing new has arrived.
-//! - [`Hopeless::Congested`] (4.3): over the last reports the loss was such that a TCP connection in its place would
-//!   get less than a tenth of the rate that is sent.
-//!
-//! The first counts only once a report has come: there are phones that never send one, and what they can't tell must not end
-//! a call (section 4 asks for some sign that the peer has RTCP). Nor does it count while the peer's sound comes and nothing of RTCP at
-//! all: behind some servers a call goes on to somebody without RTCP. Reports that tell of nothing heard, and silence, do count.
-//!
-//! All integers. Cost: constant a packet; a sum over at most 64 intervals a report. State: below 1 KB.
+//! The cost is constant for each packet, and a sum over at most 64 intervals for each report.
 
 use core::fmt;
 
@@ -27,51 +16,51 @@ const UNREPORTED_INTERVALS: u64 = 3;
 const TIMES_TCP: u128 = 10;
 /// An interval, or a round trip, is not longer than this, in ms: an hour.
 const LONGEST_MS: u64 = 3_600_000;
-/// Of a round trip, how much a new one counts: 0.2 (3).
+/// The weight of a new round trip in the mean is one in this many: 0.2 (RFC 8083, 3).
 const ROUND_TRIP_SHARE: u64 = 5;
 
 /// What a [`CircuitBreaker`] must know of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BreakerConfig {
-    /// Td: the interval of reports without randomness and with the fixed minimum, 5 s.
+    /// Td of RFC 8083, 4.1: the RTCP reporting interval without randomness and with the fixed minimum of 5 s.
     pub fixed_interval: Duration,
-    /// Tdr: the interval that the receiver of our sound reports at, without randomness; with feedback (RFC 4585) its
-    /// least interval of regular reports, if that is longer.
+    /// Tdr of RFC 8083, 4.2: the interval at which the receiver of this stream reports, without randomness. With
+    /// feedback (RFC 4585), its least interval of regular reports, if that is longer.
     pub interval: Duration,
-    /// Tf: the longest time between two packets, of comfort noise too.
+    /// Tf of RFC 8083, 4.3: the longest time between two packets, those of comfort noise included.
     pub frame: Duration,
 }
 
 impl Default for BreakerConfig {
-    /// Reports each 5 s, packets each 20 ms.
+    /// Reports every 5 s, and packets every 20 ms.
     fn default() -> Self {
         let interval = Duration::from_secs(5);
         Self { fixed_interval: interval, interval, frame: Duration::from_millis(20) }
     }
 }
 
-/// Why sending on is hopeless.
+/// Why it is of no use to go on sending (RFC 8083).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Hopeless {
-    /// Reports on what we send came, and come no more.
+    /// Reports on this stream came at first, and then stopped (RFC 8083, 4.1).
     Unreported {
-        /// How long none has come.
+        /// How long no report has come.
         silence: Duration,
     },
-    /// Reports say that nothing of it arrives.
+    /// Reports say that no packets of this stream arrive (RFC 8083, 4.2).
     Unheard {
-        /// How many in a row.
+        /// Number of such reports in a row.
         reports: u16,
     },
-    /// It is far more than a connection of TCP would send at this loss.
+    /// The stream takes more than ten times what a TCP connection would send at this loss (RFC 8083, 4.3).
     Congested {
         /// Mean loss over the reports that were looked at, in percent.
         loss_percent: u8,
-        /// What TCP would send, in bit/s.
+        /// Rate that TCP would send at, in bit/s.
         tcp_bps: u32,
-        /// What we sent, in bit/s.
+        /// Rate that was sent, in bit/s.
         sent_bps: u32,
     },
 }
@@ -94,15 +83,15 @@ impl fmt::Display for Hopeless {
     }
 }
 
-/// What a report of the other side tells of a stream of ours.
+/// What a report of the other side says about a stream that this side sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StreamReport {
-    /// Share of the packets lost since the report before, in 256ths.
+    /// Fraction of the packets lost since the report before, in 256ths (RFC 3550, 6.4.1).
     pub fraction_lost: u8,
-    /// The highest sequence number that has arrived, with its cycles.
+    /// Highest sequence number received, with the count of its cycles in the upper 16 bits.
     pub extended_highest_seq: u32,
-    /// The round trip, if the report tells.
+    /// Round-trip time, if the report tells it.
     pub round_trip: Option<Duration>,
 }
 
@@ -114,9 +103,22 @@ struct Interval {
     fraction_lost: u8,
 }
 
-/// Watches one stream; see the module's page.
+/// Tells when a call should stop sending: the RTP circuit breaker of RFC 8083, for one outgoing stream.
 ///
-/// Six reports, 5 s apart, that all tell of the same highest packet while more are sent:
+/// Three conditions mean that sending on does not reach the other side and burdens the network:
+///
+/// - [`Hopeless::Unreported`] (4.1): packets are sent, and no report on them has come for three intervals of at least
+///   5 s.
+/// - [`Hopeless::Unheard`] (4.2): at least five reports in a row say that no new packet has arrived.
+/// - [`Hopeless::Congested`] (4.3): over the last reports, the loss was such that a TCP connection would get less than
+///   a tenth of the rate that is sent.
+///
+/// The first condition counts only after a first report, since some phones never send one. It does not count either
+/// while the other side's sound comes without any RTCP, as behind servers that drop RTCP. Reports that do not mention
+/// the stream, and silence of the other side, do count. The arithmetic is all integer; the state takes less than 1 KB.
+///
+/// Call [`sent`](Self::sent) for each packet and [`report`](Self::report) for each report, and [`poll`](Self::poll)
+/// now and then. Here six reports, 5 s apart, all name the same highest packet while more are sent:
 ///
 /// ```
 /// use dsp_core::adapt::{BreakerConfig, CircuitBreaker, Hopeless, StreamReport};
@@ -154,14 +156,14 @@ pub struct CircuitBreaker {
     /// Reports of nothing new in a row, and how many are too many.
     unheard: u16,
     unheard_most: u64,
-    /// The last so many, in a ring: where the next comes, and how many there are.
+    /// The last intervals, in a ring: the place of the next one, and how many there are.
     intervals: [Interval; INTERVALS],
     next: usize,
     kept: usize,
 }
 
 impl CircuitBreaker {
-    /// A breaker of a stream that hasn't begun.
+    /// A circuit breaker for a stream that has not begun.
     pub const fn new(config: BreakerConfig) -> Self {
         Self {
             config,
@@ -183,7 +185,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// A packet of the stream left, with so many bytes behind the UDP header.
+    /// Notes that a packet of the stream was sent, with this many bytes of UDP payload.
     pub fn sent(&mut self, now: Instant, bytes: usize) {
         if now.since(self.sent) >= self.config.fixed_interval {
             // It begins, or goes on after a pause, in which nobody had anything to report.
@@ -196,17 +198,18 @@ impl CircuitBreaker {
         self.bytes = self.bytes.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
-    /// Something of RTCP came that isn't a report: a message of feedback (RFC 8083, 5).
+    /// Notes that RTCP came which is not a report, such as a feedback message (RFC 8083, 5).
     pub const fn heard(&mut self, now: Instant) {
         self.heard = Some(now);
     }
 
-    /// A report came that tells nothing of the stream: whoever hears it would tell (RFC 3550, 6.4.1).
+    /// Notes that a report came which does not mention the stream. A receiver of the stream would mention it (RFC
+    /// 3550, 6.4.1).
     pub const fn untold(&mut self) {
         self.untold = true;
     }
 
-    /// A report on the stream came. Whether it's hopeless now.
+    /// Takes in a report on the stream. Returns why sending on is of no use, if it now is.
     pub fn report(&mut self, now: Instant, report: &StreamReport) -> Option<Hopeless> {
         self.heard = Some(now);
         self.untold = false;
@@ -239,7 +242,8 @@ impl CircuitBreaker {
         self.congested()
     }
 
-    /// Whether reports have ceased, as time goes on; `quiet` is how long nothing at all has come of the peer, sound neither.
+    /// Tells whether reports have stopped coming; call it from time to time. `quiet` is how long nothing at all, sound
+    /// included, has come from the other side.
     pub fn poll(&self, now: Instant, quiet: Duration) -> Option<Hopeless> {
         let since = self.heard?.max(self.began?);
         self.reported?;

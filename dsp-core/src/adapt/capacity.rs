@@ -1,41 +1,27 @@
-//! How much the network carries: a rate that follows queues and losses, from whatever tells of them.
+//! How much the network carries; the rules are on [`Capacity`].
 //!
-//! A [`Capacity`] hears [`Observation`]s: how much was sent, how much of it was lost, and how long what arrived waited on its way.
-//! Feedback on each packet gives one each quarter of a second ([`PacketWindow`]), a report one each few seconds
-//! ([`ReportWindow`]). From them it steers one number, [`rate_bps`](Capacity::rate_bps), headers included:
-//!
-//! - **A queue** beyond a bound: what arrives is what the network carries. The rate falls below it, by as much as empties the
-//!   queue in a second and a half, and goes on just below once the queue has gone.
-//! - **A queue that isn't ours**: it stays, though we sent less. Somebody fills it who minds only losses; to give way would
-//!   leave us nothing. The rate comes back, and follows losses alone until the queue has gone.
-//! - **Loss without a queue** is either a link whose queue is too short to be seen, or a network that loses whatever one sends. It
-//!   is tried out: less is sent for a moment. If the loss goes, the rate stays below; if it stays, the rate comes back, and the loss
-//!   is told as one that redundancy is for ([`random_loss`](Capacity::random_loss)).
-//! - **Room** is found by sending more: 3 kbit/s, up to 12 where there was room each time, or as much as the next thing needs that
-//!   there's any use for ([`set_steps`](Capacity::set_steps)); after half a second to 2.5 s in which all was well, and after twice as
-//!   long each time that it ended in a queue or a loss, up to 20 s. What fails is taken back at once.
-//!
-//! All integers. Units: bit/s with IP, UDP and RTP headers; losses in 256ths of a percent. Cost: some divisions an observation.
+//! Units: bit/s with IP, UDP and RTP headers; losses in 256ths of a percent.
 
 use core::fmt;
 
 use super::PERCENT;
 use crate::time::{Duration, Instant};
 
-/// A queue that a listener hardly minds: by whoever sends the least, and the most. Of two that share a link, the one that sends more
-/// gives way first.
+/// Queues that hardly disturb a listener, in ms: at the lowest rate, and at the highest. Of two streams that share a
+/// link, the one that sends more gives way first.
 const QUEUE_MS: [u64; 2] = [60, 25];
 /// A queue that is gone.
 const EMPTY: Duration = Duration::from_millis(20);
 /// A queue is emptied within this.
 const EMPTY_WITHIN_MS: u64 = 1_500;
-/// What is sent of what arrives once the queue has gone, in 64ths: of those who share a link, who sends more gives up more.
+/// Share of what arrives that is sent once the queue is empty, in 64ths. Of streams that share a link, the one that
+/// sends more gives up more.
 const BELOW: u64 = 57;
-/// Below so many times the least rate there is hardly room for a call, and none to give up.
+/// A rate below this multiple of the lowest rate is hardly enough for a call, and none of it is given up.
 const NARROW: u64 = 2;
 /// How much more is sent to see whether there's room, in bit/s: the same for those who send little and much.
 const STEP_BPS: u64 = 3_000;
-/// Where there was room each time, up to so many of these at once.
+/// After successful probes, a probe rises by up to this many steps at once.
 const STEPS: u64 = 4;
 /// The least share of what arrives that is sent while a queue empties, in 64ths.
 const LEAST_SHARE: u64 = 8;
@@ -56,8 +42,8 @@ const BESIDE_FOR: Duration = Duration::from_secs(30);
 const LITTLE: u64 = 16;
 /// How much more is lost where there was no room.
 const MORE_LOSS: u32 = PERCENT;
-/// Less is sent, to see whether loss goes with it, until so many packets would have been lost as before: fewer prove nothing. For so
-/// long at least and at most.
+/// A trial with a lower rate lasts until this many packets would have been lost as before; fewer prove nothing. It has
+/// a shortest and a longest time.
 const TRY_LOSSES: u64 = 12;
 const TRY_FOR: Duration = Duration::from_millis(1_500);
 const TRY_FOR_MOST: Duration = Duration::from_secs(10);
@@ -68,38 +54,39 @@ const FOUND_FOR_MOST: Duration = Duration::from_secs(240);
 const WELL_FOR: Duration = Duration::from_secs(2);
 const WELL_FOR_MOST: Duration = Duration::from_secs(16);
 
-/// What was seen of the network over a stretch of time.
+/// What was observed of the network over a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Observation {
-    /// How long the stretch was.
+    /// Length of the stretch.
     pub duration: Duration,
-    /// How long what was sent in it took to arrive, from its first packet to its last.
+    /// Time from the arrival of the first packet sent in the stretch to that of the last.
     pub took: Duration,
-    /// What was sent in it, in bits, headers included.
+    /// Bits that were sent in the stretch, headers included.
     pub sent_bits: u64,
-    /// In how many packets.
+    /// Packets that were sent in the stretch.
     pub packets: u32,
-    /// How much of it was lost, in 256ths of a percent.
+    /// Share of the packets that was lost, in 256ths of a percent.
     pub loss: u32,
-    /// How long packets wait at its end beyond the fastest; `None`: nothing tells.
+    /// How much longer packets wait in queues at the end of the stretch than the fastest packet did; `None` if that is
+    /// not known.
     pub queue: Option<Duration>,
-    /// How long ago the last packet of it left.
+    /// How long ago the last packet of the stretch was sent.
     pub age: Duration,
 }
 
-/// Where the rate may lie, in bit/s, headers included.
+/// Bounds of the rate, in bit/s with all headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RateBounds {
-    /// The least with which there's still a call.
+    /// Lowest rate at which a call is still possible, in bit/s.
     pub least_bps: u32,
-    /// The most that there's any use for, and that was agreed on.
+    /// Highest rate that was agreed on and can be used, in bit/s.
     pub most_bps: u32,
 }
 
 impl RateBounds {
-    /// The rate within them that is the nearest to `bps`; the least, where the most is below it.
+    /// The nearest rate within the bounds. Where the highest is below the lowest, the lowest applies.
     pub const fn clamp(&self, bps: u32) -> u32 {
         let most = if self.most_bps < self.least_bps { self.least_bps } else { self.most_bps };
         if bps < self.least_bps {
@@ -112,19 +99,19 @@ impl RateBounds {
     }
 }
 
-/// What the rate does at the moment.
+/// What a [`Capacity`] does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Phase {
-    /// It stays until all has been well for long enough.
+    /// The rate stays, until all has been well for long enough.
     Steady,
-    /// More is sent, to see whether there's room.
+    /// More is sent, to find out whether the network carries it.
     Probing,
-    /// Less is sent than arrives, until the queue has gone.
+    /// Less is sent than arrives, until the queue is empty.
     Emptying,
-    /// Less is sent, to see whether the loss goes with it.
+    /// Less is sent, to find out whether the loss goes away.
     Trying,
-    /// Somebody else fills the queue: losses count alone.
+    /// Other traffic fills the queue, so only losses count.
     Beside,
 }
 
@@ -140,7 +127,26 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Follows what the network carries; see the module's page.
+/// Follows how much the network carries: from observations of losses and queues it derives one number,
+/// [`rate_bps`](Self::rate_bps), with all headers included.
+///
+/// Observations come from feedback on single packets, one each quarter of a second
+/// ([`PacketWindow`](super::PacketWindow)), or from reports, one every few seconds
+/// ([`ReportWindow`](super::ReportWindow)). The rate changes as follows:
+///
+/// - **Queue.** If packets wait longer than a bound, what arrives is what the network carries. The rate falls below
+///   that, so far that the queue is empty after 1.5 s, and then goes on just below it.
+/// - **A queue of others.** If the queue stays although less was sent, other traffic fills it that reacts to losses
+///   alone. The rate comes back, and follows losses alone until the queue is gone.
+/// - **Loss without a queue.** Either the link has a short queue, or the network loses packets at any rate. The rate
+///   is lowered for a trial. If the loss goes away, the rate stays low; if it does not, the rate comes back, and
+///   [`random_loss`](Self::random_loss) tells the loss, against which redundancy helps.
+/// - **Probing.** After 0.5 to 2.5 s without trouble, the rate rises by 3 kbit/s, by up to 12 kbit/s after earlier
+///   successes, or to the next rate that is of use ([`set_steps`](Self::set_steps)). After a failed probe the rate
+///   goes back at once, and the wait doubles, up to 20 s.
+///
+/// The arithmetic is all integer, with a few divisions for each observation. [The module's page](super) has an
+/// example.
 #[derive(Clone, Debug)]
 pub struct Capacity {
     bounds: RateBounds,
@@ -184,7 +190,7 @@ struct Before {
 }
 
 impl Capacity {
-    /// Begins with `rate_bps`.
+    /// Starts with `rate_bps`.
     pub const fn new(bounds: RateBounds, rate_bps: u32) -> Self {
         let before = Before { rate_bps, loss: 0 };
         Self {
@@ -213,24 +219,25 @@ impl Capacity {
         }
     }
 
-    /// Where the rate may lie.
+    /// Bounds of the rate.
     pub const fn bounds(&self) -> RateBounds {
         self.bounds
     }
 
-    /// Other bounds from now on.
+    /// Sets other bounds, from now on.
     pub fn set_bounds(&mut self, bounds: RateBounds) {
         self.bounds = bounds;
         self.rate_bps = self.within(u64::from(self.rate_bps));
     }
 
-    /// What is sent takes `now_bps`, and nothing more is sent before the rate is `next_bps`, both in bit/s with headers; `None`:
-    /// whatever more it is, it's used. What can't be used can't show whether there's room, so the next probe goes there at once.
+    /// Tells which rates are of use, in bit/s with all headers: what is sent now takes `now_bps`, and nothing more is
+    /// sent below `next_bps`. The next probe then goes to `next_bps` at once, since bits that are not sent cannot show
+    /// whether the network carries them. `None` means that any higher rate is of use.
     pub fn set_steps(&mut self, now_bps: u32, next_bps: Option<u32>) {
         self.steps_bps = [now_bps, next_bps.unwrap_or(0)];
     }
 
-    /// What may be sent, in bit/s, headers included.
+    /// Rate that may be sent, in bit/s with all headers.
     pub const fn rate_bps(&self) -> u32 {
         self.rate_bps
     }
@@ -240,8 +247,8 @@ impl Capacity {
         self.phase
     }
 
-    /// Loss that sending less doesn't help against, in 256ths of a percent: what redundancy is for. While it isn't known
-    /// which loss it is, half of it counts.
+    /// Loss that does not go away at a lower rate, and against which redundancy helps, in 256ths of a percent. While
+    /// the kind of loss is not known yet, half of it counts.
     pub fn random_loss(&self) -> u32 {
         match self.phase {
             Phase::Emptying | Phase::Beside => self.random.min(self.loss),
@@ -250,7 +257,7 @@ impl Capacity {
         }
     }
 
-    /// Hears what was seen up to `now`.
+    /// Takes in what was observed up to `now`.
     pub fn observe(&mut self, now: Instant, seen: &Observation) {
         if seen.duration == Duration::ZERO || seen.sent_bits == 0 {
             // In a pause nothing is to be seen.
@@ -308,7 +315,7 @@ impl Capacity {
         Duration::from_micros((1_000 * least) - (least - most) * 1_000 * self.place() / 64)
     }
 
-    /// How long all must be well: whoever sends less asks for more sooner.
+    /// How long all must be well before the next probe: a stream that sends less probes sooner.
     fn patience(&self) -> Duration {
         Duration::from_micros(self.well_for.as_micros() * (16 + self.place()) / 64)
     }
@@ -332,7 +339,7 @@ impl Capacity {
         self.loss = (i64::from(self.loss) + change).clamp(0, i64::from(100 * PERCENT)) as u32;
     }
 
-    /// Whether so much is lost that the rate may be to blame.
+    /// Whether so many packets are lost that the rate may be the reason.
     fn is_losing(&self, now: Instant, seen: &Observation) -> bool {
         let usual = if now < self.beside_until { BESIDE_LOSS } else { LOSS };
         // By chance a mean over some seconds is half as high again, and more where losses are few.

@@ -1,13 +1,6 @@
-//! What to send at a rate: bit rate, packet length and redundancy, the codec's own and repeated payloads, together, by what a
-//! listener gains.
+//! What to send at a rate: bit rate, packet length and redundancy; the rules are on [`Settings::choose`].
 //!
-//! Every setting that fits into the rate is rated by the E-model (ITU-T G.107): what the codec loses at its bit rate, what a
-//! listener misses of what is lost and not recovered, and the delay that longer packets and later copies cost. The best one is
-//! taken, where 32 kbit/s more must be worth a point of R; a running one is left only for one that is better by a point, so that
-//! nothing swings.
-//!
-//! All integers. Units: rates in bit/s, losses in 256ths of a percent, ratings in 256ths of R. Cost: a handful of operations for each
-//! of at most some hundreds of settings; a choice is made once or twice a second.
+//! Units: rates in bit/s, losses in 256ths of a percent, ratings in 256ths of R.
 
 use super::PERCENT;
 use crate::quality::LossImpairment;
@@ -15,55 +8,55 @@ use crate::quality::impairment::{ONE, of_delay};
 
 /// A setting that is better by less than this is no reason to leave one.
 const WORTH: i32 = ONE as i32;
-/// So many bit/s of payloads are worth a point of R: what sounds no better isn't sent. Headers cost nothing here, or longer packets
-/// would be taken where there's room for short ones.
+/// This many bit/s of payloads must be worth a point of R, so that nothing is sent that does not sound better. Headers
+/// have no price here; otherwise longer packets would be chosen where there is room for short ones.
 const WORTH_BPS: u32 = 32_000;
-/// A packet that is longer by so many ms is worth a point of R less. Below 100 ms of delay the E-model takes nothing off, but shorter
-/// packets make a livelier conversation, and lose less at once.
+/// A packet that is longer by this many ms counts as a point of R less. Below 100 ms of delay the E-model takes nothing
+/// off, but shorter packets make a livelier conversation, and less is lost with each.
 const WORTH_MS: u32 = 40;
 /// Loss for which a codec is asked to be redundant in itself, at least.
 const IN_BAND_FROM: u32 = PERCENT;
 
-/// A bit rate of a codec, and what it takes off R against the best of its kind.
+/// A bit rate of a codec, and the equipment impairment Ie at that rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CodecRate {
-    /// Of the payloads, in bit/s.
+    /// Bit rate of the payloads, in bit/s.
     pub bps: u32,
-    /// Equipment impairment Ie, in tenths.
+    /// Equipment impairment Ie (ITU-T G.113), in tenths.
     pub ie_tenths: u16,
 }
 
-/// Redundancy that a codec has in itself: later packets hold a coarse copy (Opus' in-band FEC, RFC 6716, 2.1.7, and DRED).
+/// The redundancy that a codec itself offers: later packets hold a coarse copy (Opus' in-band FEC, RFC 6716, 2.1.7, and DRED).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct InBand {
-    /// The least bit rate at which it has any.
+    /// Lowest bit rate at which the codec adds redundancy, in bit/s.
     pub from_bps: u32,
-    /// What of its bit rate the sound itself keeps, in 64ths.
+    /// Share of the bit rate that is left for the sound itself, in 64ths.
     pub keeps: u8,
-    /// What of a loss is made up by it, where one of the packets that hold the copy came, in 64ths.
+    /// Share of a loss that the redundancy makes up for, if one of the packets with the copy arrives, in 64ths.
     pub recovers: u8,
-    /// How many packets behind a lost one hold the copy, of those that a receiver waits for.
+    /// Number of packets after a lost one that hold a copy of it, of those that a receiver waits for.
     pub reach: u8,
 }
 
-/// What can be asked of a codec and its packets.
+/// What a codec and its packets can be set to. [`choose`](Self::choose) picks the best of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings<'a> {
-    /// Its bit rates, the lowest first; one for a codec that has no other.
+    /// Bit rates of the codec, lowest first; one entry for a codec with a fixed rate.
     pub rates: &'a [CodecRate],
-    /// Lengths of packets, in ms, the shortest first.
+    /// Packet lengths, in ms, shortest first.
     pub packets_ms: &'a [u16],
-    /// How many payloads before its own a packet repeats at least and at most (RFC 2198).
+    /// Least and greatest number of earlier payloads that each packet repeats (RFC 2198).
     pub copies: [u8; 2],
-    /// What all payloads may take together, in bit/s.
+    /// Highest bit rate of all payloads together, in bit/s.
     pub most_payload_bps: u32,
-    /// Bytes of a packet beside its payload: IP, UDP, RTP, its extensions, and what protects it.
+    /// Bytes of each packet besides the payload: IP, UDP and RTP headers, header extensions, and the guard's tag.
     pub header_bytes: u16,
-    /// How a listener suffers from loss.
+    /// How much packet loss impairs the codec.
     pub loss: LossImpairment,
-    /// Its own redundancy.
+    /// The codec's own redundancy, if it has any.
     pub in_band: Option<InBand>,
 }
 
@@ -71,14 +64,14 @@ pub struct Settings<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Conditions {
-    /// What may be sent, in bit/s, headers included.
+    /// Rate that may be sent, in bit/s with all headers.
     pub rate_bps: u32,
-    /// What is lost whatever is sent, in 256ths of a percent.
+    /// Share of the packets that is lost at any rate, in 256ths of a percent.
     pub loss: u32,
-    /// Of the packets behind a lost one, how many are lost too, in 256ths of a percent: the same as `loss` where losses are
-    /// independent.
+    /// Share of the packets behind a lost one that is lost too, in 256ths of a percent. It equals `loss` where losses
+    /// are independent.
     pub loss_behind: u32,
-    /// Delay from mouth to ear without packets and redundancy, in ms.
+    /// One-way delay from mouth to ear without packet length and redundancy, in ms.
     pub delay_ms: u32,
 }
 
@@ -86,19 +79,25 @@ pub struct Conditions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Choice {
-    /// Bit rate of the payloads, in bit/s, what is redundant in itself included.
+    /// Bit rate of the payloads, the codec's own redundancy included, in bit/s.
     pub bps: u32,
-    /// Length of a packet, in ms.
+    /// Packet length, in ms.
     pub packet_ms: u16,
-    /// Whether the codec is to be redundant in itself.
+    /// Whether the codec adds its own redundancy.
     pub in_band: bool,
-    /// How many payloads before its own each packet repeats.
+    /// Number of earlier payloads that each packet repeats.
     pub copies: u8,
 }
 
 impl Settings<'_> {
-    /// The best of what fits; where nothing does, what needs least. `None` without rates or lengths. A running choice stays unless
-    /// it no longer fits or another one is clearly better.
+    /// The best choice that fits into the rate. If none fits, the one that needs the least; `None` if there are no
+    /// rates or no packet lengths.
+    ///
+    /// Every choice is rated by the E-model (ITU-T G.107): what the codec loses at its bit rate, what a listener
+    /// misses of losses that are not recovered, and the delay of longer packets and of later copies. Another 32 kbit/s
+    /// must be worth one point of R. The running choice stays, unless it no longer fits or another one is better by
+    /// one point. A call takes a handful of operations for each of at most some hundreds of combinations; once or
+    /// twice a second is often enough.
     pub fn choose(&self, conditions: &Conditions, running: Option<Choice>) -> Option<Choice> {
         let mut best: Option<(i32, Choice)> = None;
         let mut least: Option<(u32, Choice)> = None;
@@ -122,7 +121,8 @@ impl Settings<'_> {
         Some(stays.unwrap_or(best))
     }
 
-    /// The least rate at which something clearly better than `running` could be sent, in bit/s, headers included.
+    /// Lowest rate at which something clearly better than `running` could be sent, in bit/s with all headers; `None`
+    /// if `running` is the best there is.
     pub fn next_bps(&self, conditions: &Conditions, running: &Choice) -> Option<u32> {
         let worth = self.worth(conditions, running);
         let any = Conditions { rate_bps: u32::MAX, ..*conditions };
@@ -130,7 +130,7 @@ impl Settings<'_> {
         self.all().filter(better).map(|choice| self.needs_bps(&choice)).min()
     }
 
-    /// Whether a choice is one of these, and its payloads take no more than they may.
+    /// Whether `choice` is among these settings and its payloads stay within `most_payload_bps`.
     pub fn allows(&self, choice: &Choice) -> bool {
         self.offers(choice) && self.payload_bps(choice) <= self.most_payload_bps
     }
@@ -139,12 +139,12 @@ impl Settings<'_> {
         self.needs_bps(choice) <= conditions.rate_bps && self.payload_bps(choice) <= self.most_payload_bps
     }
 
-    /// What the most frugal choice needs, in bit/s, headers included.
+    /// Rate of the choice that needs the least, in bit/s with all headers.
     pub fn least_bps(&self) -> u32 {
         self.all().map(|choice| self.needs_bps(&choice)).min().unwrap_or(0)
     }
 
-    /// What a choice needs, in bit/s, headers included.
+    /// Rate that `choice` needs, in bit/s with all headers.
     pub fn needs_bps(&self, choice: &Choice) -> u32 {
         let headers = u32::from(self.header_bytes) * 8_000 / u32::from(choice.packet_ms).max(1);
         self.payload_bps(choice).saturating_add(headers)
@@ -157,7 +157,8 @@ impl Settings<'_> {
         choice.bps.saturating_mul(1 + copies).saturating_add(between)
     }
 
-    /// How a choice sounds, in 256ths of R below the best call.
+    /// Rating of `choice` on the scale R of the E-model, relative to the best possible call, in 256ths; never above
+    /// zero.
     pub fn rating(&self, conditions: &Conditions, choice: &Choice) -> i32 {
         let Conditions { loss, loss_behind, delay_ms, .. } = *conditions;
         let (loss, behind) = (loss.min(100 * PERCENT), loss_behind.clamp(loss.min(100 * PERCENT), 100 * PERCENT));
@@ -229,7 +230,7 @@ impl Settings<'_> {
 }
 
 impl Conditions {
-    /// The loss that a codec is told to expect, in percent, where it is redundant in itself.
+    /// Packet loss that the codec should prepare for, in percent, if it adds its own redundancy.
     pub fn expected_loss_percent(&self) -> u8 {
         if self.loss < IN_BAND_FROM { 0 } else { (self.loss / PERCENT).min(100) as u8 }
     }

@@ -1,14 +1,16 @@
-//! What a sender should send over the network that it has: how much, in how long packets, with how much redundancy, and when to
-//! give up.
+//! Adapting to the network: which bit rate, packet length and redundancy a sender should use, and when it should stop.
 //!
-//! Plain numbers in, plain numbers out; no I/O, no clock, no codec. [`Capacity`] follows how much the network carries, from
-//! [feedback on packets](PacketWindow) or [reports](ReportWindow); [`Settings::choose`] makes of that rate what is sent;
-//! [`CircuitBreaker`] tells when nothing helps (RFC 8083).
+//! [`Capacity`] follows how much the network carries, from [feedback on packets](PacketWindow) or from
+//! [reports](ReportWindow). [`Settings::choose`] turns that rate into what is sent. [`CircuitBreaker`] tells when
+//! sending is of no use any more (RFC 8083). All are plain numbers in and out: no I/O, no clock, no codec, and the
+//! arithmetic is integer.
 //!
-//! Use it beside a sender whose bit rate, packet length or redundancy can change; where none of them can, the circuit breaker
-//! is of use alone. All is integer. Cost: constant a packet, some divisions an observation or a report, and for a choice a
-//! handful of operations for each of at most some hundreds of settings. The rate goes in at the one end, and what to send
-//! comes out at the other:
+//! Use it beside a [`Sender`](crate::send::Sender) whose bit rate, packet length or redundancy can change. Where none
+//! of them can, as with G.711 at a fixed packet length, only the circuit breaker is of use. A packet takes constant
+//! time, an observation or a report a few divisions, and a choice a handful of operations for each of at most some
+//! hundreds of settings. It adapts what this side sends; the other side adapts its own sending.
+//!
+//! A queue builds up, the rate falls, and longer packets save headers:
 //!
 //! ```
 //! use dsp_core::adapt::{Capacity, Choice, CodecRate, Conditions, Observation, RateBounds, Settings};

@@ -1,4 +1,4 @@
-//! What feedback and reports tell of the network, as [`Observation`]s.
+//! [`Observation`]s of the network from feedback and reports.
 
 use super::PERCENT;
 use super::capacity::Observation;
@@ -7,10 +7,11 @@ use crate::time::{Duration, Instant};
 
 /// How much sending is one observation.
 const STRETCH: Duration = Duration::from_millis(240);
-/// A round trip counts as the least for so long, and for as long again.
+/// How long a round trip counts as the least one; the one before counts for as long again.
 const LEAST_FOR: Duration = Duration::from_secs(20);
 
-/// Gathers feedback on single packets (transport-wide) until it is a quarter of a second's worth.
+/// Gathers transport-wide feedback on single packets ([`rtcp::transport`](crate::rtcp::transport)) into an
+/// [`Observation`] for each quarter of a second.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PacketWindow {
     first: Option<Instant>,
@@ -30,7 +31,7 @@ pub struct PacketWindow {
 }
 
 impl PacketWindow {
-    /// Nothing has been told.
+    /// A window without any feedback.
     pub const fn new() -> Self {
         Self {
             first: None,
@@ -47,7 +48,8 @@ impl PacketWindow {
         }
     }
 
-    /// Of jitter packets are later as often as earlier; of a queue that grows or empties they are one of both.
+    /// With jitter, packets are later than the one before as often as earlier; with a queue that grows or empties,
+    /// they are mostly one of both.
     fn jitter(&self) -> Duration {
         Duration::from_micros(2 * u64::from(self.later_us.min(self.earlier_us)))
     }
@@ -63,7 +65,8 @@ impl PacketWindow {
         toward(&mut self.earlier_us, before.saturating_sub(queued));
     }
 
-    /// Takes what a message that came at `now` tells of one packet, in the order of numbers. An observation, when it's enough for one.
+    /// Takes in what a feedback message that came at `now` says about one packet. Call it in the order of the packet
+    /// numbers. Returns an observation once a quarter of a second is complete.
     pub fn hear(&mut self, now: Instant, packet: &PacketFeedback) -> Option<Observation> {
         if packet.sent < self.last {
             // It was told to be missing, and has come after all.
@@ -113,8 +116,8 @@ fn stretched(duration: Duration, before: Option<Duration>, now: Option<Duration>
     Duration::from_micros((us + longer).saturating_sub(shorter).clamp(us / 2, 3 * us))
 }
 
-/// Makes an observation of each report on what was sent (RFC 3550, 6.4.1).
-///
+/// Turns each RTCP report on the packets sent into an [`Observation`] (RFC 3550, 6.4.1). Use it where the other side
+/// gives no feedback on single packets.
 /// ```
 /// use dsp_core::adapt::ReportWindow;
 /// use dsp_core::time::{Duration, Instant};
@@ -145,19 +148,19 @@ pub struct ReportWindow {
 }
 
 impl ReportWindow {
-    /// Nothing has been sent.
+    /// A window without any packets.
     pub const fn new() -> Self {
         Self { since: None, bits: 0, packets: 0, least_us: [None; 2], least_since: Instant::ZERO, queue: None }
     }
 
-    /// A packet of so many bytes left, all headers included.
+    /// Notes that a packet of this many bytes was sent, all headers included.
     pub const fn sent(&mut self, bytes: usize) {
         self.bits += 8 * bytes as u64;
         self.packets = self.packets.saturating_add(1);
     }
 
-    /// A report came: the share lost since the one before in 256ths, the round trip, and the jitter, if they are known. Of the
-    /// first it isn't known how long it tells of.
+    /// Takes in a report that came at `now`: the fraction lost since the report before in 256ths, the round-trip time,
+    /// if known, and the jitter. Returns `None` for the first report, as the time that it covers is not known.
     pub fn hear(
         &mut self,
         now: Instant,

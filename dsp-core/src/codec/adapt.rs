@@ -1,7 +1,7 @@
-//! What a running encoder is asked to do for the sake of the network.
+//! Settings of a running encoder that follow the network.
 
-/// What an encoder is asked for, or what it has taken ([`Encoder::adapt`](super::Encoder::adapt)). `None`: this stays as it
-/// is.
+/// What an encoder is asked to change, or what it has changed ([`Encoder::adapt`](super::Encoder::adapt)). A field
+/// with `None` stays as it is.
 ///
 /// ```
 /// use dsp_core::codec::{Adaptation, Encoder, g711::Pcmu};
@@ -16,36 +16,36 @@
 pub struct Adaptation {
     /// Bit rate of the payloads, in bit/s.
     pub bit_rate_bps: Option<u32>,
-    /// Packets that are expected to be lost, in percent: what redundancy within the payloads is for.
+    /// Expected packet loss, in percent. The encoder adds redundancy to its payloads for it.
     pub expected_loss_percent: Option<u8>,
-    /// Length of a packet, in ms. Who owns the encoder makes the packets: an encoder that is told of it has frames of this
-    /// length ([`Encoder::frames`](super::Encoder::frames)), and need do nothing.
+    /// Packet length, in ms. It is among the encoder's lengths ([`Encoder::frames`](super::Encoder::frames)), and the
+    /// owner of the encoder makes the packets, so that an encoder need not react to it.
     pub packet_ms: Option<u32>,
 }
 
 impl Adaptation {
-    /// With this bit rate, in bit/s.
+    /// Sets the bit rate, in bit/s.
     #[must_use]
     pub const fn with_bit_rate(mut self, bps: u32) -> Self {
         self.bit_rate_bps = Some(bps);
         self
     }
 
-    /// With this expected loss, in percent.
+    /// Sets the expected packet loss, in percent.
     #[must_use]
     pub const fn with_expected_loss(mut self, percent: u8) -> Self {
         self.expected_loss_percent = Some(percent);
         self
     }
 
-    /// With packets of this length, in ms.
+    /// Sets the packet length, in ms.
     #[must_use]
     pub const fn with_packet_ms(mut self, ms: u32) -> Self {
         self.packet_ms = Some(ms);
         self
     }
 
-    /// The same, and where it says nothing, what `earlier` says.
+    /// This adaptation, with the fields of `earlier` where its own are `None`.
     #[must_use]
     pub const fn or(self, earlier: Self) -> Self {
         const fn either<T: Copy>(first: Option<T>, second: Option<T>) -> Option<T> {

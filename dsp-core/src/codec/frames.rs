@@ -1,9 +1,8 @@
-//! Which lengths of sound a codec puts into one payload: what a packet's length can be.
+//! Lengths of sound that one payload can have.
 
 use core::fmt;
 
-/// Which lengths of sound a codec puts into one payload.
-///
+/// Lengths of sound that a codec can put into one payload, which are the possible packet lengths.
 /// ```
 /// use dsp_core::codec::Frames;
 /// use dsp_core::codec::ilbc::{IlbcEncoder, IlbcMode};
@@ -21,12 +20,12 @@ pub enum Frames {
     Any,
     /// Any whole number of frames of this many microseconds.
     Of(u32),
-    /// One of these lengths, in microseconds, the shortest first.
+    /// One of these lengths, in microseconds, shortest first.
     OneOf(&'static [u32]),
 }
 
 impl Frames {
-    /// The packet length in ms that is nearest below `wished_ms`, and at least one frame; of whole milliseconds.
+    /// The greatest packet length up to `wished_ms`, in whole milliseconds; one frame if that is longer.
     pub fn packet_ms(self, wished_ms: u32) -> u32 {
         match self {
             Self::Any => wished_ms,
@@ -42,9 +41,9 @@ impl Frames {
         }
     }
 
-    /// The packet length in ms that is nearest below `wished_ms`, and whose payload at `bit_rate_bps` has at most
-    /// `payload_bytes`; what is too long is shortened in whole tens of milliseconds, as SDP has them. The shortest of 10 ms
-    /// or more, where none is short enough.
+    /// The greatest packet length up to `wished_ms` whose payload at `bit_rate_bps` has at most `payload_bytes`, in
+    /// ms. A length that is too long is shortened in steps of 10 ms, as SDP gives lengths. If none is short enough,
+    /// the shortest length of at least 10 ms.
     pub fn packet_ms_within(self, wished_ms: u32, bit_rate_bps: u32, payload_bytes: usize) -> u32 {
         let mut ms = self.packet_ms(wished_ms);
         while bytes_of(ms, bit_rate_bps) > payload_bytes {
@@ -55,7 +54,7 @@ impl Frames {
         ms
     }
 
-    /// Whether a payload may hold this much sound.
+    /// Whether a payload can hold this much sound, in microseconds.
     pub fn has(self, us: u32) -> bool {
         match self {
             Self::Any => us > 0,

@@ -1,11 +1,11 @@
-//! L16: uncompressed 16-bit PCM, most significant byte first, channels interleaved (RFC 3551 4.5.11).
+//! L16: uncompressed 16-bit PCM, most significant byte first, channels interleaved (RFC 3551, 4.5.11).
 //!
-//! Mono and stereo at the rates of RFC 3551 4.1; payload types 10 (stereo) and 11 (mono) at 44.1 kHz are static, all
-//! others are negotiated. The RTP clock is the sample rate.
+//! Use it within a local network, or to test without a codec's losses: mono at 48 kHz takes 768 kbit/s. It is mono or
+//! stereo at the sample rates of RFC 3551, 4.1. The payload types 10 (stereo) and 11 (mono) at 44.1 kHz are static,
+//! all others are negotiated. The RTP clock is the sample rate. There is no delay and no state; a sample costs a swap
+//! of bytes.
 //!
-//! Delay: none. State: none. Cost: one swap of bytes a sample.
-//!
-//! A frame of stereo as it is on the wire:
+//! A stereo frame as it is in the packet:
 //!
 //! ```
 //! use dsp_core::codec::l16::{L16, L16Error};
@@ -32,14 +32,14 @@ use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum L16Error {
-    /// Not one of the rates of RFC 3551 4.1.
+    /// The sample rate is not among those of RFC 3551, 4.1.
     SampleRate {
-        /// The rate that was asked for, in Hz.
+        /// Sample rate that was asked for, in Hz.
         rate_hz: u32,
     },
-    /// Neither mono nor stereo.
+    /// The number of channels is neither 1 nor 2.
     Channels {
-        /// The channels that were asked for.
+        /// Number of channels that was asked for.
         channels: u8,
     },
 }
@@ -55,7 +55,8 @@ impl fmt::Display for L16Error {
 
 impl core::error::Error for L16Error {}
 
-/// L16 encoder and decoder at one rate and number of channels. Takes any whole number of sample pairs but none.
+/// L16 encoder and decoder at one sample rate and number of channels. A packet may have any number of samples of each
+/// channel, at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct L16 {
     rate_hz: u32,
@@ -63,13 +64,14 @@ pub struct L16 {
 }
 
 impl L16 {
-    /// Rates that are possible, in Hz (RFC 3551 4.1).
+    /// Possible sample rates, in Hz (RFC 3551, 4.1).
     pub const RATES_HZ: [u32; 8] = [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 
-    /// L16 at `rate_hz` (one of [`Self::RATES_HZ`]) with 1 or 2 `channels`.
+    /// L16 at `rate_hz`, one of [`Self::RATES_HZ`], with 1 or 2 `channels`.
     ///
     /// # Errors
-    /// [`L16Error`] for another rate, or other channels.
+    /// Returns [`L16Error::SampleRate`] for another sample rate, and [`L16Error::Channels`] for another number of
+    /// channels.
     pub fn new(rate_hz: u32, channels: u8) -> Result<Self, L16Error> {
         if !Self::RATES_HZ.contains(&rate_hz) {
             return Err(L16Error::SampleRate { rate_hz });

@@ -1,14 +1,15 @@
-//! Codecs: 16-bit PCM to RTP payload and back.
+//! Codecs: 16-bit PCM to RTP payloads and back.
 //!
-//! [`Encoder`] and [`Decoder`] are separate and object-safe. All PCM is interleaved `i16`; "samples" always counts
-//! samples *a channel*. A codec's sample rate and its RTP clock rate are two numbers: G.722 samples at 16 kHz and
-//! has an 8 kHz RTP clock (RFC 3551, 4.5.2).
+//! [`Encoder`] and [`Decoder`] are separate traits, and both are object-safe. All PCM is interleaved `i16`; "samples"
+//! always means samples of each channel. The sample rate of a codec and its RTP clock rate are two numbers: G.722 has
+//! 16 kHz and 8 kHz (RFC 3551, 4.5.2). Codecs here are [`g711`], [`g722`], [`ilbc`] and [`l16`], and [`cn`] is comfort
+//! noise. Implement the traits for another codec.
 //!
-//! An encoder says which lengths of sound it takes ([`Encoder::frames`]), so that a wrong packet length is refused when
-//! a sender is made, and may follow the network while it runs ([`Encoder::adapt`]).
+//! An encoder tells which lengths of sound it takes ([`Encoder::frames`]), so that a sender refuses a wrong packet
+//! length when it is made. It may follow the network while it runs ([`Encoder::adapt`]). Cost, delay and memory of
+//! each codec are on its page.
 //!
-//! What each codec costs, its delay and its memory stand on its own page. Which decoder a packet is for is said by a table of
-//! the call's own:
+//! A program has a table that says which decoder a packet is for:
 //!
 //! ```
 //! use dsp_core::codec::g711::{Pcma, Pcmu};
@@ -62,22 +63,22 @@ pub mod l16;
 pub use adapt::Adaptation;
 pub use frames::Frames;
 
-/// What a codec is, in the terms of SDP's `a=rtpmap` (RFC 8866, 6.6) and of its sound.
+/// Describes a codec, in the terms of SDP's `a=rtpmap` (RFC 8866, 6.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CodecInfo {
-    /// The encoding name as registered for RTP, for example `PCMU`.
+    /// Encoding name as registered for RTP, for example `PCMU`.
     pub name: &'static str,
-    /// Rate of the PCM that goes in and comes out, in Hz.
+    /// Sample rate of the PCM, in Hz.
     pub sample_rate_hz: u32,
-    /// Rate of the RTP timestamp, in Hz.
+    /// Rate of the RTP timestamps, in Hz.
     pub rtp_clock_hz: u32,
-    /// Channels of the PCM, interleaved.
+    /// Number of channels in the interleaved PCM.
     pub channels: u8,
 }
 
 impl CodecInfo {
-    /// RTP ticks that `samples` (a channel) last.
+    /// Number of RTP ticks for this many samples of each channel.
     pub const fn ticks(&self, samples: u32) -> u32 {
         // Most codecs have one clock, and a small processor divides 64 bits by hand.
         if self.rtp_clock_hz == self.sample_rate_hz {
@@ -86,7 +87,7 @@ impl CodecInfo {
         (samples as u64 * self.rtp_clock_hz as u64 / self.sample_rate_hz as u64) as u32
     }
 
-    /// Samples a channel in `ticks` of the RTP clock.
+    /// Number of samples of each channel for this many RTP ticks.
     pub const fn samples(&self, ticks: u32) -> u32 {
         (ticks as u64 * self.sample_rate_hz as u64 / self.rtp_clock_hz as u64) as u32
     }
@@ -97,19 +98,19 @@ impl CodecInfo {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The codec has no frame of this many samples a channel.
+    /// The codec has no frame of this many samples of each channel.
     FrameLength {
-        /// Samples a channel that were given.
+        /// Samples of each channel that were given.
         samples: usize,
     },
-    /// The payload buffer is too small.
+    /// The buffer for the payload is too small.
     OutputTooSmall {
         /// Bytes needed.
         need: usize,
-        /// Bytes given.
+        /// Bytes that were given.
         got: usize,
     },
-    /// The codec library refused, with its own error number.
+    /// The codec library refused the frame, with its own error number.
     Codec(i32),
 }
 
@@ -125,27 +126,27 @@ impl fmt::Display for EncodeError {
 
 impl core::error::Error for EncodeError {}
 
-/// Why a payload could not be decoded. The next good payload decodes again.
+/// Why a payload could not be decoded. The decoder goes on with the next good payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The payload is empty.
     Empty,
-    /// The payload's length is not one that the codec can have.
+    /// The codec has no payload of this length.
     Length {
-        /// Bytes given.
+        /// Bytes that were given.
         bytes: usize,
     },
-    /// The PCM buffer is too small.
+    /// The buffer for the PCM is too small.
     OutputTooSmall {
         /// Samples needed, all channels together.
         need: usize,
-        /// Samples given, all channels together.
+        /// Samples that were given, all channels together.
         got: usize,
     },
-    /// The payload is malformed: below 0 the codec library's own error number, above 0 the number of the rule that it
-    /// breaks in the codec's standard.
+    /// The payload is malformed. A negative number is the codec library's own error number; a positive one is the
+    /// number of the rule in the codec's standard that the payload breaks.
     Malformed(i32),
 }
 
@@ -177,23 +178,26 @@ pub enum InBandRedundancy {
     Deep,
 }
 
-/// PCM to payload.
+/// Encodes PCM to RTP payloads.
 pub trait Encoder {
-    /// What this encoder makes.
+    /// Describes the codec.
     fn info(&self) -> CodecInfo;
 
-    /// Which lengths of sound [`encode`](Self::encode) takes; by default any.
+    /// Lengths of sound that [`encode`](Self::encode) takes. The default is any.
     fn frames(&self) -> Frames {
         Frames::Any
     }
 
-    /// Encodes one frame of interleaved PCM into `payload` and returns the payload's length in bytes.
+    /// Encodes one frame of interleaved PCM into `payload` and returns the length of the payload in bytes.
+    ///
+    /// # Errors
+    /// Returns [`EncodeError::FrameLength`] if the codec has no frame of this length, [`EncodeError::OutputTooSmall`]
+    /// if `payload` is too small, and [`EncodeError::Codec`] if a codec library refuses the frame.
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError>;
 
-    /// Follows the network from the next frame on, as far as it can. Returns what it has taken, within its own bounds and
-    /// those that were agreed on; `None` of what it has no setting for. By default it takes nothing, and says so.
-    ///
-    /// It neither allocates nor forgets what was heard.
+    /// Follows the network from the next frame on, as far as the encoder can. Returns what it has changed, within its
+    /// own bounds and those that were agreed on, with `None` for everything that it cannot change. It neither
+    /// allocates nor forgets what it has heard. The default changes nothing.
     fn adapt(&mut self, wanted: &Adaptation) -> Adaptation {
         let _ = wanted;
         Adaptation::default()
@@ -204,8 +208,8 @@ pub trait Encoder {
         InBandRedundancy::None
     }
 
-    /// Says whether somebody speaks in what is encoded from now on, as a capture chain knows; `None` is nobody's word. An
-    /// encoder with pauses of its own pauses in no speech. By default there are none, and it does nothing.
+    /// Tells whether there is speech in what is encoded from now on, if the capture chain knows; `None` if it does
+    /// not. An encoder with pauses of its own does not pause during speech. The default ignores it.
     fn set_speech(&mut self, speech: Option<bool>) {
         let _ = speech;
     }
@@ -214,47 +218,54 @@ pub trait Encoder {
     fn reset(&mut self);
 }
 
-/// Payload to PCM.
+/// Decodes RTP payloads to PCM.
 pub trait Decoder {
-    /// What this decoder takes.
+    /// Describes the codec.
     fn info(&self) -> CodecInfo;
 
-    /// How long `payload` lasts, in ticks of the RTP clock, without decoding it.
+    /// How much sound `payload` holds, in ticks of the RTP clock. It is not decoded for that.
+    ///
+    /// # Errors
+    /// Returns [`DecodeError::Empty`] for an empty payload, [`DecodeError::Length`] if the codec has no payload of
+    /// this length, and [`DecodeError::Malformed`] if its content is malformed.
     fn duration(&self, payload: &[u8]) -> Result<u32, DecodeError>;
 
-    /// Decodes one payload into interleaved PCM and returns the samples a channel.
+    /// Decodes one payload into interleaved PCM and returns the number of samples of each channel.
+    ///
+    /// # Errors
+    /// Returns [`DecodeError::OutputTooSmall`] if `pcm` is too small, and the errors of [`duration`](Self::duration).
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError>;
 
-    /// Conceals one lost stretch of exactly `pcm.len()` samples by the codec's own means. `false`: it has none, and
-    /// the receiver conceals in the waveform.
+    /// Conceals a lost stretch of exactly `pcm.len()` samples by the codec's own means. Returns `false` if it has
+    /// none; the receiver then conceals from the waveform. The default is `false`.
     fn conceal(&mut self, pcm: &mut [i16]) -> bool {
         let _ = pcm;
         false
     }
 
-    /// Goes along with a lost stretch of `samples` samples a channel that somebody else conceals: what is decoded next
-    /// does not follow on what was decoded last.
+    /// Tells that a stretch of this many samples of each channel was lost and is concealed by somebody else, so that
+    /// the next payload does not follow on the last one. The default does nothing.
     fn follow(&mut self, samples: usize) {
         let _ = samples;
     }
 
-    /// How far back from the beginning of `next` its redundancy reaches, in ticks of the RTP clock, given what was
-    /// decoded last; 0: it has none.
+    /// How far before the beginning of `next` its redundancy reaches, in ticks of the RTP clock, given what was
+    /// decoded last. The default is 0: no redundancy.
     fn redundancy(&mut self, next: &[u8]) -> u32 {
         let _ = next;
         0
     }
 
     /// Fills a lost stretch of exactly `pcm.len()` samples, which ends `ahead` ticks before `next` begins, from the
-    /// redundancy in `next` (Opus FEC, RFC 6716 2.1.7). A gap may be filled part by part, in order. `false`: the
-    /// redundancy doesn't cover it, and `pcm` and the decoder are unchanged.
+    /// redundancy in `next` (Opus FEC, RFC 6716, 2.1.7). A gap may be filled in parts, in order. Returns `false`, and
+    /// changes neither `pcm` nor the decoder, if the redundancy does not cover the stretch. The default is `false`.
     fn recover(&mut self, next: &[u8], ahead: u32, pcm: &mut [i16]) -> bool {
         let _ = (next, ahead, pcm);
         false
     }
 
-    /// Whether `payload` says that the sender pauses: until its next packet comes, nothing is missing, and
-    /// [`conceal`](Self::conceal) makes the background (Opus DTX, RFC 6716 2.1.9).
+    /// Whether `payload` says that the sender pauses. Nothing is missing then until the next packet comes, and
+    /// [`conceal`](Self::conceal) makes the background noise (Opus DTX, RFC 6716, 2.1.9). The default is `false`.
     fn pauses(&self, payload: &[u8]) -> bool {
         let _ = payload;
         false
@@ -264,12 +275,12 @@ pub trait Decoder {
     fn reset(&mut self);
 }
 
-/// What packets carry that no decoder is for.
+/// What a packet carries whose payload type has no decoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum OtherPayload {
-    /// Nothing that this call has a use for.
+    /// The call does not use this payload type.
     #[default]
     Unknown,
     /// A description of comfort noise (RFC 3389).
@@ -280,19 +291,21 @@ pub enum OtherPayload {
     Redundancy,
 }
 
-/// The decoders of a call, by payload type. A receiver owns no codec: it asks this table for each packet, so that a
-/// sender may change codec in mid-stream.
+/// The decoders of a call, by payload type. A receiver has no codec of its own and asks this table for each packet, so
+/// that the sender may change the codec in mid-stream. For a single codec, the pair `(payload type, decoder)` is a
+/// table; [the module's page](self) has an example with two.
 pub trait PayloadTable {
-    /// The decoder for `payload_type`, or `None` if this call has not negotiated it.
+    /// The decoder for `payload_type`, or `None` if the call has not negotiated it.
     fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder>;
 
-    /// What `payload_type` is, if it has no decoder. By default this call knows neither comfort noise nor events.
+    /// What `payload_type` stands for, if it has no decoder. The default is [`OtherPayload::Unknown`].
     fn other(&self, payload_type: PayloadType) -> OtherPayload {
         let _ = payload_type;
         OtherPayload::Unknown
     }
 
-    /// The RTP clock of `payload_type` in Hz, if it has no decoder, as its `a=rtpmap` has it. By default the receiver's.
+    /// RTP clock rate of `payload_type` in Hz, as in its `a=rtpmap`, if it has no decoder. The default is the
+    /// receiver's clock.
     fn clock_hz(&self, payload_type: PayloadType) -> Option<u32> {
         let _ = payload_type;
         None

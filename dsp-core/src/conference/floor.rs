@@ -1,17 +1,17 @@
-//! Who is heard: the loudest speakers, and the one of them who is the active speaker.
+//! Who is heard: the loudest speakers, and which of them is the active speaker.
 //!
-//! Loudness is the level that the caller gives while he speaks, which falls by 20 dB/s after it, so that a pause between
-//! words costs nobody the floor. A place is lost to somebody alone who is 3 dB louder and speaks; so in a quiet room
-//! nothing changes, and two who are equally loud do not alternate.
+//! Loudness is the level that the caller gives while a participant speaks, and falls by 20 dB/s afterwards, so that a
+//! pause between words costs nobody the floor. A participant loses his place only to another who speaks and is 3 dB
+//! louder. So nothing changes in a quiet room, and two equally loud speakers do not alternate.
 
 use crate::process::level::Level;
 
 use super::ConferenceConfig;
 use super::port::{FloorPriority, Port};
 
-/// Of loudness, in hundredths of a dB a second.
+/// Fall of the loudness, in hundredths of a dB per second.
 const FALL_A_SECOND: u32 = 2_000;
-/// By which a speaker is louder than the one whose place he takes, in hundredths of a dB.
+/// How much louder a speaker must be than the one whose place he takes, in hundredths of a dB.
 const MARGIN: i16 = 300;
 /// For which a speaker is the loudest before he is the active one.
 const ACTIVE_MS: u32 = 300;
@@ -21,7 +21,7 @@ const ACTIVE_MS: u32 = 300;
 pub(super) struct Floor {
     /// How many are heard; 0: all.
     loudest: u16,
-    /// By which loudness falls each frame, in 2^-16 of a hundredth of a dB; and what is left of it.
+    /// Fall of the loudness in each frame, in 2^-16 of a hundredth of a dB, and its remainder.
     fall_q16: u32,
     rest_q16: u32,
     frame_samples: u32,

@@ -1,15 +1,15 @@
 //! The limiter of a conference: one gain for all listeners, without delay.
 //!
-//! What a listener hears, the sum less his own frame, lies between the sum less the highest and the sum less the lowest
-//! sample of any port. So one look at the sum bounds what everybody hears, and while that is below the threshold
-//! nothing is changed. Above it the frame is cut into pieces of 1 ms (or a 16th of the frame, if that is longer) in
-//! whole 16 samples, thus 2 ms at 8 kHz. Each has the gain that its highest bound needs, and the gain goes in straight
-//! lines from piece to piece: down in the piece before the one that needs it, and up by 67 dB/s after it was needed for
-//! the last time 20 ms ago. A frame that is too loud from its beginning on has no piece before it: there the gain goes
-//! down within the first piece, and what is above the threshold is bent by a smooth curve that never reaches full
-//! scale.
+//! What a listener hears is the sum less his own frame, which lies between the sum less the highest and the sum less
+//! the lowest sample of any port. So one look at the sum bounds what everybody hears, and nothing is changed as long
+//! as that is below the threshold. Otherwise the frame is divided into pieces of 1 ms (or a 16th of the frame, if that
+//! is longer), rounded to multiples of 16 samples, which is 2 ms at 8 kHz. Each piece gets the gain that its highest
+//! bound needs, and the gain moves in straight lines from piece to piece: down in the piece before the one that needs
+//! it, and up by 67 dB/s once it has not been needed for 20 ms. A frame that is too loud from its first sample has no
+//! piece before it: the gain then falls within the first piece, and what is above the threshold goes through a smooth
+//! curve that never reaches full scale.
 //!
-//! One gain for all keeps the balance of the voices the same for everybody, and costs one computation a frame.
+//! One gain for all keeps the balance of the voices the same for everybody, and costs one computation for each frame.
 
 use super::sum::{Sum, TILE};
 
@@ -26,15 +26,16 @@ const RELEASE_MS: u32 = 130;
 /// For which the gain stays after it was needed.
 const HOLD_MS: u32 = 20;
 
-/// What the limiter of a conference does.
+/// What the limiter of a conference has done. It acts only where the sum of the voices would exceed -1 dBov.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LimiterStats {
-    /// The lowest gain in the last frame, in hundredths of a decibel: 0 if the limiter was at rest.
+    /// Lowest gain in the last frame, in hundredths of a decibel; 0 if the limiter did not act.
     pub gain_hundredths_db: i16,
-    /// Frames in which it was not at rest.
+    /// Frames in which the limiter acted.
     pub limited_frames: u64,
-    /// Frames that began too loud, so that their first piece was bent by the curve.
+    /// Frames that were too loud from their first sample, so that their first millisecond or two went through a soft
+    /// clipping curve.
     pub bent_frames: u64,
 }
 
@@ -242,7 +243,7 @@ fn gain_for(peak: u32) -> u32 {
     (((THRESHOLD as u32) << 16) / upper) << 14 >> shift
 }
 
-/// By how many bits sums are shifted down, so that the difference of one and a sample fits 16 bits.
+/// Number of bits by which sums are shifted down, so that the difference of a sum and a sample fits into 16 bits.
 #[inline]
 fn narrowing(sum: &[i32]) -> u32 {
     let bits = sum.iter().fold(0, |bits, &sum| bits | (sum ^ (sum >> 31)));

@@ -1,4 +1,4 @@
-//! A participant's place in a conference: his frame, his gain, and what is counted of him.
+//! The place of one participant in a conference: frame, gain and counters.
 
 use core::hint::black_box;
 
@@ -14,13 +14,13 @@ const RAMP_MS: u32 = 10;
 /// Gains from here on are left to [`Gain`]: 1.5, in 2^-16.
 const HIGHEST_Q16: u32 = 3 << 15;
 
-/// How loud somebody is, as the caller knows it.
+/// How loud a participant is, as the caller knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PortActivity {
-    /// Level of his sound now.
+    /// Present level of his sound.
     pub level: Level,
-    /// How probable speech is, of 255. From 128 on he speaks.
+    /// Probability that he speaks, of 255. From 128 on he counts as speaking.
     pub probability: u8,
 }
 
@@ -34,32 +34,32 @@ impl PortActivity {
     }
 }
 
-/// Who has the floor before whom where [`loudest`](super::ConferenceConfig::loudest) is set.
+/// Who has the floor before others, where [`loudest`](super::ConferenceConfig::loudest) is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FloorPriority {
-    /// By level alone.
+    /// The participant competes by his level alone.
     #[default]
     Normal,
-    /// Before those who are [`FloorPriority::Normal`], whenever he speaks.
+    /// The participant comes before all with [`FloorPriority::Normal`], whenever he speaks.
     High,
-    /// He is always heard, and takes nobody's place: a lecturer, an announcement.
+    /// The participant is always heard and takes nobody's place: a lecturer, or an announcement.
     Always,
 }
 
-/// What is known of a participant.
+/// Counters of a participant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PortStats {
-    /// Whether he was in the sum that was mixed last.
+    /// Whether he was in the last sum.
     pub heard: bool,
     /// Frames that he gave.
     pub frames: u64,
     /// Frames that were mixed without one of his.
     pub missing_frames: u64,
-    /// Samples at full scale in his frames, as they came; 0 without [`meters`](super::ConferenceConfig::meters).
+    /// Samples at full scale in his frames, before any gain; 0 without [`meters`](super::ConferenceConfig::meters).
     pub clipped_samples: u64,
-    /// The highest magnitude in the last frame, as it came, 0 to 32,768; 0 without
+    /// Highest magnitude in his last frame, before any gain, 0 to 32,768; 0 without
     /// [`meters`](super::ConferenceConfig::meters).
     pub peak: u16,
 }
@@ -72,8 +72,8 @@ enum Use {
     Leaving,
 }
 
-/// Memory of one participant, for frames of up to `SAMPLES` samples. Aligned so that no vector of eight samples lies across two
-/// lines of a cache, which costs 7 % with 200 of them.
+/// Memory of one participant, for frames of at most `SAMPLES` samples. It is aligned to 16 bytes: without that, mixing
+/// 200 of them took 7 % longer.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(16))]
 pub struct Port<const SAMPLES: usize> {
@@ -98,7 +98,7 @@ pub struct Port<const SAMPLES: usize> {
 }
 
 impl<const SAMPLES: usize> Port<SAMPLES> {
-    /// Nobody's.
+    /// A port that nobody has joined at.
     pub const EMPTY: Self = Self {
         samples: [0; SAMPLES],
         in_sum: false,

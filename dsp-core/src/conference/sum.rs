@@ -1,10 +1,11 @@
-//! The sum of the frames of a conference, and between what it lies without any one of them.
+//! The sum of the frames of a conference, and the bounds of the sums without one of them.
 //!
-//! Sums are exact and 32 bits wide. How they are taken depends on the processor, what comes out doesn't. A processor with
-//! vectors adds in 16 bits, eight samples in one addition, and widens the sum only once in [`GROUP`] frames. That is exact
-//! too: a sample `x` is `256 * (x >> 8)` and a rest of 0 to 255. The sum `h` of the `x >> 8` of 32 frames fits 16 bits, and so
-//! does, without a sign, that of their rests; and the latter is what the sum of the `x`, which may wrap, has beyond `256 * h`. So two
-//! additions in 16 bits take the place of an addition in 32 bits and of the widening before it, in half the time.
+//! Sums are exact, with 32 bits. How they are computed depends on the processor; their values do not. A processor with
+//! vectors adds in 16 bits, eight samples in one addition, and widens the sum once for each [`GROUP`] of frames. That
+//! is exact too. A sample `x` is `256 * (x >> 8)` and a remainder of 0 to 255. The sum `h` of the `x >> 8` of 32
+//! frames fits into 16 bits, and the sum of their remainders into 16 bits without sign; the latter is the difference
+//! between the sum of the `x`, which may wrap, and `256 * h`. So two additions in 16 bits replace an addition in 32
+//! bits and the widening before it, in half the time.
 
 use super::port::Port;
 
@@ -20,17 +21,17 @@ const VECTORS: bool = cfg!(any(target_arch = "x86_64", target_arch = "x86", targ
 /// The sum of a frame of all ports.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sum<const SAMPLES: usize> {
-    /// Of all that are heard.
+    /// Sum of all ports that are heard.
     pub(super) sum: [i32; SAMPLES],
-    /// The highest and the lowest sample of a single port, and 0: what is heard without one's own is between the sum less
-    /// the one and the sum less the other.
+    /// The highest and the lowest sample of a single port, and 0: what a participant hears lies between the sum less
+    /// the highest and the sum less the lowest.
     pub(super) highest: [i16; SAMPLES],
     pub(super) lowest: [i16; SAMPLES],
 }
 
 /// The sums of a tile of samples.
 struct Tile {
-    /// Of the samples, which may wrap, and of their upper halves.
+    /// Sums of the samples, which may wrap, and of their upper halves.
     wrapped: [i16; TILE],
     upper: [i16; TILE],
     high: [i16; TILE],

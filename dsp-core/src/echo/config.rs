@@ -1,4 +1,4 @@
-//! How a canceller is made, and what it tells: settings, what can be wrong with them, statistics.
+//! Settings, errors and statistics of a canceller.
 
 use core::fmt;
 
@@ -6,22 +6,24 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EchoConfig {
-    /// Look for the echo in all that the render history and the memory reach. Without, it must begin within the tail.
+    /// Whether to search for the echo over everything that render history and memory reach. Without it, the echo must
+    /// begin within the tail.
     pub delay_search: bool,
-    /// Follow the drift of the loudspeaker's clock against the microphone's.
+    /// Whether to follow the drift of the loudspeaker's clock against the microphone's.
     pub drift: bool,
-    /// A second filter that learns faster.
+    /// Whether to run a second filter that learns faster.
     pub second_filter: bool,
-    /// A model of a loudspeaker that saturates.
+    /// Whether to model a loudspeaker that saturates.
     pub saturation: bool,
-    /// Suppress what the filters leave. Without, the output is the linear one, which a recogniser likes better.
+    /// Whether to suppress what the filters leave. Without it the output is the linear one, which suits a speech
+    /// recogniser better.
     pub suppressor: bool,
-    /// Fill up what is suppressed with noise like the room's.
+    /// Whether to replace what is suppressed by noise like that of the room.
     pub comfort_noise: bool,
 }
 
 impl Default for EchoConfig {
-    /// Everything.
+    /// Every part.
     fn default() -> Self {
         Self {
             delay_search: true,
@@ -34,22 +36,22 @@ impl Default for EchoConfig {
     }
 }
 
-/// A canceller can't be made.
+/// Why a canceller cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EchoError {
-    /// A tail of so many blocks; 3 to 26 are possible.
+    /// The tail has this many blocks of 10 ms; 3 to 26 are possible.
     Tail {
         /// Blocks of 10 ms.
         blocks: usize,
     },
-    /// Blocks of so many samples; 80 and 160 are possible.
+    /// A block has this many samples; 80 and 160 are possible.
     Block {
-        /// Samples.
+        /// Samples of 10 ms.
         samples: usize,
     },
-    /// A part is wanted for which [`EchoMemory`](super::EchoMemory) has no room.
+    /// The configuration has a part for which the [`EchoMemory`](super::EchoMemory) has no room.
     Memory,
 }
 
@@ -70,28 +72,28 @@ impl core::error::Error for EchoError {}
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct EchoStats {
-    /// Echo return loss enhancement: microphone over output in dB, over the last half second or so in which the far end
-    /// spoke and the near end did not; `None` before.
+    /// Echo return loss enhancement: microphone over output, in dB, over about the last half second in which the far
+    /// end spoke and the near end did not; `None` before.
     pub erle_db: Option<f32>,
-    /// The same of the linear output.
+    /// Echo return loss enhancement of the linear output, in dB.
     pub linear_erle_db: Option<f32>,
-    /// From the loudspeaker's time, as the device tells it, to the echo's beginning in the microphone: to some ms by the
-    /// search, then to a sample by the filter. `None` until it's found.
+    /// Time from the loudspeaker's sound, at the time that the device tells, to the beginning of its echo at the
+    /// microphone, in ms; first to some ms by the search, then to a sample by the filter. `None` until it is found.
     pub delay_ms: Option<f32>,
-    /// How much faster the loudspeaker's clock is than the microphone's.
+    /// How much faster the loudspeaker's clock runs than the microphone's, in parts per million.
     pub drift_ppm: f32,
-    /// How surely the near end speaks, 0 to 1; 0 without a suppressor.
+    /// Probability that the near end speaks, 0 to 1; 0 without a suppressor.
     pub near_end: f32,
-    /// Whether the far end speaks, thus whether there may be an echo.
+    /// Whether the far end speaks, so that there may be an echo.
     pub far_end: bool,
     /// Whether the loudspeaker saturates.
     pub saturates: bool,
     /// How often the echo path changed so much that everything was learned anew.
     pub path_changes: u32,
-    /// How often the delay changed so much that the filter was moved.
+    /// How often the delay changed so much that the filter was shifted.
     pub delay_changes: u32,
-    /// How often the filter had made the sound louder and was thrown away.
+    /// How often the filter had made the sound louder and was reset.
     pub divergences: u32,
-    /// How often time jumped: samples were lost, or a device took longer at once.
+    /// How often the time jumped, because samples were lost or the latency of a device grew at once.
     pub jumps: u32,
 }

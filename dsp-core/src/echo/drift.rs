@@ -1,11 +1,13 @@
-//! Clock drift: how the filter's own phase turns between two looks.
+//! Clock drift, from how the phase of the filter turns between two looks at it.
 //!
-//! Where the loudspeaker's clock runs faster than the microphone's, the echo path's delay grows steadily, and the filter follows
-//! it. The delay between two looks at the filter, 250 ms apart and 500 ms once it is known, is the slope of their cross-spectrum's
-//! phase; divided by the time between them it is what is left of the drift, as the far end is read at the known one already.
-//! The filter's lag cancels out in the difference, and the near end does not enter.
+//! If the loudspeaker's clock runs faster than the microphone's, the delay of the echo path grows steadily, and the
+//! filter follows it. The change of delay between two looks, 250 ms apart and 500 ms once the drift is known, is the
+//! slope of the phase of their cross-spectrum. Divided by the time between them it is the remaining drift, since the
+//! far end is read with the known drift already. The filter's own lag cancels out in the difference, and the near end
+//! has no part in it.
 //!
-//! Of the filter the three strongest partitions are compared, from 200 Hz to 5 kHz. Cost: some 300 products, twice a second.
+//! The three strongest partitions of the filter are compared, from 200 Hz to 5 kHz. The cost is about 300 products,
+//! twice a second.
 
 use crate::arithmetic::max;
 use crate::spectrum::Spectrum;

@@ -1,8 +1,10 @@
-//! The far end as the canceller reads it: at a position of its own in the render history, between two samples where the clocks
-//! of loudspeaker and microphone drift, and at a half or a third of the history's rate where the call's rate is wider.
+//! The far end as the canceller reads it: at a position of its own in the render history, between two samples if the
+//! clocks of loudspeaker and microphone drift, and at a half or a third of the history's sample rate if the call is
+//! wider.
 //!
-//! A windowed sinc of 24 taps by samples of the lower rate, 64 phases with linear interpolation between neighbours: flat
-//! within 0.1 dB to 0.8 of the band. At whole positions of the same rate it's a copy. Delay: none, it reads ahead.
+//! The interpolator is a windowed sinc of 24 taps, counted at the lower rate, in 64 phases with linear interpolation
+//! between neighbours. It is flat within 0.1 dB up to 0.8 of the band. At whole positions of the same rate it is a
+//! copy. It adds no delay, since it reads ahead.
 
 use crate::front::Render;
 use crate::process::resample::Prototype;
@@ -53,13 +55,13 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Later by so many 2^-32 of a sample.
+    /// The position later by this many 2^-32 of a sample.
     pub(super) fn later(self, parts: u64) -> Self {
         let sum = u64::from(self.fraction) + (parts & 0xffff_ffff);
         Self { sample: self.sample + (parts >> 32) as i64 + (sum >> 32) as i64, fraction: sum as u32 }
     }
 
-    /// Earlier by so many 2^-32 of a sample.
+    /// The position earlier by this many 2^-32 of a sample.
     pub(super) fn earlier(self, parts: u64) -> Self {
         let (fraction, borrows) = self.fraction.overflowing_sub(parts as u32);
         Self { sample: self.sample - (parts >> 32) as i64 - i64::from(borrows), fraction }

@@ -1,10 +1,11 @@
-//! The adaptive filters: a partitioned-block frequency-domain Kalman filter with a diagonal covariance (Enzner and Vary, 2006;
-//! Kuech et al., 2014), and an NLMS beside it that learns faster and survives less.
+//! The adaptive filters: a partitioned-block frequency-domain Kalman filter with a diagonal covariance (Enzner and
+//! Vary, 2006; Kuech et al., 2014), and beside it an NLMS filter that learns faster and is disturbed more easily.
 //!
-//! `W[p]` is what the far end's block of `p` blocks ago adds to the echo, as a spectrum of `2 * B` points. One partition a block,
-//! in turn, is constrained to an impulse response of `B` samples, which is as good as all.
+//! `W[p]` is the contribution to the echo of the far end's block `p` blocks ago, as a spectrum of `2 * B` points. In
+//! each block, one partition in turn is constrained to an impulse response of `B` samples, which works as well as
+//! constraining all of them.
 //!
-//! Cost: for each partition and bin 4 multiplications to filter, 12 to learn, and 8 for the second filter.
+//! The cost for each partition and bin is 4 multiplications to filter, 12 to learn, and 8 for the second filter.
 
 use crate::arithmetic::{energy, max};
 use crate::spectrum::Spectrum;
@@ -55,7 +56,8 @@ impl<const B: usize, const P: usize> FarSpectra<B, P> {
         &self.ring[if at >= P { at - P } else { at }]
     }
 
-    /// The far end is read so many blocks earlier (or later, if negative) from now on. What isn't known any more is silence.
+    /// Reads the far end `blocks` blocks earlier (or later, if negative) from now on. Blocks that are not known become
+    /// silence.
     pub(super) fn shift(&mut self, blocks: i32) {
         self.head = (self.head as i64 + i64::from(blocks)).rem_euclid(P as i64) as usize;
         for p in 0..P {
@@ -82,7 +84,7 @@ fn constrain<const B: usize>(weights: &mut Spectrum<B>) -> [f32; B] {
     first
 }
 
-/// Moves learned partitions, when the far end is read so many blocks earlier from now on.
+/// Moves learned partitions when the far end is read `blocks` blocks earlier from now on.
 pub(super) fn shift<const B: usize>(filter: &mut [Spectrum<B>], blocks: i32) {
     let count = filter.len();
     let step = (blocks.unsigned_abs() as usize).min(count);
@@ -124,7 +126,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
         new
     }
 
-    /// The uncertainty of a partition that nothing is known of: echo decays by a neper in so many ms.
+    /// The uncertainty of a partition of which nothing is known: the echo decays by one neper in `decay_ms`.
     fn unknown(p: usize, decay_ms: f32) -> f32 {
         UNKNOWN * crate::arithmetic::exp2(-(p as f32) * 10.0 / decay_ms * core::f32::consts::LOG2_E)
     }
@@ -146,7 +148,7 @@ impl<const B: usize, const P: usize> Kalman<B, P> {
         }
     }
 
-    /// The far end is read so many blocks earlier from now on: what was learned moves along.
+    /// Moves what was learned when the far end is read `blocks` blocks earlier from now on.
     pub(super) fn shift(&mut self, blocks: i32) {
         shift(&mut self.weights, blocks);
         let step = (blocks.unsigned_abs() as usize).min(P);

@@ -1,9 +1,9 @@
-//! What far end and microphone go through before they are compared: a high-pass, powers of the far end for a loudspeaker that
-//! saturates, and pre-emphasis.
+//! What far end and microphone go through before they are compared: a high-pass, the powers of the far end for a
+//! loudspeaker that saturates, and pre-emphasis.
 //!
-//! The high-pass is Butterworth's of 4th order at 120 Hz, two state-variable filters in trapezoidal form (A. Simper, 2013), the
-//! same for all, so the echo path stays as it is. Without it, what remains of the echo is rumble, which speech hardly excites.
-//! All signals are filtered side by side.
+//! The high-pass is a 4th-order Butterworth filter at 120 Hz, as two state-variable filters in trapezoidal form (A.
+//! Simper, 2013). It is the same for all signals, so that the echo path does not change. Without it, what remains of
+//! the echo would be rumble, which speech hardly excites. All signals are filtered side by side.
 
 use crate::math::sin_cos;
 

@@ -1,14 +1,15 @@
-//! Late reverberation: the echo that comes after the filter's last partition, as a power.
+//! Late reverberation: the power of the echo after the last partition of the filter.
 //!
-//! A room's response decays exponentially once the first reflections are past. In each band a line is fitted to the level of the
-//! filter's partitions, from behind the strongest one to the last: its slope is the room's decay, its end the level at which the
-//! filter leaves off. What comes later follows from the far end that leaves the filter, by a recursion of one term:
-//! `late = decay * (late + level * far)`. The suppressor takes it out; no filter can, since it has no taps there.
+//! The response of a room decays exponentially once the first reflections are past. In each band, a line is fitted to
+//! the level of the filter's partitions, from behind the strongest one to the last. Its slope is the decay of the
+//! room, and its end the level at which the filter stops. What comes later follows from the far end that leaves the
+//! filter, by a recursion with one term: `late = decay * (late + level * far)`. The suppressor removes it, as a filter
+//! without taps there cannot.
 //!
-//! Source: Habets, Gannot, Cohen and Sommen, "Joint dereverberation and residual echo suppression of speech signals in noisy
-//! environments", 2008, with the decay read from the adaptive filter.
+//! Source: Habets, Gannot, Cohen and Sommen, "Joint dereverberation and residual echo suppression of speech signals in
+//! noisy environments", 2008, with the decay taken from the adaptive filter.
 //!
-//! Cost: four multiplications a bin, and a line through `P` points a block, each block for another band.
+//! The cost is four multiplications for each bin, and in each block a line through `P` points for one band.
 
 use crate::arithmetic::{exp2, log2, max};
 use crate::spectrum::Spectrum;
@@ -31,7 +32,7 @@ const NOTHING: f32 = 1e-12;
 pub(super) struct Late<const B: usize, const P: usize> {
     /// Octaves of power of each partition, by band.
     levels: [[f32; BANDS]; P],
-    /// By band: what is left of a power after a block, and the power that the last partition has.
+    /// For each band: the share of its power that is left after a block, and the power of the last partition.
     decay: [f32; BANDS],
     last: [f32; BANDS],
     /// The far end's power a bin, by band, over a second.

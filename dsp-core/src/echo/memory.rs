@@ -1,37 +1,38 @@
-//! Memory of a canceller's parts as a type: a part that isn't there takes none.
+//! Memory for the parts of a canceller, as a type, so that a missing part takes none.
 
 use super::saturation::Saturation;
 use super::search::search_memory;
 use crate::spectrum::Spectrum;
 use crate::storage::Storage;
 
-/// Memory of the parts that not every canceller has. `B` and `P` as of the [`EchoCanceller`](super::EchoCanceller).
+/// Memory for the parts that not every canceller has: [`EveryPart`] or [`FewParts`], or one's own choice. `B` and `P`
+/// are those of the [`EchoCanceller`](super::EchoCanceller).
 pub trait EchoMemory<const B: usize, const P: usize> {
-    /// The second filter: as many spectra as the tail has blocks, or none.
+    /// Memory of the second filter: as many spectra as the tail has blocks, or none.
     type Second: Storage<Spectrum<B>>;
-    /// The model of a saturating loudspeaker: one, or none.
+    /// Memory of the model of a saturating loudspeaker: one, or none.
     type Saturation: Storage<SaturationModel<B>>;
-    /// The delay search: [`search_memory`], or nothing.
+    /// Memory of the delay search: [`search_memory`] of its taps, or none.
     type Search: Storage<f32>;
 
-    /// All of it, whatever lies in it.
+    /// Makes the memory, with any content.
     fn parts() -> (Self::Second, Self::Saturation, Self::Search);
 }
 
-/// A part of [`EchoMemory`].
+/// Memory of the model of a saturating loudspeaker.
 #[derive(Clone, Copy, Debug)]
 pub struct SaturationModel<const B: usize>(pub(super) Saturation<B>);
 
 impl<const B: usize> SaturationModel<B> {
-    /// One that has heard nothing.
+    /// A model that has not learned anything.
     pub const NEW: Self = Self(Saturation::NEW);
 }
 
-/// Memory for every part, and a delay search over 520 ms.
+/// Memory for every part, with a delay search over 520 ms.
 #[derive(Clone, Copy, Debug)]
 pub enum EveryPart {}
 
-/// Memory for filter, drift loop, suppressor, and a delay search over 250 ms: for small parts.
+/// Memory for filter, drift loop, suppressor and a delay search over 250 ms, for small processors.
 #[derive(Clone, Copy, Debug)]
 pub enum FewParts {}
 

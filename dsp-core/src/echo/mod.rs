@@ -1,7 +1,10 @@
-//! Acoustic echo cancellation: the loudspeaker's sound is taken out of the microphone's, and the near end stays.
+//! Acoustic echo cancellation: it removes the loudspeaker's sound from the microphone's and keeps the near end's.
 //!
-//! A canceller is a [`CaptureBlock`] on `f32`: it gets the microphone in frames of 10 ms and reads the loudspeaker's sound out of
-//! the render history by itself, where the echo's cause lies.
+//! A canceller is a [`CaptureBlock`] on `f32`: it processes the microphone in frames of 10 ms, and reads the
+//! loudspeaker's sound from the render history itself. Use it where a loudspeaker and a microphone share a room; with
+//! a headset it does no harm. Where the processor is too small for it,
+//! [`echo_suppressor`](crate::process::echo_suppressor) attenuates the microphone instead. [`EchoCanceller`] is for 8
+//! and 16 kHz and has an example; [`WideEchoCanceller`] is for 32 and 48 kHz.
 //!
 //! ```text
 //! render history -> read at delay and drift -> high-pass, saturation, emphasis -> spectra
@@ -11,28 +14,54 @@
 //!                                        linear output <- de-emphasis -> suppressor, comfort noise -> output
 //! ```
 //!
-//! The parts, each of which can be left out by [`EchoConfig`] and then takes no time:
-//! - two adaptive filters over the tail (`filter`): one that survives double talk, and one that learns a new path faster;
-//! - a search for the echo's delay over the last half second (`search`);
-//! - a loop that follows the drift of two clocks (`drift`);
-//! - a model of a loudspeaker that saturates (`saturation`);
-//! - a suppressor for what is left, with a model of the late reverberation that is behind the filters' tail (`late`), and
-//!   comfort noise (`suppress`).
+//! The parts, each of which [`EchoConfig`] can leave out, so that it takes no time:
 //!
-//! While the far end is a tone (`steady`) neither delay nor drift is looked for: its echo is the same a period later. Where for a
-//! second of the far end's no filter finds an echo, as with a headset, there is none: nothing is suppressed, and no figures are
-//! told, until one is found.
+//! - two adaptive filters over the tail: one that survives double talk, and one that learns a new path faster;
+//! - a search for the delay of the echo over the last half second;
+//! - a loop that follows the drift of the two clocks;
+//! - a model of a loudspeaker that saturates;
+//! - a suppressor for what is left, with a model of the late reverberation behind the filters' tail, and comfort
+//!   noise.
 //!
-//! A changed path is noticed by the projection of the microphone on the estimate: one in double talk, zero after a change.
+//! While the far end is a tone, neither delay nor drift is searched for, since its echo is the same one period later.
+//! If no filter finds an echo within one second of far-end sound, as with a headset, there is none: nothing is
+//! suppressed, and the statistics are empty, until an echo is found. A changed path shows in the projection of the
+//! microphone on the estimate, which is one in double talk and zero after a change.
 //!
-//! Sizes: `B` is 10 ms at 8 or 16 kHz, thus 80 or 160; `P` is the tail in blocks of 10 ms, 3 to 26. Wider rates are split into
-//! bands by [`WideEchoCanceller`]. Delay: one block with the suppressor, and none without.
+//! # Cost and limits
 //!
-//! Use it where one room has a loudspeaker and a microphone; [`EchoCanceller`] has an example. Cost of 10 ms at 16 kHz, in
-//! instructions of a Cortex-M4F: 361,000 on average with a tail of 70 ms, and 679,000 with every part and a tail of 130 ms.
-//! Memory: 53 and 105 KB, and 19 KB on the stack.
+//! 10 ms at 16 kHz take 361,488 instructions on a Cortex-M4F on average with a tail of 70 ms and few parts, and
+//! 679,418 with every part and a tail of 130 ms; on a host these are 17 µs and 26 µs. The canceller takes 52,616 and
+//! 104,544 bytes, and 18 to 19 KB of stack while it runs. `BENCHMARKS.md` has its echo return loss and quality beside
+//! other cancellers.
 //!
-//! Sources: Enzner and Vary, "Frequency-domain adaptive Kalman filter for acoustic echo control", 2006; Kuech, Mabande and Enzner,
+//! The suppressor delays by 10 ms; without it there is no delay. `B` is the number of samples in 10 ms at 8 or 16 kHz,
+//! 80 or 160. `P` is the tail in blocks of 10 ms, 3 to 26.
+//!
+//! # Example
+//!
+//! Three choices of parts; [`EchoCanceller`] shows one at work:
+//!
+//! ```
+//! use dsp_core::echo::{EchoCanceller, EchoConfig, EchoError, EveryPart, FewParts};
+//! use dsp_core::front::CaptureBlock;
+//!
+//! // Hands-free, with every part, at 16 kHz with a tail of 130 ms. The suppressor delays by 10 ms.
+//! let hands_free = EchoCanceller::<EveryPart, 160, 13>::new(EchoConfig::default())?;
+//! assert_eq!(hands_free.delay_samples(), 160);
+//! // For a speech recogniser: the linear output, without delay.
+//! let linear = EchoConfig { suppressor: false, comfort_noise: false, ..EchoConfig::default() };
+//! assert_eq!(EchoCanceller::<EveryPart, 160, 13>::new(linear)?.delay_samples(), 0);
+//! // A small processor has no memory for the second filter and the saturation model.
+//! assert_eq!(EchoCanceller::<FewParts, 160, 7>::new(EchoConfig::default()).err(), Some(EchoError::Memory));
+//! let few = EchoConfig { second_filter: false, saturation: false, ..EchoConfig::default() };
+//! assert!(EchoCanceller::<FewParts, 160, 7>::new(few).is_ok());
+//! # Ok::<(), EchoError>(())
+//! ```
+//!
+//! # Sources
+//!
+//! Enzner and Vary, "Frequency-domain adaptive Kalman filter for acoustic echo control", 2006; Kuech, Mabande and Enzner,
 //! "State-space architecture of the partitioned-block-based acoustic echo controller", 2014; Martin, "Noise power spectral
 //! density estimation based on optimal smoothing and minimum statistics", 2001; Ephraim and Malah, 1984 (decision-directed
 //! gain).
@@ -89,8 +118,10 @@ const FOLLOW_BLOCKS: u32 = 100;
 /// Blocks in which a filter has learned the path again, behind a tone, so far that two looks at it can be compared.
 const SETTLED_BLOCKS: u32 = 50;
 
-/// An echo canceller for 8 or 16 kHz. `M`: memory of its parts; `B`: samples of 10 ms; `P`: the tail in blocks.
+/// An echo canceller for 8 or 16 kHz. `M` is the memory of its parts, `B` the number of samples in 10 ms, and `P` the
+/// tail in blocks of 10 ms.
 ///
+/// A microphone hears the loudspeaker 30 ms later at half its level:
 /// A microphone that hears the loudspeaker 30 ms later at half its level:
 ///
 /// ```
@@ -154,7 +185,7 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     suppressor: Suppressor<B>,
     /// Where the far end is read, and where the search reads it; in samples of the render history.
     position: Option<(Position, i64)>,
-    /// By how much `base` is ahead of the microphone's time.
+    /// How far `base` is ahead of the microphone's time.
     lead: i64,
     latency: Latency,
     /// Smoothed energies a block: microphone, both filters' errors, and the difference of their estimates.
@@ -172,7 +203,7 @@ pub struct EchoCanceller<M: EchoMemory<B, P>, const B: usize, const P: usize> {
     good: bool,
     /// The last output of the de-emphasis.
     emphasis: f32,
-    /// Of blocks with the far end alone: microphone, linear output, output.
+    /// Power in blocks with the far end alone: of the microphone, of the linear output, of the output.
     heard: [f32; 3],
     last_near: f32,
     /// The microphone's energy a block, as its loudest ones fade.
@@ -191,10 +222,11 @@ struct Filtered<const B: usize> {
 }
 
 impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P> {
-    /// A canceller that knows nothing.
+    /// A canceller that has not learned anything.
     ///
     /// # Errors
-    /// [`EchoError`] for sizes that it doesn't have, or parts that `M` has no memory for.
+    /// Returns [`EchoError::Block`] if `B` is not 80 or 160, [`EchoError::Tail`] if `P` is not 3 to 26, and
+    /// [`EchoError::Memory`] if `config` has a part for which `M` has no room.
     pub fn new(config: EchoConfig) -> Result<Self, EchoError> {
         if !(3..=26).contains(&P) {
             return Err(EchoError::Tail { blocks: P });
@@ -244,12 +276,12 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         })
     }
 
-    /// Which parts run.
+    /// The parts that run.
     pub fn config(&self) -> EchoConfig {
         self.config
     }
 
-    /// What it knows.
+    /// What it knows of the echo.
     pub fn stats(&self) -> EchoStats {
         self.stats
     }
@@ -543,7 +575,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> fmt::Debug for EchoCan
 }
 
 impl<M: EchoMemory<B, P>, const B: usize, const P: usize> CaptureBlock<f32> for EchoCanceller<M, B, P> {
-    /// A frame of another length than `B` leaves unchanged.
+    /// A frame of another length than `B` passes unchanged.
     fn process(&mut self, frame: &mut [f32], near: &Near<'_>) {
         if let Ok(frame) = frame.try_into() {
             self.cancel::<1>(frame, near);

@@ -1,5 +1,5 @@
-//! Where in the render history the far end is read: counted on from block to block, moved to where the echo begins, and read
-//! anew behind a jump.
+//! Where in the render history the far end is read: the position advances from block to block, is moved to where the
+//! echo begins, and is computed anew after a jump.
 
 use core::ops::Range;
 
@@ -12,9 +12,9 @@ use crate::spectrum::Spectrum;
 
 /// Most blocks by which the far end is read ahead of the microphone's time: devices may take less long than they tell.
 const LEAD_BLOCKS: i64 = 2;
-/// Far end and microphone may be off by so many blocks before it's taken for a jump, whatever the filter says.
+/// Number of blocks by which far end and microphone may be off before it counts as a jump, whatever the filter finds.
 const UNSTEADY_BLOCKS: i64 = 10;
-/// A device that tells of another latency is asked for by the filter over so many blocks that hold an echo.
+/// When a device reports another latency, the filter is asked over this many blocks with an echo whether it is true.
 const DOUBT_BLOCKS: u32 = 3;
 /// The least energy of the estimate in them.
 const DOUBT_ENERGY: f32 = 1e-5;
@@ -28,9 +28,9 @@ const PARTS: usize = 3;
 /// What the devices tell of their latency, against what was counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Latency {
-    /// By how much the counted position is off, in samples of the history, and has been found to be right.
+    /// How far the counted position is off and has been found to be right, in samples of the history.
     right: i64,
-    /// By how much it has been off for so many blocks.
+    /// How far it has been off, and for how many blocks.
     told: i64,
     pub(super) blocks: u32,
     /// The microphone by the estimate, and the estimate, in these blocks.
@@ -119,8 +119,9 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.unread = Some(0..P);
     }
 
-    /// Reads the far end so many blocks earlier from this block on: positive where the echo comes later. What the filters
-    /// know moves along, and the far end is read anew where they need it, so that a filter that is right stays right.
+    /// Reads the far end `blocks` blocks earlier from this block on; positive if the echo comes later. What the
+    /// filters have learned moves along, and the far end is read again where they need it, so that a filter that fits
+    /// stays so.
     #[cold]
     #[inline(never)]
     pub(super) fn move_by<const RATIO: usize>(&mut self, blocks: i32, at: &mut Position) {

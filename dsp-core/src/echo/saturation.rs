@@ -1,10 +1,11 @@
 //! A loudspeaker that saturates: how much of the far end's third and fifth power is in the echo.
 //!
-//! The powers go through the filter's first four partitions and are fitted to its error by recursive least squares, each block
-//! weighted by one over the error's energy, so that the near end counts little. They are used when they explain a quarter of the
-//! error behind a filter that removes 10 dB; a loudspeaker that is linear changes nothing. This fits a soft clip without memory.
+//! The powers go through the first four partitions of the filter and are fitted to its error by recursive least
+//! squares. Each block is weighted by the inverse of the error's energy, so that the near end counts little. They are
+//! used if they explain a quarter of the error behind a filter that removes 10 dB; with a linear loudspeaker nothing
+//! changes. This fits a soft clip without memory.
 //!
-//! Cost: two spectra and two estimates a block, in a third of all blocks while nothing is found.
+//! The cost is two spectra and two estimates for each block, in a third of the blocks while nothing is found.
 
 use super::filter::{FarSpectra, estimate};
 use crate::arithmetic::{dot, energy};
@@ -13,7 +14,8 @@ use crate::spectrum::Spectrum;
 /// Partitions that the powers go through.
 const PARTITIONS: usize = 4;
 
-/// Blocks behind a good filter in which it looks all the time; while nothing is found it looks in so many out of so many then.
+/// Number of blocks behind a good filter in which it always looks. While nothing is found, it then looks in some of
+/// the blocks only.
 const FIRST: u32 = 500;
 const LOOK: u32 = 16;
 const EVERY: u32 = 48;

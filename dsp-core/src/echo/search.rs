@@ -1,12 +1,13 @@
 //! Delay search: where in the last half second of the far end the echo begins.
 //!
-//! Far end and microphone at 2 kHz, whitened, and one long NLMS filter between them. Its step is divided by the error's power
-//! too, so that it shrugs off double talk. Each 100 ms the first strong tap is noted; what three of them agree on, with the
-//! filter's own error well below the canceller's in the same band, is the delay: without that comparison double talk makes
-//! false ones. First answer after 0.7 to 1.2 s of speech.
+//! Far end and microphone are brought to 2 kHz and whitened, with one long NLMS filter between them. Its step is also
+//! divided by the power of the error, so that double talk disturbs it little. Every 100 ms the first strong tap is
+//! noted. The delay is what three of these notes agree on, provided that the filter's own error is well below the
+//! canceller's in the same band; without that comparison, double talk would lead to false delays. The first result
+//! comes after 0.7 to 1.2 s of speech.
 //!
-//! Cost: two multiplications a tap for each sample at 2 kHz; four samples are done together, so a tap is read and written once
-//! for them.
+//! The cost is two multiplications for each tap and sample at 2 kHz. Four samples are processed together, so that a
+//! tap is read and written once for them.
 
 use crate::arithmetic::{dot, energy, max, min};
 use crate::block::Block;
@@ -28,8 +29,8 @@ const HIGH_PASS: BiquadDesign = match BiquadDesign::high_pass(2_000, 120) {
 const LOOK: u32 = 10;
 /// The far end's mean power a sample, -80 dB, below which nothing is learned.
 const QUIET: f32 = 1e-8;
-/// The filter's step; and a smaller one, behind which noise is averaged for longer, where nothing has been found for so many
-/// blocks of the far end's: a near end that never pauses hides the echo.
+/// Step of the filter, and a smaller one, with which noise is averaged for longer, if nothing was found for this many
+/// blocks of the far end: a near end without pauses hides the echo.
 const STEP: f32 = 0.5;
 const PATIENT_STEP: f32 = 0.15;
 const PATIENT_BLOCKS: u32 = 300;
@@ -55,7 +56,7 @@ pub(super) enum FilterState {
     Good,
 }
 
-/// Memory for a search over so many taps at 2 kHz, 2 a ms: the filter, and the far end it looks at.
+/// Length of the memory for a search over this many taps at 2 kHz, 2 for each ms.
 pub const fn search_memory(taps: usize) -> usize {
     2 * taps + BLOCK
 }
@@ -97,7 +98,7 @@ pub(super) struct Search<const B: usize, S> {
     far: Decimator<B>,
     near: Decimator<B>,
     error: Decimator<B>,
-    /// Of far end and microphone alike.
+    /// High-pass filters for far end and microphone.
     high_pass: [Biquad<f32>; 2],
     memory: S,
     /// Smoothed powers a block: the search's error, the microphone, the canceller's error.

@@ -1,11 +1,12 @@
-//! Whether the far end is a tone: of progress, of a key, or of music that is held.
+//! Whether the far end is a tone: call progress, a key, or a sustained note of music.
 //!
-//! A tone's echo is the same one period later, so it has no beginning that could be found, and a filter that takes it away has
-//! learned one frequency of a path and nothing else. Delay search, the filter's own onset and the drift loop have to wait.
+//! The echo of a tone is the same one period later, so it has no beginning that could be found. A filter that removes
+//! it has learned one frequency of the path and nothing else. Delay search, the filter's own onset and the drift loop
+//! must wait.
 //!
-//! A tone is where the strongest bin stays within 100 Hz for 300 ms and holds half of the sound with its neighbours, of two tones
-//! together or of the higher one, which pre-emphasis makes the louder. A voice that is held so long has more harmonics than that.
-//! Cost: two multiplications a bin, every second block.
+//! A tone is present if the strongest bin stays within 100 Hz for 300 ms and has half of the power together with its
+//! neighbours; of two tones together, or of the higher one, which pre-emphasis makes louder. A voice that is held so
+//! long has more harmonics than that. The cost is two multiplications for each bin, in every second block.
 
 use crate::spectrum::Spectrum;
 
@@ -56,7 +57,7 @@ impl<const B: usize> Steady<B> {
         self.since = if self.held >= HELD_BLOCKS { 0 } else { self.since.saturating_add(2) };
     }
 
-    /// Whether the last so many blocks of the far end were no tone.
+    /// Whether the last `blocks` blocks of the far end were not a tone.
     pub(super) fn varies(&self, blocks: u32) -> bool {
         self.since >= blocks
     }

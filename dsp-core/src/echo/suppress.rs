@@ -1,15 +1,17 @@
-//! Residual echo suppressor: what the filters leave, down to the noise floor when only the far end speaks, and almost untouched
-//! when the near end does.
+//! Residual echo suppressor: it reduces what the filters leave to the noise floor when only the far end speaks, and
+//! leaves it almost unchanged when the near end does.
 //!
-//! The residual is the larger of two models: the power that the filter's uncertainty means for its estimate, and the estimate's
-//! own power. Neither is right by itself, so each is calibrated a band: the least ratio of what is left to the model over the
-//! last 300 loud frames finds the near end's gaps. A decision-directed Wiener gain takes the residual out, over-subtracting the
-//! less the surer the near end speaks; comfort noise at the level of the noise floor (minimum statistics) fills up. It remembers the
-//! room's noise through a far end that doesn't pause, of which the floor would have a part, and through a muted microphone.
+//! The residual is the larger of two models: the power of the filter's uncertainty applied to its estimate, and the
+//! power of the estimate itself. Each is calibrated in each band: the least ratio of what is left to the model over
+//! the last 300 loud frames is found in the pauses of the near end. A Wiener gain with a decision-directed SNR removes
+//! the residual, with less over-subtraction the more certainly the near end speaks. Comfort noise at the level of the
+//! noise floor (minimum statistics) replaces it. The suppressor remembers the noise of the room through a far end
+//! without pauses, which would become part of the floor, and through a muted microphone.
 //!
-//! Where the delay search explains half of what is left, the filters don't reach the echo yet, and all of it is taken for echo.
+//! If the delay search explains half of what is left, the filters do not reach the echo yet, and everything is taken
+//! for echo.
 //!
-//! Windows: square roots of Hann, 20 ms, half overlapping. Delay: 10 ms.
+//! Windows are square roots of Hann windows of 20 ms with half overlap. The delay is 10 ms.
 
 use super::front::EMPHASIS;
 use crate::arithmetic::{db, max, min, power};
@@ -51,7 +53,7 @@ const LEAST: f32 = 0.003_16;
 /// What has happened to the filter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum FilterChange {
-    /// The second filter was taken over, which leaves so much, in dB.
+    /// The second filter was taken over, which leaves this much of the error, in dB.
     TakenOver(f32),
     /// It has forgotten everything.
     Forgot,

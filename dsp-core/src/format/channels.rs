@@ -1,13 +1,14 @@
-//! Channels: interleaved and planar, one and two, and many as few with the coefficients of ITU-R BS.775.
+//! Channels: interleaving, mono and stereo, and mixing many channels down with the coefficients of ITU-R BS.775.
 
 use super::{FormatError, check};
 use crate::kernel::{Kernel, tap};
 use crate::sample::Sample;
 
-/// Channels side by side (`channels[c][frame]`) to one interleaved slice of `channels * frames`.
+/// Interleaves channels (`channels[c][frame]`) into one slice of `channels * frames` samples.
 ///
 /// # Errors
-/// [`FormatError`]: channels of different lengths, or another length in all.
+/// Returns a [`FormatError`] if the channels have different lengths, or `interleaved` does not have their total
+/// length.
 pub fn interleave<S: Sample>(channels: &[&[S]], interleaved: &mut [S]) -> Result<(), FormatError> {
     let frames = channels.first().map_or(0, |channel| channel.len());
     for channel in channels {
@@ -22,10 +23,11 @@ pub fn interleave<S: Sample>(channels: &[&[S]], interleaved: &mut [S]) -> Result
     Ok(())
 }
 
-/// One interleaved slice of `channels * frames` to channels side by side.
+/// Separates one interleaved slice of `channels * frames` samples into its channels.
 ///
 /// # Errors
-/// [`FormatError`]: channels of different lengths, or another length in all.
+/// Returns a [`FormatError`] if the channels have different lengths, or `interleaved` does not have their total
+/// length.
 pub fn deinterleave<S: Sample>(interleaved: &[S], channels: &mut [&mut [S]]) -> Result<(), FormatError> {
     let count = channels.len();
     let frames = channels.first().map_or(0, |channel| channel.len());
@@ -41,10 +43,10 @@ pub fn deinterleave<S: Sample>(interleaved: &[S], channels: &mut [&mut [S]]) -> 
     Ok(())
 }
 
-/// Each sample twice: `mono` into interleaved `stereo` of twice the length.
+/// Copies each sample of `mono` to both channels of interleaved `stereo`.
 ///
 /// # Errors
-/// [`FormatError`]: another length.
+/// Returns a [`FormatError`] if `stereo` is not twice as long as `mono`.
 pub fn mono_to_stereo<S: Sample>(mono: &[S], stereo: &mut [S]) -> Result<(), FormatError> {
     check(mono.len() * 2, stereo.len())?;
     for (pair, &sample) in stereo.as_chunks_mut().0.iter_mut().zip(mono) {
@@ -53,10 +55,10 @@ pub fn mono_to_stereo<S: Sample>(mono: &[S], stereo: &mut [S]) -> Result<(), For
     Ok(())
 }
 
-/// The rounded mean of left and right: interleaved `stereo` into `mono` of half the length.
+/// Takes the rounded mean of left and right of interleaved `stereo` into `mono`.
 ///
 /// # Errors
-/// [`FormatError`]: another length.
+/// Returns a [`FormatError`] if `mono` is not half as long as `stereo`.
 pub fn stereo_to_mono<S: Sample>(stereo: &[S], mono: &mut [S]) -> Result<(), FormatError> {
     check(stereo.len(), mono.len() * 2)?;
     for (sample, &[left, right]) in mono.iter_mut().zip(stereo.as_chunks().0) {
@@ -65,10 +67,10 @@ pub fn stereo_to_mono<S: Sample>(stereo: &[S], mono: &mut [S]) -> Result<(), For
     Ok(())
 }
 
-/// [`mono_to_stereo`] in place: the first half of `buffer` holds the mono sound, afterwards all of it the stereo.
+/// [`mono_to_stereo`] in place: the mono sound in the first half of `buffer` becomes stereo sound in all of it.
 ///
 /// # Errors
-/// [`FormatError`]: an odd length.
+/// Returns a [`FormatError`] if `buffer` has an odd length.
 pub fn mono_to_stereo_in_place<S: Sample>(buffer: &mut [S]) -> Result<(), FormatError> {
     let frames = buffer.len() / 2;
     check(frames * 2, buffer.len())?;
@@ -80,10 +82,10 @@ pub fn mono_to_stereo_in_place<S: Sample>(buffer: &mut [S]) -> Result<(), Format
     Ok(())
 }
 
-/// [`stereo_to_mono`] in place: returns the frames, which lie at the start of `buffer`; the rest is left over.
+/// [`stereo_to_mono`] in place: returns the number of frames, which lie at the start of `buffer` afterwards.
 ///
 /// # Errors
-/// [`FormatError`]: an odd length.
+/// Returns a [`FormatError`] if `buffer` has an odd length.
 pub fn stereo_to_mono_in_place<S: Sample>(buffer: &mut [S]) -> Result<usize, FormatError> {
     let frames = buffer.len() / 2;
     check(frames * 2, buffer.len())?;
@@ -98,15 +100,27 @@ const MOST: usize = 8;
 /// -3 dB, as ITU-R BS.775-3, annex 4, has the centre and the surround channels.
 const HALF_POWER: f64 = core::f64::consts::FRAC_1_SQRT_2;
 
-/// Many channels as one or two: the downward mix of ITU-R BS.775-3 (annex 4, table 2), scaled so that nothing overloads.
+/// Mixes many channels down to one or two, by ITU-R BS.775-3 (annex 4, table 2), scaled so that nothing overloads.
 ///
-/// Channels are in the order of WAV and of sound cards: 3 are L R C, 4 L R Ls Rs, 5 L R C Ls Rs, 6 (5.1) L R C LFE Ls Rs,
-/// 7 L R C LFE Cs Ls Rs, 8 (7.1) L R C LFE Lb Rb Ls Rs. The low-frequency channel is left out, as the recommendation has it.
-/// More than 8 have no places of their own: their mean. Two as one are the mean; one as two is in both.
+/// Channels are in the order of WAV files and sound cards: 3 are L R C, 4 are L R Ls Rs, 5 are L R C Ls Rs, 6 (5.1)
+/// are L R C LFE Ls Rs, 7 are L R C LFE Cs Ls Rs, 8 (7.1) are L R C LFE Lb Rb Ls Rs. The low-frequency channel is left
+/// out, as the recommendation says. More than 8 channels have no known places: their mean is taken. Two channels to
+/// one are their mean; one channel to two is in both.
+///
+/// ```
+/// use dsp_core::format::Downmix;
+///
+/// // A sound card with 5.1 channels, for a mono call: somebody speaks in the center.
+/// let downmix = Downmix::<f32>::new(6, 1);
+/// let mut mono = [0.0];
+/// downmix.process(&[0.0, 0.0, 0.5, 0.0, 0.0, 0.0], &mut mono)?;
+/// assert!(mono[0] > 0.1 && mono[0] < 0.5);
+/// # Ok::<(), dsp_core::format::FormatError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Downmix<S: Kernel> {
     channels: usize,
-    /// Of each channel, for left (or the only one) and right.
+    /// Weights of each channel, for left (or the only channel) and right.
     weights: [[S::Tap; MOST]; 2],
 }
 
@@ -136,7 +150,7 @@ fn gains(channels: usize, channel: usize) -> [f64; 2] {
 }
 
 impl<S: Kernel> Downmix<S> {
-    /// Of so many interleaved channels to 1 or 2.
+    /// A mix of this many interleaved channels to 1 or 2.
     pub fn new(channels: usize, to: usize) -> Self {
         let gains: [[f64; 2]; MOST] = core::array::from_fn(|channel| match gains(channels, channel) {
             _ if channel >= channels => [0.0; 2],
@@ -152,7 +166,7 @@ impl<S: Kernel> Downmix<S> {
         Self { channels, weights }
     }
 
-    /// Left and right of a frame, or twice the only one.
+    /// Left and right of one frame; twice the same value for one channel.
     #[inline]
     pub fn frame(&self, frame: &[S]) -> [S; 2] {
         if self.channels > MOST {
@@ -167,10 +181,10 @@ impl<S: Kernel> Downmix<S> {
         })
     }
 
-    /// Interleaved frames of `from` to those of `to`, of one channel or two.
+    /// Mixes the interleaved frames of `from` into those of `to`.
     ///
     /// # Errors
-    /// [`FormatError`], if `to` is neither as many samples as `from` has frames nor twice as many.
+    /// Returns a [`FormatError`] if `to` has neither as many samples as `from` has frames nor twice as many.
     pub fn process(&self, from: &[S], to: &mut [S]) -> Result<(), FormatError> {
         let frames = from.len() / self.channels.max(1);
         check(frames * self.channels, from.len())?;

@@ -1,16 +1,19 @@
-//! Dither: noise of a triangular distribution (TPDF), one step of the target either way, added before bits are cut off.
-//!
-//! With it the error of rounding is noise whose power does not depend on the signal, and sound below a step is not lost
-//! (Lipshitz, Wannamaker and Vanderkooy, "Quantization and dither", 1992). It costs 4.8 dB of signal to noise.
+//! Dither: noise with a triangular distribution (TPDF), which is added before bits are cut off.
 
-/// A seeded generator: the same seed gives the same noise. Each channel has its own.
+/// Dither: a seeded generator of noise with a triangular distribution (TPDF), one step of the target in each
+/// direction, which is added before bits are cut off. Use one for each channel with
+/// [`write_dithered`](super::write_dithered); the same seed gives the same noise.
+///
+/// With dither the rounding error is noise whose power does not depend on the signal, and sound below one step is not
+/// lost (Lipshitz, Wannamaker and Vanderkooy, "Quantization and dither", 1992). It costs 4.8 dB of the signal-to-noise
+/// ratio.
 #[derive(Clone, Debug)]
 pub struct Dither {
     state: u32,
 }
 
 impl Dither {
-    /// A generator; a seed of 0 is as good as another.
+    /// A generator; every seed is good, 0 too.
     pub const fn new(seed: u32) -> Self {
         Self { state: if seed == 0 { 0x9e37_79b9 } else { seed } }
     }

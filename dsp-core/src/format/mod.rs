@@ -1,6 +1,8 @@
-//! Sample formats and channels at the edge: what sound cards and files hold, to and from the core's `i16` and `f32`.
+//! Sample formats and channels: what sound cards and files hold, converted to and from the `i16` and `f32` of this
+//! crate.
 //!
-//! Each format is an [`Encoding`] and goes both ways for both kinds of [`Sample`]:
+//! Use it at the edge of a program, next to the audio device; everything inside works on [`Sample`]. Each format is an
+//! [`Encoding`] and can be read and written for both kinds of samples:
 //!
 //! | format | unit | layout |
 //! |---|---|---|
@@ -10,11 +12,12 @@
 //! | i32 | `i32` | two's complement, full scale 2^31 (also 24 bits left-justified in 32) |
 //! | i16, f32, f64 | themselves | full scale 2^15 and 1.0 |
 //!
-//! One rule of rounding: towards fewer bits, to the nearest value, halves up (towards plus infinity), saturated; NaN becomes
-//! 0 in an integer. With [`write_dithered`] noise is added first, where bits are lost. All lengths must match exactly; on
-//! an error nothing is written. No delay, no allocation. Integer to integer uses no float.
+//! Towards fewer bits, values are rounded to the nearest, halves up (towards plus infinity), and saturated; NaN
+//! becomes 0. [`write_dithered`] adds noise first where bits are lost. All lengths must match exactly; after an error
+//! nothing has been written. There is no delay and no allocation; a sample takes a few instructions, and conversion
+//! between integers uses no floating point.
 //!
-//! A tick of a stereo sound card with 24 bits packed, for a call with one channel:
+//! A tick of a stereo sound card with packed 24-bit samples, for a mono call:
 //!
 //! ```
 //! use dsp_core::format::{FormatError, read, stereo_to_mono, write};
@@ -49,9 +52,9 @@ pub use dither::Dither;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FormatError {
-    /// Length the destination (or one channel of it) needs, in its own units.
+    /// Length that the destination (or one channel of it) needs, in its own units.
     pub need: usize,
-    /// Length it has.
+    /// Length that it has.
     pub got: usize,
 }
 
@@ -81,23 +84,23 @@ fn top_bits<const BITS: u32>(sample: i32) -> i32 {
     sample.saturating_add(1 << (31 - BITS)) >> (32 - BITS)
 }
 
-/// 24 bits, right-justified in a word of 32.
+/// 24 bits, right-justified in a word of 32 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct I24(pub i32);
 
 /// A sample as a sound card or a file holds it.
 pub trait Encoding: Copy {
-    /// Bits of an integer; those of the mantissa of a float, to which nothing is dithered.
+    /// Number of bits of an integer; for a float, that of its mantissa. No dither is added to a float.
     const BITS: u32;
 
-    /// As a sample: exact, or rounded and saturated.
+    /// Converts to a sample: exact, or rounded and saturated.
     fn read<S: Sample>(self) -> S;
 
-    /// From a sample: exact, or rounded and saturated.
+    /// Converts from a sample: exact, or rounded and saturated.
     fn write<S: Sample>(sample: S) -> Self;
 
-    /// From 32 bits left-justified, with dither in them: of an integer of fewer bits.
+    /// Converts from 32 bits, left-justified, to which dither was added. It is used for integers with fewer bits.
     fn from_dithered(sample: i32) -> Self;
 }
 
@@ -236,26 +239,26 @@ impl Encoding for f64 {
     }
 }
 
-/// What a card or a file holds, to samples.
+/// Reads what a sound card or a file holds into samples.
 ///
 /// # Errors
-/// [`FormatError`]: other lengths.
+/// Returns a [`FormatError`] if the lengths differ.
 pub fn read<E: Encoding, S: Sample>(source: &[E], destination: &mut [S]) -> Result<(), FormatError> {
     convert(source, destination, E::read)
 }
 
-/// Samples to what a card or a file holds.
+/// Writes samples as a sound card or a file holds them.
 ///
 /// # Errors
-/// [`FormatError`]: other lengths.
+/// Returns a [`FormatError`] if the lengths differ.
 pub fn write<S: Sample, E: Encoding>(source: &[S], destination: &mut [E]) -> Result<(), FormatError> {
     convert(source, destination, E::write)
 }
 
-/// The same with dither, where integers have fewer bits than the samples.
+/// As [`write()`], with dither where the target has fewer bits than the samples.
 ///
 /// # Errors
-/// [`FormatError`]: other lengths.
+/// Returns a [`FormatError`] if the lengths differ.
 pub fn write_dithered<S: Sample, E: Encoding>(
     source: &[S],
     destination: &mut [E],
@@ -264,7 +267,7 @@ pub fn write_dithered<S: Sample, E: Encoding>(
     convert(source, destination, |sample| dithered(sample, dither))
 }
 
-/// One sample of [`write_dithered`].
+/// Converts one sample as [`write_dithered`] does.
 #[inline]
 pub fn dithered<S: Sample, E: Encoding>(sample: S, dither: &mut Dither) -> E {
     if E::BITS >= S::BITS {

@@ -1,11 +1,4 @@
-//! The capture chain's place: what a block sees of the near and the far end.
-//!
-//! A block changes frames of exactly 10 ms of one channel in place. Beside the frame it gets [`Near`]: when the frame was
-//! captured, what was lost before it, and what the loudspeaker plays ([`Render`]), each with its time, so that an echo
-//! canceller needs nothing else. Frames are `i16`; a block that works on `f32` goes into [`InFloat`], which converts
-//! once each way.
-//!
-//! Delay: the block's own. Cost: the block's own, and for `f32` two conversions a sample.
+//! The interface of a capture block: what it sees of the near and the far end.
 
 use super::FrontError;
 use super::history::Render;
@@ -14,46 +7,49 @@ use crate::process::activity::Activity;
 use crate::sample::Sample;
 use crate::time::Instant;
 
-/// What belongs to one frame of the near end.
+/// What a block is told about one frame of the near end.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Near<'a> {
-    /// When the frame's first sample was at the microphone, by the host's clock; its zero for all that was captured before.
+    /// When the first sample of the frame was at the microphone, on the caller's clock. It is zero for everything
+    /// captured before that clock's zero.
     pub captured_at: Instant,
-    /// Which channel the frame is of: 0 is the left one, or the only one.
+    /// Channel of the frame: 0 is the left or the only one.
     pub channel: usize,
-    /// Samples of this channel that were lost since the frame before: told by the device, not guessed. The frame goes
-    /// on behind them; where ticks are no multiples of 10 ms, its beginning may have waited before them, and then they are
-    /// missing within it.
+    /// Samples of this channel that were lost between the frame before and this one, as the device reported. Where
+    /// ticks are not multiples of 10 ms, the loss may lie within the frame.
     pub lost: u32,
-    /// The far end: what the loudspeaker plays, behind the volume.
+    /// The far end: what the loudspeaker plays, with the volume applied.
     pub render: Render<'a>,
-    /// What a detector in front of the block has found in the frame; `None` where there is none.
+    /// What a detector in front of the block found in the frame; `None` if there is none.
     pub activity: Option<Activity>,
 }
 
 impl<'a> Near<'a> {
-    /// For a frame of channel 0 with nothing lost before it.
+    /// The description of a frame of channel 0 without loss before it.
     pub const fn new(captured_at: Instant, render: Render<'a>) -> Self {
         Self { captured_at, channel: 0, lost: 0, render, activity: None }
     }
 }
 
-/// A step of the capture chain, over frames of exactly 10 ms of one channel. It never fails and never allocates.
+/// A step of capture processing, over frames of exactly 10 ms of one channel, in place. Implement it for echo
+/// cancellation, noise suppression or an effect of your own; [the module's page](super) has an example.
 ///
-/// A stereo call has one block for each channel.
+/// Besides the frame a block gets [`Near`]: when the frame was captured, what was lost before it, and what the
+/// loudspeaker plays ([`Render`]), each with its time. A block never fails and never allocates. A stereo call has one
+/// block for each channel. Samples of a front end are `i16`; a block on `f32` goes into [`InFloat`].
 pub trait CaptureBlock<S: Sample> {
-    /// Changes one frame in place. Frames come in order; `sample_rate_hz / 100` samples each.
+    /// Processes one frame of `sample_rate_hz / 100` samples in place. Frames come in order.
     fn process(&mut self, frame: &mut [S], near: &Near<'_>);
 
     /// Forgets everything heard so far; settings stay.
     fn reset(&mut self);
 
-    /// How many samples later a sound leaves than it came in.
+    /// Delay of the block, in samples.
     fn delay_samples(&self) -> usize;
 
-    /// What is known of the frame that was processed last: whether somebody speaks, for the steps behind and for the sender.
-    /// By default nothing.
+    /// What the block found in the frame that it processed last: whether somebody speaks, for the steps behind it and
+    /// for the sender. The default is `None`.
     fn activity(&self) -> Option<Activity> {
         None
     }
@@ -77,7 +73,7 @@ impl<S: Sample, B: CaptureBlock<S> + ?Sized> CaptureBlock<S> for &mut B {
     }
 }
 
-/// The block of a front end that has none. There is no value of it, so that the compiler leaves the chain out.
+/// The block of a front end without blocks. It has no value, so the compiler leaves the capture chain out.
 #[derive(Clone, Copy, Debug)]
 pub enum NoBlock {}
 
@@ -95,7 +91,8 @@ impl<S: Sample> CaptureBlock<S> for NoBlock {
     }
 }
 
-/// A block on `f32` in a chain on `i16`. `FRAME`: room for 10 ms of one channel.
+/// A block on `f32` in a front end on `i16`: it converts each sample once each way. `FRAME` is the number of samples
+/// of 10 ms of one channel.
 #[derive(Clone, Copy, Debug)]
 pub struct InFloat<B, const FRAME: usize> {
     block: B,
@@ -103,10 +100,10 @@ pub struct InFloat<B, const FRAME: usize> {
 }
 
 impl<B: CaptureBlock<f32>, const FRAME: usize> InFloat<B, FRAME> {
-    /// Puts a block in. A frame longer than `FRAME`, which another rate would have, leaves unchanged.
+    /// Wraps a block for this sample rate. A frame longer than `FRAME`, at another rate, passes unchanged.
     ///
     /// # Errors
-    /// [`FrontError::Frame`] if `FRAME` has no room for 10 ms at this rate.
+    /// Returns [`FrontError::Frame`] if `FRAME` has no room for 10 ms at this rate.
     pub fn new(block: B, sample_rate_hz: u32) -> Result<Self, FrontError> {
         let need = super::framer::frame_samples(sample_rate_hz);
         if need > FRAME {
@@ -115,7 +112,7 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> InFloat<B, FRAME> {
         Ok(Self { block, frame: [0.0; FRAME] })
     }
 
-    /// The block, to read or set it.
+    /// The block, for reading and for changing its settings.
     pub fn block(&mut self) -> &mut B {
         &mut self.block
     }

@@ -1,6 +1,6 @@
-//! Gain, mute and level of one direction. The gain is the same for all channels, the level each channel's own.
+//! Gain, mute and level of one direction. The gain is the same for all channels; each channel has its own level.
 //!
-//! Delay: none. Cost: at 0 dB and without a meter none a sample; in stereo two copies a sample.
+//! There is no delay. At 0 dB and without a meter it costs nothing for each sample; in stereo two copies.
 
 use crate::block::Block;
 use crate::process::gain::{Gain, GainError};

@@ -1,9 +1,10 @@
-//! Framer: ticks of any length in, frames of exactly 10 ms out, each channel by itself, with their times.
+//! Framer: ticks of any length in, frames of exactly 10 ms out, each channel separately, with their times.
 //!
-//! A tick is what a device brings, interleaved; a frame is `sample_rate_hz / 100` samples a channel, rounded down (at
-//! 11025 Hz 110, which is 9.98 ms). What doesn't fill a frame waits for the next tick; no sample is lost or made up.
+//! A tick is what a device delivers, interleaved. A frame is `sample_rate_hz / 100` samples of each channel, rounded
+//! down (110 at 11,025 Hz, which is 9.98 ms). Samples that do not fill a frame wait for the next tick; none is lost or
+//! added.
 //!
-//! Delay: less than 10 ms; none where ticks are multiples of 10 ms. Cost: a copy a sample.
+//! The delay is less than 10 ms, and none if ticks are multiples of 10 ms. The cost is a copy of each sample.
 
 use super::FrontError;
 use crate::time::{Duration, Instant};

@@ -1,15 +1,15 @@
-//! Render history: what the loudspeaker plays, behind the volume, and when each sample is heard.
+//! Render history: what the loudspeaker plays, with the volume applied, and when each sample is heard.
 //!
-//! A ring in memory of its owner, of all channels together, each in one piece. [`Render`] reads it by time, or by
-//! position for a canceller that follows the drift of two clocks by itself. A position counts the samples a channel
-//! since the beginning.
+//! It is a ring in memory of its owner, with each channel in one piece. [`Render`] reads it by time, or by position
+//! for a canceller that follows the drift of two clocks itself. A position counts the samples of a channel since the
+//! beginning.
 //!
-//! Time and position belong together by the newest tick: a host's ticks come unsteadily by milliseconds, near end and far
-//! end of one tick by the same amount, so it cancels out. Where no sound was played the positions go on with silence, if
-//! the host tells ([`RenderHistory::skip`]) or more than 100 ms are missing; sound that comes more than 100 ms too early
-//! is counted as extra.
+//! The newest tick relates time and position. Ticks of a host are irregular by milliseconds, but near end and far end
+//! of one tick are so by the same amount, which cancels out. Where nothing was played, the positions go on with
+//! silence, if the host tells so ([`RenderHistory::skip`]) or more than 100 ms are missing. Sound that comes more than
+//! 100 ms too early is counted as extra.
 //!
-//! Delay: none. Cost: a copy a sample. In no memory nothing is kept, and nothing is done.
+//! There is no delay. The cost is a copy of each sample; without memory nothing is kept and nothing done.
 
 use crate::storage::Storage;
 use crate::time::{Duration, Instant};
@@ -35,7 +35,7 @@ pub(super) struct RenderHistory<S> {
 }
 
 impl<S: Storage<i16>> RenderHistory<S> {
-    /// An empty history for sound at this rate in so many channels, whatever lies in `samples`.
+    /// An empty history for sound at this sample rate with this many channels, whatever is in `samples`.
     pub(super) fn new(sample_rate_hz: u32, channels: usize, samples: S) -> Self {
         Self {
             kept: samples.as_ref().len().checked_div(channels).unwrap_or(0),
@@ -87,7 +87,7 @@ impl<S: Storage<i16>> RenderHistory<S> {
         self.end_at = play_at + Duration::from_samples(count as u64, self.sample_rate_hz);
     }
 
-    /// The loudspeaker got nothing for so many samples: the host skipped them.
+    /// Notes that the loudspeaker got nothing for this many samples.
     pub(super) fn skip(&mut self, samples: u32) {
         if self.kept > 0 && self.written > 0 && samples > 0 {
             self.pass(samples.into());
@@ -144,7 +144,9 @@ fn samples(length: Duration, sample_rate_hz: u32) -> u64 {
     length.as_micros().saturating_mul(u64::from(sample_rate_hz)).saturating_add(500_000) / 1_000_000
 }
 
-/// The far end: what the loudspeaker plays, as far back as it is kept.
+/// The far end for a [`CaptureBlock`](super::CaptureBlock): what the loudspeaker plays, as far back as it is kept. It
+/// can be read by time, or by position for a canceller that follows the drift of two clocks itself. A position counts
+/// the samples of a channel since the beginning.
 #[derive(Clone, Copy, Debug)]
 pub struct Render<'a> {
     samples: &'a [i16],
@@ -158,44 +160,44 @@ pub struct Render<'a> {
 }
 
 impl Render<'_> {
-    /// Rate of the samples.
+    /// Sample rate, in Hz.
     pub const fn sample_rate_hz(&self) -> u32 {
         self.sample_rate_hz
     }
 
-    /// Channels of the loudspeaker.
+    /// Number of channels of the loudspeaker.
     pub const fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Samples a channel that are kept at most.
+    /// Greatest number of samples of each channel that is kept.
     pub const fn kept(&self) -> usize {
         self.kept
     }
 
-    /// Samples a channel since the beginning: the position behind the newest.
+    /// Number of samples of each channel since the beginning: the position behind the newest sample.
     pub const fn written(&self) -> u64 {
         self.written
     }
 
-    /// When the newest sample is heard; the host's epoch before anything was played.
+    /// When the newest sample is heard; the zero of the clock before anything was played.
     pub fn newest_at(&self) -> Instant {
         if self.written == 0 { Instant::ZERO } else { self.end_at - Duration::from_samples(1, self.sample_rate_hz) }
     }
 
-    /// Samples a channel for which the loudspeaker got nothing; they count as silence in all positions.
+    /// Samples of each channel for which the loudspeaker got nothing. They count as silence in all positions.
     pub const fn missing_samples(&self) -> u64 {
         self.missing
     }
 
-    /// Samples a channel that came more than 100 ms before the sound ahead of them had ended, summed over all such
-    /// jumps.
+    /// Samples of each channel that came more than 100 ms before the sound ahead of them had ended, summed over all
+    /// such jumps.
     pub const fn extra_samples(&self) -> u64 {
         self.extra
     }
 
-    /// The position of the sample that is heard at `at`: negative before the beginning, from
-    /// [`written`](Self::written) on if it isn't known yet.
+    /// Position of the sample that is heard at `at`. It is negative before the beginning, and
+    /// [`written`](Self::written) or more for sound that is not known yet.
     pub fn position_at(&self, at: Instant) -> i64 {
         let written = self.written as i64;
         if at >= self.end_at {
@@ -205,13 +207,13 @@ impl Render<'_> {
         }
     }
 
-    /// Writes what is heard from `at` on into `out`, and returns how many of its samples are known. The others, not
+    /// Writes what is heard from `at` on into `out`, and returns how many of the samples are known. The others, not
     /// played yet or no longer kept, are silence.
     pub fn read(&self, at: Instant, channel: usize, out: &mut [i16]) -> usize {
         self.read_position(self.position_at(at), channel, out)
     }
 
-    /// As [`read`](Self::read), from a position on.
+    /// As [`read`](Self::read), beginning at a position.
     pub fn read_position(&self, position: i64, channel: usize, out: &mut [i16]) -> usize {
         let end = self.written as i64;
         let first = end - self.written.min(self.kept as u64) as i64;

@@ -1,25 +1,26 @@
-//! The device side of one call, shared by host and phone: near and far end, each with its time.
-//!
+//! The device side of a call: volume, mute, level meters, and processing of the microphone, with the time of every
+//! sample.
 //! ```text
 //! stream -> play -> volume -> meter -> loudspeaker
 //!                                 \--> render history
 //!                                          |
 //! microphone -> high-pass -> framer -> block (10 ms frames) -> gain -> meter -> capture -> stream -> transmit
 //! ```
+//! A [`FrontEnd`] has the gains, mutes and meters of both directions, the capture blocks, the render history and the
+//! samples of one tick. It opens no device and reads no clock: a program moves sound through it in the order of
+//! [`tick`]. Use it wherever a loudspeaker and a microphone are connected to a call; a server without devices does not
+//! need it.
 //!
-//! Gain and mute of the microphone come behind the block: an echo canceller would take a gain for another room, and a mute for
-//! an echo that has gone. What a block can be made of is a [`CaptureChain`].
+//! The microphone's gain and mute come behind the block, since an echo canceller would take a change of gain for
+//! another room, and a mute for an echo that has gone. A block can be a whole [`CaptureChain`].
 //!
-//! A [`FrontEnd`] owns gains, mutes, meters, framer, capture blocks, render history and the PCM of the tick. It opens
-//! no device and reads no clock: [`tick`] is the one order in which a host moves sound through it. Without a block there
-//! is no framing and no delay, and at 0 dB the samples leave unchanged; with no history either there is no copy.
+//! Samples are `i16`, mono or interleaved stereo. Without a block there is no delay, and at 0 dB the samples are
+//! unchanged; without a history nothing is copied either. A block adds its own delay, and less than 10 ms for making
+//! frames if ticks are not multiples of 10 ms. Memory is two ticks of `FRAME` samples, and the history, which its
+//! owner provides.
 //!
-//! Samples are `i16`, mono or interleaved stereo. Delay: the framer's (less than 10 ms, none where ticks are multiples
-//! of 10 ms) and the block's, and none without a block. Memory: two ticks of `FRAME` samples, and the history's, which is
-//! its owner's.
-//!
-//! A block of one's own, here one that takes out what the loudspeaker plays, in a front end whose microphone hears
-//! nothing but the loudspeaker, 5 ms later and at half its level:
+//! A block of one's own, which removes what the loudspeaker plays, in a front end whose microphone hears nothing but
+//! the loudspeaker, 5 ms later and at half its level:
 //!
 //! ```
 //! use dsp_core::front::{CaptureBlock, FrontConfig, FrontEnd, Media, Near, Step};
@@ -114,60 +115,60 @@ use history::RenderHistory;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FrontConfig {
-    /// Rate of microphone and loudspeaker, 1000 to 192000 Hz.
+    /// Sample rate of microphone and loudspeaker, 1,000 to 192,000 Hz.
     pub sample_rate_hz: u32,
-    /// 1, or 2 for interleaved stereo.
+    /// Number of channels: 1, or 2 for interleaved stereo.
     pub channels: u8,
-    /// Whether levels are measured: a multiplication a sample.
+    /// Whether levels are measured, which takes one multiplication for each sample.
     pub meters: bool,
-    /// A filter for each channel of the microphone, before all else: a
+    /// A filter in front of everything else, for each channel of the microphone: a
     /// [high-pass](crate::process::biquad::BiquadDesign::high_pass) against rumble and DC.
     pub high_pass: Option<BiquadDesign>,
 }
 
 impl Default for FrontConfig {
-    /// 8 kHz, mono, without meters and high-pass.
+    /// 8 kHz, mono, without meters and high-pass filter.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, channels: 1, meters: false, high_pass: None }
     }
 }
 
-/// Why a [`FrontEnd`] or a part of it can't be made.
+/// Why a [`FrontEnd`] or a part of it cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FrontError {
-    /// The rate is not from 1000 to 192000 Hz.
+    /// The sample rate is not between 1,000 and 192,000 Hz.
     SampleRate {
-        /// The rate that was asked for.
+        /// Sample rate that was asked for, in Hz.
         hz: u32,
     },
-    /// Neither one channel nor two.
+    /// The number of channels is neither one nor two.
     Channels(u8),
     /// There are blocks, but not one for each channel.
     Blocks {
-        /// Channels.
+        /// Number of channels.
         need: usize,
-        /// Blocks for them; beyond them there may be none.
+        /// Number of blocks.
         got: usize,
     },
-    /// There is no room for a frame of 10 ms, or it has no samples.
+    /// There is no room for a frame of 10 ms, or the frame has no samples.
     Frame {
-        /// Samples of a frame, all channels that it has together.
+        /// Samples of a frame, all its channels together.
         need: usize,
-        /// Room.
+        /// Samples that there is room for.
         got: usize,
     },
-    /// A block of the capture chain isn't made for the rate.
+    /// A block of the capture chain is not made for the sample rate.
     BlockRate {
-        /// The rate.
+        /// Sample rate, in Hz.
         hz: u32,
     },
-    /// The level meter.
+    /// The level meter cannot be made.
     Meter(LevelError),
-    /// The corner of a high-pass that is designed for the rate.
+    /// The high-pass filter cannot be made for the sample rate.
     HighPass(BiquadError),
-    /// The settings of the gain control, or its rate.
+    /// The gain control cannot be made with these settings or for this sample rate.
     Gain(AgcError),
 }
 
@@ -197,18 +198,67 @@ impl core::error::Error for FrontError {
     }
 }
 
-/// How long sound takes through the device: what it tells of itself.
+/// How long sound takes through the audio device, as the device reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Latency {
     /// From the microphone until a tick is read.
     pub capture: Duration,
-    /// From a tick that is written until it's heard.
+    /// From writing a tick until it is heard.
     pub playback: Duration,
 }
 
-/// The device side of one call. `FRAME`: samples of the longest tick, all channels together, and with a block at least
-/// 10 ms; `H`: memory for samples of the far end that a block can look back on, all channels together.
+/// The device side of one call: loudspeaker, microphone, and what lies between them and the stream.
+///
+/// `B` is the type of the capture blocks; [`NoBlock`] if there is none. `FRAME` is the number of samples of the
+/// longest tick, all channels together, and with a block at least 10 ms. `H` is the memory for the far end that blocks
+/// can look back on, all channels together. [`tick`] shows the loop of a program, and [the module's page](self) a
+/// block.
+///
+/// Half volume, and a muted microphone:
+///
+/// ```
+/// use dsp_core::front::{FrontConfig, FrontEnd, Media, NoBlock, Step};
+/// use dsp_core::receive::Played;
+/// use dsp_core::time::Instant;
+///
+/// /// Plays a constant, and keeps what the microphone says.
+/// struct Stream(Vec<i16>);
+///
+/// impl Media for Stream {
+///     type Transmit = ();
+///     fn play(&mut self, _: Instant, pcm: &mut [i16]) -> Played {
+///         pcm.fill(1_000);
+///         Played::default()
+///     }
+///     fn capture(&mut self, _: Instant, pcm: &[i16]) {
+///         self.0.extend(pcm);
+///     }
+///     fn transmit(&mut self, _: Instant, _: &mut [u8]) -> Option<()> {
+///         None
+///     }
+/// }
+///
+/// let mut front = FrontEnd::<NoBlock, 80>::new(FrontConfig::default(), [None, None], [])?;
+/// // Hundredths of a decibel: -6.02 dB is a half.
+/// front.set_volume(-602)?;
+/// front.set_microphone_muted(true);
+/// let (mut stream, mut heard) = (Stream(Vec::new()), Vec::new());
+/// for tick in 0..10 {
+///     front.begin(Instant::from_millis(10 * tick), 80, true)?;
+///     while let Some(step) = front.step(&mut stream, &mut []) {
+///         match step {
+///             Step::Loudspeaker { pcm, .. } => heard.extend(pcm.iter().copied()),
+///             Step::Microphone(microphone) => microphone.pcm.fill(500),
+///             Step::Transmit(()) => {}
+///         }
+///     }
+/// }
+/// // Both ramps take 10 ms.
+/// assert!((499..=501).contains(&heard[799]));
+/// assert_eq!((stream.0.len(), stream.0[799]), (800, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FrontEnd<B, const FRAME: usize, H = [i16; 0]> {
     config: FrontConfig,
@@ -225,11 +275,12 @@ pub struct FrontEnd<B, const FRAME: usize, H = [i16; 0]> {
 }
 
 impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAME, H> {
-    /// A front end at 0 dB that has heard and played nothing. `blocks`: one for each channel, or none. `history`: memory for
-    /// what they look back on, and none where nobody does.
+    /// A front end at 0 dB that has heard and played nothing. `blocks` has one block for each channel, or none.
+    /// `history` is the memory that blocks look back on, and empty if none does.
     ///
     /// # Errors
-    /// [`FrontError`] if `config` is out of range or the blocks don't fit it.
+    /// Returns a [`FrontError`] if a setting in `config` is out of range, `blocks` has not one block for each channel
+    /// or none at all, or `FRAME` has no room for 10 ms although there is a block.
     pub fn new(config: FrontConfig, blocks: [Option<B>; 2], history: H) -> Result<Self, FrontError> {
         let FrontConfig { sample_rate_hz, channels, meters, high_pass } = config;
         if !(1_000..=192_000).contains(&sample_rate_hz) {
@@ -260,7 +311,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
         })
     }
 
-    /// What it was made with.
+    /// The settings with which it was made.
     pub fn config(&self) -> FrontConfig {
         self.config
     }
@@ -270,33 +321,34 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
         self.latency
     }
 
-    /// Notes how long sound takes through the device, from the next tick on.
+    /// Sets how long sound takes through the device, from the next tick on.
     pub fn set_latency(&mut self, latency: Latency) {
         self.latency = latency;
     }
 
-    /// The loudspeaker's volume in hundredths of a decibel.
+    /// Volume of the loudspeaker, in hundredths of a decibel.
     pub fn volume(&self) -> i16 {
         self.volume.gain()
     }
 
-    /// Ramps the volume within 10 ms to a gain in hundredths of a decibel; below -90 dB is silence.
+    /// Sets the volume of the loudspeaker, in hundredths of a decibel, with a ramp of 10 ms. Below -90 dB it is
+    /// silent.
     ///
     /// # Errors
-    /// [`GainError`] above 18.05 dB; nothing changes then.
+    /// Returns a [`GainError`] for a gain above 18.05 dB; nothing changes then.
     pub fn set_volume(&mut self, hundredths_db: i16) -> Result<(), GainError> {
         self.volume.set_gain(hundredths_db)
     }
 
-    /// The microphone's gain in hundredths of a decibel.
+    /// Gain of the microphone, in hundredths of a decibel.
     pub fn microphone_gain(&self) -> i16 {
         self.microphone.gain()
     }
 
-    /// Ramps the microphone's gain within 10 ms, as [`set_volume`](Self::set_volume) does.
+    /// Sets the gain of the microphone, in hundredths of a decibel, with a ramp of 10 ms. Below -90 dB it is silent.
     ///
     /// # Errors
-    /// [`GainError`] above 18.05 dB; nothing changes then.
+    /// Returns a [`GainError`] for a gain above 18.05 dB; nothing changes then.
     pub fn set_microphone_gain(&mut self, hundredths_db: i16) -> Result<(), GainError> {
         self.microphone.set_gain(hundredths_db)
     }
@@ -306,7 +358,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
         self.microphone.is_muted()
     }
 
-    /// Ramps the microphone within 10 ms to silence, or back.
+    /// Mutes the microphone, or ends the mute, with a ramp of 10 ms.
     pub fn set_microphone_muted(&mut self, muted: bool) {
         self.microphone.set_muted(muted);
     }
@@ -316,17 +368,17 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
         self.volume.is_muted()
     }
 
-    /// Ramps the loudspeaker within 10 ms to silence, or back.
+    /// Mutes the loudspeaker, or ends the mute, with a ramp of 10 ms.
     pub fn set_speaker_muted(&mut self, muted: bool) {
         self.volume.set_muted(muted);
     }
 
-    /// RMS level of the microphone's loudest channel behind its gain; `None` without meters.
+    /// RMS level of the microphone's loudest channel, with its gain; `None` without meters.
     pub fn microphone_level(&self) -> Option<Level> {
         self.microphone.level()
     }
 
-    /// RMS level of the loudspeaker's loudest channel behind the volume; `None` without meters.
+    /// RMS level of the loudspeaker's loudest channel, with the volume; `None` without meters.
     pub fn speaker_level(&self) -> Option<Level> {
         self.volume.level()
     }
@@ -336,18 +388,18 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
         self.history.view()
     }
 
-    /// The block of a channel, to read or set it.
+    /// The block of a channel, for reading and for changing its settings; `None` if there is none.
     pub fn block(&mut self, channel: usize) -> Option<&mut B> {
         self.blocks.get_mut(channel)?.as_mut()
     }
 
-    /// Samples later that a sound reaches the stream than the microphone's tick was read: the block's delay, and what
-    /// waits in the framer now.
+    /// Delay from reading the microphone's tick to the stream, in samples: that of the block, and what waits now to
+    /// fill a frame.
     pub fn delay_samples(&self) -> usize {
         self.framer.waiting() + block_delay(&self.blocks)
     }
 
-    /// Forgets all sound, near and far, and what the blocks have learnt; settings stay.
+    /// Forgets all sound, near and far, and what the blocks have learned. Settings stay.
     pub fn reset(&mut self) {
         self.volume.reset();
         self.microphone.reset();

@@ -1,4 +1,6 @@
-//! The one order of an audio tick, sans-IO: for hosts with and without async, in real and in virtual time.
+//! One tick of audio, in the one order in which a program moves it through a [`FrontEnd`], without I/O. It serves
+//! programs with and without async, in real and in virtual time. Use it with every [`FrontEnd`]: there is no other way
+//! to run one.
 //!
 //! ```text
 //! begin -> play -> volume -> meter -> Step::Loudspeaker -> history
@@ -8,13 +10,15 @@
 //! ```
 //!
 //! The far end is in the history before the microphone is read over it. All of a tick has one time, `now`: its first
-//! sample is heard at `now` and the playback latency, and the microphone's first sample was captured the tick's length
-//! and the capture latency before `now`. The first tick of a call has no microphone: nothing was captured yet.
+//! sample is heard at `now` plus the playback latency, and the microphone's first sample was captured at `now` minus
+//! the length of the tick minus the capture latency. The first tick of a call has no microphone, as nothing was
+//! captured yet.
 //!
-//! A host's loop:
+//! The loop of a program:
 //!
 //! ```
-//! use dsp_core::front::{FrontEnd, Media, NoBlock, Step, TickTooLong};
+//! use dsp_core::front::{FrontConfig, FrontEnd, Media, NoBlock, Step, TickTooLong};
+//! use dsp_core::receive::Played;
 //! use dsp_core::time::Instant;
 //!
 //! fn tick<M: Media>(
@@ -38,6 +42,36 @@
 //!     }
 //!     Ok(())
 //! }
+//!
+//! /// Sends what it captures, without a header.
+//! #[derive(Default)]
+//! struct Raw(Vec<i16>);
+//!
+//! impl Media for Raw {
+//!     type Transmit = usize;
+//!     fn play(&mut self, _: Instant, pcm: &mut [i16]) -> Played {
+//!         pcm.fill(0);
+//!         Played::default()
+//!     }
+//!     fn capture(&mut self, _: Instant, pcm: &[i16]) {
+//!         self.0.extend(pcm);
+//!     }
+//!     fn transmit(&mut self, _: Instant, datagram: &mut [u8]) -> Option<usize> {
+//!         let samples = self.0.drain(..);
+//!         let len = 2 * samples.len();
+//!         datagram.chunks_exact_mut(2).zip(samples).for_each(|(bytes, sample)| bytes.copy_from_slice(&sample.to_be_bytes()));
+//!         (len > 0).then_some(len)
+//!     }
+//! }
+//!
+//! let mut front = FrontEnd::new(FrontConfig::default(), [None, None], [])?;
+//! let (mut media, mut lengths) = (Raw::default(), Vec::new());
+//! for n in 0..3 {
+//!     tick(&mut front, &mut media, Instant::from_millis(10 * n), |len, datagram| lengths.push(datagram[..len].len()))?;
+//! }
+//! // 80 samples in each tick.
+//! assert_eq!(lengths, [160, 160, 160]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use core::fmt;
@@ -51,58 +85,59 @@ use crate::receive::Played;
 use crate::storage::Storage;
 use crate::time::{Duration, Instant};
 
-/// Where sound comes from and goes to: a call, a phone, a stream of a capture.
+/// Where sound comes from and where it goes: a call, a phone, or any stream. A [`FrontEnd`] calls its methods in the
+/// order of [the module's page](self).
 pub trait Media {
-    /// What is told of a datagram to send, such as its length and where it goes.
+    /// What the caller needs to know of a datagram to send, such as its length and address.
     type Transmit;
 
-    /// Fills `pcm` with the samples that are heard from `now` on, before the device's latency; interleaved.
+    /// Fills `pcm` with the interleaved samples that are heard from `now` on, not counting the device's latency.
     fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played;
 
-    /// Hears a tick of the microphone as the device gave it, interleaved, before filter, block, gain and mute: for meters. Unless
-    /// it's written it does nothing.
+    /// Gets a tick of the microphone, interleaved, as the device delivered it, before filter, block, gain and mute,
+    /// for meters. The default does nothing.
     #[inline]
     fn microphone(&mut self, captured_at: Instant, pcm: &[i16]) {
         let _ = (captured_at, pcm);
     }
 
-    /// What the capture chain knows of the samples that [`capture`](Self::capture) brings next: whether somebody speaks in
-    /// any channel; `None` where no detector says so. It isn't asked where there is no chain. By default it is ignored.
+    /// Tells whether somebody speaks, in any channel, in the samples that [`capture`](Self::capture) brings next;
+    /// `None` if no detector knows. It is called only if there is a capture chain. The default ignores it.
     fn hear_activity(&mut self, activity: Option<Activity>) {
         let _ = activity;
     }
 
-    /// Takes in samples of the microphone, interleaved, the first of which was captured at `captured_at`. Behind a
-    /// block these are frames of 10 ms, none or several a tick; without one, each tick as it is.
+    /// Takes in interleaved samples of the microphone, the first of which was captured at `captured_at`. With a block
+    /// these are frames of 10 ms, none or several in a tick; without a block each tick as it is.
     fn capture(&mut self, captured_at: Instant, pcm: &[i16]);
 
-    /// Writes the next datagram to send into `datagram`; `None` if nothing is left.
+    /// Writes the next datagram to send into `datagram`; `None` if nothing is left to send.
     fn transmit(&mut self, now: Instant, datagram: &mut [u8]) -> Option<Self::Transmit>;
 }
 
-/// What the host does next.
+/// What the program does next.
 #[derive(Debug)]
 pub enum Step<'a, T> {
-    /// Write to the loudspeaker.
+    /// Write samples to the loudspeaker.
     Loudspeaker {
-        /// The samples, interleaved, behind the volume.
+        /// The samples, interleaved, with the volume applied.
         pcm: &'a [i16],
-        /// What was played.
+        /// What the stream played.
         played: Played,
     },
-    /// Read from the microphone.
+    /// Read samples from the microphone.
     Microphone(Microphone<'a>),
-    /// Send what lies in the datagram.
+    /// Send what was written into the datagram.
     Transmit(T),
 }
 
-/// A tick of the microphone, to be filled.
+/// A tick of the microphone, which the program fills.
 #[derive(Debug)]
 pub struct Microphone<'a> {
-    /// Room for the samples, interleaved. It holds the far end of this tick until then.
+    /// Room for the samples, interleaved. Until it is filled, it holds the far end of this tick.
     pub pcm: &'a mut [i16],
-    /// Samples a channel that were lost since the tick before. The host adds what its device has lost; what it has told
-    /// by [`FrontEnd::skip`] or [`FrontEnd::overrun`] is in it.
+    /// Samples of each channel that were lost since the tick before. The program adds what its device has lost; it
+    /// already contains what was told by [`FrontEnd::skip`] and [`FrontEnd::overrun`].
     pub lost: &'a mut u32,
 }
 
@@ -112,7 +147,7 @@ pub struct Microphone<'a> {
 pub struct TickTooLong {
     /// Samples of the tick, all channels together.
     pub need: usize,
-    /// Room.
+    /// Samples that there is room for.
     pub got: usize,
 }
 
@@ -153,11 +188,12 @@ pub(super) struct Progress {
 }
 
 impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAME, H> {
-    /// Begins a tick of so many samples a channel at `now`, with or without a microphone. A tick before that isn't over
-    /// ends where it is.
+    /// Begins a tick of this many samples of each channel at `now`, with or without the microphone. A tick before it
+    /// that was not finished ends where it is.
     ///
     /// # Errors
-    /// [`TickTooLong`] if `FRAME` has no room for it; nothing happens then.
+    /// Returns [`TickTooLong`] if the tick has more than `FRAME` samples, all channels together. Nothing has happened
+    /// then.
     #[inline]
     pub fn begin(&mut self, now: Instant, samples: usize, microphone: bool) -> Result<(), TickTooLong> {
         let need = samples.saturating_mul(self.config.channels.into());
@@ -176,26 +212,26 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
         Ok(())
     }
 
-    /// There were no ticks for so many samples a channel: the history has silence there, and the next tick of the
-    /// microphone is told as behind a loss.
+    /// Tells that ticks were missing for this many samples of each channel. The history gets silence for them, and the
+    /// next tick of the microphone counts as following a loss.
     pub fn skip(&mut self, samples: usize) {
         self.underrun(samples);
         self.overrun(samples);
     }
 
-    /// The microphone lost so many samples a channel before its next tick, which is told as behind a loss.
+    /// Tells that the microphone lost this many samples of each channel before its next tick.
     pub fn overrun(&mut self, samples: usize) {
         self.tick.lost = self.tick.lost.saturating_add(u32::try_from(samples).unwrap_or(u32::MAX));
     }
 
-    /// The loudspeaker had nothing to play for so many samples a channel, before the tick that is being written or comes
-    /// next: the history has silence there.
+    /// Tells that the loudspeaker had nothing to play for this many samples of each channel, before the tick that is
+    /// being written or comes next. The history gets silence for them.
     pub fn underrun(&mut self, samples: usize) {
         self.tick.silent = self.tick.silent.saturating_add(u32::try_from(samples).unwrap_or(u32::MAX));
     }
 
-    /// Goes on to where the host is needed: in the order of [`tick`](self) until the tick is over. What is to be sent
-    /// lies in `datagram`.
+    /// Goes on to where the program is needed: returns the next step of the tick, in the order of [the module's
+    /// page](self), or `None` when the tick is over. A datagram to send is written into `datagram`.
     // In line: four calls a tick, each of which does little, would cost a small processor more than the sound does.
     #[inline(always)]
     pub fn step<M: Media>(&mut self, media: &mut M, datagram: &mut [u8]) -> Option<Step<'_, M::Transmit>> {

@@ -1,14 +1,16 @@
-//! Guards: protect and unprotect one datagram in place, one line outside the receiver and the sender.
+//! Guards: they protect a datagram before it is sent, and check and decrypt it after it was received, in place.
 //!
-//! [`Plain`] passes everything, [`Unkeyed`] nothing; `srtp` (feature `srtp`) is SRTP and SRTCP.
+//! [`Plain`] lets everything pass, [`Unkeyed`] nothing. The module `srtp` (cargo feature `srtp`, on by default) is
+//! SRTP and SRTCP (RFC 3711).
 //!
-//! A receiver and a sender know nothing of guards: a program calls [`unprotect_rtp`](PacketGuard::unprotect_rtp) before it
-//! parses a datagram and [`protect_rtp`](PacketGuard::protect_rtp) behind the last byte that it writes, with room for
-//! [`max_growth`](PacketGuard::max_growth) more. Implement [`PacketGuard`] where keys or protection come from elsewhere. Cost
-//! and delay: none of `Plain` and `Unkeyed`; those of SRTP (RFC 3711) stand on its page.
+//! A receiver and a sender do not know about guards. A program calls [`unprotect_rtp`](PacketGuard::unprotect_rtp)
+//! before it passes a datagram to the receiver, and [`protect_rtp`](PacketGuard::protect_rtp) on each datagram that
+//! the sender wrote, with [`max_growth`](PacketGuard::max_growth) bytes of room behind it. Implement [`PacketGuard`]
+//! where the protection is another or is done elsewhere, in hardware for example. `Plain` and `Unkeyed` take no time;
+//! the cost of SRTP is on its page.
 //!
-//! A guard of one's own, here one that finds damage and keeps out nobody: a byte behind the packet makes the sum of all bytes
-//! zero.
+//! A guard that detects damage, but keeps nobody out, with a byte behind the packet that makes the sum of all bytes
+//! zero:
 //!
 //! ```
 //! use dsp_core::guard::{GuardError, PacketGuard};
@@ -52,20 +54,20 @@ use core::fmt;
 #[cfg(feature = "srtp")]
 pub mod srtp;
 
-/// Why a datagram was not protected or unprotected. The datagram is to be dropped.
+/// Why a datagram could not be protected or unprotected. The caller drops the datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum GuardError {
-    /// Too short, or not an RTP or RTCP packet at all.
+    /// The datagram is too short, or not RTP or RTCP.
     Malformed,
-    /// The authentication tag does not match: forged, damaged or another key.
+    /// The authentication tag does not match: the packet is forged, damaged, or under another key.
     Authentication,
-    /// The packet names another key than the present one.
+    /// The packet carries the identifier of another key (MKI) than the present one.
     OtherKey,
     /// A packet with this index was accepted (or sent) before, or the index is older than the replay window.
     Replayed,
-    /// The buffer has no room for the tag.
+    /// The buffer has no room for the packet and its tag.
     OutputTooSmall {
         /// Bytes needed.
         need: usize,
@@ -74,9 +76,10 @@ pub enum GuardError {
     },
     /// The key has protected as many packets as its lifetime allows (RFC 3711, 9.2).
     KeyExpired,
-    /// A new source, and the key has had as many as can be told apart from replays: another key is needed.
+    /// The packet has a new SSRC, and the key has had as many as can be told apart from replays. Another key is
+    /// needed.
     TooManySources,
-    /// There are no keys yet.
+    /// No keys are set yet.
     Unkeyed,
 }
 
@@ -97,22 +100,62 @@ impl fmt::Display for GuardError {
 
 impl core::error::Error for GuardError {}
 
-/// Protects and unprotects datagrams in place. `len` is the length of the packet within `buffer`; the result is the
-/// length afterwards. After an error the packet is as it was and the guard unchanged.
+/// Protects outgoing datagrams and unprotects incoming ones, in place. After an error, the packet and the guard are as
+/// they were.
+///
+/// [`Plain`], [`Unkeyed`] and `srtp::Srtp` implement it; [the module's page](self) shows how to write another. A
+/// program can keep any of them behind `dyn PacketGuard`:
+///
+/// ```
+/// use dsp_core::guard::{GuardError, PacketGuard, Plain, Unkeyed};
+///
+/// /// Protects what a sender wrote, and returns the datagram.
+/// fn protected<'a>(guard: &mut dyn PacketGuard, buffer: &'a mut [u8], len: usize) -> Result<&'a [u8], GuardError> {
+///     let len = guard.protect_rtp(buffer, len)?;
+///     Ok(&buffer[..len])
+/// }
+///
+/// let mut buffer = [0x80; 200];
+/// // While the keys are being exchanged, nothing leaves.
+/// let mut guard: Box<dyn PacketGuard> = Box::new(Unkeyed);
+/// assert_eq!(protected(&mut *guard, &mut buffer, 172), Err(GuardError::Unkeyed));
+/// // Both sides agreed to do without protection.
+/// guard = Box::new(Plain);
+/// assert_eq!(protected(&mut *guard, &mut buffer, 172)?.len(), 172);
+/// # Ok::<(), GuardError>(())
+/// ```
 pub trait PacketGuard {
-    /// The most bytes that protection adds to a packet.
+    /// Greatest number of bytes that protection adds to a packet.
     fn max_growth(&self) -> usize;
-    /// Protects an outgoing RTP packet.
+    /// Protects the outgoing RTP packet in the first `len` bytes of `buffer`, and returns its length afterwards.
+    ///
+    /// # Errors
+    /// Returns [`GuardError::OutputTooSmall`] if `buffer` has no room for what is added, [`GuardError::Malformed`] if
+    /// the packet is not RTP, and, depending on the guard, [`GuardError::Unkeyed`], [`GuardError::KeyExpired`],
+    /// [`GuardError::TooManySources`], or [`GuardError::Replayed`] for an index that was sent before.
     fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, GuardError>;
-    /// Protects an outgoing RTCP compound packet.
+    /// Protects the outgoing compound RTCP packet in the first `len` bytes of `buffer`, and returns its length
+    /// afterwards.
+    ///
+    /// # Errors
+    /// As for [`protect_rtp`](Self::protect_rtp), with [`GuardError::Malformed`] if the packet is not RTCP.
     fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, GuardError>;
-    /// Checks and decrypts an incoming RTP packet.
+    /// Checks and decrypts the incoming RTP packet `packet`, and returns its length afterwards.
+    ///
+    /// # Errors
+    /// Returns [`GuardError::Malformed`] if the packet is too short or not RTP, and, depending on the guard,
+    /// [`GuardError::Authentication`] if it is forged, damaged or under another key, [`GuardError::OtherKey`],
+    /// [`GuardError::Replayed`], [`GuardError::KeyExpired`], [`GuardError::TooManySources`] or
+    /// [`GuardError::Unkeyed`].
     fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError>;
-    /// Checks and decrypts an incoming RTCP packet.
+    /// Checks and decrypts the incoming RTCP packet `packet`, and returns its length afterwards.
+    ///
+    /// # Errors
+    /// As for [`unprotect_rtp`](Self::unprotect_rtp), with [`GuardError::Malformed`] if the packet is not RTCP.
     fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError>;
 }
 
-/// No protection: plain RTP/AVP.
+/// No protection: every packet passes as it is (RTP/AVP).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain;
 
@@ -134,7 +177,8 @@ impl PacketGuard for Plain {
     }
 }
 
-/// No keys yet: nothing passes, in either direction, until another guard takes its place.
+/// No keys yet: no packet passes in either direction, until another guard takes its place. Every method returns
+/// [`GuardError::Unkeyed`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unkeyed;
 

@@ -1,10 +1,10 @@
-//! Windows and bands of the suppressor, made by the compiler.
+//! Windows and bands of the suppressor, computed at compile time.
 //!
-//! Windows (after Mauler and Martin, 2007): the analysis window rises over a long past and falls over 10 ms; the synthesis
-//! window is what makes the product of both a Hann window of 20 ms, which adds up to one. So a block of 32 ms is seen at a
-//! delay of 20 ms.
+//! The windows are those of Mauler and Martin, 2007: the analysis window rises over a long past and falls over 10 ms,
+//! and the synthesis window makes the product of both a Hann window of 20 ms, whose shifts add up to one. So a block
+//! of 32 ms is analysed with a delay of 20 ms.
 //!
-//! Bands are one Bark wide, of bins of 31.25 Hz.
+//! Bands are one Bark wide and consist of bins of 31.25 Hz.
 
 use crate::arithmetic::total;
 use crate::math::sin_cos;
@@ -47,7 +47,7 @@ impl<const H: usize> Bands<H> {
 pub(super) struct Windows<const B: usize, const H: usize>;
 
 impl<const B: usize, const H: usize> Windows<B, H> {
-    /// Of the analysis, in two halves.
+    /// The analysis window, in two halves.
     pub(super) const ANALYSIS: [[f32; H]; 2] = {
         let mut window = [[0.0; H]; 2];
         let mut n = 0;
@@ -58,7 +58,7 @@ impl<const B: usize, const H: usize> Windows<B, H> {
         window
     };
 
-    /// Of the synthesis: the last two blocks, the rest is zero.
+    /// The synthesis window: its last two blocks; the rest is zero.
     pub(super) const SYNTHESIS: [[f32; B]; 2] = {
         let mut window = [[0.0; B]; 2];
         let mut n = 0;

@@ -1,11 +1,12 @@
-//! The transform of a real and even sequence, whose spectrum is real and even too: a cosine transform of type I, by a real FFT of
-//! half as many points as there are in the period.
+//! The transform of a real and even sequence, whose spectrum is real and even too: a cosine transform of type I,
+//! computed with a real FFT of half the period.
 //!
-//! The sequence is folded so that the even outputs are the folded one's real parts and the odd ones follow by adding up its
-//! imaginary parts (Cooley, Lewis and Welch, "The fast Fourier transform algorithm: programming considerations in the calculation of
-//! sine, cosine and Laplace transforms", 1970).
+//! The sequence is folded so that the even outputs are the real parts of the folded sequence's spectrum, and the odd
+//! outputs follow by adding up its imaginary parts (Cooley, Lewis and Welch, "The fast Fourier transform algorithm:
+//! programming considerations in the calculation of sine, cosine and Laplace transforms", 1970).
 //!
-//! Error: within 1e-5 of the largest sum of magnitudes. Cost: half of a real FFT of the period, and four operations a value.
+//! The error is within 1e-5 of the largest sum of magnitudes. The cost is half of a real FFT of the period, and four
+//! operations for each value.
 
 use crate::arithmetic::dot;
 use crate::math::sin_cos;

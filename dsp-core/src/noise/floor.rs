@@ -1,15 +1,16 @@
-//! The noise's power in each bin: unbiased estimation under speech presence (Gerkmann and Hendriks, 2012), with two rules
-//! for noise that it would take for speech.
+//! The power of the noise in each bin: unbiased estimation with the probability of speech (Gerkmann and Hendriks,
+//! 2012), with two rules for noise that it would take for speech.
 //!
-//! A bin's power counts by how likely it is noise alone, at a fixed a-priori SNR of 15 dB. That follows noise that rises
-//! slowly, but never one that jumps by more than 15 dB, so two rules help. When most bands have stood still within 4.5 dB for
-//! 300 ms and lie above the estimate, that is noise, if there is no voice, or for a second in spite of one, or if they lie far
-//! above it. And so is what the frame's own detector surely calls no speech.
+//! The power of a bin counts by the probability that it is noise alone, at a fixed a-priori SNR of 15 dB. That follows
+//! noise that rises slowly, but not noise that jumps by more than 15 dB, for which there are two rules. If most bands
+//! have stayed within 4.5 dB for 300 ms and lie above the estimate, that is noise, provided that there is no voice, or
+//! for one second even with one, or if they lie far above it. Noise is also what the frame's own detector is certain
+//! not to be speech.
 //!
-//! In frames that surely are speech the estimate moves a quarter as fast, but for bins whose least power in the last 300 to
-//! 600 ms is well above it.
+//! In frames that are certainly speech the estimate moves a quarter as fast, except in bins whose lowest power in the
+//! last 300 to 600 ms is well above it.
 //!
-//! Units: power of a windowed spectrum's bin. Cost: 12 operations and one power of two a bin.
+//! Values are the power of a bin of a windowed spectrum. The cost is 12 operations and one power of two for each bin.
 
 use super::bands::{BANDS, Bands};
 use crate::arithmetic::{db, exp2, max, min};
@@ -46,7 +47,7 @@ const NO_SPEECH: f32 = 0.1;
 /// Below all that a converter could make.
 const LEAST: f32 = 1e-12;
 
-/// How likely speech is where the power is so many times the noise's.
+/// Probability of speech where the power is this multiple of the noise's.
 #[inline(always)]
 pub(super) fn likely(over: f32) -> f32 {
     // Of the likelihood ratio, in octaves.

@@ -1,17 +1,18 @@
-//! The gain of each bin: the a-priori SNR from two estimators, and the log-spectral amplitude estimator on it.
+//! The gain of each bin: the a-priori SNR from two estimators, and the log-spectral amplitude estimator.
 //!
-//! The SNR is a weighted geometric mean of two estimates. One, with a weight of 0.15, is smoothed over time in the cepstrum, where speech is few
-//! coefficients and noise is all of them (Breithaupt, Gerkmann and Martin, 2008): it keeps harmonics and sounds musical. The
-//! other, with 0.85, is decision-directed (Ephraim and Malah, 1984) with a weight of the new that grows with the gain (Valin, 2007): it is
-//! even and dull. The gain is that of the log-spectral amplitude (Ephraim and Malah, 1985).
+//! The SNR is a weighted geometric mean of two estimates. One, with a weight of 0.15, is smoothed over time in the
+//! cepstrum, where speech is in few coefficients and noise in all of them (Breithaupt, Gerkmann and Martin, 2008); it
+//! keeps harmonics, and sounds musical. The other, with a weight of 0.85, is decision-directed (Ephraim and Malah,
+//! 1984), and the weight of new values grows with the gain (Valin, 2007); it is even and dull. The gain is that of the
+//! log-spectral amplitude (Ephraim and Malah, 1985).
 //!
-//! Delay: none; the envelope may be that of the block before. Cost: two cosine transforms and a logarithm a bin each second
-//! block; 40 operations, a logarithm and a power of two a bin.
+//! There is no delay; the envelope may be that of the block before. The cost is two cosine transforms, and one
+//! logarithm for each bin, in every second block, and 40 operations, a logarithm and a power of two for each bin.
 
 use super::cosines::even_spectrum;
 use crate::arithmetic::{exp2, log2, max, min};
 
-/// The noise is taken for so much more than it is: in pauses, where its peaks are not to be heard, and in speech.
+/// Factors by which the noise is overestimated: in pauses, where its peaks must not be heard, and in speech.
 const OVER: [f32; 2] = [1.6, 1.15];
 /// The least a-priori SNR, -25 dB, and the largest that is told apart.
 pub(super) const LEAST: f32 = 3.162_277_7e-3;

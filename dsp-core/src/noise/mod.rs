@@ -1,6 +1,9 @@
-//! Noise suppression: what is steady around a voice becomes quieter by a level that is set, and so do clicks.
+//! Noise suppression: steady noise around a voice becomes quieter by a chosen level, and so do clicks.
 //!
-//! A suppressor is a [`CaptureBlock`] and a [`Block`] on `f32`, over frames of 10 ms.
+//! A suppressor is a [`CaptureBlock`] and a [`Block`] on `f32`, over frames of 10 ms. Use it between the echo
+//! canceller and the gain control of a [`CaptureChain`](crate::front::CaptureChain), or alone. It is for one voice in
+//! noise: it does not separate voices or remove music. [`NarrowbandNoiseSuppressor`] is for 8 kHz,
+//! [`WidebandNoiseSuppressor`] for 16 kHz, and [`BandNoiseSuppressor`] for 32 and 48 kHz.
 //!
 //! ```text
 //! frame -> window, FFT -> noise floor -> a-priori SNR, gain -> frame presence, clicks -> level -> IFFT, window -> frame
@@ -8,26 +11,31 @@
 //!                              '------------- not speech <-------------'
 //! ```
 //!
-//! The parts:
-//! - the noise's power in each bin (`floor`);
-//! - the gain that makes speech most like itself (`gain`);
-//! - whether the frame is speech at all, by its harmonics and its bands, and whether there are clicks (`presence`);
-//! - in between, the gain is the level's: noise in pauses is a steady copy of what it was, without musical tones.
+//! - The power of the noise in each frequency bin is tracked.
+//! - Each bin gets the gain that leaves the speech most like itself.
+//! - Harmonics and bands show whether the frame is speech at all, and whether there are clicks.
+//! - Between speech and pause the gain approaches the chosen level, so that noise in pauses stays an even copy of
+//!   itself without musical tones.
 //!
-//! Nothing is trained: all of it is statistics of the last second.
+//! Nothing is trained: everything is statistics of the last second.
 //!
-//! 8 kHz and 16 kHz directly: [`NarrowbandNoiseSuppressor`] and [`WidebandNoiseSuppressor`]; 32 and 48 kHz are split into bands
-//! by [`BandNoiseSuppressor`]. Delay: 10 ms on top of the frame's own; the split takes 2 ms more. Levels of noise are dBov.
-//! Memory at 16 kHz: 16 KB, and twice as much on the stack while a frame is worked on. Cost: two real FFTs of 512 points a frame, and in
-//! turn one or two of 256; 210,000 instructions of a Cortex-M4F.
+//! # Cost and limits
 //!
-//! Sources: Gerkmann and Hendriks, "Unbiased MMSE-based noise power estimation with low complexity and low tracking delay",
+//! A frame of 10 ms at 16 kHz takes 208,189 instructions on a Cortex-M4F on average. The suppressor takes 15,696
+//! bytes, and 33 KB of stack while it works (`BENCHMARKS.md`, which also has the measured quality). It delays by 10
+//! ms; at 32 and 48 kHz by another 2 ms. Levels of noise are in dBov.
+//!
+//! # Sources
+//!
+//! Gerkmann and Hendriks, "Unbiased MMSE-based noise power estimation with low complexity and low tracking delay",
 //! 2012; Breithaupt, Gerkmann and Martin, "A novel a priori SNR estimation approach based on selective cepstro-temporal
 //! smoothing", 2008; Ephraim and Malah, 1984 and 1985; Mauler and Martin, "A low delay, variable resolution, perfect
 //! reconstruction spectral analysis-synthesis system", 2007; Sohn, Kim and Sung, 1999; Valin, "On adjusting the learning rate in
 //! frequency domain echo cancellation with double-talk" and Speex's preprocessor, 2007.
 //!
-//! Two seconds of steady noise, and how much quieter they are:
+//! # Example
+//!
+//! Two seconds of steady noise, and how much quieter they become:
 //!
 //! ```
 //! use dsp_core::block::Block;
@@ -82,7 +90,7 @@ use presence::{Presence, SpeechPresence};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NoiseLevel {
-    /// By 10 dB: what is said sounds as it did.
+    /// By 10 dB; speech keeps its sound.
     Mild,
     /// By 18 dB.
     #[default]
@@ -108,7 +116,7 @@ impl NoiseLevel {
 /// others have lost.
 const SPARED: f32 = 1.6;
 
-/// How a suppressor begins.
+/// Settings of a noise suppressor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoiseConfig {
@@ -116,18 +124,18 @@ pub struct NoiseConfig {
     pub level: NoiseLevel,
 }
 
-/// What a suppressor knows, as of the last frame that went in.
+/// What a noise suppressor knows, as of the last frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct NoiseStats {
-    /// How surely somebody speaks, 0 to 1; it falls by at most a tenth a frame.
+    /// Probability that somebody speaks, 0 to 1. It falls by at most a tenth in each frame.
     pub speech_probability: f32,
-    /// The same of the last frame alone as natural log odds, -20 to 20; voices are above 1.
+    /// Evidence for speech in the last frame alone, as natural log odds, -20 to 20. Voices are above 1.
     pub speech_log_odds: f32,
-    /// The noise's level in dBov, -127 at least; of the band below 8 kHz.
+    /// Level of the noise below 8 kHz, in dBov, -127 at least.
     pub noise_level_dbov: f32,
-    /// By how much the frame's power was changed, in dB; 0 or less.
+    /// Change of the frame's power, in dB; 0 or less.
     pub gain_db: f32,
 }
 
@@ -136,12 +144,15 @@ impl NoiseStats {
     const NEW: Self = Self { speech_probability: 0.0, speech_log_odds: -20.0, noise_level_dbov: -127.0, gain_db: 0.0 };
 }
 
-/// A suppressor at 8 kHz.
+/// A noise suppressor for 8 kHz.
 pub type NarrowbandNoiseSuppressor = NoiseSuppressor<80, 128>;
-/// A suppressor at 16 kHz.
+/// A noise suppressor for 16 kHz.
 pub type WidebandNoiseSuppressor = NoiseSuppressor<160, 256>;
 
-/// A noise suppressor. `B`: samples of 10 ms; `H`: bins of 31.25 Hz. 80 and 128, or 160 and 256; others don't compile.
+/// A noise suppressor. `B` is the number of samples in 10 ms and `H` the number of bins of 31.25 Hz: 80 and 128, or
+/// 160 and 256; other values do not compile.
+///
+/// The level can be changed while it runs:
 ///
 /// ```
 /// use dsp_core::block::Block;
@@ -168,7 +179,7 @@ pub struct NoiseSuppressor<const B: usize, const H: usize> {
 }
 
 impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
-    /// A suppressor that has heard nothing.
+    /// A suppressor that has not heard anything.
     pub const fn new(config: NoiseConfig) -> Self {
         const { assert!((B == 80 && H == 128) || (B == 160 && H == 256), "10 ms and 31.25 Hz, at 8 or 16 kHz") };
         Self {
@@ -193,7 +204,7 @@ impl<const B: usize, const H: usize> NoiseSuppressor<B, H> {
         self.level = level;
     }
 
-    /// What it knows.
+    /// What it knows of speech and noise.
     pub const fn stats(&self) -> NoiseStats {
         self.stats
     }
@@ -295,7 +306,7 @@ impl<const B: usize, const H: usize> fmt::Debug for NoiseSuppressor<B, H> {
 }
 
 impl<const B: usize, const H: usize> Block<f32> for NoiseSuppressor<B, H> {
-    /// Frames of 10 ms; one of another length leaves unchanged.
+    /// Processes a frame of 10 ms; a frame of another length passes unchanged.
     fn process(&mut self, frame: &mut [f32]) {
         if let Ok(frame) = frame.try_into() {
             self.suppress(frame);
@@ -312,7 +323,7 @@ impl<const B: usize, const H: usize> Block<f32> for NoiseSuppressor<B, H> {
 }
 
 impl<const B: usize, const H: usize> CaptureBlock<f32> for NoiseSuppressor<B, H> {
-    /// A frame that isn't 10 ms long leaves unchanged.
+    /// Processes a frame of 10 ms; a frame of another length passes unchanged.
     fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
         Block::process(self, frame);
     }

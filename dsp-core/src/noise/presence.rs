@@ -1,14 +1,17 @@
-//! Whether a frame is speech: by its harmonics, and by how likely its bands are noise. And clicks: keys, mice, dishes.
+//! Whether a frame is speech, by its harmonics and by how likely its bands are noise; and clicks, of keys, mice and
+//! dishes.
 //!
-//! Harmonicity is the largest peak of the compressed enhanced spectrum's autocorrelation at the pitches of voices, over the
-//! window's own: 0.08 in noise, 0.15 to 0.3 in voices. Likelihood is the mean ratio over the bands (Sohn, Kim and Sung, 1999).
-//! Both together are log odds.
+//! Harmonicity is the largest peak, at the pitches of voices, of the autocorrelation of the compressed enhanced
+//! spectrum, relative to that of the window: 0.08 in noise, 0.15 to 0.3 in voices. Likelihood is the mean ratio over
+//! the bands (Sohn, Kim and Sung, 1999). Both together are log odds.
 //!
-//! A click is one to six blocks of likely speech between silence, without a voice for 150 ms. Their number and level are
-//! learned in pauses; when there are many, the likelihood counts for less, least of all where no voice was heard for 150 ms,
-//! pauses become quieter, and within speech a rise of most bands at once that is no louder than clicks were is held down.
+//! A click is one to six blocks of likely speech between silence, without a voice for 150 ms. Number and level of
+//! clicks are learned in pauses. If there are many, the likelihood counts for less, and least where no voice was heard
+//! for 150 ms; pauses become quieter; and within speech, a simultaneous rise of most bands that is no louder than the
+//! clicks were is held down.
 //!
-//! Delay: none. Cost: each second block one cosine transform, and a power and a logarithm a bin below 4 kHz.
+//! There is no delay. The cost is one cosine transform in every second block, and a power and a logarithm for each bin
+//! below 4 kHz.
 
 use super::bands::{BANDS, Bands, Windows};
 use super::cosines::even_spectrum;
@@ -30,7 +33,7 @@ const HARDER: f32 = 0.5;
 /// Most blocks of a click, as many as windows have a part of 30 ms, and blocks without a voice around it.
 const CLICK_BLOCKS: u32 = 6;
 const VOICELESS: u32 = 15;
-/// By how much less the likelihood counts there, once clicks are known: what isn't voiced is one of them.
+/// Factor of the likelihood in unvoiced frames, once clicks are known, as an unvoiced frame may be one of them.
 const UNVOICED: f32 = 0.7;
 /// Blocks at the beginning in which no click counts.
 const BEGINNING: u32 = 50;
@@ -58,7 +61,7 @@ pub(super) struct SpeechPresence {
 enum Burst {
     /// There is none.
     None,
-    /// It has lasted so many blocks; its loudest one.
+    /// The number of blocks that it has lasted, and the level of the loudest one.
     Blocks(u32, f32),
     /// It is a voice.
     Voice,
@@ -74,7 +77,7 @@ pub(super) struct Presence<const B: usize, const H: usize> {
     /// Blocks since the last voice.
     voiceless: u32,
     burst: Burst,
-    /// How many clicks there were of late, and how loud they were.
+    /// Number and level of recent clicks.
     count: f32,
     level: f32,
     /// Bands, smoothed.

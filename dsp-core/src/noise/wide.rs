@@ -1,9 +1,10 @@
-//! Noise suppression at 32 and 48 kHz: the band below 7 kHz goes through a [`WidebandNoiseSuppressor`], what lies above has one gain.
+//! Noise suppression at 32 and 48 kHz: the band below 7 kHz goes through a [`WidebandNoiseSuppressor`], and the band
+//! above has one gain.
 //!
-//! The upper band's noise is tracked like a bin's, and its gain is made like a bin's, from the energy of 20 ms; whether the frame
-//! is speech at all the lower band says, where voices are.
+//! The noise of the upper band is tracked, and its gain computed, like those of a bin, from the energy of 20 ms.
+//! Whether the frame is speech is decided by the lower band, where voices are.
 //!
-//! Delay: the suppressor's 10 ms, and 2 ms for the split.
+//! The delay is the 10 ms of the suppressor, and 2 ms for the split.
 
 use super::floor::{likely, rate};
 use super::gain::{LEAST, log_amplitude, over as more};
@@ -23,7 +24,7 @@ struct Upper {
     /// Its power behind the gain.
     last: f32,
     blocks: u32,
-    /// Of amplitude.
+    /// Amplitude gain.
     gain: f32,
 }
 
@@ -58,7 +59,10 @@ impl Upper {
     }
 }
 
-/// A noise suppressor for 16 kHz times `RATIO`, thus 32 or 48 kHz.
+/// A noise suppressor for 16 kHz times `RATIO`, which is 2 or 3: 32 or 48 kHz.
+///
+/// The band below 7 kHz goes through a [`WidebandNoiseSuppressor`], and the band above it has one gain. It delays by
+/// 12 ms.
 #[derive(Clone, Debug)]
 pub struct BandNoiseSuppressor<const RATIO: usize> {
     low: WidebandNoiseSuppressor,
@@ -72,7 +76,7 @@ pub struct BandNoiseSuppressor<const RATIO: usize> {
 impl<const RATIO: usize> BandNoiseSuppressor<RATIO> {
     const BLOCK: usize = TwoBands::<RATIO>::BLOCK;
 
-    /// A suppressor that has heard nothing.
+    /// A suppressor that has not heard anything.
     pub fn new(config: NoiseConfig) -> Self {
         Self {
             low: WidebandNoiseSuppressor::new(config),
@@ -93,7 +97,7 @@ impl<const RATIO: usize> BandNoiseSuppressor<RATIO> {
         self.low.set_level(level);
     }
 
-    /// What it knows; level and gain are those of the band below 7 kHz.
+    /// What it knows of speech and noise. Level and gain are those of the band below 7 kHz.
     pub const fn stats(&self) -> NoiseStats {
         self.low.stats()
     }
@@ -120,7 +124,7 @@ impl<const RATIO: usize> BandNoiseSuppressor<RATIO> {
 }
 
 impl<const RATIO: usize> Block<f32> for BandNoiseSuppressor<RATIO> {
-    /// Frames of 10 ms; one of another length leaves unchanged.
+    /// Processes a frame of 10 ms; a frame of another length passes unchanged.
     fn process(&mut self, frame: &mut [f32]) {
         if frame.len() == Self::BLOCK {
             self.suppress(frame);
@@ -137,7 +141,7 @@ impl<const RATIO: usize> Block<f32> for BandNoiseSuppressor<RATIO> {
 }
 
 impl<const RATIO: usize> CaptureBlock<f32> for BandNoiseSuppressor<RATIO> {
-    /// A frame that isn't 10 ms long leaves unchanged.
+    /// Processes a frame of 10 ms; a frame of another length passes unchanged.
     fn process(&mut self, frame: &mut [f32], _: &Near<'_>) {
         Block::process(self, frame);
     }

@@ -1,17 +1,21 @@
-//! Active speech level by ITU-T P.56 (12/2011), method B: how loud somebody is while they speak, and how much of the time.
+//! Active speech level by ITU-T P.56 (12/2011), method B: how loud somebody is while speaking, and for how much of the
+//! time.
 //!
-//! An envelope (two first-order lags of 30 ms over the magnitude) is compared with 15 thresholds an octave apart. For each
-//! the samples are counted in which the envelope was above it, or had been within the last 200 ms. The energy of the
-//! whole signal divided by such a count is the level that speech would have if this threshold told it from silence; the
-//! one of them that lies 15.9 dB above its own threshold is the active level. Between thresholds it is interpolated.
+//! Use it to rate recordings and calls, where pauses must not count. For a display that follows the sound there is
+//! [`level`](super::level); [`metering`](super::metering) combines both.
 //!
-//! Units: [`Level`], hundredths of a dBov. All in integers, `f32` samples too: the same result on every target. Speech
-//! below -74 dBov has no active level, as its envelope does not reach the lowest threshold of 16 bits.
+//! An envelope (two first-order lags of 30 ms over the magnitude) is compared with 15 thresholds, each twice the one
+//! before. For each threshold, the samples are counted at which the envelope was above it or had been so within the
+//! last 200 ms. The energy of the whole signal divided by such a count is the level that the speech would have if this
+//! threshold separated it from silence. The active level is the one that lies 15.9 dB above its own threshold,
+//! interpolated between thresholds.
 //!
-//! Delay: none, the signal is only read. Cost: three multiplications of 64 bits a sample, and what there is to count where the
-//! envelope crosses a threshold. State: 330 bytes.
+//! Levels are in hundredths of a dBov. The arithmetic is integer, for `f32` samples too, with the same result on every
+//! target. Speech below -74 dBov has no active level, since its envelope does not reach the lowest threshold of 16
+//! bits. There is no delay, as the signal is only read. It takes three 64-bit multiplications for each sample, and 330
+//! bytes.
 //!
-//! Somebody who speaks half of the time is as loud as one who speaks all of it, here with a tone for a voice:
+//! Somebody who speaks half of the time is as loud as somebody who speaks all the time; here the voice is a tone:
 //!
 //! ```
 //! use dsp_core::process::active_level::{ActiveLevelError, ActiveLevelMeter};
@@ -43,18 +47,18 @@ use crate::sample::Sample;
 const THRESHOLDS: usize = 15;
 /// The lowest threshold is 2^-15, where full scale is 2^31.
 const LOWEST_BITS: u32 = 16;
-/// Of the thresholds among each other, in hundredths of a decibel times 100: 20 log10(2).
+/// Distance of two thresholds, in hundredths of a decibel times 100: 20 log10(2).
 const OCTAVE_TEN_THOUSANDTHS: i32 = 60_206;
 /// How far the active level is above its threshold, in hundredths of a decibel.
 const MARGIN: i32 = 1_590;
 /// How long a threshold still counts as reached, in ms.
 const HANGOVER_MS: u32 = 200;
 
-/// The rate of an [`ActiveLevelMeter`] is not 8,000 to 48,000 Hz.
+/// The sample rate of an [`ActiveLevelMeter`] is not between 8,000 and 48,000 Hz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ActiveLevelError {
-    /// The rate that was asked for, in Hz.
+    /// Sample rate that was asked for, in Hz.
     pub sample_rate_hz: u32,
 }
 
@@ -70,15 +74,16 @@ impl core::error::Error for ActiveLevelError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ActiveLevel {
-    /// Mean square of the whole signal.
+    /// Level of the whole signal.
     pub long_term: Level,
-    /// Mean square while somebody spoke; `None` where there is no speech to be told from silence.
+    /// Level while somebody spoke; `None` if no speech could be separated from silence.
     pub active: Option<Level>,
     /// Share of the time in which somebody spoke, in hundredths of a percent: 0 to 10,000.
     pub activity_hundredths_percent: u16,
 }
 
-/// Measures the active speech level of one channel of `i16` or `f32`; see the module's page.
+/// Measures the active speech level of one channel of `i16` or `f32` (ITU-T P.56). [The module's page](self) has an
+/// example.
 #[derive(Clone, Copy, Debug)]
 pub struct ActiveLevelMeter {
     /// 1 - exp(-1 / (30 ms)) a sample, in 2^-32.
@@ -100,10 +105,10 @@ pub struct ActiveLevelMeter {
 }
 
 impl ActiveLevelMeter {
-    /// A meter that has heard nothing, for sound of `sample_rate_hz` (8,000 to 48,000).
+    /// A meter that has not heard anything, for this sample rate in Hz.
     ///
     /// # Errors
-    /// [`ActiveLevelError`] for other rates.
+    /// Returns [`ActiveLevelError`] for a rate outside 8,000 to 48,000 Hz.
     pub fn new(sample_rate_hz: u32) -> Result<Self, ActiveLevelError> {
         if !(8_000..=48_000).contains(&sample_rate_hz) {
             return Err(ActiveLevelError { sample_rate_hz });
@@ -125,7 +130,7 @@ impl ActiveLevelMeter {
         })
     }
 
-    /// Hears the next samples, any number. NaN is silence, and what is beyond full scale is full scale.
+    /// Takes in the next samples, any number. NaN counts as silence, and values beyond full scale count as full scale.
     pub fn hear<S: Sample>(&mut self, pcm: &[S]) {
         for &sample in pcm {
             let magnitude = sample.to_i32().unsigned_abs();
@@ -159,7 +164,7 @@ impl ActiveLevelMeter {
         self.active[n] + if n < self.reached { since } else { held }
     }
 
-    /// What was measured so far; measuring goes on.
+    /// What was measured so far. Measuring goes on.
     pub fn read(&self) -> ActiveLevel {
         let long_term = self.level_over(self.heard);
         let active = self.active_level();
@@ -189,7 +194,7 @@ impl ActiveLevelMeter {
         };
     }
 
-    /// The energy of all that was heard, spread over so many samples.
+    /// Level of the energy of all that was heard, spread over this many samples.
     fn level_over(&self, samples: u64) -> Level {
         let mean = self.squares.checked_div(u128::from(samples)).unwrap_or(0);
         Level::of_power(u64::try_from(mean).unwrap_or(u64::MAX))

@@ -1,18 +1,20 @@
-//! Speech or silence: what decides whether a pause need not be sent.
+//! Speech or silence: the decision whether a pause in speech need not be sent.
 //!
-//! [`EnergyGate`] compares the level of each 10 ms with the least of the last 3 s, once for the sound as it is and once
-//! for its differences from sample to sample (a high-pass of 6 dB an octave): a fricative at the onset of a word has
-//! little power and much of it high up, a vowel the opposite. What is 9 dB above either floor is speech. The floor is
-//! the minimum of a level smoothed over 40 ms (the idea of R. Martin's minimum statistics, EUSIPCO 1994), so that it
-//! rises 3 s after the noise did, and falls at once.
+//! [`SpeechDetector`] is the interface, and [`EnergyGate`] is the usual detector of a sender. Use the gate where
+//! little time may be spent; the [voice detector](super::voice) also looks at bands and pitch and tells voices from
+//! noise better.
 //!
-//! When in doubt it says speech: in the first second, and for 120 ms after the last of it. Never below -66 dBov.
+//! The gate compares the level of each 10 ms with the lowest of the last 3 s, once for the sound itself and once for
+//! the differences between samples (a high-pass of 6 dB per octave): a fricative at the onset of a word has little
+//! power and most of it at high frequencies, a vowel the opposite. Sound that is 9 dB above either floor is speech.
+//! The floor is the minimum of a level smoothed over 40 ms (after R. Martin's minimum statistics, EUSIPCO 1994), so
+//! that it rises 3 s after the noise did, and falls at once. The first second, and 120 ms after the end of speech,
+//! count as speech too. Sound below -66 dBov is never speech.
 //!
-//! Delay: none. Cost: two multiplications a sample and two logarithms in 10 ms. All integer. State: 48 bytes.
+//! There is no delay. It takes two multiplications for each sample, two logarithms every 10 ms, and 48 bytes. The
+//! arithmetic is integer.
 //!
-//! [`EnergyGate`] is the sender's usual detector; one that also hears bands and pitch is the [voice detector](super::voice). A
-//! quiet room, and a loud sound in it:
-//!
+//! A quiet room, and a loud sound in it:
 //! ```
 //! use dsp_core::process::activity::{EnergyGate, SpeechDetector};
 //!
@@ -31,9 +33,47 @@
 use super::decibel;
 use super::level::Level;
 
-/// Says whether somebody speaks.
+/// Decides whether somebody speaks, for a [`Sender`](crate::send::Sender) with comfort noise. [`EnergyGate`] and
+/// [`VoiceDetector`](super::voice::VoiceDetector) implement it. Implement it where a program knows better, for example
+/// by a push-to-talk key:
+///
+/// ```
+/// use dsp_core::codec::g711::Pcmu;
+/// use dsp_core::process::activity::SpeechDetector;
+/// use dsp_core::send::{Sender, SenderConfig};
+/// use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
+///
+/// /// What is captured while the key is released is noise.
+/// struct PushToTalk(bool);
+///
+/// impl SpeechDetector for PushToTalk {
+///     fn is_speech(&mut self, _: &[i16]) -> bool {
+///         self.0
+///     }
+/// }
+///
+/// # let config = SenderConfig {
+/// #     ssrc: Ssrc(7),
+/// #     first_seq: Seq(1),
+/// #     first_timestamp: RtpTime(0),
+/// #     payload_type: PayloadType::PCMU,
+/// #     ptime_ms: 20,
+/// # };
+/// let mut sender = Sender::<[i16; 640], PushToTalk>::new(config, &Pcmu)?;
+/// sender.set_comfort_noise(Some((PayloadType::COMFORT_NOISE, PushToTalk(false))));
+/// let mut datagram = [0; 172];
+/// for _ in 0..50 {
+///     sender.capture(&[10; 160])?;
+///     while let Some(len) = sender.packet(&mut Pcmu, &mut datagram) {
+///         len?;
+///     }
+/// }
+/// // Most of the second went without packets.
+/// assert!(sender.stats().packets < 20);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait SpeechDetector {
-    /// Hears the next mono samples, any length, and says whether there is speech in them.
+    /// Takes in the next mono samples, of any length, and tells whether there is speech in them.
     fn is_speech(&mut self, pcm: &[i16]) -> bool;
 }
 
@@ -43,21 +83,21 @@ impl<D: SpeechDetector + ?Sized> SpeechDetector for &mut D {
     }
 }
 
-/// What a capture chain knows of 10 ms of its sound, for the steps behind and for the sender.
+/// What the capture chain knows of 10 ms of sound, for the steps behind it and for the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Activity {
-    /// Whether it is to be sent as speech: somebody speaks, spoke just before, or it is too early to know.
+    /// Whether the sound is to be sent as speech: somebody speaks, has just spoken, or it is too early to know.
     pub speech: bool,
-    /// How probable speech is in these 10 ms, of 255.
+    /// Probability of speech in these 10 ms, of 255.
     pub probability: u8,
-    /// How periodic the sound is, of 255: vowels are above 120.
+    /// Periodicity of the sound, of 255. Vowels are above 120.
     pub periodicity: u8,
-    /// Level of the noise at the detector's place in the chain.
+    /// Level of the noise, where the detector is in the chain.
     pub noise: Level,
 }
 
-/// The detector of a sender that has none. There is no value of it, so that the compiler leaves pauses out.
+/// The detector of a sender that has none. It has no value, so the compiler leaves the code for pauses out.
 #[derive(Clone, Copy, Debug)]
 pub enum NoDetector {}
 
@@ -67,7 +107,7 @@ impl SpeechDetector for NoDetector {
     }
 }
 
-/// Speech is at least so much above the floor, in hundredths of a decibel.
+/// How far speech is above the floor at least, in hundredths of a decibel.
 const MARGIN: i16 = 900;
 /// The floor is at least here, in hundredths of a dBov.
 const LEAST_FLOOR: i16 = -7_500;
@@ -107,12 +147,12 @@ impl Floor {
     }
 }
 
-/// Energy gate with an adaptive floor and a hangover; see the module's page.
+/// An energy gate with an adaptive floor and a hangover. [The module's page](self) has the rule and an example.
 #[derive(Clone, Debug)]
 pub struct EnergyGate {
     /// Samples in 10 ms.
     block: u32,
-    /// Of the block that is being heard: samples, sums of squares of samples and differences.
+    /// Of the present block: number of samples, sums of the squares of samples and of differences.
     heard: u32,
     squares: [u64; 2],
     last: i16,
@@ -124,7 +164,7 @@ pub struct EnergyGate {
 }
 
 impl EnergyGate {
-    /// For mono sound of `sample_rate_hz` (8,000 to 48,000; others are taken as the nearest of these).
+    /// A gate for mono sound at this sample rate, in Hz. Rates outside 8,000 to 48,000 count as the nearest of these.
     pub fn new(sample_rate_hz: u32) -> Self {
         Self {
             block: sample_rate_hz.clamp(8_000, 48_000) / 100,

@@ -1,6 +1,7 @@
-//! Decibels in integers: logarithm and power for meters and volume keys, once a frame or a key press.
+//! Decibels in integers: logarithm and power for meters and volume keys, computed once for each frame or key press.
 //!
-//! Unit: hundredths of a decibel, `i16`. Both are within 0.01 dB (tested against `f64`). No float, no division.
+//! Values are `i16` in hundredths of a decibel, within 0.01 dB (tested against `f64`), without floating point and
+//! division.
 
 /// 10 log10(2) in hundredths of a decibel, times 2^16.
 const HUNDREDTHS_PER_OCTAVE_Q16: i64 = 19_728_302;

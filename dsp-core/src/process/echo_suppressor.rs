@@ -1,15 +1,17 @@
-//! Echo suppressor for parts without floating point: it turns the microphone down while it hears mostly the loudspeaker.
+//! Echo suppressor for processors without floating point: it attenuates the microphone while it hears mostly the
+//! loudspeaker.
 //!
-//! This is no echo canceller ([`crate::echo`] is one): nothing is subtracted, and while both speak one of the two loses. It is
-//! what a small desk phone without an FPU has instead of nothing. A frame of 10 ms is taken for echo when it isn't louder than
-//! the loudest frame that the loudspeaker played within the tail, less the loss between the two, which is learned from frames
-//! that are near that: it follows a louder echo by 3 dB a second and a quieter one by 1, and what is 10 dB louder is the near
-//! end.
+//! This is not an echo canceller: nothing is subtracted, and while both sides speak, one of them is attenuated. Use it
+//! in a small desk phone without an FPU, and [`echo`](crate::echo) wherever its cost can be paid. A frame of 10 ms
+//! counts as echo if it is not louder than the loudest frame that the loudspeaker played within the tail, less the
+//! loss from loudspeaker to microphone. That loss is learned from frames near it: it follows a louder echo by 3 dB/s
+//! and a quieter one by 1 dB/s. Sound that is 10 dB louder than the expected echo is the near end.
 //!
-//! Source: ITU-T G.165 and G.131 call this a suppressor with adaptive break-in; the figures are ours. Samples are `i16`, levels
-//! hundredths of a dBov. Delay: none. Cost: a multiplication a sample of both ends, and a gain while it suppresses.
+//! ITU-T G.165 and G.131 call this a suppressor with adaptive break-in; the figures are this implementation's own.
+//! Samples are `i16`, levels in hundredths of a dBov. There is no delay. It takes one multiplication for each sample
+//! of both ends, and a gain while it suppresses.
 //!
-//! A microphone that hears nothing but the loudspeaker, 5 ms later and at half its level:
+//! A microphone hears nothing but the loudspeaker, 5 ms later and at half its level:
 //!
 //! ```
 //! use dsp_core::front::{FrontConfig, FrontEnd, Media, Step};
@@ -72,22 +74,23 @@ const HOLD_FRAMES: u8 = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EchoSuppressorConfig {
-    /// Rate of the sound in Hz.
+    /// Sample rate, in Hz.
     pub sample_rate_hz: u32,
-    /// How much the microphone is turned down, in dB.
+    /// Attenuation of the microphone, in dB.
     pub attenuation_db: u8,
-    /// Delay and decay of the echo in ms; at most 640 count.
+    /// Delay and decay of the echo together, in ms, at most 640; higher values count as 640.
     pub tail_ms: u16,
 }
 
 impl Default for EchoSuppressorConfig {
-    /// 8 kHz, 30 dB, 250 ms.
+    /// 8 kHz, an attenuation of 30 dB, a tail of 250 ms.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, attenuation_db: 30, tail_ms: 250 }
     }
 }
 
-/// An echo suppressor for one channel. `FRAME`: room for 10 ms.
+/// An echo suppressor for one channel. `FRAME` is the number of samples of 10 ms. [The module's page](self) has an
+/// example.
 #[derive(Clone, Copy, Debug)]
 pub struct EchoSuppressor<const FRAME: usize> {
     config: EchoSuppressorConfig,
@@ -102,7 +105,7 @@ pub struct EchoSuppressor<const FRAME: usize> {
 }
 
 impl<const FRAME: usize> EchoSuppressor<FRAME> {
-    /// One that has heard nothing, and expects an echo as loud as what is played.
+    /// A suppressor that has not heard anything, and expects an echo as loud as what is played.
     pub fn new(config: EchoSuppressorConfig) -> Self {
         Self {
             config,
@@ -115,12 +118,12 @@ impl<const FRAME: usize> EchoSuppressor<FRAME> {
         }
     }
 
-    /// Whether the microphone is turned down.
+    /// Whether the microphone is attenuated now.
     pub fn is_suppressing(&self) -> bool {
         self.suppresses
     }
 
-    /// What it believes that the way from loudspeaker to microphone takes off, in hundredths of a decibel.
+    /// Estimated loss from loudspeaker to microphone, in hundredths of a decibel.
     pub fn loss(&self) -> i16 {
         (self.loss >> 8) as i16
     }

@@ -1,7 +1,8 @@
-//! Brings sound of a multiple of 8 kHz to 8 kHz by means: for detectors, whose bands end far below 4 kHz.
+//! Brings sound of a multiple of 8 kHz to 8 kHz by averaging, for detectors whose bands end far below 4 kHz.
 //!
-//! A mean of N samples is a filter with zeros at all multiples of 8 kHz, which is where sound would fold into a detector's band.
-//! Delay: none. Cost: an addition a sample, and a multiplication for each that comes out. Integers.
+//! The mean of N samples is a filter with zeros at all multiples of 8 kHz, from where sound would fold into a
+//! detector's band. There is no delay. The cost is one addition for each sample, and one multiplication for each
+//! output sample, in integers.
 
 use crate::sample::Sample;
 
@@ -26,7 +27,7 @@ impl EightKhz {
         self.factor
     }
 
-    /// Samples of the input until there are so many more at 8 kHz.
+    /// Number of input samples until there are `samples` more at 8 kHz.
     pub(crate) const fn missing(&self, samples: usize) -> usize {
         samples * self.factor - self.summed
     }
@@ -82,7 +83,7 @@ fn means<'a, S: Sample, const N: usize>(pcm: &'a [S], out: &mut [i16]) -> (usize
     (groups.len(), rest)
 }
 
-/// A sum of so many samples by their number, rounded down.
+/// Mean of a sum over this many samples, rounded down.
 #[inline(always)]
 fn mean(sum: i32, factor: usize) -> i32 {
     match factor {

@@ -1,16 +1,19 @@
-//! What is wrong with sound, in numbers: how much of it is clipped, how much is silent, and its DC.
+//! Faults of sound, in numbers: how much of it is clipped, how much is silent, and its DC.
 //!
-//! Clipped is a run of samples that are alike in 16 bits (three of them at 8 kHz, six at 48) at the highest magnitude of
-//! the last 100 ms or so, where that is above -12 dBov: a converter that overloads, also one whose sound was made
-//! quieter afterwards, makes such flat tops, and a waveform that isn't cut hardly ever does. Samples at the overload point count
-//! from two in a row on. What is flat below 0.17 dB under it, where G.711 ends, is told apart: the coarse steps of G.711 make some
-//! such tops in any loud voice. Silent is a
-//! block of 10 ms below -70 dBov, whose DC doesn't count; digital silence, all samples alike, is told apart.
+//! Use it to find out why a call or a recording sounds bad; [`metering`](super::metering) also tells when it happened.
 //!
-//! Units: parts per million of the samples, DC in 2^-15 of full scale. All in integers. Delay: none, the signal is only read. Cost: a
-//! multiplication and two comparisons a sample, five where it is loud enough for flat tops. State: about 100 bytes.
+//! A run of equal samples (in 16 bits; three samples at 8 kHz, six at 48 kHz) is clipped if it is at the highest
+//! magnitude of about the last 100 ms, and that is above -12 dBov. A converter that overloads makes such flat tops,
+//! even if its sound was made quieter afterwards, and an unclipped waveform hardly ever has them. Samples at the
+//! overload point count from two in a row on. Flat tops more than 0.17 dB below it, where G.711 ends, are counted
+//! separately, since the coarse steps of G.711 make some of them in any loud voice. A block of 10 ms is silent if it
+//! is below -70 dBov without its DC; a block whose samples are all equal is digital silence.
 //!
-//! A voice that a microphone cuts off, and a pause without any noise:
+//! Shares are in parts per million of the samples, DC in 2^-15 of full scale. The arithmetic is integer. There is no
+//! delay, as the signal is only read. It takes one multiplication and two comparisons for each sample, five where it
+//! is loud enough for flat tops, and about 100 bytes.
+//!
+//! A voice that a microphone clips, and a pause without any noise:
 //!
 //! ```
 //! use dsp_core::process::faults::{FaultConfig, FaultError, FaultMeter};
@@ -48,7 +51,7 @@ const SILENT: u64 = 107;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FaultConfig {
-    /// Rate of the samples, 1,000 to 192,000 Hz.
+    /// Sample rate, 1,000 to 192,000 Hz.
     pub sample_rate_hz: u32,
 }
 
@@ -59,11 +62,11 @@ impl Default for FaultConfig {
     }
 }
 
-/// The rate of a [`FaultConfig`] is not 1,000 to 192,000 Hz.
+/// The sample rate of a [`FaultConfig`] is not between 1,000 and 192,000 Hz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FaultError {
-    /// The rate that was asked for, in Hz.
+    /// Sample rate that was asked for, in Hz.
     pub sample_rate_hz: u32,
 }
 
@@ -79,23 +82,25 @@ impl core::error::Error for FaultError {}
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Faults {
-    /// Samples heard.
+    /// Number of samples heard.
     pub samples: u64,
-    /// Clipped samples, per million, at the overload point of 16 bits or G.711 and below it.
+    /// Clipped samples per million, at the overload point of 16 bits or of G.711 and below it.
     pub clipped_ppm: u32,
-    /// Those below it, per million of all samples: clipped somewhere else, and made quieter since.
+    /// Clipped samples below the overload point, per million of all samples: they were clipped elsewhere and made
+    /// quieter since.
     pub flattened_ppm: u32,
-    /// Stretches of clipped samples.
+    /// Number of runs of clipped samples.
     pub clipped_runs: u32,
-    /// Samples in silent blocks, per million; and in those of digital silence.
+    /// Samples in silent blocks per million, digital silence included.
     pub silent_ppm: u32,
-    /// Samples in blocks whose samples are all alike, per million.
+    /// Samples per million in blocks whose samples are all equal.
     pub digital_silence_ppm: u32,
     /// Mean of all samples, in 2^-15 of full scale.
     pub dc: i16,
 }
 
-/// Measures clipping, silence and DC of one channel; see the module's page.
+/// Measures clipping, silence and DC of one channel of `i16` or `f32`. [The module's page](self) has the rules and an
+/// example.
 #[derive(Clone, Copy, Debug)]
 pub struct FaultMeter {
     /// Samples in 10 ms, and those of a flat top.
@@ -108,7 +113,7 @@ pub struct FaultMeter {
     clipped_runs: u32,
     silent: u64,
     alike: u64,
-    /// Of the block that is being heard.
+    /// Number of samples of the present block.
     heard: u32,
     block_sum: i64,
     block_squares: u64,
@@ -122,10 +127,10 @@ pub struct FaultMeter {
 }
 
 impl FaultMeter {
-    /// A meter that has heard nothing.
+    /// A meter that has not heard anything.
     ///
     /// # Errors
-    /// [`FaultError`] for a rate that isn't 1,000 to 192,000 Hz.
+    /// Returns a [`FaultError`] for a sample rate outside 1,000 to 192,000 Hz.
     pub fn new(config: FaultConfig) -> Result<Self, FaultError> {
         let FaultConfig { sample_rate_hz } = config;
         if !(1_000..=192_000).contains(&sample_rate_hz) {
@@ -152,7 +157,7 @@ impl FaultMeter {
         })
     }
 
-    /// Hears the next samples, any number. NaN is silence, and what is beyond full scale is full scale.
+    /// Takes in the next samples, any number. NaN counts as silence, and values beyond full scale count as full scale.
     pub fn hear<S: Sample>(&mut self, pcm: &[S]) {
         let mut rest = pcm;
         while !rest.is_empty() {
@@ -188,7 +193,8 @@ impl FaultMeter {
         self.samples += pcm.len() as u64;
     }
 
-    /// What was found so far; measuring goes on. The block that isn't whole counts as neither silent nor alike.
+    /// What was found so far. Measuring goes on. A block that is not complete counts neither as silent nor as digital
+    /// silence.
     pub fn read(&self) -> Faults {
         let ppm = |part: u64| match self.samples {
             0 => 0,

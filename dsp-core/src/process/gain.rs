@@ -1,12 +1,14 @@
-//! Gain for volume keys, microphone gain and mute: every change is a straight ramp, so that nothing clicks.
+//! Gain for volume keys, microphone gain and mute. Every change is a straight ramp, so that nothing clicks.
 //!
-//! Gain is an amplitude factor in 2^-14, 0 to 7.99 (+18.05 dB), set in hundredths of a decibel. A block multiplies
-//! by an [`I2F14`] below 2 and then doubles by saturating addition, up to twice: above +6.02 dB the factor's step is
-//! 2^-13 or 2^-12. `i16` saturates, `f32` keeps its headroom. At rest and 0 dB the samples leave unchanged.
+//! A [`FrontEnd`](crate::front::FrontEnd) has one in each direction; use it directly in a chain of your own. For a
+//! gain that follows the level of the speech there is [`agc`](super::agc).
 //!
-//! Delay: none. Cost: a multiplication a sample; while it ramps also an addition, and one 32-bit division a change.
+//! The gain is set in hundredths of a decibel, up to +18.05 dB, and is kept as an amplitude factor in steps of 2^-14
+//! (2^-13 above 6.02 dB, 2^-12 above 12.04 dB). `i16` saturates, `f32` keeps its headroom. At 0 dB the samples are
+//! unchanged. There is no delay. It takes one multiplication for each sample, another addition during a ramp, and one
+//! 32-bit division for each change.
 //!
-//! A key for the volume, and mute:
+//! A volume key, and mute:
 //!
 //! ```
 //! use dsp_core::block::Block;
@@ -34,11 +36,11 @@ use super::decibel;
 use crate::block::Block;
 use crate::sample::Sample;
 
-/// A gain above [`Gain::MAX_HUNDREDTHS_DB`].
+/// The gain is above [`Gain::MAX_HUNDREDTHS_DB`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct GainError {
-    /// The gain that was asked for, in hundredths of a decibel.
+    /// Gain that was asked for, in hundredths of a decibel.
     pub hundredths_db: i16,
 }
 
@@ -50,7 +52,7 @@ impl fmt::Display for GainError {
 
 impl core::error::Error for GainError {}
 
-/// A gain with mute, ramped.
+/// A gain with mute for one channel, whose changes are ramps. [The module's page](self) has an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Gain {
     /// The gain that is set, and whether it is muted, in 2^-14.
@@ -65,18 +67,19 @@ pub struct Gain {
 }
 
 impl Gain {
-    /// The highest gain: 18.05 dB.
+    /// The highest gain, 18.05 dB, in hundredths of a decibel.
     pub const MAX_HUNDREDTHS_DB: i16 = 1_805;
 
-    /// 0 dB, not muted; each change takes `ramp_samples` (10 ms is a good length; 0 changes at once).
+    /// A gain of 0 dB, not muted. Each change takes `ramp_samples`; 10 ms is a good length, and with 0 changes are
+    /// immediate.
     pub const fn new(ramp_samples: u16) -> Self {
         Self { set_q14: 1 << 14, muted: false, now_q27: 1 << 27, step_q27: 0, left: 0, ramp_samples }
     }
 
-    /// Ramps to a gain in hundredths of a decibel. Below -90 dB is silence.
+    /// Sets the gain, in hundredths of a decibel, and moves to it in a ramp. Below -90 dB it is silence.
     ///
     /// # Errors
-    /// [`GainError`] above [`Self::MAX_HUNDREDTHS_DB`]: the gain stays as it was.
+    /// Returns a [`GainError`] for a gain above [`Self::MAX_HUNDREDTHS_DB`]. The gain stays as it was.
     pub fn set_gain(&mut self, hundredths_db: i16) -> Result<(), GainError> {
         if hundredths_db > Self::MAX_HUNDREDTHS_DB {
             return Err(GainError { hundredths_db });
@@ -86,13 +89,13 @@ impl Gain {
         Ok(())
     }
 
-    /// Ramps to silence, or back to the gain that was set.
+    /// Mutes, or ends the mute, in a ramp.
     pub fn set_muted(&mut self, muted: bool) {
         self.muted = muted;
         self.start();
     }
 
-    /// Whether it is at rest at 0 dB: samples leave unchanged.
+    /// Whether the gain is 0 dB and not moving, so that samples are unchanged.
     #[inline]
     pub const fn is_unity(&self) -> bool {
         self.left == 0 && self.now_q27 == 1 << 27
@@ -104,7 +107,7 @@ impl Gain {
         (self.left == 0).then_some((self.now_q27 >> 11) as u32)
     }
 
-    /// Whether it is at rest and lets nothing through.
+    /// Whether the gain is not moving and lets nothing pass.
     #[inline]
     pub const fn is_silent(&self) -> bool {
         self.left == 0 && self.now_q27 == 0
@@ -157,7 +160,7 @@ impl<S: Sample> Block<S> for Gain {
         }
     }
 
-    /// Ends a ramp at once; gain and mute stay.
+    /// Ends a ramp at once. Gain and mute stay as they were set.
     fn reset(&mut self) {
         (self.now_q27, self.left) = (self.target_q27(), 0);
     }

@@ -1,21 +1,24 @@
-//! Howling: whether sound is one steady tone, as that of a loudspeaker which the microphone hears too well.
+//! Howling detector: it recognises the steady tone of a loop from a loudspeaker to its microphone.
 //!
-//! Each 32 ms a spectrum is taken. It is a tone's if 3/4 of its power lies within four bins (125 Hz) of its peak, that is at
-//! least at 310 Hz, and 95 % of it there and at that frequency's multiples up to the seventh, which a loop that overloads
-//! makes; the whole must be above -45 dBov. A tone that stays within a bin for 640 ms howls if it has grown by 3 dB or more since
-//! 64 ms after it began, as a loop does, or if it is above -9 dBov, where a loop ends. A telephone network's tones are
-//! neither: they come at once and stay below. So a loop that has grown within 64 ms and is limited below -9 dBov is taken for one of
-//! them, and a note that is sung with growing voice can be taken for howling. A loop with so much gain that it overloads at many
-//! frequencies at once is noise, not a tone: the fault meter tells that it clips.
+//! Use it to warn a user, or to lower the loudspeaker. It finds no other faults; [`faults`](super::faults) does.
 //!
-//! Source: T. van Waterschoot and M. Moonen, "Fifty years of acoustic feedback control", Proc. IEEE 99 (2), 2011, whose
-//! criteria of peak to average, peak to harmonic and persistence these are; the figures are ours.
+//! A spectrum is taken every 32 ms. It is a tone if 3/4 of its power lies within four bins (125 Hz) of its peak, which
+//! is at 310 Hz or above, 95 % lies there and at the multiples of that frequency up to the seventh (which an
+//! overloaded loop produces), and the whole is above -45 dBov. A tone that stays within one bin for 640 ms is howling
+//! if it has grown by at least 3 dB since 64 ms after its beginning, as a loop does, or if it is above -9 dBov, where
+//! a loop ends. The tones of a telephone network begin at once and stay below that. Limits: a loop that has grown
+//! within 64 ms and is limited below -9 dBov is taken for such a tone, and a note sung with rising voice can be taken
+//! for howling. A loop that overloads at many frequencies at once is noise and not a tone; the fault meter then shows
+//! that it clips.
 //!
-//! Sound of higher rates is brought to about 8 kHz by means of neighbours. What is above 4 kHz is folded down, a tone still; its
-//! frequency is counted in crossings of zero at the full rate. Delay: it is told 640 ms after it began (times are those of multiples
-//! of 8 kHz; at other rates frames have 21 to 35 ms). Cost: a transform of 256
-//! points a 32 ms, in `f32`, and an addition a sample. State: 570 bytes.
+//! The criteria (peak to average, peak to harmonic, persistence) are from T. van Waterschoot and M. Moonen, "Fifty
+//! years of acoustic feedback control", Proc. IEEE 99 (2), 2011; the figures are this implementation's own. Higher
+//! sample rates are brought to about 8 kHz by averaging neighbours. Tones above 4 kHz are folded down and stay tones,
+//! and their frequency is counted at the full rate. Howling is reported 640 ms after it began; the times are those of
+//! multiples of 8 kHz, and at other rates frames are 21 to 35 ms long. It takes one transform of 256 points every 32
+//! ms, in `f32`, one addition for each sample, and 570 bytes.
 //!
+//! A tone that grows for half a second and stays:
 //! A tone that grows for half a second and stays:
 //!
 //! ```
@@ -56,18 +59,18 @@ const WITH_MULTIPLES: f32 = 0.95;
 const LEAST_POWER: f32 = 3.16e-5;
 /// A tone that is above this mean square howls: -9 dBov.
 const LOUD_POWER: f32 = 0.126;
-/// By how much a tone must have grown: 3 dB.
+/// Growth of the power that a howling tone must have: 3 dB.
 const GROWN: f32 = 2.0;
 /// Frames that make a tone, those at its begin that say nothing of its growth, and those within it that may be something else.
 const STEADY: u32 = 20;
 const BEGIN: u32 = 2;
 const MISSES: u32 = 2;
 
-/// The rate of a [`HowlingDetector`] is not 8,000 to 192,000 Hz.
+/// The sample rate of a [`HowlingDetector`] is not between 8,000 and 192,000 Hz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HowlingError {
-    /// The rate that was asked for, in Hz.
+    /// Sample rate that was asked for, in Hz.
     pub sample_rate_hz: u32,
 }
 
@@ -79,7 +82,7 @@ impl fmt::Display for HowlingError {
 
 impl core::error::Error for HowlingError {}
 
-/// Finds howling in one channel of `i16` or `f32`; see the module's page.
+/// Detects howling in one channel of `i16` or `f32`. [The module's page](self) has the rules and an example.
 #[derive(Clone, Copy, Debug)]
 pub struct HowlingDetector {
     rate_hz: u32,
@@ -92,7 +95,8 @@ pub struct HowlingDetector {
     /// Whether the last sample was below zero, and how often that has changed within the frame.
     below: bool,
     crossings: u32,
-    /// Of the tone that is heard: its bin, how many frames, how many of them were something else in a row.
+    /// The tone that is heard: its bin, how many frames it has lasted, and how many of them in a row were something
+    /// else.
     bin: usize,
     frames: u32,
     missed: u32,
@@ -105,13 +109,13 @@ pub struct HowlingDetector {
 }
 
 impl HowlingDetector {
-    /// How long a tone must last before it is told, in ms, at multiples of 8 kHz.
+    /// How long a tone must last before it is reported, in ms, at multiples of 8 kHz.
     pub const TELLS_AFTER_MS: u32 = 640;
 
-    /// A detector that has heard nothing, for sound of 8,000 to 192,000 Hz.
+    /// A detector that has not heard anything, for this sample rate in Hz.
     ///
     /// # Errors
-    /// [`HowlingError`] for other rates.
+    /// Returns a [`HowlingError`] for a rate outside 8,000 to 192,000 Hz.
     pub fn new(sample_rate_hz: u32) -> Result<Self, HowlingError> {
         if !(8_000..=192_000).contains(&sample_rate_hz) {
             return Err(HowlingError { sample_rate_hz });
@@ -140,7 +144,8 @@ impl HowlingDetector {
         }
     }
 
-    /// Hears the next samples, any number; whether it howls as of the last whole frame. NaN is silence.
+    /// Takes in the next samples, any number, and tells whether there is howling as of the last complete frame. NaN
+    /// counts as silence.
     pub fn hear<S: Sample>(&mut self, pcm: &[S]) -> bool {
         for sample in pcm {
             let sample = sample.to_i16();
@@ -163,12 +168,12 @@ impl HowlingDetector {
         self.howls
     }
 
-    /// Whether it howls as of the last whole frame.
+    /// Whether there is howling as of the last complete frame.
     pub fn is_howling(&self) -> bool {
         self.howls
     }
 
-    /// Frequency of the tone that howls, in Hz, within 3 %; 0 while nothing does.
+    /// Frequency of the howling tone in Hz, within 3 %; 0 if there is none.
     pub fn frequency_hz(&self) -> u32 {
         if !self.howls || self.toned == 0 {
             return 0;
@@ -177,7 +182,7 @@ impl HowlingDetector {
         (u64::from(self.turns) * u64::from(self.rate_hz) / (2 * samples)) as u32
     }
 
-    /// Level of the tone that howls, as of the last frame.
+    /// Level of the howling tone in the last frame.
     pub fn level(&self) -> Level {
         // 2^46.
         if self.howls { Level::of_power((self.last * 70_368_744_177_664.0) as u64) } else { Level::SILENCE }

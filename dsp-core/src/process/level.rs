@@ -1,17 +1,20 @@
 //! Level meter: RMS and peak with a time constant, and a count of clipped samples.
 //!
+//! Use it for displays and for the levels of a [conference](crate::conference). For the level of speech without its
+//! pauses there is [`active_level`](super::active_level).
+//!
 //! Levels are in dBov, decibels relative to the overload point (RFC 6464, 3): 0 dBov is a square wave between the
-//! extremes, ±32768 (±1.0). A full-scale sine thus reads -3.01 dBov, and the largest mu-law square wave
-//! (±32124, the 0 dBov of RFC 6464 for PCMU) reads -0.17 dBov here. [`Level::SILENCE`] is -127 dBov, the lowest level
-//! of RFC 6464; it also stands for digital silence.
+//! extremes, ±32768 or ±1.0. A full-scale sine reads -3.01 dBov, and the largest mu-law square wave (±32124, which is
+//! 0 dBov for PCMU in RFC 6464) reads -0.17 dBov. [`Level::SILENCE`] is -127 dBov, the lowest level of RFC 6464, and
+//! also stands for digital silence.
 //!
-//! The mean square is exact within a frame (64-bit sum, or `f32`) and smoothed over frames by a weighted mean,
-//! n / (n + tau). Both it and the peak are kept as powers in 2^-46 of full scale squared, which is 2^-16 of a 16-bit step
-//! squared, so that `f32` samples far below such a step have a level too. With frames much shorter than the time constant that is a
-//! first-order lag of that constant. Readings are within 0.1 dB of the exact mean square.
+//! The mean square is exact within a frame (a 64-bit sum, or `f32`) and smoothed over frames by a weighted mean, n /
+//! (n + tau), which is a first-order lag if frames are much shorter than the time constant. Readings are within 0.1 dB
+//! of the exact mean square. Mean square and peak are kept in 2^-46 of full scale squared, so that `f32` samples far
+//! below a 16-bit step have a level too.
 //!
-//! Delay: none, the frame is only read. Cost: a multiplication and an addition a sample, two 64-bit divisions a
-//! frame; the `i16` body uses no float.
+//! There is no delay, as the signal is only read. It takes one multiplication and one addition for each sample, and
+//! two 64-bit divisions for each frame; for `i16` no floating point is used.
 //!
 //! A square wave of 8,000, and one sample that is clipped:
 //!
@@ -36,7 +39,7 @@ use core::fmt;
 use super::decibel;
 use crate::sample::Sample;
 
-/// A level in hundredths of a decibel relative to the overload point.
+/// A level in hundredths of a decibel relative to the overload point (dBov).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Level {
@@ -44,26 +47,26 @@ pub struct Level {
 }
 
 impl Level {
-    /// -127 dBov: the lowest level, and digital silence.
+    /// -127 dBov: the lowest level, and that of digital silence.
     pub const SILENCE: Self = Self { hundredths_dbov: -12_700 };
 
-    /// In hundredths of a dBov, -12700 to 0; `f32` samples beyond full scale read 0.
+    /// The level in hundredths of a dBov, -12,700 to 0. `f32` samples beyond full scale read 0.
     pub const fn hundredths_dbov(self) -> i16 {
         self.hundredths_dbov
     }
 
-    /// Of hundredths of a dBov, at least the lowest.
+    /// The level of hundredths of a dBov, at least the lowest.
     pub(super) fn of_hundredths(hundredths_dbov: i16) -> Self {
         Self { hundredths_dbov }.max(Self::SILENCE)
     }
 
-    /// Of the samples of a frame, of all channels together.
+    /// The level of the samples of a frame, all channels together.
     pub(crate) fn of_frame(frame: &[i16]) -> Self {
         let square = |&sample: &i16| u64::from(i32::from(sample).unsigned_abs().pow(2));
         Self::of_power((frame.iter().map(square).sum::<u64>() << 16) / frame.len().max(1) as u64)
     }
 
-    /// Of a mean square in 2^-46 of full scale squared.
+    /// The level of a mean square in 2^-46 of full scale squared.
     pub(crate) fn of_power(power: u64) -> Self {
         if power == 0 {
             return Self::SILENCE;
@@ -84,15 +87,15 @@ impl fmt::Display for Level {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LevelConfig {
-    /// Rate of the samples, in Hz.
+    /// Sample rate, in Hz.
     pub sample_rate_hz: u32,
-    /// Time constant of RMS and of the peak's fall (both of power), in ms; 0 shows each frame by itself.
-    /// At most 65535 samples long.
+    /// Time constant of the RMS and of the fall of the peak (both in power), in ms, at most 65,535 samples. With 0,
+    /// each frame is shown by itself.
     pub time_constant_ms: u16,
 }
 
 impl Default for LevelConfig {
-    /// 8 kHz, 125 ms.
+    /// 8 kHz, a time constant of 125 ms.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, time_constant_ms: 125 }
     }
@@ -102,7 +105,7 @@ impl Default for LevelConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LevelError {
-    /// The time constant that was asked for, in samples.
+    /// Time constant that was asked for, in samples.
     pub samples: u64,
 }
 
@@ -124,24 +127,24 @@ pub trait Metered: Sample {
     #[doc(hidden)]
     type Magnitude: Copy + Default + PartialOrd;
 
-    /// Adds the square of `self` to `sum`.
+    /// Adds the square of the sample to `sum`.
     #[doc(hidden)]
     fn add_square(self, sum: Self::Squares) -> Self::Squares;
 
-    /// A sum of squares in 2^-46 of full scale squared, saturated; NaN is 0.
+    /// Converts a sum of squares to 2^-46 of full scale squared, saturated; NaN becomes 0.
     #[doc(hidden)]
     fn energy(sum: Self::Squares) -> u64;
 
-    /// How far from zero.
+    /// Distance of the sample from zero.
     #[doc(hidden)]
     fn magnitude(self) -> Self::Magnitude;
 
-    /// The square of a magnitude in 2^-46 of full scale squared, at most full scale.
+    /// Square of a magnitude in 2^-46 of full scale squared, at most full scale.
     #[doc(hidden)]
     fn power(magnitude: Self::Magnitude) -> u64;
 
-    /// Whether a magnitude is at the overload point. The negative extreme of `i16` has one more step than the positive one:
-    /// either is the overload point, and `f32` counts from the same magnitude on.
+    /// Whether a magnitude is at the overload point. The negative extreme of `i16` is one step larger than the
+    /// positive one: both are the overload point, and `f32` counts from the same magnitude on.
     #[doc(hidden)]
     fn overloads(magnitude: Self::Magnitude) -> bool;
 }
@@ -212,6 +215,23 @@ impl Metered for f32 {
 }
 
 /// Measures level, peak and clipping of one channel of `i16` or `f32`.
+///
+/// ```
+/// use dsp_core::process::level::{LevelConfig, LevelError, LevelMeter};
+///
+/// // Whether somebody is loud enough: a display that is updated ten times a second.
+/// let mut meter = LevelMeter::new(LevelConfig { sample_rate_hz: 8_000, time_constant_ms: 100 })?;
+/// let voice: [i16; 80] = core::array::from_fn(|n| if n % 20 < 10 { 1_000 } else { -1_000 });
+/// for _ in 0..100 {
+///     meter.hear(&voice);
+/// }
+/// let (level, peak) = (meter.rms_dbov(), meter.peak_dbov());
+/// // 1,000 of 32,768 is -30.3 dBov, and this wave's peak is its RMS.
+/// assert!((-3_050..-3_010).contains(&level.hundredths_dbov()));
+/// assert!((level.hundredths_dbov() - peak.hundredths_dbov()).abs() < 20);
+/// assert_eq!(meter.clipped_samples(), 0);
+/// # Ok::<(), LevelError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct LevelMeter {
     /// Time constant in samples.
@@ -225,17 +245,17 @@ pub struct LevelMeter {
 impl LevelMeter {
     const FULL_SCALE: u64 = 1 << 46;
 
-    /// A meter that has heard nothing.
+    /// A meter that has not heard anything.
     ///
     /// # Errors
-    /// [`LevelError`] for a time constant of more than 65,535 samples.
+    /// Returns a [`LevelError`] for a time constant of more than 65,535 samples.
     pub fn new(config: LevelConfig) -> Result<Self, LevelError> {
         let samples = u64::from(config.sample_rate_hz) * u64::from(config.time_constant_ms) / 1_000;
         let tau = u16::try_from(samples).map_err(|_| LevelError { samples })?;
         Ok(Self { tau, mean_square: 0, peak_square: 0, clipped: 0 })
     }
 
-    /// Hears one frame of any length.
+    /// Takes in one frame of any length.
     pub fn hear<S: Metered>(&mut self, frame: &[S]) {
         // So short that sums of 2^46 a sample stay below 2^63.
         for part in frame.chunks(1 << 15) {
@@ -259,17 +279,17 @@ impl LevelMeter {
         self.peak_square = S::power(peak).max(self.peak_square * tau / (tau + heard));
     }
 
-    /// The smoothed root mean square.
+    /// Smoothed RMS level.
     pub fn rms_dbov(&self) -> Level {
         Level::of_power(self.mean_square)
     }
 
-    /// The highest magnitude: it rises at once and falls with the time constant.
+    /// Level of the highest magnitude, which rises at once and falls with the time constant.
     pub fn peak_dbov(&self) -> Level {
         Level::of_power(self.peak_square)
     }
 
-    /// Samples at or beyond the overload point since the last reset.
+    /// Number of samples at or beyond the overload point since the last reset.
     pub fn clipped_samples(&self) -> u32 {
         self.clipped
     }

@@ -1,18 +1,18 @@
-//! Look-ahead peak limiter: no sample leaves above the ceiling, and no waveform is cut.
+//! Look-ahead peak limiter: no sample exceeds the ceiling, and no waveform is clipped.
 //!
-//! The signal is heard in blocks of 1 ms and leaves 3 ms later. Each block has the gain that its highest sample needs;
-//! the gain that is applied goes in straight lines from block to block, so steeply that it is low enough where a
-//! block begins that needs it, which is known 2 ms before; it returns to 1 with a time constant of 60 ms. So a peak
-//! bends the gain in the 2 ms before it instead of being cut.
+//! The signal is processed in blocks of 1 ms and leaves 3 ms later. Each block has the gain that its highest sample
+//! needs. The applied gain moves in straight lines from block to block, so steeply that it is low enough at the
+//! beginning of a block that needs it, which is known 2 ms before. It returns to 1 with a time constant of 60 ms.
 //!
-//! Delay: 3 ms. Cost: a division each ms, two multiplications a sample. `f32`, full scale 1.0; `+ - * /` and comparisons alone: the
-//! same bits everywhere. Memory: 3 ms at 48 kHz, 600 bytes.
+//! The cost is one division for each ms, and two multiplications for each sample. Samples are `f32` with full scale
+//! 1.0. Only `+ - * /` and comparisons are used, so that results are the same bits on every target. The memory is 3 ms
+//! at 48 kHz, 600 bytes.
 
 /// Blocks that are known before they leave, beside the one that leaves.
 const AHEAD: usize = 2;
 /// Samples of 1 ms at the highest rate.
 const LONGEST: usize = 48;
-/// Of the way back to a gain of 1, in 1 ms: a time constant of 60 ms.
+/// Share of the way back to a gain of 1 in 1 ms: a time constant of 60 ms.
 const RELEASE: f32 = 1.0 / 60.0;
 
 /// Limits one channel; see the module's page.
@@ -24,11 +24,11 @@ pub(super) struct Limiter {
     delayed: [[f32; LONGEST]; AHEAD + 1],
     /// The gain that each of the delayed blocks needs, the oldest first; with the one that is being heard.
     needed: [f32; AHEAD + 1],
-    /// Of the block that is being heard: samples, highest magnitude; and where in the ring it goes.
+    /// The block that is being heard: number of samples, highest magnitude, and its place in the ring.
     heard: usize,
     highest: f32,
     row: usize,
-    /// Of the block that is leaving: gain now, and its change from sample to sample.
+    /// The block that is leaving: its present gain, and the change from sample to sample.
     gain: f32,
     slope: f32,
 }

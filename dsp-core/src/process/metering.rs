@@ -1,12 +1,13 @@
-//! All that is measured of one channel of a call or of a file: levels, what is wrong with it, and since when.
+//! Everything that is measured of one channel of a call or a file: levels, faults, and when they occurred.
 //!
-//! A [`SoundMeter`] hears sound in pieces of any length and puts the meters of this folder together: RMS, peak, active speech
-//! level ([`active_level`](super::active_level)), clipping, silence and DC ([`faults`](super::faults)), howling
-//! ([`howling`](super::howling)). What is wrong is told in blocks of 10 ms: for how long in all, from when on and until when
-//! ([`Spell`]), in ms of the sound that was heard.
+//! A [`SoundMeter`] takes in sound in pieces of any length and combines the other meters: RMS, peak, active speech
+//! level ([`active_level`](super::active_level)), clipping, silence and DC ([`faults`](super::faults)), and howling
+//! ([`howling`](super::howling)). For each fault it tells in blocks of 10 ms how long it lasted in all, when it first
+//! began and when it last ended ([`Spell`]), in ms of the sound that was heard. Use it to check calls and recordings,
+//! and a single meter where one figure is enough.
 //!
-//! Delay: none, the signal is only read. Cost: what the three meters cost: on a server some us a packet of 20 ms at 8 kHz, half of
-//! it the spectra of the howling detector, so a call has it only where it's asked for. State: 1.1 KB.
+//! There is no delay, as the signal is only read. The cost is that of the three meters, half of it that of the howling
+//! detector's spectra, so a call should have it only where it is wanted. It takes 1.1 KB.
 //!
 //! A second of a recording, and when it was silent:
 //!
@@ -34,11 +35,11 @@ use super::howling::HowlingDetector;
 use super::level::Level;
 use crate::sample::Sample;
 
-/// The rate of a [`SoundMeter`] is not 8,000 to 48,000 Hz.
+/// The sample rate of a [`SoundMeter`] is not between 8,000 and 48,000 Hz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MeteringError {
-    /// The rate that was asked for, in Hz.
+    /// Sample rate that was asked for, in Hz.
     pub sample_rate_hz: u32,
 }
 
@@ -50,27 +51,27 @@ impl fmt::Display for MeteringError {
 
 impl core::error::Error for MeteringError {}
 
-/// When something was the case, in blocks of 10 ms.
+/// When a fault was present, in blocks of 10 ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Spell {
-    /// How long in all, in ms.
+    /// Total duration, in ms.
     pub total_ms: u32,
-    /// How long without a break, at the longest, in ms.
+    /// Longest duration without a break, in ms.
     pub longest_ms: u32,
-    /// When it began first, in ms of sound.
+    /// When it first began, in ms of sound.
     pub first_ms: u32,
-    /// When it ended last, in ms of sound.
+    /// When it last ended, in ms of sound.
     pub last_ms: u32,
 }
 
 impl Spell {
-    /// Whether it never was.
+    /// Whether it was never present.
     pub fn is_empty(&self) -> bool {
         self.total_ms == 0
     }
 
-    /// Its share of so many ms, 0 to 1.
+    /// Share of `ms` milliseconds in which it was present, 0 to 1.
     pub fn share_of(&self, ms: u64) -> f32 {
         if ms == 0 { 0.0 } else { self.total_ms as f32 / ms as f32 }
     }
@@ -80,31 +81,31 @@ impl Spell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SoundStats {
-    /// Length of what was heard in ms.
+    /// Length of the sound that was heard, in ms.
     pub heard_ms: u32,
-    /// RMS, and the active speech level of ITU-T P.56 with its activity.
+    /// RMS level, and the active speech level of ITU-T P.56 with its activity.
     pub level: ActiveLevel,
-    /// The highest magnitude.
+    /// Highest magnitude.
     pub peak: Level,
     /// Shares of clipped and silent samples, and DC.
     pub faults: Faults,
     /// Blocks with samples that were clipped at the overload point of 16 bits or of G.711.
     pub clipped: Spell,
-    /// Blocks with flat tops below it: clipped before the sound came here, and made quieter since. The coarse steps of G.711 make
-    /// such tops too.
+    /// Blocks with flat tops below the overload point: sound that was clipped before and made quieter since. The
+    /// coarse steps of G.711 make such tops too.
     pub flattened: Spell,
-    /// Blocks below -70 dBov, whose DC doesn't count.
+    /// Blocks below -70 dBov without their DC.
     pub silent: Spell,
-    /// Blocks whose samples are all alike: a microphone that is switched off, or none at all.
+    /// Blocks whose samples are all equal: a microphone that is switched off or missing.
     pub digital_silence: Spell,
-    /// One steady tone, as of a loop from loudspeaker to microphone; from when it was noticed.
+    /// A steady tone, as of a loop from loudspeaker to microphone, from the time at which it was recognised.
     pub howling: Spell,
-    /// Frequency of the last one in Hz, within 3 %; 0 without one.
+    /// Frequency of the last such tone in Hz, within 3 %; 0 if there was none.
     pub howling_hz: u32,
 }
 
 impl Default for SoundStats {
-    /// Nothing was heard.
+    /// The measurements of no sound.
     fn default() -> Self {
         Self {
             heard_ms: 0,
@@ -156,7 +157,7 @@ impl Counted {
     }
 }
 
-/// Measures one channel of `i16` or `f32`; see the module's page.
+/// Measures everything of one channel of `i16` or `f32`. [The module's page](self) has an example.
 #[derive(Clone, Copy, Debug)]
 pub struct SoundMeter {
     rate_hz: u32,
@@ -179,13 +180,13 @@ pub struct SoundMeter {
 }
 
 impl SoundMeter {
-    /// Length of a block in ms.
+    /// Length of a block, in ms.
     pub const BLOCK_MS: u32 = 10;
 
-    /// A meter that has heard nothing, for sound of 8,000 to 48,000 Hz.
+    /// A meter that has not heard anything, for this sample rate in Hz.
     ///
     /// # Errors
-    /// [`MeteringError`] for other rates.
+    /// Returns a [`MeteringError`] for a rate outside 8,000 to 48,000 Hz.
     pub fn new(sample_rate_hz: u32) -> Result<Self, MeteringError> {
         let wrong = MeteringError { sample_rate_hz };
         Ok(Self {
@@ -206,12 +207,12 @@ impl SoundMeter {
         })
     }
 
-    /// Rate of the sound in Hz.
+    /// Sample rate, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.rate_hz
     }
 
-    /// Hears the next samples, any number. NaN is silence, and what is beyond full scale is full scale.
+    /// Takes in the next samples, any number. NaN counts as silence, and values beyond full scale count as full scale.
     pub fn hear<S: Sample>(&mut self, pcm: &[S]) {
         let block = (self.rate_hz / 100) as usize;
         let mut rest = pcm;
@@ -244,7 +245,7 @@ impl SoundMeter {
         self.blocks = self.blocks.saturating_add(1);
     }
 
-    /// What was measured so far; measuring goes on. The block that isn't whole counts in levels and shares only.
+    /// What was measured so far. Measuring goes on. A block that is not complete counts in levels and shares only.
     pub fn read(&self) -> SoundStats {
         // In 2^-46 of full scale squared.
         let peak = u64::from(self.peak >> 8);
@@ -262,7 +263,7 @@ impl SoundMeter {
         }
     }
 
-    /// Whether it howls now.
+    /// Whether there is howling now.
     pub fn is_howling(&self) -> bool {
         self.howling.is_howling()
     }

@@ -1,15 +1,18 @@
 //! Mixer: the sum of any number of ports, and for each port the sum without itself.
 //!
-//! Ports are added up once, in [`Kernel::Sum`], and saturate once where the sum leaves; so the order of ports changes
-//! nothing in `i16`, and what one port hears of the others is no quieter because of its own sound. `f32` keeps its headroom,
-//! and its sum without a port is off by the rounding of the sum: -138 dB of the loudest it has been. A gain for each port is a
-//! [`Gain`](super::gain::Gain) before it, which at 0 dB changes and costs nothing.
+//! Use it for a few ports that a program adds up itself. A [conference](crate::conference) also has gains, a limiter,
+//! and a choice of the loudest speakers.
 //!
-//! A frame may have any length up to `SAMPLES`, all channels together. Delay: none. Cost: an addition a sample of each port,
-//! and a subtraction for each that hears the others. Memory: `SAMPLES` words; no heap.
+//! Ports are added up once, in [`Kernel::Sum`], and the sum saturates once when it is written. So the order of `i16`
+//! ports does not matter, and what a port hears of the others is not made quieter by its own sound. `f32` keeps its
+//! headroom; its sum without a port is inexact by -138 dB of the largest sum. A gain for a port is a
+//! [`Gain`](super::gain::Gain) in front of it.
 //!
-//! For a few ports that a program adds up itself. A [conference](crate::conference) has gains, a limiter and who speaks
-//! loudest besides. Three ports, and what the first one hears:
+//! A frame has at most `SAMPLES` samples, all channels together, and there are at most [`Mix::MAX_PORTS`] ports. There
+//! is no delay. Adding a port takes 730 instructions for 20 ms at 8 kHz on a Cortex-M3, and the sum without a port
+//! 1,096 (`BENCHMARKS.md`). Memory is `SAMPLES` words.
+//!
+//! Three ports, and what the first one hears:
 //!
 //! ```
 //! use dsp_core::process::mixer::{Mixer, MixerError};
@@ -33,12 +36,12 @@ use core::fmt;
 
 use crate::kernel::Kernel;
 
-/// Why ports can't be mixed.
+/// Why ports cannot be mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum MixerError {
-    /// The frame is longer than the mixer.
+    /// The frame is longer than the mixer has room for.
     Frame {
         /// Samples of the frame.
         need: usize,
@@ -57,7 +60,7 @@ impl fmt::Display for MixerError {
 
 impl core::error::Error for MixerError {}
 
-/// Adds up frames of at most `SAMPLES` samples.
+/// Adds up frames of at most `SAMPLES` samples. [The module's page](self) has an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Mixer<S: Kernel, const SAMPLES: usize> {
     sum: [S::Sum; SAMPLES],
@@ -70,10 +73,10 @@ impl<S: Kernel, const SAMPLES: usize> Default for Mixer<S, SAMPLES> {
 }
 
 impl<S: Kernel, const SAMPLES: usize> Mixer<S, SAMPLES> {
-    /// Begins a frame of so many samples: silence.
+    /// Begins a frame of this many samples, all silent.
     ///
     /// # Errors
-    /// [`MixerError::Frame`] if there is no room for it.
+    /// Returns [`MixerError::Frame`] if `samples` is more than `SAMPLES`.
     pub fn frame(&mut self, samples: usize) -> Result<Mix<'_, S>, MixerError> {
         let sum = self.sum.get_mut(..samples).ok_or(MixerError::Frame { need: samples, got: SAMPLES })?;
         sum.fill(S::Sum::default());
@@ -89,10 +92,10 @@ pub struct Mix<'a, S: Kernel> {
 }
 
 impl<S: Kernel> Mix<'_, S> {
-    /// The most ports. Further ones are not heard.
+    /// Greatest number of ports. Further ones are not heard.
     pub const MAX_PORTS: u16 = 2_047;
 
-    /// Adds a port. One that is shorter than the frame is silent behind its end.
+    /// Adds a port. If it is shorter than the frame, it is silent behind its end.
     pub fn add(&mut self, port: &[S]) {
         if self.ports == Self::MAX_PORTS {
             return;
@@ -103,14 +106,14 @@ impl<S: Kernel> Mix<'_, S> {
         }
     }
 
-    /// Writes the sum of all ports.
+    /// Writes the sum of all ports into `out`.
     pub fn all(&self, out: &mut [S]) {
         for (out, &sum) in out.iter_mut().zip(&*self.sum) {
             *out = S::saturated(sum);
         }
     }
 
-    /// Writes the sum of all ports but `own`, which was added as it is.
+    /// Writes the sum of all ports except `own`, which was added before, into `out`.
     pub fn others(&self, own: &[S], out: &mut [S]) {
         for ((out, &sum), &own) in out.iter_mut().zip(&*self.sum).zip(own) {
             *out = S::saturated(sum - own.whole());

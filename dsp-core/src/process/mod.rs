@@ -1,11 +1,18 @@
 //! Processing of PCM, block by block.
 //!
-//! Each block has a page of its own, with its delay, its cost and its sources. What changes sound (filter, gain, gain
-//! control, mixer, resampler) works in place or into the caller's buffer; what only hears it (meters, detectors) leaves it as
-//! it is. They are for who puts a chain of their own together; a [front end](crate::front) with its [capture
-//! chain](crate::front::CaptureChain) has the usual one ready.
+//! Each block has a page with its cost, limits and sources:
 //!
-//! A voice that is 26 dB too low, with the hum of the mains below it, is brought to -26 dBov:
+//! - changes of sound, in place or into the caller's buffer: [`biquad`], [`gain`], [`agc`], [`echo_suppressor`],
+//!   [`mixer`], [`resample`];
+//! - meters, which only read the sound: [`level`], [`active_level`], [`faults`], [`howling`], [`metering`],
+//!   [`goertzel`];
+//! - speech detectors: [`activity`] (the cheapest), [`voice`], and `neural_voice` (cargo feature `earshot`).
+//!
+//! Use them to build a chain of your own. A [front end](crate::front) with its [capture
+//! chain](crate::front::CaptureChain) has the usual one ready, and contains the large blocks [`echo`](crate::echo) and
+//! [`noise`](crate::noise).
+//!
+//! A voice that is 26 dB too low, with mains hum below it, is brought to -26 dBov:
 //!
 //! ```
 //! use dsp_core::block::Block;

@@ -1,17 +1,18 @@
-//! Voice activity detector by a neural net, that of the crate [earshot]: in place of the [integer one](super::voice), for machines
-//! that have floating point and 95 KiB to spare.
+//! Voice activity detector with a neural network, that of the crate [earshot]: use it in place of the [integer
+//! detector](super::voice) on machines that have floating point and 95 KiB to spare (cargo feature `earshot`).
 //!
-//! The net tells speech from noise better than six bands and a pitch do, above all from babble and from clatter, and takes
-//! longer: it hears 16 ms at a time with 32 ms before them. What it says of a piece holds until the next one is full. Somebody
-//! who must not lose a word ([`NeuralVoiceDetector::activity`], and the detector of a sender) hears the integer detector
-//! too: what that one takes for speech is speech for 60 ms, and then it is the net that says whether it goes on.
+//! The network tells speech from noise better than the integer detector's bands and pitch, most of all from babble and
+//! clatter, but takes longer: it looks at 16 ms with the 32 ms before them, and its result holds until the next 16 ms
+//! are complete. Where no word may be lost ([`NeuralVoiceDetector::activity`], and as detector of a sender), the
+//! integer detector is heard too: what it takes for speech counts as speech for 60 ms, after which the network
+//! decides. `BENCHMARKS.md` has both detectors beside others.
 //!
-//! The net hears 16 kHz. Sound at 32 and 48 kHz is brought there by means of neighbours; sound at 8 kHz by a short interpolator
-//! (six taps), above whose 4 kHz the net hears next to nothing.
+//! The network hears 16 kHz. Sound at 32 and 48 kHz is brought there by averaging neighbours, and sound at 8 kHz by a
+//! short interpolator (six taps), so that the network hears next to nothing above 4 kHz.
 //!
-//! Delay: none for the sound; the decision lags by 16 ms at most and by what the net waits for. Cost: a transform of 1,024
-//! points and 40 KiB of weights every 16 ms; state: 9 KiB, of which the net has 8. On targets with floating point as in
-//! IEEE 754 the same bits, as long as nothing in the program switches on the crate's feature `std`.
+//! The sound is not delayed; the decision is late by at most 16 ms, and by what the network waits for. It takes one
+//! transform of 1,024 points and a pass over 40 KiB of weights every 16 ms. The state takes 9 KiB. Targets with IEEE
+//! 754 floating point give the same bits, as long as nothing in the program enables the feature `std` of that crate.
 //!
 //! A second of a quiet room:
 //!
@@ -52,7 +53,7 @@ use crate::sample::Sample;
 const PIECE: usize = 256;
 /// The least score of speech for each aggressiveness.
 const THRESHOLDS: [f32; 4] = [0.3, 0.4, 0.5, 0.65];
-/// What the integer detector begins to call speech is speech for so many blocks, whatever the net says.
+/// Number of blocks for which the start of speech by the integer detector counts as speech, whatever the network says.
 const BRIDGED: u8 = 6;
 /// Samples from a neighbour to the next that are interpolated, in 2^-8: between the third and the fourth of six.
 const HALF_WAY: [i32; 6] = [3, -25, 150, 150, -25, 3];
@@ -62,11 +63,11 @@ const HALF_WAY: [i32; 6] = [3, -25, 150, 150, -25, 3];
 enum Rate {
     /// From 8 kHz, with the last samples that were heard.
     Up([i16; 6]),
-    /// From 16 kHz or a multiple: its means of so many samples.
+    /// For 16 kHz or a multiple: the mean of neighbouring samples.
     Down(EightKhz),
 }
 
-/// Detects voices in one channel; see the module's page.
+/// Detects voices in one channel with a neural network. [The module's page](self) has an example.
 pub struct NeuralVoiceDetector {
     config: VoiceConfig,
     net: Detector,
@@ -98,10 +99,11 @@ impl fmt::Debug for NeuralVoiceDetector {
 }
 
 impl NeuralVoiceDetector {
-    /// A detector that has heard nothing. [`VoiceConfig::aggressiveness`] 0 to 3 is a score of 0.3, 0.4, 0.5 and 0.65.
+    /// A detector that has not heard anything. The values 0 to 3 of [`VoiceConfig::aggressiveness`] stand for scores
+    /// of 0.3, 0.4, 0.5 and 0.65.
     ///
     /// # Errors
-    /// [`VoiceError`] for an aggressiveness that there is not, and for a rate that is neither 8, 16, 32 nor 48 kHz.
+    /// Returns a [`VoiceError`] for an aggressiveness above 3, and for a sample rate other than 8, 16, 32 and 48 kHz.
     pub fn new(config: VoiceConfig) -> Result<Self, VoiceError> {
         let VoiceConfig { sample_rate_hz, aggressiveness, .. } = config;
         let rate = match sample_rate_hz {
@@ -128,8 +130,8 @@ impl NeuralVoiceDetector {
         })
     }
 
-    /// Hears the next samples, any number; what is known at the end of the last whole block of 10 ms. `speech` is true if it
-    /// was for any block that ended within these samples.
+    /// Takes in the next samples, any number, and returns the result of the last complete block of 10 ms. `speech` is
+    /// true if it was true for any block that ended within these samples.
     pub fn hear<S: Sample>(&mut self, pcm: &[S]) -> Voice {
         let block = self.config.sample_rate_hz / 100;
         let (mut speech, mut rest) = (None, pcm);
@@ -148,18 +150,18 @@ impl NeuralVoiceDetector {
         Voice { speech: speech.unwrap_or(self.voice.speech), ..self.voice }
     }
 
-    /// What is known at the end of the last whole block.
+    /// The result of the last complete block.
     pub fn voice(&self) -> Voice {
         self.voice
     }
 
-    /// Level of the noise below 4 kHz, as the integer detector tracks it.
+    /// Level of the noise below 4 kHz, as tracked by the integer detector.
     pub fn noise_level(&self) -> Level {
         self.integer.noise_level()
     }
 
-    /// The same for whoever must not lose a word: in the first second everything is speech, and a word that begins is,
-    /// before the net has heard enough of it.
+    /// The result for a sender, which must not lose a word: the first second counts as speech, and so does a word that
+    /// begins, before the network has heard enough of it.
     pub fn activity(&self) -> Activity {
         let Voice { speech, probability, periodicity } = self.voice;
         let early = self.integer.may_be_speech();

@@ -1,13 +1,5 @@
-//! Bursts and gaps in a sequence of packets, by the definitions of RFC 3611, 4.7.1-4.7.2; and the burst ratio of G.107.
-//!
-//! Packets are counted one by one in the order of their sequence numbers, as the receiver decides what became of each.
-//! Losses less than Gmin received packets apart are one cluster; a cluster of two and more is a burst, one alone lies in
-//! a gap. That is the text's definition, exactly; A.2's counts of state transitions infer it "to an accuracy of 1". The
-//! state is bounded; integers throughout, durations in microseconds. Cost: a few additions a packet, the divisions a
-//! report.
-//!
-//! Where 4.7.2 and its example differ, the text holds: the example's 520 ms are the sum of its two gaps, the mean is 260.
-//! Pauses of the sender, in which no packet is expected, belong to neither.
+//! Bursts and gaps in a sequence of packets (RFC 3611, 4.7.1 and 4.7.2), and the burst ratio of ITU-T G.107; the rules
+//! are on [`BurstTracker`].
 
 use crate::time::Duration;
 
@@ -17,9 +9,9 @@ use crate::time::Duration;
 pub enum PacketFate {
     /// Its sound was decoded, or recovered from redundancy.
     Received,
-    /// It did not come, and nothing made up for it.
+    /// It did not arrive, and nothing made up for it.
     Lost,
-    /// It came and was discarded: too late, or too early for the buffer.
+    /// It arrived and was discarded: too late, or too early for the buffer.
     Discarded,
 }
 
@@ -33,9 +25,16 @@ struct Cluster {
     duration_us: u64,
 }
 
-/// Counts losses, discards, bursts and gaps since the beginning of reception, up to 2^32 of each.
+/// Counts losses, discards, bursts and gaps (RFC 3611, 4.7.1 and 4.7.2), and computes the burst ratio of ITU-T G.107.
 ///
-/// Single losses far from each other are none of a burst; three close together are one:
+/// Count each packet in the order of the sequence numbers, once the receiver has decided what became of it. Losses
+/// with less than Gmin received packets between them belong to one cluster; a cluster of two or more is a burst, and a
+/// single loss lies in a gap. That is the exact definition of the text; the counts of state transitions in A.2 infer
+/// it "to an accuracy of 1". Where 4.7.2 and its example differ, the text holds: the example's 520 ms are the sum of
+/// its two gaps, the mean is 260 ms. Pauses of the sender, in which no packet is expected, belong to neither. Up to
+/// 2^32 of each can be counted. A packet takes a few additions, a report the divisions.
+///
+/// Single losses far from each other belong to no burst; three losses close together are a burst:
 ///
 /// ```
 /// use dsp_core::quality::{BurstTracker, PacketFate};
@@ -78,7 +77,7 @@ impl BurstTracker {
     /// Gmin as RFC 3611 recommends it.
     pub const GMIN: u8 = 16;
 
-    /// Nothing was expected yet; Gmin 16.
+    /// A tracker with a Gmin of 16 that has not counted anything.
     pub const fn new() -> Self {
         Self::with_gmin(Self::GMIN)
     }
@@ -102,7 +101,8 @@ impl BurstTracker {
         }
     }
 
-    /// Counts the next expected packet, which lasts `duration`; for a lost one, what the stream's packets last.
+    /// Counts the next expected packet, which lasts `duration`. For a lost packet, `duration` is what the stream's
+    /// packets usually last.
     pub const fn count(&mut self, fate: PacketFate, duration: Duration) {
         let duration_us = duration.as_micros();
         self.expected = self.expected.saturating_add(1);
@@ -132,7 +132,8 @@ impl BurstTracker {
         self.since_us = 0;
     }
 
-    /// A packet that was counted as lost came after all, too late: it is a discarded one. Bursts and gaps stay the same.
+    /// Notes that a packet that was counted as lost has arrived after all, too late: it becomes a discarded one.
+    /// Bursts and gaps stay the same.
     pub const fn lost_came_late(&mut self) {
         if self.lost > 0 {
             self.lost -= 1;
@@ -151,7 +152,8 @@ impl BurstTracker {
         }
     }
 
-    /// The counts so far. Gmin received packets are assumed to follow (4.7.2): a loss may be classed anew later.
+    /// The counts so far. They assume that Gmin received packets follow (4.7.2), so that a loss may change its class
+    /// later.
     pub fn stats(&self) -> BurstStats {
         let mut ended = *self;
         ended.close();
@@ -184,11 +186,11 @@ impl Default for BurstTracker {
     }
 }
 
-/// What [`BurstTracker`] counted.
+/// Counts of a [`BurstTracker`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BurstStats {
-    /// Received packets in a row that end a burst; 0 only in the default value.
+    /// Number of received packets in a row that end a burst; 0 only in the default value.
     pub gmin: u8,
     /// Packets expected.
     pub expected: u64,
@@ -196,7 +198,7 @@ pub struct BurstStats {
     pub lost: u64,
     /// Packets discarded.
     pub discarded: u64,
-    /// Runs of packets lost or discarded one right behind the other.
+    /// Runs of packets that were lost or discarded one right after the other.
     pub runs: u64,
     /// Bursts.
     pub bursts: u64,
@@ -206,9 +208,9 @@ pub struct BurstStats {
     pub expected_in_bursts: u64,
     /// Packets lost or discarded in bursts.
     pub missing_in_bursts: u64,
-    /// Length of all bursts in microseconds.
+    /// Length of all bursts, in microseconds.
     pub bursts_us: u64,
-    /// Length of all gaps in microseconds.
+    /// Length of all gaps, in microseconds.
     pub gaps_us: u64,
 }
 
@@ -276,7 +278,7 @@ fn mean_ms(sum_us: u64, count: u64) -> u16 {
 }
 
 impl BurstStats {
-    /// Takes in what was counted of another stream.
+    /// Adds the counts of another stream.
     pub fn add(&mut self, other: &Self) {
         self.gmin = self.gmin.max(other.gmin);
         self.expected += other.expected;
@@ -296,33 +298,33 @@ impl BurstStats {
         self.lost + self.discarded
     }
 
-    /// Lost packets in 1/256 of those expected.
+    /// Lost packets, in 256ths of those expected.
     pub fn loss_rate(&self) -> u8 {
         fraction_256(self.lost, self.expected)
     }
 
-    /// Discarded packets in 1/256 of those expected.
+    /// Discarded packets, in 256ths of those expected.
     pub fn discard_rate(&self) -> u8 {
         fraction_256(self.discarded, self.expected)
     }
 
-    /// Packets lost or discarded in bursts, in 1/256 of those expected in them.
+    /// Packets lost or discarded in bursts, in 256ths of those expected in them.
     pub fn burst_density(&self) -> u8 {
         fraction_256(self.missing_in_bursts, self.expected_in_bursts)
     }
 
-    /// Packets lost or discarded in gaps, in 1/256 of those expected in them.
+    /// Packets lost or discarded in gaps, in 256ths of those expected in them.
     pub fn gap_density(&self) -> u8 {
         let missing = self.missing().saturating_sub(self.missing_in_bursts);
         fraction_256(missing, self.expected.saturating_sub(self.expected_in_bursts))
     }
 
-    /// Mean length of a burst in ms.
+    /// Mean length of a burst, in ms.
     pub fn burst_duration_ms(&self) -> u16 {
         mean_ms(self.bursts_us, self.bursts)
     }
 
-    /// Mean length of a gap in ms.
+    /// Mean length of a gap, in ms.
     pub fn gap_duration_ms(&self) -> u16 {
         mean_ms(self.gaps_us, self.gaps)
     }
@@ -332,8 +334,8 @@ impl BurstStats {
         if self.expected == 0 { 0.0 } else { 100.0 * self.missing() as f64 / self.expected as f64 }
     }
 
-    /// The mean run of losses over that of independent losses at the same rate, 1 / (1 - Ppl / 100): BurstR of G.107,
-    /// 3.5. 1 if nothing is missing, or everything.
+    /// Burst ratio (BurstR of G.107, 3.5): the mean run of losses, divided by that of independent losses at the same
+    /// rate, 1 / (1 - Ppl / 100). It is 1 if nothing or everything is missing.
     pub fn burst_ratio(&self) -> f64 {
         let received = self.expected.saturating_sub(self.missing());
         if self.runs == 0 || received == 0 {

@@ -1,40 +1,38 @@
-//! The E-model: how a call sounds, from what is known about it (ITU-T G.107, 7, and Annex B).
-//!
-//! R = Ro - Is - Id - Ie,eff + A on the narrowband scale, 93.2 where nothing impairs. [`EModel`] has the parameters of
-//! G.107's table 2, with its defaults; [`CallConditions`] has those that a call measures, and gives the rating with its
-//! delay (conversational) and without (listening), each with its MOS. Levels in dB, delays in ms, loss in percent. `f64`,
-//! by `+ - * / sqrt` and the software libm: the same bits everywhere. Cost: some forty exponentials and logarithms a
-//! report, none a packet.
-//!
-//! Impairments of codecs are those of G.113, Appendix I. Wideband codecs are rated on the narrowband scale too, as if
-//! they sounded like G.711 where nothing is lost: 93.2 is the best that a call can get here. G.107.1's scale to 129 is
-//! another one, and RTCP XR's R factor ends at 100.
+//! The E-model (ITU-T G.107, 7, and Annex B), described on [`EModel`]. Levels are in dB, delays in ms, loss in
+//! percent. The computation uses `+ - * / sqrt` and a software libm, so that it has the same bits everywhere.
 
 use core::f64::consts::LN_10;
 
 use libm::{exp, log, log10, sqrt};
 
-/// The codec's share in the rating: equipment impairment (G.107, 7.5; G.113, I).
+/// The share of the codec in the rating: its equipment impairment (G.107, 7.5; values in G.113, Appendix I).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CodecImpairment {
-    /// Equipment impairment without loss, Ie, 0-40.
+    /// Equipment impairment without loss, Ie, 0 to 40.
     pub ie: f64,
-    /// Packet-loss robustness, Bpl, 1-40.
+    /// Packet-loss robustness factor, Bpl, 1 to 40.
     pub bpl: f64,
 }
 
 impl CodecImpairment {
     /// G.711 with silence in place of lost packets.
     pub const G711: Self = Self { ie: 0.0, bpl: 4.3 };
-    /// G.711 with concealment such as its Appendix I, packets of 10 ms. Also for linear PCM: the same sound and the same
-    /// concealment.
+    /// G.711 with concealment such as that of its Appendix I, and packets of 10 ms. It also stands for linear PCM,
+    /// with the same sound and concealment.
     pub const G711_CONCEALED: Self = Self { ie: 0.0, bpl: 25.1 };
     /// G.729 Annex A with Annex B.
     pub const G729A: Self = Self { ie: 11.0, bpl: 19.0 };
 }
 
-/// The parameters of G.107's table 2. What a call doesn't know stays at its default.
+/// The E-model: how a call sounds, from what is known about it (ITU-T G.107, 7, and Annex B). It has the parameters of
+/// table 2 of G.107 with their defaults; a call sets those that it knows. For a call's usual measurements there is
+/// [`CallConditions`].
+///
+/// The rating is R = Ro - Is - Id - Ie,eff + A on the narrowband scale, 93.2 where nothing impairs the call. Wideband
+/// codecs are rated on that scale too, as if they sounded like G.711 without loss; the scale of G.107.1 up to 129 is
+/// another one, and the R factor of RTCP XR ends at 100. The computation is `f64`, with the same bits on every target.
+/// A rating takes about forty exponentials and logarithms.
 ///
 /// What 200 ms from mouth to ear and 2 % of loss cost:
 ///
@@ -79,11 +77,11 @@ pub struct EModel {
     pub absolute_delay_ms: f64,
     /// Quantizing distortion units, qdu.
     pub qdu: f64,
-    /// The codec: Ie and Bpl.
+    /// The codec: its Ie and Bpl.
     pub codec: CodecImpairment,
     /// Packets lost or discarded, Ppl, in percent.
     pub loss_percent: f64,
-    /// Mean run of losses over that of independent losses, BurstR.
+    /// Mean run of losses, divided by that of independent losses, BurstR.
     pub burst_ratio: f64,
     /// Circuit noise referred to the 0 dBr point, Nc, in dBm0p.
     pub circuit_noise_dbm0p: f64,
@@ -98,7 +96,7 @@ pub struct EModel {
 }
 
 impl Default for EModel {
-    /// Table 2's defaults, and G.711 that conceals.
+    /// The defaults of table 2 of G.107, and G.711 with concealment.
     fn default() -> Self {
         Self {
             slr_db: 8.0,
@@ -128,11 +126,11 @@ impl Default for EModel {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rating {
-    /// The rating R. It may lie below 0 or above 100.
+    /// The rating R. It may be below 0 or above 100.
     pub r: f64,
     /// Basic signal-to-noise ratio, Ro.
     pub ro: f64,
-    /// Impairments at the same time as the voice, Is.
+    /// Impairments simultaneous with the voice, Is.
     pub simultaneous: f64,
     /// Impairments by delay, Id.
     pub delay: f64,
@@ -185,8 +183,8 @@ fn within(value: f64, min: f64, max: f64) -> f64 {
 }
 
 impl EModel {
-    /// The rating (7.1). Delays, qdu and burst ratio beyond the model's range count as its end, and what isn't a number
-    /// as the least; loss above the 20 % of table 2 is extrapolated.
+    /// Computes the rating (G.107, 7.1). Delays, qdu and burst ratio beyond the range of the model count as the end of
+    /// that range, and NaN counts as its lowest value. Loss above the 20 % of table 2 is extrapolated.
     pub fn rating(&self) -> Rating {
         self.rating_over(self.basis())
     }
@@ -289,7 +287,8 @@ impl EModel {
     }
 }
 
-/// The mean opinion score of a rating, 1-4.5 (G.107, Annex B). The polynomial's dip below 1 for R under 6.5 is cut off.
+/// The mean opinion score (MOS) of a rating R, 1 to 4.5 (G.107, Annex B). Where the polynomial falls below 1, for R
+/// under 6.5, it is 1.
 pub fn mos(r: f64) -> f64 {
     if r.is_nan() || r <= 0.0 {
         return 1.0;
@@ -304,16 +303,15 @@ pub fn mos(r: f64) -> f64 {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CallQuality {
-    /// The rating with delay, 0-100.
+    /// Rating R with the delay, 0 to 100.
     pub r_factor: f64,
-    /// Conversational quality: with delay.
+    /// MOS of the conversational quality, with the delay.
     pub mos_cq: f64,
-    /// Listening quality: without delay.
+    /// MOS of the listening quality, without the delay.
     pub mos_lq: f64,
 }
 
-/// What a call measures; the rest stays at G.107's defaults.
-///
+/// What a call measures of itself; all other parameters of the E-model keep the defaults of G.107.
 /// ```
 /// use dsp_core::quality::{CallConditions, CodecImpairment};
 ///
@@ -335,17 +333,17 @@ pub struct CallConditions {
     pub codec: CodecImpairment,
     /// Packets lost or discarded, in percent.
     pub loss_percent: f64,
-    /// Mean run of losses over that of independent losses; 1 if unknown.
+    /// Mean run of losses, divided by that of independent losses; 1 if it is unknown.
     pub burst_ratio: f64,
-    /// Delay from mouth to ear: network, jitter buffer and what both ends add, in ms.
+    /// Delay from mouth to ear, in ms: that of the network, the jitter buffer and both ends.
     pub one_way_ms: f64,
-    /// What the far end's echo path takes off, in dB (RERL; RFC 3611, 4.7.4). TELR is 10 dB more, by the default loudness
-    /// ratings: 55 dB and more, and `None`, are its default of 65 dB.
+    /// Residual echo return loss of the far end, in dB (RERL; RFC 3611, 4.7.4). TELR is 10 dB more, with the default
+    /// loudness ratings. Values from 55 dB on, and `None`, give the default TELR of 65 dB.
     pub residual_echo_db: Option<f64>,
 }
 
 impl CallConditions {
-    /// The rating and MOS, with delay and without.
+    /// Computes the rating and the MOS, with and without the delay.
     pub fn quality(&self) -> CallQuality {
         let Self { codec, loss_percent, burst_ratio, one_way_ms, residual_echo_db } = *self;
         let defaults = EModel::default();

@@ -1,9 +1,10 @@
-//! What delay and loss take off the rating R, in integers: for what must weigh one against the other while packets come.
+//! The impairments by delay and loss on the scale of the rating R, in integers, for decisions while packets arrive.
 //!
-//! Both are terms of [`emodel`](super::EModel) (ITU-T G.107), in 256ths of R. Delay: Id of 7.4 with the defaults of table
-//! 2, talker echo included, from a table of 16 ms steps, linear between; beyond the model's 1,000 ms it rises on as its
-//! formula does. Loss: Ie,eff of 7.5 at a burst ratio of 1, less Ie, which nothing changes. The tests hold both against
-//! the model in `f64`. Cost: a multiply for delay, a division for loss.
+//! Both are terms of the [E-model](super::EModel) (ITU-T G.107), in 256ths of R. Delay: Id of 7.4 with the defaults of
+//! table 2, talker echo included, from a table in steps of 16 ms with linear interpolation; beyond the model's 1,000
+//! ms it goes on rising as its formula does. Loss: Ie,eff of 7.5 at a burst ratio of 1, without Ie, which does not
+//! depend on loss. The tests compare both with the model in `f64`. The cost is a multiplication for delay and a
+//! division for loss.
 
 use super::emodel::CodecImpairment;
 
@@ -31,7 +32,9 @@ pub(crate) fn of_delay(ms: u32) -> u32 {
     before + (((after - before) * over) >> STEP)
 }
 
-/// How a codec suffers from loss, in tenths: Ie and Bpl as G.113 has them.
+/// How a codec suffers from packet loss: Ie and Bpl of ITU-T G.113, in tenths. It is the integer form of
+/// [`CodecImpairment`], for decisions about delay and redundancy while packets arrive; [`adapt`](crate::adapt) and
+/// [`Conversation`](crate::receive::Conversation) use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LossImpairment {
@@ -42,14 +45,14 @@ pub struct LossImpairment {
 }
 
 impl Default for LossImpairment {
-    /// G.711 that conceals.
+    /// G.711 with concealment.
     fn default() -> Self {
         Self::from(CodecImpairment::G711_CONCEALED)
     }
 }
 
 impl From<CodecImpairment> for LossImpairment {
-    /// Values beyond the range of G.107's table 2 count as its ends.
+    /// Converts the values. Those beyond the range of table 2 of G.107 count as its ends.
     fn from(codec: CodecImpairment) -> Self {
         // Beyond a u16 `as` gives its ends, and 0 for what isn't a number.
         let tenths = |value: f64| (value * 10.0 + 0.5) as u16;

@@ -1,7 +1,7 @@
-//! Interarrival jitter (RFC 3550, 6.4.1 and A.8): the mean deviation of the transit time, with a gain of 1/16.
+//! Interarrival jitter (RFC 3550, 6.4.1 and A.8).
 //!
-//! The integer form of A.8: the estimate is kept in 1/16 tick of the RTP clock. Arrival times are in the same ticks,
-//! modulo 2^32; only differences count. Cost: no division a packet but the one in [`arrival_ticks`].
+//! The estimate is kept in 1/16 of a tick of the RTP clock. Arrival times are in the same ticks, modulo 2^32; only
+//! differences matter. A packet costs no division besides the one in [`arrival_ticks`].
 
 use crate::time::{Instant, RtpTime};
 
@@ -17,7 +17,8 @@ pub(crate) const fn arrival_ticks(now: Instant, rtp_clock_hz: u32) -> u32 {
     (seconds as u32).wrapping_mul(rtp_clock_hz).wrapping_add((rest * rtp_clock_hz as u64 / 1_000_000) as u32)
 }
 
-/// The jitter of one source.
+/// The interarrival jitter of one source (RFC 3550, 6.4.1 and A.8): the mean deviation of the transit time, with a
+/// gain of 1/16, in the integer form of A.8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct JitterEstimator {
@@ -27,13 +28,14 @@ pub struct JitterEstimator {
 }
 
 impl JitterEstimator {
-    /// An estimate of 0, waiting for the first packet.
+    /// An estimate of 0 that waits for the first packet.
     pub const fn new() -> Self {
         Self { transit: None, jitter: 0 }
     }
 
-    /// Counts one packet, in order or not: `arrival_ticks` on the receiver's clock, `timestamp` from its header. The
-    /// first packet only sets the transit time that the second is compared with.
+    /// Counts one packet, in order or not. `arrival_ticks` is its arrival time in ticks of the RTP clock, modulo 2^32,
+    /// and `timestamp` is from its header. The first packet only sets the transit time with which the second is
+    /// compared.
     pub fn update(&mut self, arrival_ticks: u32, timestamp: RtpTime) {
         let transit = arrival_ticks.wrapping_sub(timestamp.0);
         if let Some(before) = self.transit.replace(transit) {
@@ -43,13 +45,13 @@ impl JitterEstimator {
         }
     }
 
-    /// Forgets the last transit time and keeps the estimate: the timestamps start anew, with a restart of the source or
-    /// a change of clock rate (RFC 7160, 4.1).
+    /// Forgets the last transit time and keeps the estimate, because the timestamps restart, with a restart of the
+    /// source or a change of the clock rate (RFC 7160, 4.1).
     pub const fn resync(&mut self) {
         self.transit = None;
     }
 
-    /// The estimate in ticks of the RTP clock, as a report block has it.
+    /// The estimate in ticks of the RTP clock, as in a report block.
     pub const fn jitter_ticks(&self) -> u32 {
         self.jitter >> 4
     }

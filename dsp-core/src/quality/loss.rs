@@ -1,9 +1,5 @@
-//! Validates a source by its sequence numbers and counts what was expected and received (RFC 3550, A.1 and A.3).
-//!
-//! Sequence numbers are extended beyond 16 bits. What is done about a packet is the receiver's decision: every update
-//! says what it was. Two things go beyond A.1: duplicates are told from late packets in a window of 128, and a packet in
-//! order voids the suspicion of a restart, as the text asks ("the next packet received") and its code doesn't.
-//! Cost: a few integer operations a packet, no division.
+//! Validation of a source by its sequence numbers, and counts of what was expected and received (RFC 3550, A.1 and
+//! A.3); described on [`SequenceTracker`].
 
 use super::ReceptionTotals;
 use crate::time::Seq;
@@ -15,62 +11,81 @@ const WINDOW: u32 = u128::BITS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SequenceConfig {
-    /// Packets in sequence that make a new source valid. 1, and 0, take the first packet at once.
+    /// Number of packets in sequence that make a new source valid. With 0 or 1 the first packet is enough.
     pub min_sequential: u8,
-    /// Packets that may be missing before a jump ahead counts as suspect. At most 32,767 is used.
+    /// Number of packets that may be missing before a jump ahead is suspect; at most 32,767 is used.
     pub max_dropout: u16,
-    /// Packets that one may come late before it counts as suspect. At most 32,767 is used.
+    /// Number of packets by which one may come late before it is suspect; at most 32,767 is used.
     pub max_misorder: u16,
 }
 
 impl Default for SequenceConfig {
-    /// The RFC's typical values: 2, 3000, 100.
+    /// The typical values of RFC 3550, A.1: 2, 3,000 and 100 packets.
     fn default() -> Self {
         Self { min_sequential: 2, max_dropout: 3000, max_misorder: 100 }
     }
 }
 
-/// What a packet's sequence number says. `extended` is the sequence number with its cycles: consecutive across the
-/// 16-bit wrap, and below 0 only for a packet from before the first.
+/// What a packet's sequence number says. `extended` is the sequence number with its cycles: it goes on across the
+/// 16-bit wrap, and is below 0 only for a packet from before the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SequenceUpdate {
-    /// The source isn't valid yet, and the packet isn't counted. To be dropped, or kept until the source has started
-    /// (RFC 3550 allows both).
+    /// The source is not valid yet, and the packet is not counted. It may be dropped, or kept until the source has
+    /// started (RFC 3550 allows both).
     Probation,
-    /// The source became valid with this packet: the first that counts.
+    /// The source became valid with this packet, which is the first that counts.
     Started {
         /// Extended sequence number.
         extended: i64,
     },
-    /// The highest so far.
+    /// The packet has the highest sequence number so far.
     InOrder {
         /// Extended sequence number.
         extended: i64,
-        /// Packets missing right before it.
+        /// Number of packets missing right before it.
         gap: u16,
     },
-    /// Behind the highest, and not seen before as far as the window of 128 packets tells.
+    /// The packet is behind the highest, and was not seen before as far as the window of 128 packets tells.
     Late {
         /// Extended sequence number.
         extended: i64,
     },
-    /// A packet with this number has come already.
+    /// A packet with this number was received before.
     Duplicate {
         /// Extended sequence number.
         extended: i64,
     },
-    /// Far from the sequence: a stray, or the first of a new sequence. Not counted, and to be dropped.
+    /// The packet is far from the sequence: a stray one, or the first of a new sequence. It is not counted and should
+    /// be dropped.
     Suspect,
-    /// A second packet in a row of a new sequence: the source restarted, and this is the first that counts. Buffers and
-    /// clocks of the old sequence mean nothing any more.
+    /// The second packet in a row of a new sequence: the source has restarted, and this is the first packet that
+    /// counts. Buffers and clocks of the old sequence are void.
     Restarted {
         /// Extended sequence number.
         extended: i64,
     },
 }
 
-/// The sequence state of one source.
+/// Counts the packets of one source by their sequence numbers (RFC 3550, A.1 and A.3): it decides whether the source
+/// is valid and whether it has restarted.
+///
+/// Two things go beyond A.1: duplicates are told from late packets in a window of 128, and a packet in order voids the
+/// suspicion of a restart, as the text of A.1 asks but its code does not. A packet takes a few integer operations.
+///
+/// ```
+/// use dsp_core::quality::{SequenceTracker, SequenceUpdate};
+/// use dsp_core::time::Seq;
+///
+/// let mut tracker = SequenceTracker::default();
+/// // Two packets in sequence make a source valid.
+/// assert_eq!(tracker.update(Seq(65_534)), SequenceUpdate::Probation);
+/// assert_eq!(tracker.update(Seq(65_535)), SequenceUpdate::Started { extended: 65_535 });
+/// // The sequence number wraps, and one packet is missing.
+/// assert_eq!(tracker.update(Seq(1)), SequenceUpdate::InOrder { extended: 65_537, gap: 1 });
+/// assert_eq!(tracker.update(Seq(0)), SequenceUpdate::Late { extended: 65_536 });
+/// assert_eq!(tracker.update(Seq(0)), SequenceUpdate::Duplicate { extended: 65_536 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SequenceTracker {
@@ -90,7 +105,7 @@ pub struct SequenceTracker {
 }
 
 impl SequenceTracker {
-    /// A source of which nothing was heard.
+    /// A tracker of a source from which nothing was received.
     pub fn new(config: SequenceConfig) -> Self {
         let limit = i16::MAX as u16;
         let config = SequenceConfig {
@@ -125,7 +140,7 @@ impl SequenceTracker {
         extended
     }
 
-    /// Counts one packet of this source.
+    /// Counts one packet of this source and says what it is.
     pub fn update(&mut self, seq: Seq) -> SequenceUpdate {
         let highest_seq = Seq(self.highest as u16);
         if self.probation > 0 {
@@ -173,33 +188,33 @@ impl SequenceTracker {
         SequenceUpdate::Suspect
     }
 
-    /// Whether a packet with this number has come, as far as the window of 128 packets behind the highest tells.
+    /// Whether a packet with this number was received, as far as the window of 128 packets behind the highest tells.
     pub const fn has_seen(&self, seq: Seq) -> bool {
         let behind = (self.highest as u16).wrapping_sub(seq.0) as u32;
         self.heard && behind < WINDOW && self.seen >> behind & 1 == 1
     }
 
-    /// Whether enough packets came in sequence.
+    /// Whether enough packets came in sequence for the source to be valid.
     pub const fn is_valid(&self) -> bool {
         self.probation == 0
     }
 
-    /// Highest sequence number in the lower 16 bits, its cycles in the upper, as a report block has it.
+    /// Highest sequence number in the lower 16 bits, the count of its cycles in the upper, as in a report block.
     pub const fn extended_highest_seq(&self) -> u32 {
         self.highest as u32
     }
 
-    /// Packets from the first to the highest, 0 before the source is valid.
+    /// Packets from the first to the highest; 0 before the source is valid.
     pub const fn expected(&self) -> u64 {
         if self.is_valid() { (self.highest - self.base) as u64 + 1 } else { 0 }
     }
 
-    /// Packets counted, late ones and duplicates too.
+    /// Packets counted, including late ones and duplicates.
     pub const fn received(&self) -> u64 {
         self.received
     }
 
-    /// Packets that had come before.
+    /// Packets that were received before.
     pub const fn duplicates(&self) -> u64 {
         self.duplicates
     }
@@ -209,7 +224,7 @@ impl SequenceTracker {
         self.reordered
     }
 
-    /// What was received of this sequence, to be added to that of others.
+    /// The counts of this sequence, to be added to those of others.
     pub const fn totals(&self) -> ReceptionTotals {
         ReceptionTotals {
             // Before its first packet a sequence has none.
@@ -220,7 +235,7 @@ impl SequenceTracker {
         }
     }
 
-    /// How often the source began a new sequence.
+    /// How often the source restarted its sequence.
     pub const fn restarts(&self) -> u32 {
         self.restarts
     }

@@ -1,48 +1,71 @@
-//! From what a receiver counts to a VoIP metrics block (RFC 3611, 4.7).
-//!
-//! [`VoipMetricsInput`] is plain data with a default for all that isn't known. Rates, bursts and gaps come from
-//! [`BurstStats`], R factor and MOS from the E-model and from nothing else. Cost: two ratings of the E-model a block.
+//! A VoIP metrics block (RFC 3611, 4.7) from what a receiver counts.
 
 use super::burst::BurstStats;
 use super::emodel::{CallConditions, CallQuality, CodecImpairment};
 use crate::time::{Duration, Ssrc};
 use crate::wire::rtcp::{ConcealmentKind, JitterBufferKind, VoipMetrics};
 
-/// The jitter buffer's part of a block (4.7.6, 4.7.7).
+/// What a VoIP metrics block says about the jitter buffer (RFC 3611, 4.7.6 and 4.7.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct JitterBufferInfo {
-    /// Whether it adapts.
+    /// Whether it adapts its size.
     pub kind: JitterBufferKind,
-    /// Delay now of a packet that comes exactly on time, in ms.
+    /// Present delay of a packet that arrives exactly on time, in ms.
     pub nominal_ms: u32,
-    /// Delay now of the earliest packet that would not be discarded, in ms.
+    /// Present delay of the earliest packet that would not be discarded, in ms.
     pub maximum_ms: u32,
-    /// The most that it can grow to, in ms. Of a buffer that doesn't adapt, `maximum_ms` is taken.
+    /// Greatest delay that the buffer can reach, in ms. If its size is fixed, `maximum_ms` is used.
     pub absolute_maximum_ms: u32,
 }
 
-/// All that a VoIP metrics block is made of.
+/// Everything from which a VoIP metrics block is made (RFC 3611, 4.7), with a default for what is not known.
+///
+/// Rates, bursts and gaps come from [`BurstStats`], the R factor and MOS from the E-model. A block takes two ratings
+/// of the E-model.
+///
+/// ```
+/// use dsp_core::quality::{BurstTracker, CodecImpairment, PacketFate, VoipMetricsInput};
+/// use dsp_core::time::{Duration, Ssrc};
+///
+/// let mut bursts = BurstTracker::new();
+/// for n in 0..1_000 {
+///     let fate = if n % 50 == 0 { PacketFate::Lost } else { PacketFate::Received };
+///     bursts.count(fate, Duration::from_millis(20));
+/// }
+/// let input = VoipMetricsInput {
+///     ssrc: Ssrc(7),
+///     bursts: bursts.stats(),
+///     codec: Some(CodecImpairment::G711_CONCEALED),
+///     round_trip: Some(Duration::from_millis(80)),
+///     end_system_delay: Duration::from_millis(60),
+///     ..VoipMetricsInput::default()
+/// };
+/// let block = input.block();
+/// // 2 % of 256, and a good call: MOS in tenths.
+/// assert_eq!((block.loss_rate, block.round_trip_ms), (5, 80));
+/// assert!(block.mos_cq_tenths.is_some_and(|tenths| tenths >= 38));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct VoipMetricsInput {
-    /// The source that is received.
+    /// SSRC of the source that is received.
     pub ssrc: Ssrc,
-    /// Packets of it since the start.
+    /// Counts of its packets since the start.
     pub bursts: BurstStats,
-    /// The codec it uses; without, there is no R factor and no MOS.
+    /// Codec of the source. Without it, there are no R factor and no MOS.
     pub codec: Option<CodecImpairment>,
-    /// The last round trip measured; without, there is no R factor and no conversational MOS.
+    /// Last round-trip time. Without it, there are no R factor and no conversational MOS.
     pub round_trip: Option<Duration>,
-    /// Delay within this end: packetizing and encoding, jitter buffer, decoding and playout (4.7.3).
+    /// Delay within this side: packetizing and encoding, jitter buffer, decoding and playout (RFC 3611, 4.7.3).
     pub end_system_delay: Duration,
-    /// This end's residual echo return loss in dB: 45 for a typical handset (4.7.4).
+    /// Residual echo return loss of this side, in dB: 45 for a typical handset (RFC 3611, 4.7.4).
     pub rerl_db: Option<u8>,
-    /// What is played in place of lost packets.
+    /// How lost packets are concealed.
     pub concealment: ConcealmentKind,
     /// The jitter buffer.
     pub jitter_buffer: JitterBufferInfo,
-    /// The peer's last block: its end system's delay and echo are part of what is heard here.
+    /// The last block of the other side: its delay and its echo are part of what is heard here.
     pub peer: Option<VoipMetrics>,
 }
 
@@ -50,21 +73,21 @@ pub struct VoipMetricsInput {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StreamQuality {
-    /// Listening quality: without delay.
+    /// MOS of the listening quality, without the delay.
     pub mos_lq: f64,
-    /// R factor and conversational quality, if the delay is known.
+    /// Rating and MOS with the delay, if it is known.
     pub conversation: Option<ConversationalQuality>,
 }
 
-/// Quality with delay.
+/// Quality with the delay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConversationalQuality {
-    /// The delay from mouth to ear that it is for, in ms.
+    /// Delay from mouth to ear for which it is computed, in ms.
     pub one_way_ms: f64,
-    /// The rating, 0-100.
+    /// Rating R, 0 to 100.
     pub r_factor: f64,
-    /// Conversational quality.
+    /// MOS of the conversational quality.
     pub mos_cq: f64,
 }
 
@@ -74,8 +97,8 @@ fn field_ms(millis: u64) -> u16 {
 }
 
 impl VoipMetricsInput {
-    /// Half of the round trip and both end systems (4.7.3), in ms. A peer that doesn't tell its delay is taken to have
-    /// this end's.
+    /// One-way delay in ms: half the round trip, and the delay of both sides (RFC 3611, 4.7.3). If the other side does
+    /// not tell its delay, it counts as this side's. `None` without a round trip.
     pub fn one_way_ms(&self) -> Option<f64> {
         let own = self.end_system_delay.as_micros() as f64 / 1_000.0;
         let peer = self.peer.filter(|peer| peer.end_system_delay_ms > 0);
@@ -83,7 +106,7 @@ impl VoipMetricsInput {
         self.round_trip.map(|trip| (trip.as_micros() as f64 / 1_000.0 + own + peer) / 2.0)
     }
 
-    /// R factor and MOS; `None` without a codec or before the first packet.
+    /// The R factor and MOS; `None` without a codec, or before the first packet.
     pub fn quality(&self) -> Option<StreamQuality> {
         let codec = self.codec.filter(|_| self.bursts.expected > 0)?;
         let one_way_ms = self.one_way_ms();

@@ -1,22 +1,22 @@
-//! How a conversation keeps up: sound that comes too late to be worth its delay is given up for what was made up in its
-//! place, so that nobody hears both.
+//! How a conversation keeps up: sound that comes too late to be worth its delay is dropped in exchange for what was
+//! concealed in its place, so that nobody hears both.
 //!
-//! What was made up while a packet was on its way is *owed*: the delay is longer by it. As much of what follows is given
-//! up, a packet at a time, while more waits than is worth waiting for and the packet behind is here: so nothing more needs
-//! to be made up, and no more is given up than was. What little is too late by less is played faster. Only where the
-//! delay is too long by more than 200 ms is sound given up for which nothing was made up, as at the beginning of a
-//! stream that begins in a queue: to play that faster would take most of a second. Of sound that is listened to
-//! nothing is given up here.
+//! What was concealed while a packet was on its way is *owed*: the delay is longer by it. As much of the following
+//! sound is dropped, packet by packet, as long as more sound waits than is worth waiting for and the packet behind is
+//! there. So nothing more needs to be concealed, and no more is dropped than was concealed. A smaller excess of delay
+//! is removed by playing faster. Only if the delay is too long by more than 200 ms is sound dropped for which nothing
+//! was concealed, as at the beginning of a stream that starts with a queue: playing that faster would take most of a
+//! second. Sound for listening is never dropped here.
 
 use super::memory::ReceiverMemory;
 use super::{Cause, First, Receiver};
 use crate::time::Duration;
 
-/// A delay that is too long by so much is not made up for by playing faster.
+/// A delay that is too long by more than this is not removed by playing faster.
 const FAR: Duration = Duration::from_millis(200);
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
-    /// Whether the first packet in the buffer, which is here and waited for so long, is to be given up: `behind` ticks of
+    /// Whether the first packet in the buffer, which has waited for `waited`, is to be dropped: `behind` ticks of
     /// sound follow it.
     pub(super) fn is_given_up(&self, waited: Duration, behind: i32) -> bool {
         let Some(bound) = self.delay.bound() else { return false };

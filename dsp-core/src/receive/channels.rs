@@ -1,6 +1,7 @@
-//! Concealment of all channels of a stream: each by itself, at the same moments.
+//! Concealment of all channels of a stream, each by itself, at the same times.
 //!
-//! Where both channels hold the same voice, both find the same pitch, so it stays where it was between the loudspeakers.
+//! If both channels have the same voice, both find the same pitch, so that the voice keeps its place between the
+//! loudspeakers.
 
 use core::array;
 

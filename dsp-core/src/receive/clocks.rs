@@ -1,17 +1,21 @@
-//! One fine clock for all payload types: a packet's timestamp counts in its own type's clock, and lies on the receiver's.
+//! One fine clock for all payload types: the timestamp of a packet counts in the clock of its payload type, and is
+//! converted to the receiver's clock.
 //!
-//! Each payload type counts in the clock of its `a=rtpmap`. A tick of it is a whole number of the receiver's where that is
-//! a multiple, and a fraction that is exact for whole packets where it isn't (441 of 44.1 kHz are 480 of 48 kHz). The place
-//! of a timestamp is counted from an *anchor*, a packet of the same clock whose place is known.
+//! Each payload type counts in the clock of its `a=rtpmap`. One of its ticks is a whole number of the receiver's ticks
+//! if the rates are multiples, and otherwise a fraction that is exact for whole packets (441 ticks at 44.1 kHz are 480
+//! at 48 kHz). The position of a timestamp is counted from an *anchor*, a packet of the same clock whose position is
+//! known.
 //!
-//! Senders that change the clock under one SSRC count in three ways (RFC 7160): each clock from an origin of its own
-//! (3.2.2); on from the packet before, its length in the new clock (3.2.1), or in the old one (4.2). Which it is, nobody
-//! says. Sound that goes on unbroken needs no answer: the first packet of another clock lies where those before it end.
-//! After a pause it's the count whose pause is as long as the arrivals say; if none is, the sender's clock jumped as well.
-//! A packet that was overtaken at the change lies by the anchor of its own clock.
+//! Senders that change the clock rate under one SSRC count in one of three ways (RFC 7160): each clock from an origin
+//! of its own (3.2.2); on from the packet before, with its length in the new clock (3.2.1), or in the old one (4.2).
+//! No signalling tells which. For sound without a break it does not matter: the first packet with another clock lies
+//! where those before it end. After a pause, the count is taken whose pause is as long as the arrival times say; if
+//! there is none, the sender's clock has jumped too. A packet that was overtaken at the change is placed by the anchor
+//! of its own clock.
 //!
-//! Times are ticks of the receiver's clock, modulo 2^32. Cost: a multiplication a packet, where the clocks differ; where
-//! one is no multiple of the other, a division. Memory: 56 bytes, and 48 of the table of payload types.
+//! Times are ticks of the receiver's clock, modulo 2^32. A packet costs a multiplication if the clocks differ, and a
+//! division if neither rate is a multiple of the other. The memory is 56 bytes, and 48 bytes of the table of payload
+//! types.
 
 use crate::time::{RtpTime, Seq, common_divisor};
 
@@ -19,7 +23,7 @@ use crate::time::{RtpTime, Seq, common_divisor};
 pub(super) const MOST: usize = 4;
 /// Sound goes on unbroken if it is told within this share of the least jump: 60 ms / 32 are 2 ms.
 const EXACT: i32 = 32;
-/// Up to so many times the least jump a late packet was late, and beyond that its sender paused.
+/// A packet that is later by up to this multiple of the least jump was late; beyond that, its sender paused.
 const STEADY: i32 = 8;
 
 /// Ticks of the receiver's clock in one of another: `up / down`, in lowest terms.
@@ -33,7 +37,7 @@ impl Ratio {
     /// The receiver's own clock.
     pub(super) const ONE: Self = Self { up: 1, down: 1 };
 
-    /// Of a clock of `from_hz` on one of `to_hz`, neither of which is 0.
+    /// The ratio of a clock of `from_hz` to one of `to_hz`, neither of which is 0.
     pub(super) const fn new(from_hz: u32, to_hz: u32) -> Self {
         let common = common_divisor(to_hz, from_hz);
         Self { up: to_hz / common, down: from_hz / common }
@@ -60,7 +64,7 @@ impl Ratio {
         }
     }
 
-    /// Ticks of the other clock in so many of the receiver's.
+    /// Ticks of the other clock in `ticks` of the receiver's.
     pub(super) const fn back(self, ticks: i32) -> i32 {
         match (self.up, self.down) {
             (1, 1) => ticks,
@@ -78,7 +82,7 @@ impl Ratio {
         to_hz / self.up * self.down
     }
 
-    /// Whether so many ticks of the other clock are a whole number of the receiver's.
+    /// Whether `ticks` of the other clock are a whole number of the receiver's.
     const fn is_exact(self, ticks: i32) -> bool {
         self.down == 1 || (ticks as i64 * self.up as i64).rem_euclid(self.down as i64) == 0
     }
@@ -126,7 +130,7 @@ struct Newest {
 pub(super) struct SourceClocks {
     /// Once one has come: then a clock was here.
     newest: Newest,
-    /// Of each clock that was here: a bit in `here`.
+    /// The anchor of each clock that was used; a bit in `here` for each.
     anchors: [Anchor; MOST],
     here: u8,
 }

@@ -1,4 +1,4 @@
-//! How a receiver is made, and what it says of a datagram: plain data and errors.
+//! Settings of a receiver, its results and its errors: plain data.
 
 use core::fmt;
 
@@ -12,18 +12,20 @@ use crate::wire::rtp::ParseError;
 /// A usual tick of a loudspeaker.
 const TICK: Duration = Duration::from_millis(10);
 
-/// How a receiver is made.
+/// Settings with which a [`Receiver`](super::Receiver) is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ReceiverConfig {
-    /// Rate of the sound that comes out; every decoder that is used must have it.
+    /// Sample rate of the sound that comes out, in Hz: 8,000 to 48,000. Every decoder in use must decode to this rate.
     pub sample_rate_hz: u32,
-    /// Rate of the RTP timestamps (8000 for G.722, 48000 for Opus).
+    /// Rate of the RTP timestamps, in Hz: 8,000 to 192,000, and a multiple or a divisor of the sample rate (8,000 for
+    /// G.722, 48,000 for Opus).
     pub rtp_clock_hz: u32,
-    /// Bounds of the delay.
+    /// Bounds of the delay, and how delay is weighed against late packets.
     pub delay: DelayConfig,
-    /// How much sound is asked for at a time by whoever plays, taken as one of up to 10 s: packets must be here when a tick
-    /// begins. It may be played in parts.
+    /// How much sound the player asks for at a time. A packet must have arrived when the tick begins in which it is
+    /// played. Values above 10 s count as 10 s. A tick may be fetched in several calls of
+    /// [`play`](super::Receiver::play).
     pub tick: Duration,
 }
 
@@ -43,7 +45,7 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// Of a configuration that was found good: 8 to 192 kHz, and one is at most 24 times the other.
+    /// The ratio of a configuration that was checked: 8 to 192 kHz, and neither is more than 24 times the other.
     pub(super) fn new(sample_rate_hz: u32, clock_hz: u32) -> Self {
         let (ticks, samples) = ((clock_hz / sample_rate_hz) as u8, (sample_rate_hz / clock_hz) as u8);
         let khz = if clock_hz.is_multiple_of(1_000) { (clock_hz / 1_000) as u8 } else { 0 };
@@ -121,43 +123,46 @@ impl Rates {
 }
 
 impl Default for ReceiverConfig {
-    /// 8 kHz, as for G.711, in ticks of 10 ms.
+    /// G.711: 8 kHz, in ticks of 10 ms.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, rtp_clock_hz: 8_000, delay: DelayConfig::default(), tick: TICK }
     }
 }
 
-/// Why a receiver can't be made.
+/// Reasons why a receiver cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The rates must be 8 to 192 kHz (8 to 48 kHz for sound), and one a multiple of the other.
+    /// A rate is out of range (sound: 8 to 48 kHz, timestamps: 8 to 192 kHz), or neither rate is a multiple of the
+    /// other.
     Rates {
-        /// Rate of the sound.
+        /// Sample rate that was asked for, in Hz.
         sample_rate_hz: u32,
-        /// Rate of the timestamps.
+        /// Rate of the timestamps that was asked for, in Hz.
         rtp_clock_hz: u32,
     },
-    /// The minimum delay lies above the maximum.
+    /// The minimum delay is above the maximum delay.
     DelayBounds {
-        /// Minimum in ms.
+        /// Minimum delay, in ms.
         min_ms: u32,
-        /// Maximum in ms.
+        /// Maximum delay, in ms.
         max_ms: u32,
     },
-    /// There must be 4 to 32,768 slots for packets and 4 to 16,384 cells, and as many runs as cells.
+    /// The packet memory has the wrong size: it needs 4 to 32,768 slots for packets, 4 to 16,384 cells, and as many
+    /// runs as cells.
     Packets {
-        /// Slots given.
+        /// Slots that were given.
         slots: usize,
-        /// Cells given.
+        /// Cells that were given.
         cells: usize,
     },
-    /// The memory is too small for this rate: 120 ms of history, a gap of 60 ms and a packet of 20 ms, interleaved.
+    /// The sound memory is too small for this rate. It must hold 120 ms of history, a gap of 60 ms and a packet of 20
+    /// ms, all channels interleaved.
     TooFewSamples {
         /// Samples needed.
         need: usize,
-        /// Samples given.
+        /// Samples that were given.
         got: usize,
     },
 }
@@ -178,35 +183,37 @@ impl fmt::Display for ConfigError {
 impl core::error::Error for ConfigError {}
 
 /// What became of a datagram.
+/// What a receiver did with a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Received {
-    /// Stored; it will be played in its turn.
+    /// The packet is stored and will be played in its turn.
     Stored,
-    /// Stored, and the stream begins anew: another SSRC, or a jump of the sequence, which discard all that waits, or a jump
-    /// of the sender's clock, which doesn't.
+    /// The packet is stored and starts a new stream. After a new SSRC or a jump of the sequence numbers, all packets
+    /// that were waiting have been discarded; after a jump of the sender's clock alone, they are kept.
     Restarted,
-    /// The packet was here before.
+    /// The packet was received before.
     Duplicate,
-    /// Its turn has passed.
+    /// The packet came after its turn and is not used.
     Late,
-    /// A source or a sequence that has to prove itself first.
+    /// The packet comes from a source, or belongs to a sequence, that has not proved itself yet (RFC 3550, A.1). It is
+    /// not used.
     Probation,
 }
 
-/// Why a datagram was not taken.
+/// Reasons why a datagram was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ReceiveError {
-    /// Not an RTP packet.
+    /// The datagram is not an RTP packet.
     Parse(ParseError),
-    /// Its payload is not redundant audio data, as its type says.
+    /// The packet has the payload type of redundant audio data (RFC 2198), and its payload does not parse as such.
     Redundancy(RedParseError),
     /// The payload is longer than the whole buffer.
     TooLong {
-        /// Bytes of the payload.
+        /// Length of the payload, in bytes.
         bytes: usize,
     },
 }

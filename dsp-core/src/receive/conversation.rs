@@ -1,61 +1,66 @@
-//! The delay of a conversation: bounds of the wait are played virtually, and the best of them is followed.
+//! The delay of a conversation: several bounds of the waiting time are played virtually, and the best one is followed.
 //!
-//! A *bound* is how long a packet may wait. What a receiver with a bound would have made of the packets so far needs no
-//! sound: its playout delay `d` over the base, and two sums. A packet that came `r` after the base
-//! - is late if `r > d`: nothing was there for `r - d`, which was made up, and from then on the delay is `r`;
-//! - else waits for `d - r`, at most for the bound: what waited longer is given up for what was made up before;
-//! - afterwards a delay below the bound grows by an eighth of the time, as playing slower does.
+//! A *bound* is how long a packet may wait. What a receiver with that bound would have done with the packets so far
+//! needs no sound, but only its playout delay `d` after the base, and two sums. A packet that arrives `r` after the
+//! base
+//! - is late if `r > d`: for `r - d` nothing was there, sound was concealed, and the delay is `r` from then on;
+//! - otherwise waits for `d - r`, but at most for the bound: sound that waited longer is dropped in exchange for sound
+//!   that was concealed before;
+//! - and afterwards a delay below the bound grows by an eighth of the time, as it does by playing slower.
 //!
-//! The base is what the delay estimator has, the fastest of the last ten or twenty seconds. Where the fastest of the last
-//! few packets took longer, and the network does not become faster, the delay is counted from those too: a queue that
-//! fills is followed by playing slower, and a stall that drains is not.
+//! The base is that of the delay estimator, the fastest packet of the last 10 to 20 seconds. If the fastest of the
+//! last few packets took longer, and the network does not become faster, the delay is counted from those as well: a
+//! queue that fills is followed by playing slower, and a stall that drains is not.
 //!
-//! A packet that was overtaken is late alone and moves nothing. Every eighth packet the rating R (ITU-T G.107) of each bound
-//! is looked up: what its mean wait takes off with the rest of the way from mouth to ear, and what its share of made-up
-//! sound takes off, with what is lost for all of them. The sums forget with a half-life of 355 packets; but a call is
-//! rated as a whole, so each bound is rated as if the seconds to come, like those past, were joined to the call so far,
-//! which forgets eight times as slowly. Without that, bursts that can be waited for or not at the same R would be answered
-//! by now one and now the other, which is worse than either. A bound is left for another that is better by 0.3 of R in
-//! those seconds, and for a shorter one that is better by 1, as each change is heard. Of whichever is followed no more counts
-//! than the longest delay of the last 20 to 30 s: when a network has become calm, nobody waits on.
+//! A packet that was overtaken is late alone and changes no delay. With every eighth packet, the rating R (ITU-T
+//! G.107) of each bound is computed: the impairment by its mean waiting time together with the rest of the way from
+//! mouth to ear, and the impairment by its share of concealed sound together with what is lost for all bounds. The
+//! sums decay with a half-life of 355 packets. But a call is rated as a whole, so each bound is rated as if the
+//! seconds to come, which are taken to be like those past, were joined to the call so far, which decays eight times as
+//! slowly. Without that, bursts for which waiting or not waiting have the same R would be answered now in one way and
+//! now in the other, which is worse than either. A bound is replaced by another one that is better by 0.3 of R in
+//! these seconds, or by a shorter one that is better by 1, since each change is heard. A bound counts for no more than
+//! the longest delay of the last 20 to 30 s, so that nothing waits any longer once the network has become calm.
 //!
-//! All in whole ms and integers. Memory: under 450 bytes. Cost: 24 bounds a packet, some 15 instructions each, and with each
-//! eighth packet three divisions each.
+//! Everything is in whole ms and integers. The memory is below 450 bytes. A packet costs about 15 instructions for
+//! each of 24 bounds, and every eighth packet three divisions for each.
 
 use crate::quality::impairment::{self, LossImpairment};
 use crate::time::Duration;
 
-/// What is known of a conversation besides what its packets tell.
+/// What a receiver is told about a conversation beyond what its packets show. See
+/// [`Receiver::set_conversation`](super::Receiver::set_conversation).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Conversation {
-    /// One-way delay from mouth to ear without the jitter buffer: half the round trip, a packet's length, and what codec
-    /// and devices add.
+    /// One-way delay from mouth to ear without the jitter buffer: half the round trip, the length of a packet, and the
+    /// delay of codec and devices.
     pub besides: Duration,
-    /// What loss does to the codec.
+    /// How much packet loss impairs the codec.
     pub loss: LossImpairment,
 }
 
 impl Default for Conversation {
-    /// 50 ms besides, as of a packet of 20 ms and 30 ms on the way, and G.711 that conceals.
+    /// 50 ms of other delay, as for packets of 20 ms and a network of 30 ms, and G.711 with concealment.
     fn default() -> Self {
         Self { besides: Duration::from_millis(50), loss: LossImpairment::default() }
     }
 }
 
-/// Why a conversation waits as long as it does: what the bound that is followed takes off the rating R (ITU-T G.107), of
-/// the call so far and the seconds to come.
+/// Why a conversation is delayed as much as it is: the impairments, on the scale of the rating R (ITU-T G.107), that
+/// the present bound costs over the call so far and the seconds to come.
+/// [`Receiver::delay_choice`](super::Receiver::delay_choice) returns it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct DelayChoice {
-    /// How long a packet may wait, in ms.
+    /// The longest that a packet may wait, in ms.
     pub bound_ms: u32,
-    /// One-way delay besides the jitter buffer, as it was told or assumed, in ms.
+    /// One-way delay without the jitter buffer, as told or assumed, in ms.
     pub besides_ms: u32,
-    /// What delay takes off, in tenths of R.
+    /// What the delay takes off R, in tenths.
     pub delay_tenths: u32,
-    /// What sound that is lost or late takes off, in tenths of R.
+    /// What lost and late sound takes off R, in tenths.
     pub loss_tenths: u32,
 }
 
@@ -70,23 +75,25 @@ const FINE: u32 = 64;
 pub(super) const EVERY: u32 = 8;
 const FORGET: u32 = 6;
 const FORGET_CALL: u32 = 9;
-/// One stall of few packets is no reason to expect as large a share of the next: shares are of so many at least.
+/// Least number of packets over which shares are computed: one stall of few packets is no reason to expect as large a
+/// share in future.
 const AT_LEAST_PACKETS: u32 = 512;
 /// To be worth a change a longer bound must be better by 0.3 of R, and a shorter one by 1.
 const WORTH_LONGER: u32 = 3 * impairment::ONE / 10;
 const WORTH_SHORTER: u32 = impairment::ONE;
 /// A delay grows by an eighth of the time.
 const GROWTH: i32 = 8;
-/// So many packets, in 64ths, are lost at most before one comes.
+/// Greatest number of packets, in 64ths, that are lost before one arrives.
 const MOST_LOST: u32 = 4_096 * FINE;
 /// Later than this nothing is worth waiting for.
 const LATEST_MS: i32 = 10_000;
-/// No clock of 8 kHz or faster counts so many ms in 32 bits: sums and differences of two transits fit into theirs.
+/// No clock of 8 kHz or faster counts this many ms in 32 bits: sums and differences of two transits fit into the
+/// range.
 const FARTHEST_MS: i32 = 1 << 28;
 /// No bound is of use that is longer than any packet needed in these windows, of which one is filling.
 const WINDOWS: usize = 3;
 const WINDOW_MS: u16 = 10_000;
-/// What the network takes by now is that of the fastest of so many packets, or of twice as many.
+/// The present transit of the network is that of the fastest of this many packets, or of twice as many.
 const NEAR_PACKETS: u16 = 4;
 
 /// Receivers that are only counted, one for each of `N` bounds: numbers of a kind lie together, so that a machine with
@@ -327,8 +334,8 @@ impl DelayBoundCandidates {
         self.near[0] < self.near[1]
     }
 
-    /// How much longer the network surely takes by now than at its fastest, in ms. Few packets are slow by chance too: twice
-    /// what they differ by among themselves does not count.
+    /// How much longer the network certainly takes at present than at its fastest, in ms. Few packets are also slow by
+    /// chance, so twice the difference among themselves does not count.
     fn slower_ms(&self) -> i32 {
         if self.gets_faster() {
             return 0;
@@ -409,8 +416,8 @@ impl DelayBoundCandidates {
         BOUNDS[self.effective()].into()
     }
 
-    /// The delay over the base that the bound asks for by now, in ms. Of what the network takes longer only three quarters
-    /// count, as it may soon be fast again.
+    /// The delay after the base that the bound requires at present, in ms. Of the network's additional transit only
+    /// three quarters count, as it may soon be fast again.
     pub(super) fn delay_ms(&self) -> u32 {
         let bound = self.bound_ms();
         bound.max((self.slower_ms() * 3 / 4 + beyond_near(bound as i32)) as u32)

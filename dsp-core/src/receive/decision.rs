@@ -1,106 +1,110 @@
-//! Decision: what to do for the next samples, from plain numbers. It stores nothing and touches no audio.
+//! The decision about the next samples, from plain numbers. It stores nothing and touches no audio.
 //!
-//! All times are in ticks of the RTP clock. The rules, in the order in which they apply:
+//! All times are in ticks of the RTP clock. These are the rules, in the order in which they apply:
 //!
-//! 1. More lies in the buffer than the bound allows: drop the oldest. How slow the network is doesn't matter.
-//! 2. The sender is quiet (comfort noise, a codec's own pauses, a telephone event): go on with that until the next
-//!    packet's turn has come. Nothing is missing, and the delay changes without anyone hearing it: so what follows begins at a
-//!    delay that needs no change of speed ([`start`]), which would be heard at the onset of a word.
-//! 3. The next packet is here: play it, joined to what was made up before it. If its timestamp lies ahead of what was
+//! 1. The buffer holds more than the bound allows: drop the oldest packet. Slowness of the network itself does not
+//!    count.
+//! 2. The sender is quiet (comfort noise, pauses of the codec, a telephone event): continue that until the turn of the
+//!    next packet. Nothing is missing, and the delay can change without being heard. So the sound that follows begins
+//!    at a delay that needs no change of speed ([`start`]), which would be heard at the onset of a word.
+//! 3. The next packet is there: play it, joined to concealed sound before it. If its timestamp is ahead of what was
 //!    played although no packet is missing, the sender paused: stay silent until its turn.
-//! 4. A later packet is here: the missing ones are given up, and the gap between is filled, but only until that packet
-//!    has waited as long as it should: a gap is where the delay comes down at no cost. On a network whose packets
-//!    overtake each other the missing one may be near: only the last step is filled for good.
-//! 5. Nothing is here: conceal. The media time stands still meanwhile: if the packet comes late, it's played, and the
-//!    delay has grown by the wait; if a later one comes, the wait counts towards its gap.
+//! 4. A later packet is there: the missing ones are given up, and the gap is filled, but only until that packet has
+//!    waited as long as it should, since in a gap the delay comes down at no cost. On a network whose packets overtake
+//!    each other the missing packet may still come: only the last step is then filled for good.
+//! 5. Nothing is there: conceal. The media time stands still meanwhile. If the packet comes late, it is played, and
+//!    the delay has grown by the wait; if a later packet comes, the wait counts towards its gap.
 //!
-//! Speed ([`stretch`]): slower before a hole whose packet is later than nearly all are, for as long as sound is left, as
-//! real sound made longer is better than made-up sound; slower below the target delay, faster above it.
+//! Speed ([`stretch`]): slower before a gap whose packet is later than nearly all packets are, as long as sound is
+//! left, since real sound made longer is better than concealed sound; slower below the target delay, and faster above
+//! it.
 
-/// What lies in the jitter buffer.
+/// What the jitter buffer holds at its front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing.
+    /// The buffer is empty.
     Nothing,
-    /// The next packet; its timestamp is `gap` ticks after the end of what was decoded.
+    /// The next packet in sequence is there. Its timestamp is `gap` ticks after the end of what was decoded.
     Here {
-        /// Ticks, negative if timestamps went back.
+        /// Length of the gap in ticks of the RTP clock; negative if the timestamps went back.
         gap: i32,
-        /// A packet right before it could not be decoded: the gap is a loss and not a pause.
+        /// A packet right before this one could not be decoded, so the gap is a loss and not a pause.
         broken: bool,
     },
-    /// Not the next but a later packet.
+    /// The next packet in sequence is missing, and a later one is there.
     Later {
         /// Ticks from the end of what was decoded to this packet's timestamp.
         gap: i32,
     },
 }
 
-/// What the sender does between its packets.
+/// What the sender does between its packets, as far as its last packet tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Sending {
-    /// One packet follows the other.
+    /// It sends sound without pauses.
     #[default]
     Sound,
-    /// Comfort noise was described, and lasts (RFC 3389).
+    /// It has described comfort noise, which goes on (RFC 3389).
     Noise,
-    /// The codec pauses: what its decoder makes is the background (Opus DTX, RFC 6716 2.1.9).
+    /// The codec pauses, and its decoder makes the background noise (Opus DTX, RFC 6716, 2.1.9).
     Pause,
-    /// A telephone event sounds instead (RFC 4733).
+    /// A telephone event takes the place of the sound (RFC 4733).
     Event,
 }
 
-/// The numbers that a decision needs.
+/// All that a decision depends on. Times are in ticks of the RTP clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Situation {
-    /// What lies in the buffer.
+    /// What the jitter buffer holds at its front.
     pub next: Next,
-    /// What the last packet said about those to come.
+    /// What the sender does between its packets.
     pub sending: Sending,
     /// Ticks that were filled since the last decoded sample.
     pub filled: i32,
-    /// Whether some of them were made up, and what follows must be joined to them.
+    /// Whether some of the filled sound was concealed, so that the next packet must be cross-faded into it.
     pub concealed: bool,
-    /// How much later than the base the first packet in the buffer would be played now, in ticks.
+    /// Delay after the base (the fastest packet) at which the first packet in the buffer would be played now, in
+    /// ticks.
     pub delay: i32,
-    /// The first packet in the buffer has waited longer than the bound, or what lies behind it would last longer.
+    /// Whether the first packet in the buffer has waited longer than the bound, or the sound behind it lasts longer
+    /// than the bound.
     pub overdue: bool,
-    /// Target delay in ticks.
+    /// Target delay after the base, in ticks.
     pub target: i32,
-    /// The delay at which sound begins after a pause, in ticks: at least the target.
+    /// Delay after the base at which sound starts after a pause, in ticks. It is at least the target.
     pub start: i32,
-    /// Packets overtook each other of late.
+    /// Whether packets have overtaken each other recently.
     pub reorders: bool,
     /// The longest that a packet may wait in the buffer, in ticks.
     pub maximum: i32,
-    /// Ticks that a step of concealment lasts.
+    /// Length of one step of concealment, in ticks.
     pub step: i32,
 }
 
-/// What to do.
+/// What a receiver does for the next samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Decode the first packet in the buffer now.
+    /// Decode the first packet in the buffer.
     Decode,
-    /// The same, and join it to what was made up before it.
+    /// Decode the first packet in the buffer and cross-fade it into the concealed sound before it.
     Merge,
-    /// Drop the first packet in the buffer: more lies there than the bound allows.
+    /// Drop the first packet in the buffer: the buffer holds more than the bound allows.
     Drop,
-    /// The sender paused: up to this many ticks of silence.
+    /// Play at most this many ticks of silence: the sender paused.
     Silence(i32),
-    /// Fill a gap of which both ends are known, this many ticks.
+    /// Fill a gap of this many ticks, whose both ends are known.
     Fill(i32),
-    /// Conceal with the future unknown.
+    /// Conceal without knowing what follows.
     Conceal,
-    /// Up to this many ticks of comfort noise.
+    /// Play at most this many ticks of comfort noise.
     Noise(i32),
-    /// Up to this many ticks of the codec's own background.
+    /// Play at most this many ticks of the background noise that the codec itself makes.
     Background(i32),
-    /// Up to this many ticks in which a telephone event stands for the sound.
+    /// Play at most this many ticks of silence in place of the sound, for a telephone event.
     Event(i32),
 }
 
@@ -144,31 +148,31 @@ pub(super) fn decide(situation: &Situation) -> Operation {
     }
 }
 
-/// A change of speed.
+/// A change of playing speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stretch {
-    /// Play faster: remove up to this many ticks.
+    /// Play faster: remove at most this many ticks.
     Accelerate(i32),
-    /// Play slower: insert up to this many ticks.
+    /// Play slower: insert at most this many ticks.
     Decelerate(i32),
 }
 
-/// The numbers that a change of speed needs, in ticks.
+/// All that a change of speed depends on, in ticks of the RTP clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pace {
-    /// Playout delay of what is about to be played.
+    /// Playout delay after the base of the packet that is about to be played.
     pub delay: i32,
-    /// What it's steered to.
+    /// Delay to steer to.
     pub target: i32,
-    /// The delay that nearly all packets stay within: [`Estimate::usual`](super::strategy::Estimate::usual).
+    /// Delay that nearly all packets stay within: [`Estimate::usual`](super::strategy::Estimate::usual).
     pub usual: i32,
-    /// How long the sound lasts that is here without a hole, counted up to a little above the target.
+    /// How much sound waits without a gap, counted up to a little above the target.
     pub ahead: i32,
-    /// A usual pitch period, 10 ms: the least that a change of speed is worth.
+    /// A usual pitch period, 10 ms: smaller changes of speed are not worth making.
     pub period: i32,
-    /// The delay is that of another stream too: a quarter of a period off the target is enough to change
-    /// speed.
+    /// Whether the delay is also that of another stream. The speed then changes as soon as the delay is off by a
+    /// quarter of a period.
     pub aligned: bool,
 }
 

@@ -1,64 +1,67 @@
 //! Delay estimator: how long packets must wait so that as many of them are there as are worth waiting for.
 //!
-//! Everything is in ticks of the RTP clock, 32 bits, modulo 2^32. A packet's *transit* is its arrival minus its
-//! timestamp: unknown offset and all. The smallest transit of the last 10 to 20 seconds is the *base*; what a packet
-//! took longer is its *relative delay*. Because the base is a minimum over a window, a sender whose clock drifts moves
-//! it along, and a shorter route is noticed at once; when it rises, what was counted is lowered by as much. For the
-//! first 512 packets it isn't known yet: when it falls, what came before was that much later than it seemed.
+//! Everything is in ticks of the RTP clock, 32 bits, modulo 2^32. The *transit* of a packet is its arrival time minus
+//! its timestamp, with an unknown offset. The smallest transit of the last 10 to 20 seconds is the *base*, and the
+//! *relative delay* of a packet is its transit above the base. Since the base is a minimum over a window, it follows a
+//! sender whose clock drifts, and a shorter route is noticed at once. When the base rises, what was counted is lowered
+//! by as much. For the first 512 packets the base is uncertain: when it falls, the packets before were later than they
+//! seemed, by as much.
 //!
-//! Relative delays go into a histogram that forgets with a half-life of 355 packets (7 s at 20 ms). The target is the
-//! delay that costs least: each ms of delay costs one (beyond a quarter of a second, where a conversation suffers
-//! anyway, 13 sixteenths), each percent of packets that come later than it [`DelayConfig::late_cost_ms`]. What is lost
-//! costs nothing, as waiting doesn't bring it back. A stall that comes once in a while costs too little to be waited
-//! for: it is, when another is likely enough. To come down must be worth more than to go up.
+//! Relative delays are counted in a histogram that decays with a half-life of 355 packets (7 s with packets of 20 ms).
+//! The target is the delay with the lowest cost: each ms of delay costs one (13 sixteenths beyond a quarter of a
+//! second, where a conversation suffers anyway), and each percent of packets that come later than the target costs
+//! [`DelayConfig::late_cost_ms`]. Lost packets cost nothing, since waiting does not bring them back. A rare stall
+//! costs too little to be waited for, until another one is likely enough. Lowering the target must be worth more than
+//! raising it.
 //!
-//! The target is looked up with each of the first packets, then every eighth, or at once if a packet was later. Memory:
-//! under 600 bytes. A look-up takes 224 multiplies.
+//! The target is computed with each of the first packets, then with every eighth, and at once if a packet was later.
+//! The memory is below 600 bytes. A computation takes 224 multiplications.
 
 use super::conversation::{Conversation, DelayBoundCandidates, DelayChoice, EVERY};
 use super::histogram::{FIRST_WIDTH_MS, Histogram};
 use crate::time::Duration;
 
-/// Bounds of the delay, and what delay is worth. With `min_ms == max_ms` the delay is fixed.
+/// Bounds of the delay, and how delay is weighed against late packets. Start from [`listening`](Self::listening),
+/// [`conversation`](Self::conversation) or [`fixed`](Self::fixed). With `min_ms == max_ms` the delay is fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DelayConfig {
-    /// The target never falls below this, in ms.
+    /// Lowest target delay, in ms.
     pub min_ms: u32,
-    /// No packet waits in the buffer for longer than this, in ms: the oldest are dropped when more lies there. How slow the
-    /// network is doesn't matter.
+    /// Longest time that a packet waits in the buffer, in ms. When the buffer holds more than that, the oldest packets
+    /// are dropped. Slowness of the network itself does not count.
     pub max_ms: u32,
-    /// The target never rises above this (nor above `max_ms`), in ms. After a stall the delay may be longer, and then
-    /// comes down.
+    /// Highest target delay, in ms; `max_ms` bounds it as well. The delay may be longer right after a stall of the
+    /// network, and comes down afterwards.
     pub target_max_ms: u32,
-    /// The delay while nothing is known of the network, in ms: the first packet waits for another that comes on
-    /// time, or for two, but no longer than this.
+    /// Delay before anything is known of the network, in ms. The first packet waits for the next one or two packets,
+    /// but never longer than this.
     pub initial_ms: u32,
-    /// How many ms of delay it is worth that one percent of packets less is late, taken as one of 10 to 10,000: so every
-    /// cost fits into 32 bits.
+    /// How many ms of extra delay it is worth to have one percent of the packets less late. Values outside 10 to
+    /// 10,000 count as the nearest of these.
     pub late_cost_ms: u32,
-    /// What the sound is for.
+    /// What the sound is for, which decides what delay costs.
     pub purpose: Purpose,
 }
 
-/// What sound is for: it decides what delay costs.
+/// What the sound is for, which decides what delay costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Purpose {
-    /// To be listened to: [`DelayConfig::late_cost_ms`] says what delay is worth.
+    /// Somebody only listens: [`DelayConfig::late_cost_ms`] weighs delay against late packets.
     #[default]
     Listening,
-    /// To talk to each other: the rating R of ITU-T G.107 says it, for the [`Conversation`] that the receiver was told
-    /// ([`Receiver::set_conversation`](super::Receiver::set_conversation)).
+    /// Two people talk to each other: the rating R of ITU-T G.107 weighs delay against loss, for the [`Conversation`]
+    /// that was set with [`Receiver::set_conversation`](super::Receiver::set_conversation).
     Conversation,
 }
 
 impl Default for DelayConfig {
-    /// To hear nearly everything: 10 ms to 2 s; a percent of late packets is worth 80 ms.
+    /// For listening: 10 ms to 2 s, where one percent of late packets is worth 80 ms.
     ///
-    /// By ITU-T G.107 the first percent of lost packets costs G.711 with concealment 3.8 of R (G.113: Bpl 25.1), as much
-    /// as 158 ms of delay do below 177 ms, or 28 ms above.
+    /// By ITU-T G.107 the first percent of lost packets costs G.711 with concealment 3.8 of R (G.113: Bpl 25.1), as
+    /// much as 158 ms of delay below 177 ms, or 28 ms above.
     fn default() -> Self {
         Self::listening()
     }
@@ -74,18 +77,19 @@ impl DelayConfig {
         purpose: Purpose::Listening,
     };
 
-    /// To hear nearly everything, as by default.
+    /// For listening: nearly every packet is waited for. This is the default.
     pub const fn listening() -> Self {
         Self::USUAL
     }
 
-    /// To talk to each other: the next ms of waiting must save more in made-up sound than it costs the conversation, by the
-    /// rating R of ITU-T G.107. What waited for longer than that is given up for what was made up in its place.
+    /// For a conversation: a longer wait must save more concealed sound than the delay costs the conversation, by the
+    /// rating R of ITU-T G.107. Sound that arrives later than that is dropped, since concealed sound was played in its
+    /// place.
     pub const fn conversation() -> Self {
         Self { purpose: Purpose::Conversation, ..Self::USUAL }
     }
 
-    /// Always the same delay.
+    /// The same delay all the time, in ms.
     pub const fn fixed(ms: u32) -> Self {
         Self { min_ms: ms, max_ms: ms, target_max_ms: ms, initial_ms: ms, late_cost_ms: 0, purpose: Purpose::Listening }
     }
@@ -101,19 +105,20 @@ const LONG_MS: u32 = 256;
 /// follows each lull is stretched down and up again, and runs dry at the next stall.
 const WORTH_UP: u32 = 16;
 const WORTH_DOWN: u32 = 12;
-/// One late packet of few is no reason to expect as large a share of the next: shares are of so many at least.
+/// Least number of packets over which shares are computed: one late packet of few is no reason to expect as large a
+/// share in future.
 const AT_LEAST_PACKETS: u32 = 256;
-/// On the other hand few packets have not shown how late they can be, nor how fast. Until there were so many, the target
-/// lies above what was seen, by half the mean difference of two packets' transits for each halving.
+/// Number of packets after which it is known how late packets can be, and how fast. Before, the target is above what
+/// was seen, by half the mean difference of two packets' transits for each halving of their number.
 const KNOWN_PACKETS: u32 = 512;
-/// So many must be here before the first is played, or two of which the second came on time.
+/// Number of packets that must be there before the first is played; two are enough if the second came on time.
 const FIRST_PACKETS: u32 = 3;
-/// After packets were delayed, the next may be so much faster; more by four times what they vary.
+/// After packets were delayed, the next may be faster by this much, and by four times their variation if that is more.
 const USUAL_FALL_MS: u32 = 40;
 /// A usual tick of the listener's sound.
 const TICK_MS: u32 = 10;
-/// One packet of so many is late beyond the usual, in order and overtaken: a single packet that is missing is bridged
-/// better than it's waited for.
+/// One of this many packets is later than usual, in order or overtaken: to conceal a single missing packet is better
+/// than to wait for it.
 const UNUSUAL: u32 = 20;
 const UNUSUAL_OVERTAKEN: u32 = 100;
 /// In a conversation less waits, so that a hole may be near when a packet is later than two of three: playing slower comes
@@ -122,29 +127,29 @@ const UNUSUAL_TALKING: u32 = 3;
 /// But the hole must be nearer by an eighth of the delay: so near a bound that is just long enough, some sound is made
 /// longer for nothing, and shorter again.
 const SPARED_TALKING: u32 = 8;
-/// Sound that waited by so much longer than its bound is made shorter, and not given up.
+/// Sound that has waited longer than its bound by up to this much is played faster, and not dropped.
 const SLACK_MS: u32 = 40;
-/// Each packet that was overtaken adds so much, and each that wasn't takes one away: above this level more than one of
-/// 64 is overtaken.
+/// Each packet that was overtaken adds this much, and each that was not takes one away: above this level more than one
+/// packet of 64 is overtaken.
 const REORDER_LEVEL: u16 = 64;
 const REORDER_LIMIT: u16 = 1_024;
-/// Of packets that are missing when nearly all are here, so many more may have come later than have not.
+/// Of packets that are missing when nearly all others are there, this many more must have come later than have not.
 const RETURNS_LIMIT: i8 = 16;
 const WINDOW: Duration = Duration::from_secs(10);
 const LOOK_UP_EVERY: u32 = 8;
 /// Windows of which the base moved by more than this were of another route, not of another clock: 1000 ppm.
 const DRIFT_LIMIT: Duration = Duration::from_millis(10);
 
-/// What is known of the network, in ticks of the RTP clock.
+/// What the delay estimator knows of the network, in ticks of the RTP clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Estimate {
-    /// The delay after the base that costs least.
+    /// Delay after the base (the fastest packet) with the lowest cost.
     pub target: u32,
-    /// The delay after the base that nearly all packets stay within: 19 of 20; in a conversation that waits for less fewer, two
-    /// of three at least.
+    /// Delay after the base that 19 of 20 packets stay within. In a conversation that waits for fewer packets, it
+    /// covers fewer, but at least two of three.
     pub usual: u32,
-    /// Packets overtook each other of late, and one that is missing is more likely to come than not.
+    /// Whether packets have overtaken each other recently, so that a missing packet is more likely to come than not.
     pub reorders: bool,
 }
 
@@ -204,7 +209,7 @@ pub(super) struct DelayEstimator {
     usual: u32,
     /// What was worth waiting for, in ms.
     worth: u32,
-    /// A packet must be here when the tick begins in which its turn comes: so much before it.
+    /// How long before its turn a packet must be there, as it must be there when the tick begins.
     tick_ms: u16,
 }
 
@@ -289,7 +294,7 @@ impl DelayEstimator {
         }
     }
 
-    /// So many ticks were made up, or not heard, while packets were on their way that came.
+    /// Notes that this many ticks were concealed, or not heard, while packets were on their way that then came.
     pub(super) fn owe(&mut self, ticks: u32) {
         self.set_owed(self.owed().saturating_add(ticks));
     }
@@ -425,7 +430,7 @@ impl DelayEstimator {
         self.target
     }
 
-    /// What is known by now.
+    /// The present estimate.
     pub(super) fn estimate(&self) -> Estimate {
         Estimate {
             target: self.target,
@@ -434,7 +439,7 @@ impl DelayEstimator {
         }
     }
 
-    /// Counts the base later by so many ticks: the network has become slower than the bound.
+    /// Raises the base by `by` ticks: the network has become slower than the bound.
     pub(super) fn raise(&mut self, by: u32) {
         self.minimum = self.minimum.map(|least| least.wrapping_add(by));
         self.shift((by as i32).saturating_neg());
@@ -497,7 +502,7 @@ impl DelayEstimator {
         }
     }
 
-    /// The base fell by so many ticks, or rose: all that was counted was that much later, or less late.
+    /// Shifts everything that was counted by this many ticks, later or earlier, since the base fell or rose.
     fn shift(&mut self, by: i32) {
         if let Weighed::Listening(histogram) = &mut self.weighed {
             histogram.shift(by / self.ticks_per_ms as i32);

@@ -1,15 +1,13 @@
-//! Telephone events as they come in: each is told once when it begins and once when it has ended (RFC 4733, 2.5.2).
+//! Receiving telephone events (RFC 4733, 2.5.2).
 //!
-//! An event is known by its source, its code and the timestamp at which it began, which all of its packets repeat: one
-//! packet of it is enough, whichever that is, and how many more there are and in which order they come changes nothing.
-//! Neither marker nor sequence number is asked, but where the marker says that an event is new. An event has ended when a
-//! packet says so, when a later event of the same source is here, or when nothing more came of it for
+//! An event is identified by its source, its code and the timestamp of its beginning, which all of its packets repeat.
+//! Neither sequence number nor marker is looked at, except that a marker says that an event is new. An event has ended
+//! when a packet says so, when a later event of the same source is here, or when no packet of it has come for
 //! [`EventsConfig::timeout`]. Segments of a long event (2.5.2.3) are one event.
 //!
-//! Packets are taken in as they arrive: there is no delay, and nothing of it depends on the jitter buffer. What has ended is
-//! remembered, so that packets that come late don't begin it anew: `PLACES` events, and what began before those of a source
-//! that were forgotten is never new. Memory: 56 bytes a place. Cost: a look at each place for a packet; for a tick nothing,
-//! while no event lasts.
+//! `PLACES` events that have ended are remembered, and for each source the latest that was forgotten, so that late
+//! packets do not report one of them again. A packet costs a look at each place; a tick costs nothing while no event
+//! lasts.
 
 use crate::time::{Duration, Instant, RtpTime, Ssrc};
 use crate::tone::EventCode;
@@ -18,15 +16,16 @@ use crate::wire::event::{EventLengthError, MAX_EVENT_TICKS, TelephoneEvent};
 /// How many segments of a long event there may be between two that come, the latter included. Fewer than 16: timestamps of
 /// other events, which begin with a packet of sound, are never that many whole segments apart.
 const MOST_SEGMENTS: i32 = 15;
-/// Sources of which is known what was forgotten of them.
+/// Number of sources for which the latest forgotten event is kept.
 const SOURCES: usize = 4;
 
-/// How telephone events are received.
+/// Settings of an [`EventReceiver`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EventsConfig {
-    /// An event has ended when nothing came of it for so long. Packets of one come every 50 ms at the longest (RFC 4733,
-    /// 2.5.1.2), and should end with the third that is missing (2.5.2.2); the default of 200 ms has room for jitter.
+    /// An event counts as ended when no packet of it has come for this long. Senders report an event at least every 50
+    /// ms (RFC 4733, 2.5.1.2), and a receiver should end it with the third missing report (2.5.2.2); the default of
+    /// 200 ms leaves room for jitter.
     pub timeout: Duration,
 }
 
@@ -36,65 +35,68 @@ impl Default for EventsConfig {
     }
 }
 
-/// A packet of telephone events: what its RTP header and the session description say.
+/// What the RTP header and the session description say about a packet of telephone events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EventHeader {
-    /// Whose it is.
+    /// SSRC of the sender.
     pub ssrc: Ssrc,
-    /// When its first event, or segment of one, began.
+    /// RTP timestamp: when the first event in the packet, or its present segment, began.
     pub timestamp: RtpTime,
-    /// The marker: an event begins with this packet.
+    /// Whether the marker bit is set: a new event begins with this packet.
     pub marker: bool,
-    /// The RTP clock of its payload type, in Hz.
+    /// RTP clock rate of the packet's payload type, in Hz.
     pub clock_hz: u32,
 }
 
-/// What is told of an event.
+/// Which part of an event a report tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum EventPhase {
-    /// It goes on: told once, with its first packet.
+    /// The event began. This is reported once, with its first packet.
     Began,
-    /// A packet said that it has ended: told once.
+    /// A packet said that the event has ended. This is reported once.
     Ended,
-    /// Nothing more came of it: told once, instead. It lasted longer than is known.
+    /// No more packets of the event came before the [timeout](EventsConfig::timeout). This is reported once, in place
+    /// of `Ended`; the event lasted longer than the report says.
     Lost,
 }
 
-/// An event that came in.
+/// A telephone event that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EventReport {
-    /// Whether it begins or has ended.
+    /// Whether the event begins or has ended.
     pub phase: EventPhase,
-    /// What it is.
+    /// Event code: a digit, the hook flash or another event.
     pub event: EventCode,
-    /// Whose it is.
+    /// SSRC of the sender.
     pub ssrc: Ssrc,
-    /// The timestamp at which it began as far as was known when it was told first: with `ssrc` and `event` its name.
+    /// RTP timestamp of the beginning, as known at the first report. Together with `ssrc` and `event` it identifies
+    /// the event.
     pub timestamp: RtpTime,
-    /// When it began, on the clock by which its first packet arrived.
+    /// When the event began, on the clock of the packets' arrival times.
     pub begun: Instant,
-    /// How long it has lasted.
+    /// How long the event has lasted so far.
     pub duration: Duration,
-    /// Its power in -dBm0, 0 to 63; it says nothing of events that are no tones.
+    /// Power of the tone below 0 dBm0, in dB: 0 to 63. It has no meaning for events that are not tones.
     pub volume: u8,
 }
 
-/// What was counted; all saturate.
+/// Counters of an [`EventReceiver`]. All saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EventStats {
-    /// Events that came.
+    /// Events that were received.
     pub events: u32,
-    /// Of these, those whose end did not come.
+    /// Events among them whose end was not received.
     pub lost_ends: u32,
-    /// Reports of events that were over or forgotten: repetitions of the last one above all.
+    /// Reports of events that had ended or been forgotten; most of them are the repetitions of the last report.
     pub repeated: u32,
-    /// Payloads that were no events.
+    /// Payloads that did not parse as telephone events.
     pub malformed: u32,
-    /// Events that nobody asked for before there was no place for them any more.
+    /// Events that were dropped because no place was left and [`next`](EventReceiver::next) had not been called in
+    /// time.
     pub untold: u32,
 }
 
@@ -126,14 +128,14 @@ struct Place {
     /// When it began, and its latest segment.
     first: RtpTime,
     segment: RtpTime,
-    /// Of that segment.
+    /// Duration of that segment.
     duration: u16,
     begun: Instant,
     /// When its last packet arrived.
     heard: Instant,
     stands: Stands,
     told: Told,
-    /// The how many-th it was.
+    /// Its place in the order of all events.
     order: u32,
 }
 
@@ -194,14 +196,20 @@ fn is_whole(ticks: i32) -> bool {
     ticks % segment == 0 && (1..=MOST_SEGMENTS).contains(&(ticks / segment))
 }
 
-/// How long so many ticks are.
+/// Duration of this many ticks.
 fn length(ticks: u32, clock_hz: u32) -> Duration {
     Duration::from_samples(ticks.into(), clock_hz.max(1))
 }
 
-/// Takes telephone events in and tells of each once when it begins and once when it has ended. `PLACES` are remembered.
+/// Receives telephone events and reports each one twice: when it begins and when it has ended (RFC 4733, 2.5.2).
 ///
-/// A key of 100 ms is told when it begins and when it has ended, however often its end is repeated:
+/// Use it for keys that arrive as RTP packets of the payload type `telephone-event`; for digits within the sound there
+/// is [`DtmfDetector`](crate::tone::DtmfDetector). One packet of an event is enough, whichever it is: repeated,
+/// reordered and lost reports change nothing. Events are reported as soon as their packets arrive, without the delay
+/// of the jitter buffer. The last `PLACES` events are remembered, so that a late packet does not report one of them
+/// again. It takes 56 bytes of memory for each place.
+///
+/// A key of 100 ms is reported when it begins and when it has ended, however often its end is repeated:
 ///
 /// ```
 /// use dsp_core::receive::{EventHeader, EventPhase, EventReceiver, EventsConfig};
@@ -231,28 +239,30 @@ pub struct EventReceiver<const PLACES: usize> {
     /// Places of which not all is told.
     untold: usize,
     order: u32,
-    /// The latest that was forgotten of each of the sources of which any was, the last one first.
+    /// For each source with a forgotten event, the latest of them; the source of the last one first.
     forgotten: [Option<(Ssrc, RtpTime)>; SOURCES],
     stats: EventStats,
 }
 
 impl<const PLACES: usize> EventReceiver<PLACES> {
-    /// Nothing has come yet.
+    /// A receiver without any events.
     pub const fn new(config: EventsConfig) -> Self {
         const { assert!(PLACES >= 2, "two places at least") };
         let stats = EventStats { events: 0, lost_ends: 0, repeated: 0, malformed: 0, untold: 0 };
         Self { config, places: [None; PLACES], untold: 0, order: 0, forgotten: [None; SOURCES], stats }
     }
 
-    /// What was counted.
+    /// The counters.
     pub const fn stats(&self) -> EventStats {
         self.stats
     }
 
-    /// Takes in a packet that arrived at `now`, in any order; then ask [`next`](Self::next) until there is none.
+    /// Takes in a packet that arrived at `now`; packets may come in any order. Afterwards call [`next`](Self::next)
+    /// until it returns `None`.
     ///
     /// # Errors
-    /// [`EventLengthError`] if it has no event: it is as if it had not come.
+    /// Returns [`EventLengthError`] if the payload is too short for an event. The packet then has no effect beyond
+    /// being counted.
     pub fn receive(&mut self, now: Instant, header: &EventHeader, payload: &[u8]) -> Result<(), EventLengthError> {
         let reports = TelephoneEvent::parse(payload)
             .inspect_err(|_| self.stats.malformed = self.stats.malformed.saturating_add(1))?;
@@ -348,8 +358,8 @@ impl<const PLACES: usize> EventReceiver<PLACES> {
         self.forgotten[0] = Some((event.ssrc, latest));
     }
 
-    /// What there is to tell at `now`, the earliest event first; `None` if there is nothing more. To be asked after each
-    /// packet and with each tick, as an event may have ended because nothing comes of it.
+    /// The next report that is due at `now`, that of the earliest event first; `None` if there is none. Call it after
+    /// each packet and in each tick, since an event also ends when no more packets of it come.
     #[inline]
     pub fn next(&mut self, now: Instant) -> Option<EventReport> {
         if self.untold == 0 { None } else { self.tell(now) }

@@ -1,4 +1,4 @@
-//! What a receiver plays where it has no packet to decode: gaps filled, losses concealed, pauses and waits.
+//! What a receiver plays when it has no packet to decode: filled gaps, concealed losses, pauses and waits.
 
 use super::delay::Estimate;
 use super::jitter::{Fate, PacketInfo};
@@ -176,7 +176,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
     }
 
-    /// By now it's known why sound was made up.
+    /// Counts concealed sound, now that the reason for it is known.
     pub(super) fn settle(&mut self, cause: Cause) {
         let samples = u64::from(core::mem::take(&mut self.made_up.samples));
         match cause {
@@ -188,8 +188,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
     }
 
-    /// The next packet is here, and its timestamp is `gap` ticks after the end of what was played: the sender paused for so
-    /// long, and what was made up meanwhile was its pause. Beyond that, the packet was late.
+    /// Counts a pause: the next packet is there, and its timestamp is `gap` ticks after the end of what was played.
+    /// What was concealed for that time belonged to the pause; beyond that, the packet was late.
     pub(super) fn settle_pause(&mut self, gap: u32, played: &mut Played) {
         let paused = self.made_up.samples.min(self.rates.samples(gap) as u32);
         self.stats.silent_pauses += u32::from(gap > self.playhead.packet_ticks);

@@ -1,6 +1,7 @@
-//! Histogram: how late packets were, in ms, forgotten with a half-life of 355 packets.
+//! Histogram of how late packets were, in ms, which decays with a half-life of 355 packets.
 //!
-//! Newer packets weigh more instead of older ones being scaled down, so a packet touches one bucket. Memory: 456 bytes.
+//! Newer packets get larger weights instead of older ones being scaled down, so that a packet changes one bucket. The
+//! memory is 456 bytes.
 
 /// Buckets of 2 ms up to 32 ms, then sixteen an octave up to 2048 ms.
 const GROUP: usize = 16;
@@ -19,9 +20,9 @@ const OVERTAKEN_SHARE: u32 = 3;
 #[derive(Clone, Debug)]
 pub(super) struct Histogram {
     weights: [u32; BUCKETS],
-    /// Of all packets, were none overtaken.
+    /// Weight of all packets, as if none had been overtaken.
     total: u32,
-    /// Of the next packet.
+    /// Weight of the next packet.
     weight: u32,
 }
 
@@ -45,7 +46,7 @@ impl Histogram {
         self.weight += self.weight >> WEIGHT_SHIFT;
     }
 
-    /// All that was counted was so much later, or less late.
+    /// Shifts everything that was counted by this many ms, later or earlier.
     pub(super) fn shift(&mut self, by_ms: i32) {
         if by_ms == 0 {
             return;
@@ -62,7 +63,7 @@ impl Histogram {
         }
     }
 
-    /// Weight of all packets, of so many of today's at least.
+    /// Weight of all packets, at least that of this many packets of today.
     pub(super) fn total(&self, at_least: u32) -> u32 {
         self.total.max(self.weight * at_least)
     }

@@ -1,5 +1,5 @@
-//! Datagrams in, on the network's clock: parsed, counted, and put where they are played from. Sources that must prove
-//! themselves, and clocks that jump.
+//! Taking in datagrams when the network delivers them: they are parsed, counted and stored. Sources that must prove
+//! themselves, and clocks that jump, are handled here.
 
 use super::clocks::{SourceClocks, Stamp};
 use super::jitter::{PacketInfo, PacketKind, PushError};
@@ -14,14 +14,16 @@ use crate::wire::rtp::RtpPacket;
 
 /// A packet that is this much too late or too early was sent by a clock that jumped.
 const JUMP: Duration = Duration::from_secs(5);
-/// By less than this networks change their delay too, from one packet to the next.
+/// Changes of delay below this occur in networks too, from one packet to the next.
 const LEAST_JUMP: Duration = Duration::from_millis(60);
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
-    /// Takes in one RTP packet that arrived at `now`, after a guard has unprotected it.
+    /// Takes in one RTP packet that arrived at `now`. The packet must already be unprotected by a
+    /// [guard](crate::guard).
     ///
     /// # Errors
-    /// [`ReceiveError::Parse`] if it is none, and those of [`receive_packet`](Self::receive_packet).
+    /// Returns [`ReceiveError::Parse`] if the datagram is not an RTP packet, and the errors of
+    /// [`receive_packet`](Self::receive_packet). A datagram with an error is counted and changes nothing else.
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
         match RtpPacket::parse(datagram) {
             Ok(packet) => self.receive_packet(now, packet),
@@ -33,11 +35,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
     }
 
-    /// As [`receive`](Self::receive), of a packet that has been parsed already. Its timestamp counts in the clock of its
-    /// payload type: see [`set_payloads`](Self::set_payloads).
+    /// As [`receive`](Self::receive), for a packet that is parsed already. Its timestamp counts in the clock of its
+    /// payload type; see [`set_payloads`](Self::set_payloads).
     ///
     /// # Errors
-    /// [`ReceiveError::Redundancy`] and [`ReceiveError::TooLong`]: the packet is as if it had not come.
+    /// Returns [`ReceiveError::Redundancy`] if the packet has the payload type of redundant audio data and its payload
+    /// does not parse, and [`ReceiveError::TooLong`] if its payload is longer than the whole buffer. Such a packet is
+    /// counted and changes nothing else.
     pub fn receive_packet(&mut self, now: Instant, packet: RtpPacket<'_>) -> Result<Received, ReceiveError> {
         self.stats.received += 1;
         // Browsers measure a network by packets of padding alone (RFC 3550, 5.1), between those of the sound and with the
@@ -156,7 +160,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         self.delay.relative(arrival, timestamp.0).is_some_and(|relative| relative.unsigned_abs() > self.far())
     }
 
-    /// By more than that no packet is early or late.
+    /// No packet is early or late by more than this, in ticks.
     fn far(&self) -> u32 {
         self.delay.maximum().max(self.rates.ticks_in(JUMP))
     }

@@ -1,58 +1,59 @@
-//! Jitter buffer: stores packets, orders them, drops duplicates, and lets one peek ahead. It knows no time: how long
-//! a packet waits is decided in `delay` and `decision`.
+//! Jitter buffer: it stores packets, puts them in order, drops duplicates and lets its owner look ahead. It knows no
+//! time: how long a packet waits is decided in `delay` and `decision`.
 //!
-//! Payloads lie in a ring of 64-byte cells in the order of arrival, each in one piece, so that a decoder reads them in
-//! place. A table finds a packet by its sequence number in one step. Both have a length that is fixed when the buffer is
-//! made: it can never hold more packets than it has slots, nor more bytes than its cells. Sequence numbers are extended
-//! to 32 bits by their distance to the newest one (RFC 3550, A.1).
+//! Payloads lie in a ring of 64-byte cells in the order of their arrival, each in one piece, so that a decoder can
+//! read them in place. A table finds a packet by its sequence number in one step. Both have a fixed length: the buffer
+//! never holds more packets than it has slots, nor more bytes than its cells have. Sequence numbers are extended to 32
+//! bits by their distance to the newest one (RFC 3550, A.1).
 //!
-//! Cost: push, peek and advance take constant time, but for a run of freed cells that is skipped once; finding the first
-//! packet takes as many steps as packets are missing before it.
+//! Storing, looking and moving on take constant time, except for a run of freed cells that is skipped once. Finding
+//! the first packet takes as many steps as packets are missing before it.
 
 use super::memory::{Arrays, PacketMemory, ReceiverMemory};
 use crate::time::{Instant, PayloadType, RtpTime, Seq};
 
-/// Bytes a cell.
+/// Bytes of payload in one cell.
 pub const CELL_BYTES: usize = 64;
 
-/// Why a packet was not stored.
+/// Reasons why a [`JitterBuffer`] did not store a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PushError {
-    /// The packet is in the buffer already, or was heard: itself, its copy, or what another packet repeats of it.
+    /// The packet was stored or played before, itself or as a copy in another packet.
     Duplicate,
-    /// Its turn has passed without it: it was concealed or skipped.
+    /// The packet's turn has passed without it: it was concealed or skipped.
     Late,
-    /// It is of before the first packet that was played, or of so long ago that nothing is remembered of it.
+    /// The packet is older than the first packet that was played, or so old that the buffer remembers nothing of it.
     Old,
-    /// It is so far ahead of the next packet to be played that the table has no place for it.
+    /// The packet is so far ahead of the next one that there is no slot for it.
     TooFarAhead,
-    /// No run of free cells is long enough.
+    /// No free run of cells is long enough for the payload.
     Full,
-    /// Longer than all cells together.
+    /// The payload is longer than all cells together.
     TooLong {
-        /// Bytes of the payload.
+        /// Length of the payload, in bytes.
         bytes: usize,
     },
 }
 
-/// What a packet is to the sound.
+/// How a packet relates to the sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PacketKind {
-    /// Sound, or comfort noise: its timestamp says when it is to be heard.
+    /// Sound or comfort noise: the timestamp says when it is to be heard.
     #[default]
     Sound,
-    /// The same as redundancy in a later packet (RFC 2198).
+    /// Sound that a later packet carried as redundancy (RFC 2198).
     Copy,
-    /// A telephone event: all packets of one have the timestamp at which it began (RFC 4733, 2.5.1.2).
+    /// A telephone event: all packets of an event carry the timestamp of its beginning (RFC 4733, 2.5.1.2).
     Event,
-    /// Nobody agreed on its payload type, so nobody knows its clock; or there is nothing in it but padding.
+    /// The payload type was not agreed on, so its clock is unknown, or the packet holds nothing but padding.
     Unknown,
 }
 
 impl PacketKind {
-    /// Whether its timestamp says when it is to be heard. What doesn't has a turn in the sequence, but no place in time.
+    /// Whether the timestamp says when the packet is to be heard. Other packets have a turn in the sequence, but no
+    /// place in time.
     pub const fn has_time(self) -> bool {
         matches!(self, Self::Sound | Self::Copy)
     }
@@ -63,27 +64,28 @@ impl PacketKind {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fate {
-    /// It was decoded.
+    /// The packet was decoded.
     Played,
-    /// It described comfort noise (RFC 3389).
+    /// The packet described comfort noise (RFC 3389).
     Noise,
-    /// A telephone event.
+    /// The packet was a telephone event.
     Event,
-    /// There is no decoder for its payload type, or nothing in it but padding.
+    /// The packet had no decoder for its payload type, or held nothing but padding.
     Unknown,
-    /// The decoder refused it, or its sound has another rate.
+    /// The decoder refused the packet, or its sound has another sample rate.
     Undecodable,
-    /// It was here and dropped: no room, later than the bound, or the stream began anew.
+    /// The packet was there and was dropped: there was no room, it waited longer than the bound, or a new stream
+    /// began.
     Discarded,
-    /// It was missing, and what another packet repeats of it was decoded instead.
+    /// The packet was missing, and its copy from another packet was decoded instead.
     Recovered,
-    /// It was missing.
+    /// The packet was missing.
     Lost,
-    /// It was missing where the sound is whole: it was none.
+    /// The packet was missing, but no sound is missing with it.
     Silent,
 }
 
-/// What the buffer keeps of a packet beside its payload.
+/// What the buffer keeps about a packet besides its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PacketInfo {
@@ -93,13 +95,13 @@ pub struct PacketInfo {
     pub timestamp: RtpTime,
     /// Payload type.
     pub payload_type: PayloadType,
-    /// What it is.
+    /// How the packet relates to the sound.
     pub kind: PacketKind,
-    /// When it arrived.
+    /// When the packet arrived.
     pub arrival: Instant,
 }
 
-/// A place for one packet, found by its sequence number.
+/// Memory for one packet in a jitter buffer.
 #[derive(Clone, Copy)]
 pub struct Slot {
     info: PacketInfo,
@@ -111,7 +113,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// No packet.
+    /// A slot without a packet.
     pub const EMPTY: Self = Self {
         info: PacketInfo {
             seq: Seq(0),
@@ -127,15 +129,16 @@ impl Slot {
     };
 }
 
-/// A part of a payload.
+/// Memory for a part of a payload.
 pub type Cell = [u8; CELL_BYTES];
 
-/// For the first cell of each payload: how many cells it has, and whether it is still in use.
+/// Memory that says, for the first cell of each payload, how many cells the payload takes and whether they are still
+/// in use.
 #[derive(Clone, Copy)]
 pub struct Run(u16);
 
 impl Run {
-    /// No cells.
+    /// A run without cells.
     pub const EMPTY: Self = Self(0);
     /// Beside the number of cells, which is at most 2^14.
     const LIVE: u16 = 1 << 15;
@@ -149,9 +152,15 @@ impl Run {
     }
 }
 
-/// A jitter buffer in memory of `M`: room for as many packets as it has slots, and for their payloads in its cells.
+/// A jitter buffer: it stores packets, puts them in order, drops duplicates and lets the caller look ahead.
 ///
-/// Two packets that overtook each other come out in their order:
+/// Use it alone where a program has its own rules for playing; a [`Receiver`](super::Receiver) contains one. It knows
+/// no time: its owner decides when the next packet's turn comes. It holds as many packets as its memory `M` has slots,
+/// and as many payload bytes as its cells have. Storing, looking and moving on take constant time; on a host storing
+/// and taking out a packet of 160 bytes takes 15 ns (`BENCHMARKS.md`). Sequence numbers are extended to 32 bits (RFC
+/// 3550, A.1).
+///
+/// Two packets that overtook each other come out in order:
 ///
 /// ```
 /// use dsp_core::receive::{ArrayBuffer, Fate, PacketInfo, PacketKind, PushError};
@@ -193,7 +202,7 @@ pub struct JitterBuffer<M: ReceiverMemory> {
     begun: bool,
 }
 
-/// A jitter buffer of `CELLS` cells of 64 bytes: room for at most `CELLS` packets.
+/// A jitter buffer with `CELLS` slots and `CELLS` cells of 64 bytes: room for at most `CELLS` packets.
 pub type ArrayBuffer<const CELLS: usize> = JitterBuffer<Arrays<CELLS, 0>>;
 
 impl<const CELLS: usize, const SAMPLES: usize> JitterBuffer<Arrays<CELLS, SAMPLES>> {
@@ -220,7 +229,8 @@ impl<M: ReceiverMemory> PacketMemory<M> {
 }
 
 impl<M: ReceiverMemory> JitterBuffer<M> {
-    /// An empty buffer in this memory, whatever lies in it; `None` for less or more than the buffer can use.
+    /// An empty buffer that uses `memory` and overwrites its content; `None` if `memory` has fewer or more slots and
+    /// cells than the buffer can use.
     pub fn with_memory(mut memory: PacketMemory<M>) -> Option<Self> {
         if !memory.is_usable() {
             return None;
@@ -233,10 +243,12 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         Self { memory, head: 0, tail: 0, occupied: 0, packets: 0, live: 0, next: None, newest: 0, begun: false }
     }
 
-    /// Goes on in other memory, with all packets and all that is remembered; the memory before comes back.
+    /// Moves the buffer into other memory, with all packets and all that it remembers, and returns the memory that it
+    /// had before.
     ///
     /// # Errors
-    /// `memory` itself, if it has less slots or cells than this or more than the buffer can use: nothing has changed then.
+    /// Returns `memory` itself, and changes nothing, if it has fewer slots or cells than the present memory, or more
+    /// than the buffer can use.
     pub fn set_memory(&mut self, mut memory: PacketMemory<M>) -> Result<PacketMemory<M>, PacketMemory<M>> {
         let is_less = memory.slot_count() < self.memory.slot_count() || memory.cell_count() < self.memory.cell_count();
         if is_less || !memory.is_usable() {
@@ -284,52 +296,52 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         Ok(first_cell as u16)
     }
 
-    /// Packets held.
+    /// Number of packets in the buffer.
     pub const fn len(&self) -> usize {
         self.packets
     }
 
-    /// Copies of packets among them; looks at each slot.
+    /// Number of copies (RFC 2198) among the packets. It takes one step for each slot.
     pub fn copies(&self) -> usize {
         let is_copy = |slot: &&Slot| slot.used && slot.info.kind == PacketKind::Copy;
         self.memory.slots.as_ref().iter().filter(is_copy).count()
     }
 
-    /// The longest payload that it has room for, in bytes.
+    /// Length of the longest payload that fits, in bytes.
     pub fn longest(&self) -> usize {
         (self.memory.cell_count() * CELL_BYTES).min(usize::from(u16::MAX))
     }
 
-    /// No packet is held.
+    /// Whether the buffer holds no packet.
     pub const fn is_empty(&self) -> bool {
         self.packets == 0
     }
 
-    /// Cells in which packets lie.
+    /// Number of cells in use.
     pub const fn cells(&self) -> usize {
         self.live
     }
 
-    /// Slots and cells that there are.
+    /// Number of slots and number of cells.
     pub fn memory(&self) -> (usize, usize) {
         (self.memory.slot_count(), self.memory.cell_count())
     }
 
-    /// Cells that are free.
+    /// Number of free cells.
     pub fn room(&self) -> usize {
         self.memory.cell_count() - self.occupied
     }
 
-    /// The sequence number whose turn is next; `None` before the first packet.
+    /// Sequence number whose turn is next; `None` before the first packet.
     pub fn next_seq(&self) -> Option<Seq> {
         self.next.map(|next| Seq(next as u16))
     }
 
-    /// Stores a packet, or a copy of one. The first one after `new` or `reset` begins the sequence; packets that were sent
-    /// a little before it and arrive later are welcome until the first turn has passed.
+    /// Stores a packet, or a copy of one. The first packet after `new` or `reset` starts the sequence. Packets that
+    /// were sent shortly before it and arrive later are still stored, until the first turn has passed.
     ///
     /// # Errors
-    /// [`PushError`] says why the packet is not stored; the buffer is as it was then.
+    /// Returns a [`PushError`] that says why the packet was not stored. The buffer is unchanged then.
     pub fn push(&mut self, info: PacketInfo, payload: &[u8]) -> Result<(), PushError> {
         let extended = match self.next {
             None => u32::from(info.seq.0) + (1 << 16),
@@ -367,7 +379,7 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         Ok(())
     }
 
-    /// The packet `offset` places after the next one, with its payload.
+    /// The packet `offset` places after the next one, with its payload; `None` if it is missing.
     pub fn peek(&self, offset: usize) -> Option<(PacketInfo, &[u8])> {
         let next = self.next?;
         if offset >= self.memory.slot_count() {
@@ -382,9 +394,9 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         self.peek(offset).map_or(&[], |(_, payload)| payload)
     }
 
-    /// What became of a packet with this number that was stored; `None` while it waits for its turn. It's remembered until
-    /// another is stored in its place, as many numbers later as there are slots: one that was dropped to make room for that is known by
-    /// having gone.
+    /// What became of the stored packet with this sequence number; `None` while it waits for its turn. The answer is
+    /// kept until another packet takes its slot, as many sequence numbers later as there are slots; from then on it is
+    /// [`Fate::Discarded`], as for a packet that was dropped to make room.
     pub fn fate(&self, seq: Seq) -> Option<Fate> {
         let Some(next) = self.next else { return Some(Fate::Discarded) };
         let ahead = i32::from(seq.distance(Seq(next as u16)));
@@ -397,7 +409,8 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         }
     }
 
-    /// How many places after the next one the earliest packet lies that has a place in time: 0 when the next one is here.
+    /// How many places after the next one the earliest packet lies whose timestamp says when it is to be heard: 0 if
+    /// that is the next one.
     pub fn first_offset(&self) -> Option<usize> {
         if self.packets == 0 {
             return None;
@@ -408,14 +421,15 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         (0..=span).find(|&offset| slot(offset).used && slot(offset).info.kind.has_time())
     }
 
-    /// The earliest packet that has a place in time: how many places after the next one it lies, and its payload.
+    /// The earliest packet whose timestamp says when it is to be heard: how many places after the next one it lies,
+    /// what is known of it, and its payload.
     pub fn first(&self) -> Option<(usize, PacketInfo, &[u8])> {
         let offset = self.first_offset()?;
         self.peek(offset).map(|(info, payload)| (offset, info, payload))
     }
 
-    /// Takes the next packet out, or gives up on it if it is missing, and moves on by one. Whether it was there. `fate`
-    /// tells what a packet of this number that comes later still is: superfluous, or late.
+    /// Ends the turn of the next packet: takes it out, or gives it up if it is missing. Returns whether it was there.
+    /// `fate` is kept, so that a packet with this number that comes later is known to be a duplicate or late.
     pub fn advance(&mut self, fate: Fate) -> bool {
         let Some(next) = self.next else { return false };
         self.begun = true;
@@ -437,7 +451,7 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         true
     }
 
-    /// Forgets everything: the next packet begins a new sequence.
+    /// Forgets everything: the next packet starts a new sequence.
     pub fn reset(&mut self) {
         for slot in self.memory.slots.as_mut() {
             (slot.used, slot.fate) = (false, None);

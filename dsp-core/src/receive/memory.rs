@@ -1,10 +1,12 @@
-//! The memory of a receiver: in arrays, or wherever its owner has it.
+//! Memory for a [`Receiver`](super::Receiver): in arrays, or wherever its owner has it. Use it for sizes other than
+//! those of [`NarrowbandReceiver`](super::NarrowbandReceiver) and [`HostReceiver`](super::HostReceiver).
 //!
-//! [`Arrays`] is for a receiver whose size is known when the program is made; a host implements [`ReceiverMemory`] for
-//! boxed slices, and gives each call what its codecs need ([`MemoryNeed`]). Bytes: 24 a packet, 66 a cell of payload,
-//! two a sample.
+//! [`Arrays`] is for a receiver whose size is known at compile time. A host implements [`ReceiverMemory`] for boxed
+//! slices and gives each call what its codecs need ([`MemoryNeed`]). A slot for a packet takes 24 bytes, a cell of 64
+//! bytes of payload 66 bytes, a sample two bytes. A receiver takes memory when it is made or in `set_memory`, and at
+//! no other time.
 //!
-//! A receiver of a host, with its memory on the heap, as much as 40 packets of 20 ms at 8 kHz need:
+//! A receiver on a host whose memory is on the heap, for 40 packets of 20 ms at 8 kHz:
 //!
 //! ```
 //! use dsp_core::receive::memory::{CELL_BYTES, Cell, Memory, PacketMemory, ReceiverMemory, Run, Slot};
@@ -37,19 +39,19 @@
 pub use super::jitter::{CELL_BYTES, Cell, Run, Slot};
 use crate::storage::Storage;
 
-/// What the lists of a receiver lie in.
+/// The types of the lists in which a receiver keeps packets and sound.
 pub trait ReceiverMemory {
-    /// One for each packet that is held or remembered.
+    /// Packets that are stored or remembered.
     type Slots: Storage<Slot>;
-    /// Bytes of payloads.
+    /// Payload bytes, in cells of 64.
     type Cells: Storage<Cell>;
-    /// As many as cells: how they are used.
+    /// How the cells are used: one entry for each cell.
     type Runs: Storage<Run>;
-    /// Samples of one channel, played and yet to be played.
+    /// Samples of one channel: those played last and those yet to be played.
     type Sound: Storage<i16>;
 }
 
-/// Arrays: `CELLS` packets and as many cells of 64 bytes, `SAMPLES` samples of each channel.
+/// Memory in arrays: `CELLS` slots, `CELLS` cells of 64 bytes, and `SAMPLES` samples for each channel.
 #[derive(Clone, Copy, Debug)]
 pub enum Arrays<const CELLS: usize, const SAMPLES: usize> {}
 
@@ -62,16 +64,16 @@ impl<const CELLS: usize, const SAMPLES: usize> ReceiverMemory for Arrays<CELLS, 
 
 /// Memory for packets, in three lists.
 pub struct PacketMemory<M: ReceiverMemory> {
-    /// 4 to 32,768.
+    /// Slots for packets, 4 to 32,768.
     pub slots: M::Slots,
-    /// 4 to 16,384.
+    /// Cells for payloads, 4 to 16,384.
     pub cells: M::Cells,
-    /// As many as cells.
+    /// Uses of the cells: as many as there are cells.
     pub runs: M::Runs,
 }
 
 impl<const CELLS: usize, const SAMPLES: usize> PacketMemory<Arrays<CELLS, SAMPLES>> {
-    /// Arrays with nothing in them.
+    /// Empty arrays.
     pub const ARRAYS: Self =
         Self { slots: [Slot::EMPTY; CELLS], cells: [[0; CELL_BYTES]; CELLS], runs: [Run::EMPTY; CELLS] };
 }
@@ -101,11 +103,11 @@ impl<M: ReceiverMemory> PacketMemory<M> {
     }
 }
 
-/// Memory for a receiver of so many channels.
+/// All memory of a receiver with `CHANNELS` channels.
 pub struct Memory<M: ReceiverMemory, const CHANNELS: usize> {
     /// Memory for packets.
     pub packets: PacketMemory<M>,
-    /// Of each channel, all of one length.
+    /// Memory for the sound of each channel; all channels have the same length.
     pub sound: [M::Sound; CHANNELS],
 }
 
@@ -117,20 +119,20 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Default
     }
 }
 
-/// How much a receiver needs.
+/// How much memory a receiver needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MemoryNeed {
-    /// Packets that are held or remembered at once.
+    /// Packets that are stored or remembered at once.
     pub slots: usize,
     /// Cells of 64 bytes for payloads.
     pub cells: usize,
-    /// Samples of each channel.
+    /// Samples for each channel.
     pub samples: usize,
 }
 
 impl MemoryNeed {
-    /// Whatever is more of each.
+    /// The larger of both, field by field.
     #[must_use]
     pub const fn max(self, other: Self) -> Self {
         const fn max(a: usize, b: usize) -> usize {

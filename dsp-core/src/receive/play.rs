@@ -1,4 +1,4 @@
-//! Sound out, on the audio clock: each tick asks what to do next until it is full.
+//! Playing sound when the audio device asks for it: each tick decides what to do next until it is full.
 
 use super::clocks::Ratio;
 use super::decision::{Next, Operation, Sending, Situation, start};
@@ -53,15 +53,15 @@ pub(super) struct Turn {
 }
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
-    /// Plays one tick: fills `pcm` with the samples that follow, at the receiver's rate, interleaved, the first of which
-    /// is heard at `now`. It never fails: what it could not decode it has concealed. A part of a frame at the end of
-    /// `pcm` is silence. How long a tick is, [`ReceiverConfig::tick`](super::ReceiverConfig::tick) tells: `pcm` may
-    /// be a part of one.
+    /// Plays one tick, or a part of one: fills `pcm` with the samples that follow, interleaved, at the receiver's
+    /// sample rate. The first of them is heard at `now`. It cannot fail: what cannot be decoded is concealed. If `pcm`
+    /// ends within a frame of interleaved samples, these last samples are silence.
+    /// [`ReceiverConfig::tick`](super::ReceiverConfig::tick) tells the length of a whole tick.
     pub fn play(&mut self, now: Instant, payloads: &mut dyn PayloadTable, pcm: &mut [i16]) -> Played {
         self.play_with(now, payloads, &mut Standard, pcm)
     }
 
-    /// As [`play`](Self::play), with a strategy of one's own.
+    /// As [`play`](Self::play), with `strategy` in place of the receiver's own decisions.
     pub fn play_with(
         &mut self,
         now: Instant,
@@ -385,8 +385,8 @@ pub(super) fn count_decoded(kind: PacketKind, samples: usize, played: &mut Playe
     }
 }
 
-/// Decodes `samples` of them `skip` samples behind the end of the sync buffer, without counting them as valid yet.
-/// Whether so many came.
+/// Decodes `samples` of them, `skip` samples behind the end of the sync buffer, without counting them as valid yet.
+/// Returns whether as many came.
 fn decode_into<S: Storage<i16>, const CHANNELS: usize>(
     sound: &mut SyncBuffer<S, CHANNELS>,
     skip: usize,

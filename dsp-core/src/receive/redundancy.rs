@@ -1,13 +1,13 @@
-//! Redundant audio data on the receive road (RFC 2198).
+//! Redundant audio data when receiving (RFC 2198).
 //!
-//! A packet's redundant blocks are copies of packets before it. One whose packet is missing and still to be played is put
-//! into the jitter buffer in that packet's place; from there on it is played like any other, and counts as received.
-//! RTCP's counts of RFC 3550 don't see it: there the packet is lost.
+//! The redundant blocks of a packet are copies of earlier packets. If the packet of a copy is missing and still to be
+//! played, the copy is put into the jitter buffer in its place. From there on it is played like any packet and counts
+//! as received; in the counts of RFC 3550 that RTCP reports, the packet is lost.
 //!
-//! Delay: a copy comes a packet or more after its packet's time. Whether it's worth waiting for is for the delay
-//! estimator to weigh, as for any late packet: a copy of a missing packet is counted there as this packet's arrival, in
-//! time or not. So the first losses find it late, and where losses are common enough the delay grows by a packet. The
-//! same goes for what a codec repeats in its own payloads (Opus FEC and DRED).
+//! A copy comes one packet or more after the time of its packet. Whether it is worth waiting for is for the delay
+//! estimator to decide, as with any late packet: a copy of a missing packet counts there as the arrival of that
+//! packet, in time or not. So the first losses are answered too late, and where losses are common enough, the delay
+//! grows by a packet. The same applies to what a codec repeats in its own payloads (Opus FEC and DRED).
 
 use super::jitter::{PacketInfo, PacketKind, PushError};
 use super::memory::ReceiverMemory;
@@ -37,8 +37,8 @@ impl ReceivedRedundancy {
 }
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
-    /// The payload type that signifies redundant audio data, from the next packet on; `None`, as at first: there is
-    /// none.
+    /// Sets the payload type of redundant audio data (RFC 2198), from the next packet on. With `None`, as at the
+    /// beginning, no payload type stands for it.
     pub fn set_redundancy(&mut self, payload_type: Option<PayloadType>) {
         self.redundancy.payload_type = payload_type;
     }

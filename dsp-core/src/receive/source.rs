@@ -1,5 +1,5 @@
-//! The source that is heard: who it is, how it numbers its packets and counts its time, and what became of them. Sources
-//! that must prove themselves before they take over.
+//! The source that is played: its SSRC, how it numbers its packets and counts its time, and what became of its
+//! packets. Sources that must prove themselves before they take over are kept here too.
 
 use super::clocks::SourceClocks;
 use super::tick_rate::TickRate;
@@ -17,7 +17,8 @@ const PROBATION: u8 = 2;
 pub(super) struct Source {
     /// `None` before the first packet.
     pub(super) ssrc: Option<Ssrc>,
-    /// A source that knocks: its SSRC, the sequence number it must send next, and how many were right so far.
+    /// A source that may take over: its SSRC, the sequence number that it must send next, and how many were right so
+    /// far.
     candidate: Option<(Ssrc, Seq, u8)>,
     pub(super) sequence: SequenceTracker,
     /// How fast it counts.

@@ -17,7 +17,7 @@ const SHORT_PAUSE: Duration = Duration::from_millis(20);
 const MUCH: Duration = Duration::from_millis(50);
 /// A delay that is too long by less than this waits for a pause in the speech.
 const CAN_WAIT: Duration = Duration::from_millis(100);
-/// It waits for so long at most.
+/// The longest time that it waits.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Changes of speed, and how long each has been waited for.
@@ -39,7 +39,7 @@ impl Speed {
         self.pause = rates.samples_in(STRETCH_PAUSE) as u32;
     }
 
-    /// So many samples were played.
+    /// Notes that this many samples were played.
     pub(super) fn played(&mut self, samples: usize) {
         self.pause = self.pause.saturating_sub(samples as u32);
     }

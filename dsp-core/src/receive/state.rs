@@ -1,7 +1,11 @@
-//! What a receiver is doing, where it is in the stream, and what it made up since the last packet: the state that
-//! [`play`](super::Receiver::play) moves on, each part with the only methods that change it.
+//! What a receiver is doing, where it is in the stream, and what it has concealed since the last packet: the state
+//! that [`play`](super::Receiver::play) changes, each part with the only methods that change it.
 //!
-//! Times are ticks of the receiver's clock, modulo 2^32. Memory: 40 bytes.
+//! Each state holds what only it needs. While priming, that is whether the stream before fades out and whether the
+//! buffer is full; while playing, what the sender does between its packets. A new SSRC or a jump of the sequence
+//! numbers (`restart`) is the one way to begin a stream within a receiver that goes on playing and counting.
+//!
+//! Times are ticks of the receiver's clock, modulo 2^32. The memory is 40 bytes.
 
 use super::decision::Sending;
 use super::jitter::PacketInfo;
@@ -90,18 +94,18 @@ impl Playhead {
         self.filled = 0;
     }
 
-    /// A packet of so many ticks that begins at `time` was decoded.
+    /// Notes that a packet of `ticks` ticks that begins at `time` was decoded.
     pub(super) fn decoded(&mut self, time: RtpTime, ticks: u32) {
         self.seek(time.plus(ticks));
         self.packet_ticks = ticks;
     }
 
-    /// So much was filled. However long a pause is, the sum stays in bounds.
+    /// Notes that this many ticks were filled. However long a pause is, the sum stays in bounds.
     pub(super) fn fill(&mut self, ticks: u32) {
         self.filled = self.filled.saturating_add(ticks).min(MOST_FILLED);
     }
 
-    /// So much of it was taken back before it was heard.
+    /// Notes that this many of the filled ticks were taken back before they were heard.
     pub(super) fn take_back(&mut self, ticks: u32) {
         self.filled -= ticks;
     }

@@ -1,34 +1,23 @@
-//! What a receiver counts: every packet and every sample has its place, so that the numbers add up
-//! ([`ReceiverStats::unaccounted`]).
-//!
-//! Packets: `received = malformed + refused + probation + duplicate + late` (those that were not stored)
-//! `+ decoded + noise + event + unknown_payload + undecodable + discarded` (those whose turn has passed)
-//! `+ buffered - buffered copies` (those that wait for it).
-//!
-//! Copies of packets (RFC 2198): `redundant_blocks = redundant_used + redundant_late + redundant_duplicate +
-//! redundant_unusable + redundant_discarded + buffered copies`.
-//!
-//! Samples: `played = decoded + recovered + concealed + noise + silence + inserted - removed - queued`, and
-//! `concealed = concealed for lost + for late packets + what was made up since the last packet`.
+//! The counters of a receiver; the equations that they fulfil are on [`ReceiverStats`].
 
 use crate::quality::{ReceptionStats, ReceptionTotals};
 use crate::time::RtpTime;
 
-/// Counts one more, up to the most there is: who sends what can't be used may do so for days.
+/// Counts one more, up to the greatest value: packets that cannot be used may come for days.
 pub(super) const fn bump(counter: &mut u32) {
     *counter = counter.saturating_add(1);
 }
 
-/// Smallest, largest and mean of a delay; the mean is over samples, so that a long packet counts as much as two short
-/// ones.
+/// Smallest, largest and mean value of a delay. The mean is weighted by samples, so that a long packet counts as much
+/// as two of half its length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DelaySummary {
-    /// How many packets were counted.
+    /// Number of packets that were counted.
     pub packets: u32,
-    /// Smallest, in microseconds.
+    /// Smallest delay, in microseconds.
     pub min_us: u32,
-    /// Largest, in microseconds.
+    /// Largest delay, in microseconds.
     pub max_us: u32,
     /// Microseconds times samples, and samples.
     sum: u64,
@@ -36,12 +25,13 @@ pub struct DelaySummary {
 }
 
 impl DelaySummary {
-    /// Mean in microseconds; 0 if nothing was counted.
+    /// Mean delay in microseconds; 0 if nothing was counted.
     pub fn mean_us(&self) -> u32 {
         self.sum.checked_div(self.samples).unwrap_or(0) as u32
     }
 
-    /// Mean in microseconds of what was counted after `earlier`, a snapshot of the same; `None` if nothing was.
+    /// Mean delay in microseconds of what was counted since `earlier`, a snapshot of the same summary; `None` if
+    /// nothing was.
     pub fn mean_us_since(&self, earlier: &Self) -> Option<u32> {
         let samples = self.samples.wrapping_sub(earlier.samples);
         Some(self.sum.wrapping_sub(earlier.sum).checked_div(samples)? as u32)
@@ -67,86 +57,113 @@ impl DelaySummary {
     }
 }
 
-/// What one call of `play` made, in samples; all but the queue's rest is heard in this tick.
+/// What one call of [`play`](super::Receiver::play) produced, in samples of each channel. All but what still waits in
+/// the queue is heard in this tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Played {
-    /// Decoded from packets.
+    /// Samples decoded from packets.
     pub decoded: u32,
-    /// Decoded from redundancy in later packets.
+    /// Samples decoded from redundancy in later packets.
     pub recovered: u32,
-    /// Concealed, by the codec or in the waveform.
+    /// Samples concealed, by the codec or from the waveform.
     pub concealed: u32,
-    /// Comfort noise: described by the sender, or made by the codec in its own pauses.
+    /// Samples of comfort noise, described by the sender or made by the codec in its own pauses.
     pub noise: u32,
-    /// Silence: before the stream, in its pauses and after its end.
+    /// Samples of silence, before the stream, in its pauses and after its end.
     pub silence: u32,
-    /// Counted as concealed before, in this tick or earlier, while it wasn't known yet that the sender paused: these belong
-    /// to its pause, and [`ReceiverStats`] counts them as silence from now on.
+    /// Samples that were counted as concealed before, in this tick or earlier, and turn out to belong to a pause of
+    /// the sender. [`ReceiverStats`] counts them as silence from now on.
     pub paused: u32,
-    /// Inserted by playing slower.
+    /// Samples inserted by playing slower.
     pub inserted: u32,
-    /// Removed by playing faster.
+    /// Samples removed by playing faster.
     pub removed: u32,
-    /// Playout delay of the last packet that was decoded in this tick, in microseconds over the fastest packet.
+    /// Playout delay of the last packet that was decoded in this tick, in microseconds after the fastest packet.
     pub playout_delay_us: Option<u32>,
-    /// Timestamp of that packet.
+    /// RTP timestamp of that packet.
     pub timestamp: Option<RtpTime>,
-    /// How long that packet waited from its arrival to its turn, in microseconds.
+    /// How long that packet waited between its arrival and its turn, in microseconds.
     pub buffer_delay_us: Option<u32>,
-    /// What the delay is steered to, in ms.
+    /// Target delay, in ms.
     pub target_delay_ms: u32,
 }
 
-/// A snapshot of a receiver's counters.
+/// A snapshot of a receiver's counters. The counters add up: each packet and each sample is counted in one place.
+/// [`unaccounted`](Self::unaccounted) checks it.
+///
+/// Packets:
+///
+/// ```text
+/// received = malformed + refused + probation + duplicate + late                                      (not stored)
+///          + decoded + noise + event + unknown_payload + undecodable + discarded                     (turn has passed)
+///          + buffered_packets - buffered_copies                                                      (waiting)
+/// ```
+///
+/// Copies of packets (RFC 2198):
+///
+/// ```text
+/// redundant_blocks = redundant_used + redundant_late + redundant_duplicate + redundant_unusable
+///                  + redundant_discarded + buffered_copies
+/// ```
+///
+/// Samples of each channel:
+///
+/// ```text
+/// played    = decoded + recovered + concealed + noise + silence + inserted - removed - queued
+/// concealed = concealed_lost + concealed_late + concealed_open
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ReceiverStats {
-    /// RFC 3550: expected, received, lost, jitter, of the source that is being played, since it began or began anew.
+    /// Statistics of RFC 3550 (expected, received, lost, jitter) of the present source, since its stream began or
+    /// restarted.
     pub reception: ReceptionStats,
-    /// The RTP clock in Hz that its newest packet counts in, and so its jitter.
+    /// RTP clock rate of the newest packet, in Hz. The jitter in `reception` counts in it.
     pub clock_hz: u32,
-    /// The counts among them, of this sequence and source and all before. The others below are of all too.
+    /// The counts of `reception`, summed over this stream and all before it. All fields below are sums over all
+    /// streams too.
     pub total: ReceptionTotals,
-    /// Datagrams that came.
+    /// Datagrams received.
     pub received: u64,
-    /// Those that were not RTP.
+    /// Datagrams that were not RTP packets.
     pub malformed: u32,
-    /// RTP packets that can't be what they claim: longer than the whole buffer, or redundant audio data whose headers
-    /// don't parse. Nothing else is counted of them, and they move nothing.
+    /// RTP packets that contradict themselves: payloads longer than the whole buffer, and redundant audio data that
+    /// does not parse. They count nowhere else and change nothing.
     pub refused: u32,
-    /// Packets that were here before, themselves or their copy in a later one.
+    /// Packets that were received before, themselves or as a copy in another packet.
     pub duplicate: u32,
-    /// Packets whose turn had passed, or whose timestamps can't be true.
+    /// Packets whose turn had passed, or whose timestamp cannot be right.
     pub late: u32,
     /// Packets that were decoded in their turn.
     pub decoded_packets: u64,
-    /// Packets dropped because the buffer or a budget was full, the delay above its bound, or the stream began anew.
+    /// Packets that were dropped because the buffer or a shared budget was full, the delay was above its bound, or a
+    /// new stream began.
     pub discarded: u32,
-    /// Those of them, and copies, that were given up for packets of other media, or of its own, under a shared budget
+    /// Packets and copies among the discarded ones that made room for other packets under a shared budget
     /// ([`budget`](crate::streams::budget)).
     pub crowded_out: u32,
-    /// Packets of a payload type that the call has no decoder for, and those with nothing in them but padding.
+    /// Packets whose payload type has no decoder, and packets with nothing in them but padding.
     pub unknown_payload: u32,
-    /// Packets that the decoder refused, or whose sound has another rate.
+    /// Packets that the decoder refused, or whose sound has another sample rate.
     pub undecodable: u32,
-    /// Packets not used while a new source or sequence proved itself.
+    /// Packets that were not used because their source or sequence had not proved itself yet.
     pub probation: u32,
-    /// Times another source took over.
+    /// How often another source took over.
     pub ssrc_changes: u32,
-    /// Times the same source began anew: its sequence or its time jumped.
+    /// How often the stream of the same source restarted, after a jump of its sequence numbers or timestamps.
     pub restarts: u32,
-    /// Those of them in which the time jumped, or the way became longer than the bound.
+    /// How many of these restarts were jumps of the timestamps, or of the network's delay beyond the bound.
     pub time_jumps: u32,
-    /// Times the stream stopped for more than a second.
+    /// How often the stream stopped for more than one second.
     pub pauses: u32,
-    /// Pauses of the sender between two packets that follow each other, without comfort noise.
+    /// How often the sender paused between two packets that follow each other, without comfort noise.
     pub silent_pauses: u32,
-    /// Times the payload type changed.
+    /// How often the payload type changed.
     pub codec_switches: u32,
-    /// Times the length of packets changed within one payload type.
+    /// How often the length of the packets changed within one payload type.
     pub ptime_changes: u32,
-    /// Descriptions of comfort noise.
+    /// Packets that described comfort noise.
     pub noise_packets: u32,
     /// Packets of telephone events.
     pub event_packets: u32,
@@ -154,17 +171,17 @@ pub struct ReceiverStats {
     pub concealment_events: u32,
     /// Redundant blocks in packets (RFC 2198).
     pub redundant_blocks: u32,
-    /// Packets that never came and were decoded from such blocks.
+    /// Missing packets that were decoded from redundant blocks.
     pub redundant_used: u32,
-    /// Blocks of missing packets that came when those had been concealed.
+    /// Redundant blocks of missing packets that came after those had been concealed.
     pub redundant_late: u32,
-    /// Blocks of packets that were here.
+    /// Redundant blocks of packets that had been received.
     pub redundant_duplicate: u32,
-    /// Blocks that are of no use: empty, of an encoding that wasn't heard, or without a place in the sequence.
+    /// Redundant blocks without use: empty, of a payload type that is not played, or without a place in the sequence.
     pub redundant_unusable: u32,
-    /// Blocks that were dropped as packets are, or that the decoder refused.
+    /// Redundant blocks that were dropped as packets are, or that the decoder refused.
     pub redundant_discarded: u32,
-    /// Samples handed out.
+    /// Samples played.
     pub played_samples: u64,
     /// Samples decoded from packets.
     pub decoded_samples: u64,
@@ -172,40 +189,41 @@ pub struct ReceiverStats {
     pub recovered_samples: u64,
     /// Samples concealed.
     pub concealed_samples: u64,
-    /// Those of them for packets that were lost, or came so late that others were played before.
+    /// Samples concealed for packets that were lost, or that came after later ones had been played.
     pub concealed_lost_samples: u64,
-    /// Those while waiting for a packet that came: afterwards the delay is longer by them.
+    /// Samples concealed while waiting for a packet that then came. The delay is longer by them afterwards.
     pub concealed_late_samples: u64,
-    /// Those since the last packet: why they were needed isn't known yet.
+    /// Samples concealed since the last packet, for a reason that is not known yet.
     pub concealed_open_samples: u32,
     /// Samples of comfort noise.
     pub noise_samples: u64,
-    /// Samples of silence, and of what faded out where the sender paused.
+    /// Samples of silence, including what faded out where the sender paused.
     pub silence_samples: u64,
     /// Samples inserted by playing slower.
     pub inserted_samples: u64,
     /// Samples removed by playing faster.
     pub removed_samples: u64,
-    /// Playout delay: play time over that of the fastest packet.
+    /// Playout delay of packets, after the fastest packet.
     pub playout_delay: DelaySummary,
-    /// Time packets spent in the buffer, from arrival to play.
+    /// Time that packets spent in the buffer, from their arrival to their turn.
     pub buffer_delay: DelaySummary,
-    /// What the delay is steered to, in ms.
+    /// Target delay, in ms.
     pub target_delay_ms: u32,
-    /// How much slower than ours the sender's clock runs, in parts per million.
+    /// How much slower the sender's clock runs than the local clock, in parts per million.
     pub drift_ppm: i32,
-    /// The sender counts G.722 at 16 kHz, twice as fast as RFC 3551 has it (4.5.2).
+    /// Whether the sender counts the timestamps of G.722 at 16 kHz, twice as fast as RFC 3551 (4.5.2) says.
     pub double_clock: bool,
     /// Packets in the buffer.
     pub buffered_packets: u32,
     /// Copies (RFC 2198) among them.
     pub buffered_copies: u32,
-    /// Samples made and not played yet, or never where a stream ended.
+    /// Samples that were made and not played yet; where a stream ended, they never are.
     pub queued_samples: u32,
 }
 
 impl ReceiverStats {
-    /// Packets, copies, samples, and concealed samples that have no place in the equations above, in this order: zeros.
+    /// Differences of the equations above, which are all zero: packets, copies, samples, and concealed samples, in
+    /// this order.
     pub fn unaccounted(&self) -> [i64; 4] {
         let sum = |counts: &[u32]| counts.iter().map(|&count| i64::from(count)).sum::<i64>();
         let refused = sum(&[self.malformed, self.refused, self.probation, self.duplicate, self.late]);
@@ -238,7 +256,7 @@ impl ReceiverStats {
         ]
     }
 
-    /// The same once nothing more comes of it: what waits is dropped.
+    /// The counters at the end of a stream: packets that still wait count as discarded.
     pub fn ended(mut self) -> Self {
         self.discarded = self.discarded.saturating_add(self.buffered_packets.saturating_sub(self.buffered_copies));
         self.redundant_discarded = self.redundant_discarded.saturating_add(self.buffered_copies);
@@ -247,7 +265,7 @@ impl ReceiverStats {
         self
     }
 
-    /// The same in samples of another rate, in Hz. They add up as before.
+    /// The counters with all samples converted from one sample rate to another, in Hz. They add up as before.
     pub fn at_rate(mut self, from_hz: u32, to_hz: u32) -> Self {
         if from_hz == to_hz {
             return self;
@@ -277,8 +295,8 @@ impl ReceiverStats {
         self
     }
 
-    /// Takes in what another receiver counted: its packets, samples and delays. What is of the present stays: reception,
-    /// target delay and drift.
+    /// Adds the counters of another receiver: packets, samples and delays. The fields that describe the present stay
+    /// as they are: `reception`, target delay and drift.
     pub fn add(&mut self, other: &Self) {
         self.total.add(&other.total);
         for (count, more) in [

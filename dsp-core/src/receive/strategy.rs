@@ -1,17 +1,19 @@
-//! Strategy: who decides how long packets wait and what is done meanwhile.
+//! Strategy: how long packets wait, and what is played meanwhile.
 //!
-//! A [`Receiver`](super::Receiver) asks three questions, all in plain numbers: which delay to steer to, what to do for
-//! the next samples, whether to change speed. [`Standard`] answers as `delay` and `decision` do; another strategy
-//! overrides what it knows better. The receiver keeps its bounds whatever it's told.
+//! A [`Receiver`](super::Receiver) asks a [`Strategy`] three questions, all in plain numbers: which delay to steer to,
+//! what to do for the next samples, and whether to change the speed. [`Standard`] gives the answers of the receiver
+//! itself. Another strategy overrides one or more of them. The receiver keeps its bounds whatever the answers are.
 //!
-//! Which delay to steer to is asked once a call of [`play`](super::Receiver::play), at its beginning, and holds to its
-//! end. What to do is asked for each piece of sound that is made: as often as the packets need it, and not at all where
-//! the sound of a tick is there already. Whether to change speed is asked once for each packet that is decoded, unless
-//! the last change is too recent or sound is being made up.
+//! The target delay is asked for once in each call of [`play_with`](super::Receiver::play_with), at its beginning. The
+//! operation is asked for each piece of sound that is made: as often as the packets require, and not at all if the
+//! sound of a tick is there already. The change of speed is asked for once for each packet that is decoded, unless the
+//! last change is too recent or sound is being concealed.
 //!
-//! Use it where a program knows more of its network or its listener than packets tell. Cost: a dynamic call for each
-//! question, and what the answer takes. A strategy of one's own, which waits for 100 ms always and leaves everything else as
-//! it is:
+//! Use a strategy where a program knows more about its network or its listener than the packets tell. It costs one
+//! dynamic call for each question. For another bound of the delay alone, [`DelayConfig`](super::DelayConfig) is
+//! enough.
+//!
+//! A strategy that always waits 100 ms and leaves everything else to the receiver:
 //!
 //! ```
 //! use dsp_core::codec::g711::Pcmu;
@@ -56,9 +58,33 @@ use super::decision;
 pub use super::decision::{Next, Operation, Pace, Sending, Situation, Stretch};
 pub use super::delay::Estimate;
 
-/// Decides for a receiver; see the module's page.
+/// Decides for a receiver how long packets wait and what is played meanwhile. Every method has a default, which is the
+/// receiver's own decision. [The module's page](self) says when each is asked and has an example.
+///
+/// Music on hold, which should not be stretched in time:
+///
+/// ```
+/// use dsp_core::codec::g711::Pcmu;
+/// use dsp_core::receive::strategy::{Pace, Strategy, Stretch};
+/// use dsp_core::receive::{NarrowbandReceiver, ReceiverConfig};
+/// use dsp_core::time::{Instant, PayloadType};
+///
+/// struct Music;
+///
+/// impl Strategy for Music {
+///     fn stretch(&mut self, _: &Pace) -> Option<Stretch> {
+///         None
+///     }
+/// }
+///
+/// let mut receiver = NarrowbandReceiver::new(ReceiverConfig::default())?;
+/// let mut pcm = [0; 80];
+/// let played = receiver.play_with(Instant::ZERO, &mut (PayloadType::PCMU, Pcmu), &mut Music, &mut pcm);
+/// assert_eq!((played.inserted, played.removed), (0, 0));
+/// # Ok::<(), dsp_core::receive::ConfigError>(())
+/// ```
 pub trait Strategy {
-    /// The delay to steer to, in ticks after the fastest packet: asked once a tick, before anything else.
+    /// Delay to steer to, in ticks after the fastest packet. It is asked for once a tick, before anything else.
     fn target(&mut self, estimate: &Estimate) -> u32 {
         estimate.target
     }
@@ -68,13 +94,13 @@ pub trait Strategy {
         decision::decide(situation)
     }
 
-    /// Whether to play what was just decoded faster or slower.
+    /// Whether to play what was just decoded faster or slower; `None` leaves it as it is.
     fn stretch(&mut self, pace: &Pace) -> Option<Stretch> {
         decision::stretch(pace)
     }
 }
 
-/// What a receiver does by itself.
+/// The decisions that a receiver makes by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standard;
 

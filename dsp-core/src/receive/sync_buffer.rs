@@ -1,8 +1,8 @@
-//! Sync buffer: what was played last, and behind it what is decoded but not played yet, in one piece.
+//! Sync buffer: what was played last, followed by what was decoded and not played yet, in one piece.
 //!
-//! Concealment and time stretching look back into what was played; the one-frame bridge between packets and audio
-//! ticks is the part that was not. Samples are `i16` at the receiver's rate, each channel in one piece; lengths count
-//! samples a channel. Decoders and listeners have them interleaved.
+//! Concealment and time stretching look back into what was played. The part that was not played yet bridges packets
+//! and audio ticks. Samples are `i16` at the receiver's sample rate, each channel in one piece, and lengths count
+//! samples of each channel. Decoders and callers have the channels interleaved.
 
 use super::channels::Extended;
 use crate::codec::Decoder;

@@ -1,9 +1,4 @@
-//! G.722 whose sender counts at 16 kHz.
-//!
-//! G.722 is sampled at 16 kHz, and its RTP clock runs at 8 kHz all the same, for an error in RFC 1890 that was kept
-//! (RFC 3551, 4.5.2). Some senders count samples: their timestamps go on by 320 in 20 ms. A payload of G.722 has an octet
-//! a tick, as G.711 has, so packets that follow each other show which clock it is: the second packet of a stream at once,
-//! and one that changes later by three in a row. Timestamps are then told in the clock that the codec should have.
+//! G.722 whose sender counts timestamps at 16 kHz; described on [`TickRate`].
 
 use crate::time::{PayloadType, RtpTime, Seq};
 use crate::wire::rtp::RtpPacket;
@@ -11,7 +6,12 @@ use crate::wire::rtp::RtpPacket;
 /// Pairs of packets that must agree before a stream that has begun is taken for another clock's.
 const PAIRS: u8 = 3;
 
-/// The clock of one stream's timestamps.
+/// The clock of a stream's G.722 timestamps: it recognizes senders that count at 16 kHz.
+///
+/// G.722 is sampled at 16 kHz, but its RTP clock runs at 8 kHz (RFC 3551, 4.5.2); some senders count samples
+/// nevertheless. A G.722 payload has one octet for each tick of the right clock, so the timestamps of packets that
+/// follow each other show which clock it is: the second packet of a stream at once, and later changes after three
+/// packets in a row. A [`Receiver`](super::Receiver) does this by itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TickRate {
     newest: Option<Newest>,
@@ -35,12 +35,12 @@ struct Newest {
 }
 
 impl TickRate {
-    /// Whether the sender counts twice as fast as the codec's clock.
+    /// Whether the sender counts twice as fast as the codec's RTP clock.
     pub fn is_double(&self) -> bool {
         self.double
     }
 
-    /// The packet's timestamp in the codec's clock.
+    /// The packet's timestamp in the codec's RTP clock.
     pub fn place(&mut self, packet: &RtpPacket<'_>) -> RtpTime {
         let (seq, sent) = (packet.seq(), packet.timestamp());
         let (mut placed, mut newer) = (sent, true);

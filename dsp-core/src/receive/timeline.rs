@@ -1,28 +1,29 @@
 //! Timeline: the sender's timestamps without the jumps of the sender's clock.
 //!
-//! A sender may set its timestamps forward or back in mid-stream: a call is taken off hold or handed to another device, or
-//! a muted microphone doesn't count its time. The network can delay a packet, but it never changes a timestamp. So a
-//! packet that follows in sequence, and whose timestamp isn't where the packets before it end, was sent either after a
-//! pause, which lasts as long as the timestamps say, or by a clock that jumped. A jump is taken out of all timestamps
-//! from there on: behind this page the stream goes on as if nothing had happened, and no delay, jitter or gap comes of it.
+//! A sender may set its timestamps forward or back in mid-stream: when a call is taken off hold or transferred to
+//! another device, or when a muted microphone does not count its time. The network can delay a packet but never
+//! changes a timestamp. So a packet that follows in sequence, and whose timestamp is not where the packets before it
+//! end, was sent after a pause, which is as long as the timestamps say, or by a clock that has jumped. A jump is
+//! subtracted from all timestamps from there on: behind this module the stream goes on as if nothing had happened,
+//! without an effect on delay, jitter and gaps.
 //!
-//! A clock that goes on, if by up to half a second less than so many packets as usual would last, counts shorter packets,
-//! or packets without a time lie between. A clock that stood still while nothing was sent can't be told from a network
-//! that became slower, and is taken as one up to five seconds; beyond that it's a jump, and what was made up meanwhile a
-//! pause.
+//! If the timestamps go on, but by up to half a second less than that number of usual packets would last, the packets
+//! have become shorter, or packets without a time lie between. A clock that stood still while nothing was sent cannot
+//! be told from a network that has become slower, and counts as that for up to five seconds; beyond that it is a jump,
+//! and what was concealed meanwhile was a pause.
 //!
-//! Times are ticks of the RTP clock, modulo 2^32. Memory: 36 bytes.
+//! Times are ticks of the RTP clock, modulo 2^32. The memory is 36 bytes.
 
 use core::ops::RangeInclusive;
 
 use crate::time::{RtpTime, Seq};
 
-/// Packets that come by no more than so many times the least jump sooner or later than they are long follow each other
-/// unbroken.
+/// Packets that come sooner or later than their length by no more than this multiple of the least jump follow each
+/// other without a break.
 const STEADY: i32 = 8;
 /// Two clocks get apart by no more than a tick in 2^10, about 1000 ppm: a shift, as a Cortex-M0 doesn't divide.
 const DRIFT_SHIFT: u32 = 10;
-/// A packet so many numbers behind a jump isn't in the buffer with one before it.
+/// A packet this many numbers behind a jump is not in the buffer together with one before it.
 const FORGOTTEN: i16 = 16_384;
 
 /// Where the packets of one source lie in time.
@@ -112,7 +113,7 @@ impl Timeline {
         place.plus(before.map_or(self.jumped, |(_, jumped)| jumped))
     }
 
-    /// The timestamp that a sender writes at `place` by now.
+    /// The timestamp that a sender writes at present for `place`.
     pub(super) fn sent_now(&self, place: RtpTime) -> RtpTime {
         place.plus(self.jumped)
     }

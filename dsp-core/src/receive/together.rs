@@ -1,5 +1,5 @@
-//! What a receiver needs of others and tells them: streams that are played at the same moment (`sync`), and sources
-//! that take turns at one receiver, or share a budget of bytes ([`streams`](crate::streams)).
+//! What a receiver needs from others and tells them: for streams that are played together ([`sync`](crate::sync)), and
+//! for sources that take turns at one receiver or share a budget of bytes ([`streams`](crate::streams)).
 
 use super::jitter::CELL_BYTES;
 use super::memory::ReceiverMemory;
@@ -9,42 +9,44 @@ use crate::streams::budget::Buffered;
 use crate::time::{Duration, Instant, RtpTime};
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
-    /// From now on the delay is at least so long after the fastest packet, within its bounds, whatever the network
-    /// needs; it gets there in pauses and by time stretching. Above zero the delay is also held closer to its target
-    /// than it would be for its own sake: within about 10 ms. Zero, as at the beginning, asks for nothing.
+    /// Keeps the delay at least this long after the fastest packet, within the bounds of the configuration, from now
+    /// on. Use it to play this stream together with another one (see [`sync`](crate::sync)). The delay moves there in
+    /// pauses and by time stretching. With a value above zero the delay is also held within about 10 ms of its target,
+    /// closer than otherwise. Zero, as at the beginning, removes the requirement.
     pub fn set_least_delay(&mut self, least: Duration) {
         let ticks = least.as_samples(self.rates.clock_hz).min(u64::from(self.delay.maximum()));
         self.least_delay = ticks as u32;
     }
 
-    /// Tells what is known of the conversation that this stream is part of: to be called whenever a report brings another
-    /// round trip, or another codec is heard. Without effect unless
-    /// [`DelayConfig::purpose`](super::DelayConfig::purpose) is one.
+    /// Sets what is known of the conversation that this stream belongs to. Call it whenever a report brings another
+    /// round trip, or the codec changes. It has no effect unless [`DelayConfig::purpose`](super::DelayConfig::purpose)
+    /// is [`Conversation`](super::Purpose::Conversation).
     pub fn set_conversation(&mut self, conversation: &Conversation) {
         self.delay.set_conversation(conversation);
     }
 
-    /// Why a conversation waits as long as it does; `None` if the sound is for listening.
+    /// Why a conversation is delayed as much as it is; `None` if the purpose is listening.
     pub fn delay_choice(&self) -> Option<DelayChoice> {
         self.delay.choice()
     }
 
-    /// The delay after the fastest packet that this stream would have for its own sake.
+    /// Target delay after the fastest packet that this stream would have without
+    /// [`set_least_delay`](Self::set_least_delay).
     pub fn own_delay(&self) -> Duration {
         self.rates.length(self.delay.target())
     }
 
-    /// The timestamp of a packet that arrived at `now` and was as fast as the fastest, on this receiver's clock as
-    /// [`report_time`](Self::report_time) has it; `None` before the first packet.
+    /// RTP timestamp of a packet that arrives at `now` and is as fast as the fastest, on this receiver's clock (see
+    /// [`report_time`](Self::report_time)); `None` before the first packet.
     pub fn media_time(&self, now: Instant) -> Option<RtpTime> {
         let ticks = self.rates.at(now);
         // Negative if `now` lies before that of the fastest packet: modulo 2^32 all the same.
         self.delay.relative(ticks, 0).map(|time| self.source.timeline.sent_now(RtpTime(time as u32)))
     }
 
-    /// An RTP timestamp that the source tells by now, in a sender report say, on this receiver's clock. Where all payload
-    /// types have that clock it's the same; else it counts on through changes from one clock to another, which the source's
-    /// own timestamps don't (RFC 7160).
+    /// Converts an RTP timestamp that the source gives for the present, such as that of a sender report, to this
+    /// receiver's clock. If all payload types have that clock, the timestamp stays as it is. Otherwise the receiver's
+    /// clock counts on through changes of the clock rate, which the source's timestamps do not (RFC 7160).
     pub fn report_time(&self, rtp: RtpTime) -> RtpTime {
         let newest = self.kinds.ratio_of(self.source.clocks.newest());
         self.source.clocks.reported(rtp, newest)

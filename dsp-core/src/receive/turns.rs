@@ -1,7 +1,7 @@
-//! Each packet's turn: it's played, given up or dropped, and what became of it is counted (RFC 3611, 4.7.1).
+//! The turn of each packet: it is played, given up or dropped, and its fate is counted (RFC 3611, 4.7.1).
 //!
-//! Packets that have no place in time, events, padding and what nobody agreed on, have a turn all the same: when the
-//! packet before them has had its own. They are neither lost nor discarded for the sound, which is whole without them.
+//! Packets that have no place in time (events, padding, unknown payload types) have a turn too, after that of the
+//! packet before them. They count neither as lost nor as discarded, since the sound is complete without them.
 
 use super::clocks::{self, Ratio};
 use super::jitter::{Fate, PacketKind};
@@ -74,8 +74,8 @@ impl PayloadKinds {
         self.ratio_of(self.clock(payload_type))
     }
 
-    /// Sets what a type is, and in which clock it counts: so many ticks of the receiver's. Where there is no room for another
-    /// clock, it's what nobody agreed on.
+    /// Sets what a payload type is, and its clock as a number of the receiver's ticks. If there is no room for another
+    /// clock, the payload type counts as unknown.
     fn set(&mut self, payload_type: PayloadType, mut bits: (bool, bool), ratio: Ratio) {
         let number = payload_type.get();
         for own in self.foreign.iter_mut().filter(|(own, _)| *own == number) {
@@ -100,17 +100,19 @@ impl PayloadKinds {
 }
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
-    /// Which payload types are sound or comfort noise, as `payloads` says it now: to be called with the table that
-    /// [`play`](Self::play) gets, before the first packet and whenever another payload type was agreed on.
+    /// Takes note of which payload types of `payloads` are sound or comfort noise. Call it with the table that
+    /// [`play`](Self::play) gets, before the first packet and whenever another payload type is agreed on. Until then
+    /// every payload type counts as sound.
     ///
-    /// Timestamps of the others say nothing of the network: an event repeats the one at which it began (RFC 4733, 2.5.1.2),
-    /// and the clock of what nobody agreed on isn't known. Such packets keep their place in the sequence (RFC 3550, A.3),
-    /// and move neither jitter nor delay, neither losses nor discards of the sound, nor does a source prove itself by them
-    /// (A.1). Until this is called every payload type is taken for sound.
+    /// The timestamps of other packets say nothing about the network: an event repeats the timestamp of its beginning
+    /// (RFC 4733, 2.5.1.2), and the clock of an unknown payload type is not known. Such packets keep their place in
+    /// the sequence (RFC 3550, A.3). They affect neither jitter nor delay, nor the losses and discards of the sound,
+    /// and a source does not prove itself by them (A.1).
     ///
-    /// Each type's timestamps count in the clock of its decoder ([`CodecInfo::rtp_clock_hz`](crate::codec::CodecInfo)), or
-    /// that which [`PayloadTable::clock_hz`] tells, and until this is called in the receiver's. Three clocks beside
-    /// that are known, of ten types together; beyond those a type is taken for what nobody agreed on.
+    /// The timestamps of each payload type count in the clock of its decoder
+    /// ([`CodecInfo::rtp_clock_hz`](crate::codec::CodecInfo)) or the one that [`PayloadTable::clock_hz`] tells; until
+    /// this call they count in the receiver's clock. Besides the receiver's clock, three others are possible, for ten
+    /// payload types in all. A payload type beyond those counts as unknown.
     pub fn set_payloads(&mut self, payloads: &mut dyn PayloadTable) {
         for number in 0..128 {
             let payload_type = PayloadType::from_low_bits(number);
@@ -128,10 +130,10 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
     }
 
-    /// What became of a packet that was [`Stored`](super::Received::Stored) as the number `seq` of the stream that is being
-    /// played; `None` while it waits for its turn. To be asked after each call of [`receive`](Self::receive) and
-    /// [`play`](Self::play): it is remembered until `CELLS` numbers later, or until the stream begins anew
-    /// with another source or other numbers ([`Restarted`](super::Received::Restarted)), which discards all that waits.
+    /// What became of the packet with the sequence number `seq` that [`receive`](Self::receive) stored; `None` while
+    /// it waits for its turn. The answer is kept for as many sequence numbers as the receiver has slots, or until
+    /// another source or a jump of the sequence numbers ([`Restarted`](super::Received::Restarted)) discards all that
+    /// waits. To learn of each packet, ask after each call of [`receive`](Self::receive) and [`play`](Self::play).
     pub fn fate(&self, seq: Seq) -> Option<Fate> {
         self.jitter.fate(seq)
     }

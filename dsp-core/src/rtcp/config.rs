@@ -1,7 +1,5 @@
-//! How RTCP is reported: who reports, its share of the bandwidth, and what both ends agreed to (RFC 3550, 6.2 and 6.5.1;
-//! RFC 3611, 5.1; RFC 4585, 3.4; RFC 5506).
-//!
-//! Units: intervals in microseconds, bandwidth in kbit/s.
+//! Settings of RTCP: who reports, its share of the bandwidth, and what both sides agreed on (RFC 3550, 6.2 and 6.5.1;
+//! RFC 3611, 5.1; RFC 4585, 3.4; RFC 5506). Intervals are in microseconds, bandwidth in kbit/s.
 
 use core::fmt;
 
@@ -11,7 +9,8 @@ use crate::time::{Duration, Ssrc};
 pub(super) const SHORTEST_INTERVAL_US: u64 = 10_000;
 pub(super) const LONGEST_INTERVAL_US: u64 = 3_600_000_000;
 
-/// A canonical name of 1-64 bytes (6.5.1). The host makes it, for example as RFC 7022 recommends.
+/// A canonical name (CNAME) of 1 to 64 bytes (RFC 3550, 6.5.1). The program makes it, for example as RFC 7022
+/// recommends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cname {
@@ -20,7 +19,7 @@ pub struct Cname {
 }
 
 impl Cname {
-    /// The longest name kept, in bytes.
+    /// Length of the longest name, in bytes.
     pub const MAX_LEN: usize = 64;
 
     /// A copy of `name`; `None` if it is empty or longer than 64 bytes.
@@ -30,50 +29,52 @@ impl Cname {
         Some(Self { bytes, len: name.len() as u8 })
     }
 
-    /// The name in UTF-8.
+    /// The name as UTF-8 bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
 }
 
-/// When feedback leaves and how that changes regular reports: the profile AVPF (RFC 4585, 3).
+/// Timing of regular reports with feedback: the profile AVPF (RFC 4585, 3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FeedbackTiming {
-    /// The least time between regular reports, `trr-int` of `a=rtcp-fb` (`T_rr_interval`, 3.4): within it a report that is due
-    /// is left out, or is the feedback alone. Zero: none is left out.
+    /// Least time between regular reports: `trr-int` of `a=rtcp-fb` (`T_rr_interval`, RFC 4585, 3.4). A report that
+    /// comes due earlier is left out, or consists of the feedback alone. With zero, no report is left out.
     pub regular_interval: Duration,
 }
 
-/// How to report.
+/// Settings of an [`RtcpReporter`](super::RtcpReporter).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ReporterConfig {
-    /// The source that this end sends as, in RTP and RTCP.
+    /// SSRC with which this side sends RTP and RTCP.
     pub ssrc: Ssrc,
-    /// The canonical name of this end. There is no default.
+    /// Canonical name of this side. It must be set: there is no default.
     pub cname: Option<Cname>,
-    /// The session bandwidth, in kbit/s with IP and UDP headers, at least 1. RTCP has 5 % of it.
+    /// Session bandwidth, in kbit/s with IP and UDP headers, at least 1. RTCP takes 5 % of it.
     pub session_bandwidth_kbps: u32,
-    /// Minimum of the calculated interval, 10 ms to 1 h; before the first report it is half of it.
+    /// Minimum of the calculated interval between reports, 10 ms to 1 h. Before the first report, half of it applies.
     pub min_interval: Duration,
-    /// Use 360 s divided by the session bandwidth in kbit/s as minimum, if that is shorter (6.2).
+    /// Whether the minimum is 360 s divided by the session bandwidth in kbit/s, if that is shorter (RFC 3550, 6.2).
     pub reduced_minimum: bool,
-    /// Take datagrams that don't begin with a report, and send feedback without one: both ends agreed to reduced-size RTCP
-    /// (RFC 5506).
+    /// Whether both sides agreed to reduced-size RTCP (RFC 5506): datagrams that do not begin with a report are
+    /// accepted, and feedback is sent without a report.
     pub reduced_size: bool,
-    /// Both ends agreed to feedback (AVPF): reports may come as often as their share of the bandwidth allows, and feedback
-    /// between them. `min_interval` and `reduced_minimum` count no more then (RFC 4585, 3.4).
+    /// Timing of feedback, if both sides agreed to it (AVPF). Reports then come as often as their share of the
+    /// bandwidth allows, with feedback between them, and `min_interval` and `reduced_minimum` have no effect (RFC
+    /// 4585, 3.4).
     pub feedback: Option<FeedbackTiming>,
-    /// Measure the round trip also while this end sends nothing, and let the peer do so: both ends agreed to
-    /// `a=rtcp-xr:rcvr-rtt=all` (RFC 3611, 5.1).
+    /// Whether the round trip is also measured while this side sends nothing, and the other side is answered when it
+    /// does so: both sides agreed to `a=rtcp-xr:rcvr-rtt=all` (RFC 3611, 5.1).
     pub receiver_round_trip: bool,
-    /// Where the random intervals start: to differ between calls, and to be the same in a repeated one.
+    /// Seed of the random intervals. It should differ from call to call; the same seed repeats the same intervals.
     pub seed: u32,
 }
 
 impl Default for ReporterConfig {
-    /// 80 kbit/s (G.711 in packets of 20 ms) and the RFC's 5 s.
+    /// 80 kbit/s (G.711 in packets of 20 ms), and the minimum interval of RFC 3550, 5 s. The canonical name is missing
+    /// and must be set.
     fn default() -> Self {
         Self {
             ssrc: Ssrc(0),
@@ -108,12 +109,12 @@ impl ReporterConfig {
     }
 }
 
-/// Why a [`ReporterConfig`] is unusable.
+/// Why a [`ReporterConfig`] cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ReporterConfigError {
-    /// There is no canonical name.
+    /// The canonical name is missing.
     NoCname,
     /// The session bandwidth is 0.
     NoBandwidth,

@@ -1,12 +1,15 @@
-//! When feedback may leave before the next regular report, and what becomes of that report (RFC 4585, 3.5; RFC 5506).
+//! When feedback may be sent before the next regular report, and what becomes of that report (RFC 4585, 3.5; RFC
+//! 5506).
 //!
-//! Whoever has something to tell says so ([`RtcpReporter::request`]). Between two regular reports one early packet may leave: of
-//! two members at once, of more after a random wait of up to half an interval (3.5.1). The regular report behind it then comes an
-//! interval later, so that what is sent on average stays within RTCP's share (3.5.2). What may not leave early goes with the next
-//! report. Where regular reports have a least interval (`trr-int`), one that comes too soon is left out, or is the feedback alone
-//! (3.5.3). An early packet is a report, the name and the feedback, or with reduced size the feedback alone.
+//! [`RtcpReporter::request`] notes that feedback waits. Between two regular reports, one early packet may be sent: at
+//! once between two participants, with more after a random wait of up to half an interval (3.5.1). The regular report
+//! after it is delayed by an interval, so that the mean rate stays within RTCP's share (3.5.2). Feedback that may not
+//! be sent early goes with the next report. Where regular reports have a least interval (`trr-int`), one that comes
+//! due too soon is left out, or consists of the feedback alone (3.5.3). An early packet is a report, the name and the
+//! feedback, or with reduced size the feedback alone.
 //!
-//! Suppression of what others have said already (3.5.2, 5) is left out: a call's other side is one. Cost: none a packet.
+//! Suppression of feedback that others have sent already (3.5.2, 5) is left out, since a call has one other side. A
+//! media packet costs nothing.
 
 use super::{Contents, FeedbackTiming, RtcpReporter};
 use crate::quality::ReceptionStats;
@@ -14,7 +17,7 @@ use crate::rtcp::SendInfo;
 use crate::time::{Duration, Instant};
 use crate::wire::rtcp::{CompoundWriter, Feedback, WriteError};
 
-/// Of feedback between regular reports.
+/// State of the feedback between regular reports.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Early {
     /// One may leave before the next regular report (`allow_early`).
@@ -42,8 +45,8 @@ impl Early {
 }
 
 impl<const SOURCES: usize> RtcpReporter<SOURCES> {
-    /// What a later offer and answer agreed on: the timing of feedback, whether it may leave without a report, and the
-    /// session bandwidth in kbit/s, of which 0 is taken as 1. It counts from the next interval on.
+    /// Sets what a later offer and answer agreed on: the timing of feedback, whether feedback may be sent without a
+    /// report, and the session bandwidth in kbit/s (0 counts as 1). It applies from the next interval on.
     pub fn agree_feedback(
         &mut self,
         feedback: Option<FeedbackTiming>,
@@ -58,9 +61,10 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         }
     }
 
-    /// There is feedback to send from `now` on: it leaves when [`poll_with`](Self::poll_with) is called at
-    /// [`next_deadline`](Self::next_deadline), before the next report or with it. Without AVPF
-    /// ([`ReporterConfig::feedback`](super::ReporterConfig::feedback)) always with it. To be said once for all that waits.
+    /// Notes that there is feedback to send. It is sent by [`poll_with`](Self::poll_with), at
+    /// [`next_deadline`](Self::next_deadline): before the next report if RFC 4585 (3.5) allows it, otherwise with that
+    /// report, and always so without AVPF ([`ReporterConfig::feedback`](super::ReporterConfig::feedback)). One call
+    /// stands for all feedback that waits.
     pub fn request(&mut self, now: Instant) {
         if self.config.feedback.is_none() || !self.early.allowed || self.early.due.is_some() || self.former.is_some() {
             return;
@@ -78,7 +82,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         }
     }
 
-    /// Whether what is written at `now` may have feedback: a report or an early packet is due.
+    /// Whether what is written at `now` may contain feedback: whether a report or an early packet is due.
     pub fn may_tell(&self, now: Instant) -> bool {
         !self.left && self.former.is_none() && self.next_deadline() <= now
     }

@@ -1,7 +1,8 @@
-//! What the peer's reports tell: its clocks, how it hears this end, and round trips (RFC 3550, 6.4.1; RFC 3611, 4.5, 4.7).
+//! What the other side's reports say: its clocks, how it receives this side, and round trips (RFC 3550, 6.4.1; RFC
+//! 3611, 4.5, 4.7).
 //!
-//! Whoever reports is kept in a table of fixed size, and so are the clocks of those who send. Round trips are in
-//! microseconds, from fields of 1/65536 s. Cost: one pass over the datagram, and over a table for each report in it.
+//! Participants and the clocks of senders are kept in tables of fixed size. Round trips are in microseconds, computed
+//! from fields of 1/65536 s. A datagram costs one pass over it, and one over a table for each report in it.
 
 use super::{RtcpReporter, reported_of};
 use crate::time::{Duration, Instant, Ssrc};
@@ -10,31 +11,33 @@ use crate::wire::rtcp::{
     XrBlock,
 };
 
-/// A sender report of the peer, and when it came: its wall clock beside its RTP clock, for lip-sync and one-way drift.
+/// A sender report of the other side, which relates its wall clock to its RTP clock, and when it arrived. It serves to
+/// play sound and video together and to measure drift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SenderClock {
-    /// The source.
+    /// SSRC of the sender.
     pub ssrc: Ssrc,
-    /// Its clocks and counters.
+    /// The sender's clocks and counters.
     pub info: SenderInfo,
     /// When the report arrived.
     pub arrived: Instant,
 }
 
-/// What the peer receives of this end.
+/// How the other side receives what this side sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RemoteReception {
-    /// The peer's report block about this end: loss, jitter and highest sequence number.
+    /// The other side's report block about this side: loss, jitter and highest sequence number.
     pub block: ReportBlock,
-    /// Round-trip time (6.4.1), if the block refers to one of the last four sender reports and isn't absurd.
+    /// Round-trip time (RFC 3550, 6.4.1), if the block refers to one of the last four sender reports and the value is
+    /// plausible.
     pub round_trip: Option<Duration>,
 }
 
-/// What one datagram of the peer told.
+/// What one RTCP datagram of the other side says. [`RtcpReporter::receive`] returns it.
 ///
-/// Two ends that report to each other, 40 ms apart, and the round trip that one of them knows from it:
+/// Two sides report to each other with 40 ms of delay each way, and one of them learns the round-trip time:
 ///
 /// ```
 /// use dsp_core::quality::{JitterEstimator, ReceptionStats, SequenceTracker};
@@ -75,25 +78,27 @@ pub struct RemoteReception {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PeerReport {
-    /// Who sent the last report in it.
+    /// SSRC of the last report in the datagram.
     pub ssrc: Option<Ssrc>,
-    /// The sender report in it.
+    /// The sender report in the datagram.
     pub clock: Option<SenderClock>,
-    /// What the peer receives of this end.
+    /// How the other side receives what this side sends.
     pub reception: Option<RemoteReception>,
-    /// Round-trip time by its answer to a reference time (RFC 3611, 4.5), under the same conditions.
+    /// Round-trip time from the answer to a reference time (RFC 3611, 4.5), under the conditions of
+    /// [`RemoteReception::round_trip`].
     pub receiver_round_trip: Option<Duration>,
-    /// How the peer hears this end: loss, delay, levels and quality.
+    /// VoIP metrics about this side: loss, delay, levels and quality (RFC 3611, 4.7).
     pub voip: Option<VoipMetrics>,
-    /// Packets of this end that the peer asks for again (generic NACK, RFC 4585, 6.2.1).
+    /// Number of this side's packets that the other side asks to be sent again (generic NACK, RFC 4585, 6.2.1).
     pub nacked: u16,
-    /// The bit rate that the peer can take, in bit/s (REMB), where it names this end.
+    /// Highest bit rate that the other side accepts from this side, in bit/s (REMB).
     pub maximum_bit_rate: Option<u64>,
-    /// The peer said goodbye.
+    /// Whether the other side said goodbye (BYE).
     pub bye: bool,
-    /// It came in this end's own name: a loop, or a collision of SSRCs (8.2). Nothing else in it was used.
+    /// Whether the datagram carries this side's own SSRC: there is a loop, or the SSRCs collide (RFC 3550, 8.2).
+    /// Nothing else in it was used.
     pub collision: bool,
-    /// Packets with a malformed body that were skipped.
+    /// Number of packets in the datagram that were skipped because their content is malformed.
     pub malformed: u8,
 }
 
@@ -104,17 +109,18 @@ pub(super) struct Peer {
 }
 
 impl<const SOURCES: usize> RtcpReporter<SOURCES> {
-    /// Takes a datagram of RTCP from the peer, unprotected, as it arrived at `now`. A goodbye counts also where no report
-    /// leads it, against 6.1.
+    /// Takes in an RTCP datagram of the other side that arrived at `now`. It must already be unprotected by a
+    /// [guard](crate::guard). A goodbye is accepted even without a report before it, although RFC 3550 (6.1) asks for
+    /// one.
     ///
     /// # Errors
-    /// [`ParseError`] if it isn't compound RTCP; nothing has changed then.
+    /// Returns a [`ParseError`] if the datagram is not compound RTCP. Nothing has changed then.
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<PeerReport, ParseError> {
         let rule = if self.config.reduced_size { CompoundRule::ReducedSize } else { CompoundRule::ReportOrBye };
         Ok(self.receive_compound(now, &Compound::parse(datagram, rule)?))
     }
 
-    /// As [`receive`](Self::receive), of a datagram that has been parsed already.
+    /// As [`receive`](Self::receive), for a datagram that is parsed already.
     pub fn receive_compound(&mut self, now: Instant, compound: &Compound<'_>) -> PeerReport {
         let mut report = PeerReport::default();
         let from_us = |packet: &Packet<'_>| match packet {

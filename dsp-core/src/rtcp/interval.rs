@@ -1,8 +1,8 @@
-//! How long until the next report: the arithmetic of RFC 3550, 6.2, 6.3.1 and 6.3.3; with
-//! feedback RFC 4585, 3.4: no minimum but for the first one, which is 1 s.
+//! How long until the next report: the arithmetic of RFC 3550, 6.2, 6.3.1 and 6.3.3. With feedback (RFC 4585, 3.4)
+//! there is no minimum, except 1 s for the first interval.
 //!
-//! Units: intervals in microseconds, sizes in 1/16 byte with IP and UDP headers, bandwidth in kbit/s. Cost: some 64-bit
-//! divisions an interval.
+//! Units: intervals in microseconds, sizes in 1/16 byte with IP and UDP headers, bandwidth in kbit/s. An interval
+//! costs some 64-bit divisions.
 
 use super::config::{LONGEST_INTERVAL_US, ReporterConfig, SHORTEST_INTERVAL_US};
 use crate::time::Duration;
@@ -33,14 +33,14 @@ pub(super) struct TransmissionInterval {
     fixed_min_us: u64,
     min_us: u64,
     first_min_us: u64,
-    /// Of the random numbers: xorshift with 32 bits.
+    /// State of the random numbers: xorshift with 32 bits.
     state: u32,
     /// Average datagram with lower layers, in 1/16 byte.
     average_size_16: u32,
 }
 
 impl TransmissionInterval {
-    /// By a config that was checked; the first report is taken to be `datagram_len` bytes long.
+    /// An interval for a configuration that was checked. The first report is assumed to be `datagram_len` bytes long.
     pub(super) fn new(config: &ReporterConfig, datagram_len: usize) -> Self {
         let (min_us, first_min_us) = minima_us(config);
         Self {

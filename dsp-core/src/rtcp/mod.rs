@@ -1,15 +1,23 @@
-//! When RTCP reports are sent, what they say, and what the peer's reports tell (RFC 3550, 6.2-6.4 and
-//! A.7); with VoIP metrics, if it is given any, and round trips of an end that sends nothing (RFC 3611, 4.4-4.7).
+//! RTCP reports: when they are sent, what they contain, and what the other side's reports say (RFC 3550, 6.2 to 6.4
+//! and A.7). Optionally they carry VoIP metrics, and round trips are measured even while nothing is sent (RFC 3611,
+//! 4.4 to 4.7).
 //!
-//! For one stream out, and as many in as `SOURCES` says. Sans-IO: [`RtcpReporter::poll`] writes a compound packet when
-//! one is due, [`RtcpReporter::next_deadline`] says when to ask again, [`RtcpReporter::receive`] takes the peer's
-//! datagrams. Intervals are random between 0.41 and 1.23 times the calculated one, with its mean (6.3.1), from a seed;
-//! the timer is reconsidered at each expiry (6.3.6). Reverse reconsideration and BYE back-off are for many parties and
-//! left out, as 6.3 and 6.3.7 allow for few. With feedback (AVPF, [`ReporterConfig::feedback`]) messages leave at once or
-//! with the next report, by the rules in `feedback` (RFC 4585, 3). Round trips are measured on the monotonic clock: a step of the wall clock
-//! does no harm. Cost: some 64-bit divisions a report, none a media packet.
+//! [`RtcpReporter`] serves one outgoing stream and at most `SOURCES` incoming ones. It does no I/O:
+//! [`RtcpReporter::poll`] writes a compound packet when one is due, [`RtcpReporter::next_deadline`] tells when to call
+//! it again, and [`RtcpReporter::receive`] takes in the datagrams of the other side. Use the packets in
+//! [`wire::rtcp`](crate::wire::rtcp) where only the format is needed, and [`transport`] for feedback on single
+//! packets.
 //!
-//! A host sleeps until the deadline and asks then:
+//! Intervals are random, between 0.41 and 1.23 times the calculated interval (6.3.1), and the timer is reconsidered at
+//! each expiry (6.3.6). With feedback (AVPF, [`ReporterConfig::feedback`]), messages leave at once or with the next
+//! report, by the rules of RFC 4585 (3). Round trips are measured on the monotonic clock, so a step of the wall clock
+//! does not disturb them.
+//!
+//! A report takes some 64-bit divisions, a media packet nothing; on a host, a compound packet is written in 12 ns
+//! (`BENCHMARKS.md`). Reverse reconsideration and the back-off of BYE are meant for sessions of many participants and
+//! are left out, as 6.3 and 6.3.7 allow for few.
+//!
+//! A program sleeps until the deadline and then polls:
 //!
 //! ```
 //! use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter};
@@ -33,6 +41,7 @@ use crate::wire::rtcp::{
 
 mod config;
 mod feedback;
+mod goodbye;
 mod incoming;
 mod interval;
 pub mod transport;
@@ -49,13 +58,13 @@ const REMEMBERED_REPORTS: usize = 4;
 /// Report blocks that one report can hold (6.4.1).
 const MAX_BLOCKS: usize = 31;
 
-/// What this end has sent, as of the moment it is passed in.
+/// What this side has sent up to the moment at which it is passed in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SendInfo {
-    /// The wall clock.
+    /// Wall clock time of that moment.
     pub ntp: NtpTime,
-    /// The same moment on the clock of the RTP timestamps: as a rule later than the last packet's.
+    /// The same moment on the RTP clock. It is usually later than the timestamp of the last packet.
     pub rtp: RtpTime,
     /// Packets sent since the start, modulo 2^32.
     pub packets: u32,
@@ -63,7 +72,28 @@ pub struct SendInfo {
     pub octets: u32,
 }
 
-/// Schedules and writes this end's reports, and reads the peer's. It reports on up to `SOURCES`, 1 to 31.
+/// Schedules and writes this side's RTCP reports, and reads those of the other side. A report has blocks about at most
+/// `SOURCES` sources, 1 to 31.
+///
+/// [The module's page](self) shows the loop of a program, [`PeerReport`] shows two sides that report to each other. At
+/// the end of a call a program says goodbye:
+///
+/// ```
+/// use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter, SendInfo};
+/// use dsp_core::time::{Instant, NtpTime, RtpTime, Ssrc};
+/// use dsp_core::wire::DatagramKind;
+///
+/// let config = ReporterConfig { ssrc: Ssrc(7), cname: Cname::new("anna@example.org"), ..ReporterConfig::default() };
+/// let mut reporter = RtcpReporter::<1>::new(config, Instant::ZERO)?;
+/// let mut datagram = [0; RtcpReporter::<1>::MAX_REPORT_LEN + 20];
+/// // Ten seconds of G.711 were sent.
+/// let ntp = NtpTime::from_unix_micros(1_700_000_000_000_000);
+/// let sent = SendInfo { ntp, rtp: RtpTime(80_000), packets: 500, octets: 80_000 };
+/// let len = reporter.bye(Instant::from_millis(10_000), &[], Some(&sent), Some("call ended"), &mut datagram)?;
+/// assert_eq!(DatagramKind::of(&datagram[..len.ok_or("nothing to say")?]), DatagramKind::Rtcp);
+/// assert!(reporter.has_left());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RtcpReporter<const SOURCES: usize> {
     config: ReporterConfig,
@@ -97,14 +127,15 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     /// SR with a block for each source, and SDES with the longest CNAME.
     const LONGEST_PLAIN_REPORT: usize = 28 + 24 * SOURCES + 8 + (2 + Cname::MAX_LEN + 1).next_multiple_of(4);
 
-    /// Bytes that [`poll`](Self::poll) needs at most: SR with a block for each source, SDES with the longest CNAME, and
-    /// XR with metrics and an answer. (A reference time goes with a receiver report, which is shorter.)
+    /// Number of bytes that [`poll`](Self::poll) needs at most: a sender report with a block for each source, SDES
+    /// with the longest CNAME, and an XR packet with VoIP metrics and an answer to a reference time.
     pub const MAX_REPORT_LEN: usize = Self::LONGEST_PLAIN_REPORT + 8 + 36 + 16;
 
-    /// A participant that joined at `now` and has heard nobody.
+    /// A participant that joined at `now` and has not received anything.
     ///
     /// # Errors
-    /// [`ReporterConfigError`] says what of the configuration can't be.
+    /// Returns a [`ReporterConfigError`] if the canonical name is missing, the session bandwidth is 0, or an interval
+    /// is out of range.
     pub fn new(config: ReporterConfig, now: Instant) -> Result<Self, ReporterConfigError> {
         const { assert!(SOURCES >= 1 && SOURCES <= MAX_BLOCKS, "1 to 31 sources") };
         let cname = config.check()?;
@@ -133,7 +164,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         Ok(reporter)
     }
 
-    /// When to call [`poll`](Self::poll) next. After goodbye: never, the end of time.
+    /// When to call [`poll`](Self::poll) next. After the goodbye it is the end of time.
     pub fn next_deadline(&self) -> Instant {
         if self.left {
             Instant::from_micros(u64::MAX)
@@ -142,30 +173,30 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         }
     }
 
-    /// The source that reports leave as.
+    /// SSRC under which reports are sent.
     pub const fn ssrc(&self) -> Ssrc {
         self.config.ssrc
     }
 
-    /// The last round-trip time measured.
+    /// Round-trip time measured last.
     pub const fn round_trip(&self) -> Option<Duration> {
         self.round_trip
     }
 
-    /// The last VoIP metrics that the peer sent about this end.
+    /// VoIP metrics about this side that the other side sent last.
     pub const fn peer_voip(&self) -> Option<VoipMetrics> {
         self.peer_voip
     }
 
-    /// Sets the VoIP metrics that go out with every report from now on, the goodbye's with them;
-    /// `None` for reports without. To be renewed when [`next_deadline`](Self::next_deadline) has come, before
-    /// [`poll`](Self::poll): they are as of the moment they are set.
+    /// Sets the VoIP metrics that go out with each report from now on, the goodbye included; `None` sends reports
+    /// without. The metrics describe the moment at which they are set: renew them when
+    /// [`next_deadline`](Self::next_deadline) has come, before [`poll`](Self::poll).
     pub const fn set_voip(&mut self, metrics: Option<VoipMetrics>) {
         self.voip = metrics;
     }
 
-    /// Goes on as another source (8.2). If anything was sent as the one before, `packets` of RTP or a report, its goodbye is
-    /// what [`poll`](Self::poll) writes next, and it is due at once.
+    /// Changes the SSRC after a collision (RFC 3550, 8.2). If anything was sent under the old SSRC, a report or
+    /// `packets` RTP packets, the next [`poll`](Self::poll) writes a goodbye for it and is due at once.
     pub fn change_source(&mut self, now: Instant, ssrc: Ssrc, packets: u32) {
         if !self.initial || packets > 0 {
             // A goodbye that was not written yet is that of the source which the peer has heard.
@@ -181,15 +212,16 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         self.next = if self.former.is_some() { now } else { now + self.random_interval(false, 0) };
     }
 
-    /// If a report is due at `now`, writes it to `out` and returns its length; call again at
-    /// [`next_deadline`](Self::next_deadline) in either case.
+    /// Writes a report into `out` and returns its length, if one is due at `now`; otherwise returns `None`. In both
+    /// cases, call it again at [`next_deadline`](Self::next_deadline).
     ///
-    /// `receive` is what this end receives of each source: there is a block about each that sends, up to `SOURCES`.
-    /// `send` is what it has sent by `now`: with it the report is a sender report as long as packets go out, otherwise a
-    /// receiver report. With [`MAX_REPORT_LEN`](Self::MAX_REPORT_LEN) bytes in `out` it can't fail.
+    /// `receive` is what this side receives from each source: the report has a block about each one that sends, up to
+    /// `SOURCES`. `send` is what this side has sent by `now`: with it, the report is a sender report as long as
+    /// packets go out, otherwise a receiver report.
     ///
     /// # Errors
-    /// [`WriteError::OutputTooSmall`]: nothing was reported, and the next call tries again.
+    /// Returns [`WriteError::OutputTooSmall`] if the report does not fit into `out`, which cannot happen with
+    /// [`MAX_REPORT_LEN`](Self::MAX_REPORT_LEN) bytes. Nothing was reported then, and the next call tries again.
     pub fn poll(
         &mut self,
         now: Instant,
@@ -200,11 +232,11 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         self.poll_with(now, receive, send, &[], out)
     }
 
-    /// As [`poll`](Self::poll), with feedback that waits to leave: with the report that is due, or before it, if
-    /// [`request`](Self::request) found that it may. Whatever is written has all of it.
+    /// As [`poll`](Self::poll), with `feedback` that waits to be sent: it goes with the report that is due, or before
+    /// it if [`request`](Self::request) found that it may. Whatever is written contains all of it.
     ///
     /// # Errors
-    /// As for [`poll`](Self::poll), of a buffer that has as many bytes more as the feedback takes.
+    /// As for [`poll`](Self::poll); `out` needs room for the feedback in addition.
     pub fn poll_with(
         &mut self,
         now: Instant,
@@ -249,40 +281,6 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         Ok(len)
     }
 
-    /// Whether the goodbye has left: nothing is said any more.
-    pub const fn has_left(&self) -> bool {
-        self.left
-    }
-
-    /// Leaves: writes a last report with a goodbye and returns its length; `None` if this end never sent anything, which
-    /// forbids a goodbye (6.3.7), or has left already. `reason` has at most 255 bytes. If this end goes on as another source
-    /// since, and the goodbye of the one before was not written yet, that leaves too.
-    ///
-    /// If it fails, the reporter has not left.
-    ///
-    /// # Errors
-    /// [`WriteError::OutputTooSmall`], and [`WriteError::Length`] of a longer reason.
-    pub fn bye(
-        &mut self,
-        now: Instant,
-        receive: &[ReceptionStats],
-        send: Option<&SendInfo>,
-        reason: Option<&str>,
-        out: &mut [u8],
-    ) -> Result<Option<usize>, WriteError> {
-        let silent = self.initial && send.is_none_or(|send| send.packets == 0);
-        let len = match self.former {
-            _ if self.left => None,
-            Some(former) if silent => Some(self.write_goodbye(former, out)?),
-            None if silent => None,
-            _ => {
-                Some(self.write(now, receive, send, Contents { leaving: Some(reason), ..Contents::default() }, out)?)
-            }
-        };
-        self.left = true;
-        Ok(len)
-    }
-
     /// `send`, if packets went out since the last report but one.
     fn active_send<'a>(&self, send: Option<&'a SendInfo>) -> Option<&'a SendInfo> {
         send.filter(|send| send.packets != self.packets_before[0])
@@ -292,17 +290,6 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     fn active_receive<'a>(&'a self, receive: &'a [ReceptionStats]) -> impl Iterator<Item = &'a ReceptionStats> {
         let active = |stats: &&ReceptionStats| stats.received_since(reported_of(&self.reported, stats.ssrc)) > 0;
         receive.iter().filter(active).take(SOURCES)
-    }
-
-    /// The goodbye of a source that this end was: a report about nobody, the name, and the goodbye.
-    fn write_goodbye(&mut self, former: Ssrc, out: &mut [u8]) -> Result<usize, WriteError> {
-        let mut writer = CompoundWriter::new(out);
-        writer.receiver_report(former, &[])?;
-        writer.sdes(&[(former, &[SdesItem { kind: SdesItem::CNAME, value: self.cname.as_bytes() }])])?;
-        writer.bye(&[former], None)?;
-        let len = writer.finish();
-        self.interval.average_in(len);
-        Ok(len)
     }
 
     /// Writes one compound packet and takes note of what it reported.
@@ -495,70 +482,6 @@ mod tests {
             out[1]
         });
         assert_eq!(kinds, [200, 200, 200, 201, 201, 200]);
-    }
-
-    #[test]
-    fn bye_only_after_something_was_sent_and_once() {
-        let (mut out, mut silent) = ([0; 200], reporter());
-        assert_eq!(silent.bye(START, &[], None, None, &mut out), Ok(None));
-        assert_eq!(silent.next_deadline(), Instant::from_micros(u64::MAX));
-
-        let mut reporter = reporter();
-        let send = SendInfo { packets: 1, ..SendInfo::default() };
-        assert!(reporter.bye(START, &[], Some(&send), Some("hang up"), &mut out[..30]).is_err());
-        let len = reporter.bye(START, &[], Some(&send), Some("hang up"), &mut out).unwrap().unwrap();
-        let last = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap().packets().last();
-        assert!(matches!(last, Some(Ok(Packet::Bye(bye))) if bye.reason() == Some(b"hang up")));
-        assert_eq!(reporter.bye(START, &[], Some(&send), None, &mut out), Ok(None));
-        assert_eq!(reporter.poll(Instant::from_micros(u64::MAX), &[], None, &mut out), Ok(None));
-    }
-
-    /// Whoever leaves before the goodbye of the source before was due leaves as both.
-    #[test]
-    fn the_goodbye_of_the_source_before_is_not_forgotten() {
-        let goodbye = |packets| {
-            let (mut out, mut reporter) = ([0; 200], reporter());
-            reporter.change_source(START, Ssrc(6), 3);
-            let send = SendInfo { packets, ..SendInfo::default() };
-            let len = reporter.bye(START, &[], Some(&send), None, &mut out).unwrap().unwrap();
-            assert_eq!(reporter.bye(START, &[], Some(&send), None, &mut out), Ok(None));
-            match Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap().packets().last() {
-                Some(Ok(Packet::Bye(bye))) => bye.ssrcs().collect::<std::vec::Vec<_>>(),
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!((goodbye(0), goodbye(1)), (std::vec![Ssrc(1)], std::vec![Ssrc(6), Ssrc(1)]));
-    }
-
-    #[test]
-    fn another_source_begins_with_the_goodbye_of_the_one_before() {
-        let (mut out, mut reporter) = ([0; 200], reporter());
-        // Nothing was sent: there is nobody to say goodbye (6.3.7).
-        reporter.change_source(START, Ssrc(5), 0);
-        assert!(reporter.next_deadline() > START);
-        reporter.change_source(START, Ssrc(6), 3);
-        assert_eq!(reporter.next_deadline(), START);
-        let len = reporter.poll(START, &[], None, &mut out).unwrap().unwrap();
-        let mut packets = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap().packets();
-        assert!(matches!(packets.next(), Some(Ok(Packet::ReceiverReport(rr))) if rr.ssrc() == Ssrc(5)));
-        assert!(matches!(packets.next(), Some(Ok(Packet::Sdes(s))) if s.cname(Ssrc(5)) == Some(b"one@example")));
-        assert!(matches!(packets.next(), Some(Ok(Packet::Bye(bye))) if bye.ssrcs().eq([Ssrc(5)])));
-        let (later, len) = next_report(&mut reporter, None, &mut out);
-        assert!(later.since(START) >= Duration::from_millis(1_026));
-        let first = Compound::parse(&out[..len], CompoundRule::ReportFirst).unwrap().packets().next();
-        assert!(matches!(first, Some(Ok(Packet::ReceiverReport(rr))) if rr.ssrc() == Ssrc(6)));
-    }
-
-    #[test]
-    fn a_goodbye_that_no_report_leads_is_one() {
-        let (mut reporter, mut bytes) = (reporter(), [0; 200]);
-        let mut writer = CompoundWriter::new(&mut bytes);
-        writer.receiver_report(Ssrc(2), &[]).unwrap();
-        let len = writer.finish();
-        reporter.receive(START, &bytes[..len]).unwrap();
-        let goodbye = [0x81, 203, 0, 1, 0, 0, 0, 2];
-        assert!(reporter.receive(START, &goodbye).unwrap().bye);
-        assert!(reporter.receive(START, &[0x80, 202, 0, 0]).is_err());
     }
 
     #[test]

@@ -1,14 +1,17 @@
-//! Transport-wide feedback at both ends: when the numbered packets of a transport left, when they arrived, and what the one end
-//! tells the other of it (draft-holmer-rmcat-transport-wide-cc-extensions-01, 2 and 3).
+//! Transport-wide feedback: the receiver reports when each numbered packet arrived, and the sender learns which
+//! packets were lost and how long they were queued (draft-holmer-rmcat-transport-wide-cc-extensions-01, 2 and 3).
 //!
-//! [`ArrivalLog`] is the receiver's: it keeps when each number came and writes what has not been told yet. [`DepartureLog`] is
-//! the sender's: it gives out the numbers and makes of a message which packets came, and how much longer each was under way than the
-//! fastest of late. Both remember so many packets and no more; what is older is forgotten, and said to be unknown.
+//! [`ArrivalLog`] is for the receiver: it keeps the arrival time of each number and writes what was not reported yet.
+//! [`DepartureLog`] is for the sender: it gives out the numbers, and turns a feedback message into the fate of each
+//! packet. Use both where bit rates adapt to the network ([`adapt`](crate::adapt)); where they do not, RTCP reports
+//! are enough.
 //!
-//! Units: arrivals in quarters of a millisecond, as the message has them; delays in microseconds over the least of the last
-//! 10 to 20 s, since the two ends' clocks have nothing in common. Cost: constant a packet, linear in the packets of a message.
+//! Arrival times are in quarters of a millisecond, as in the message. Queueing delays are in microseconds above the
+//! least transit time of the last 10 to 20 s, since the clocks of both sides are unrelated. Both logs remember their
+//! last `PACKETS` numbers; older ones are forgotten and count as unknown. Noting a packet takes constant time, a
+//! message time in proportion to its packets.
 //!
-//! Three packets leave, and the second one is lost:
+//! Three packets are sent, and the second one is lost:
 //!
 //! ```
 //! use dsp_core::rtcp::transport::{ArrivalLog, DepartureLog, MAX_MESSAGE_BYTES};
@@ -39,7 +42,8 @@ use crate::wire::rtcp::TransportFeedback;
 
 /// The most packets of one message: a second and more of a call's sound.
 const MESSAGE_PACKETS: usize = 96;
-/// Bytes that [`ArrivalLog::write`] needs at most: a head, a chunk for seven packets, two bytes of time for each.
+/// Number of bytes that [`ArrivalLog::write`] needs at most: a header, a chunk for seven packets, and two bytes of
+/// time for each packet.
 pub const MAX_MESSAGE_BYTES: usize = (8 + 2 * MESSAGE_PACKETS.div_ceil(7) + 2 * MESSAGE_PACKETS).next_multiple_of(4);
 /// Microseconds in a unit of an arrival, and in one of its reference.
 const QUARTER_US: u64 = 250;
@@ -47,10 +51,10 @@ const REFERENCE_US: u64 = 64_000;
 /// How long the least delay of a period counts: for as long again afterwards.
 const LEAST_FOR: Duration = Duration::from_secs(10);
 
-/// When numbered packets arrived, of the last `PACKETS` numbers (a power of two up to 16,384).
+/// Arrival times of the last `PACKETS` numbered packets. `PACKETS` is a power of two, at most 16,384.
 #[derive(Clone, Debug)]
 pub struct ArrivalLog<const PACKETS: usize> {
-    /// By number, modulo `PACKETS`.
+    /// Arrival times by packet number, modulo `PACKETS`.
     arrived: [Option<Instant>; PACKETS],
     /// The first number that is to be told, and the one after the highest that came.
     first: Seq,
@@ -68,13 +72,13 @@ impl<const PACKETS: usize> Default for ArrivalLog<PACKETS> {
 }
 
 impl<const PACKETS: usize> ArrivalLog<PACKETS> {
-    /// Nothing has come yet.
+    /// A log without any packets.
     pub const fn new() -> Self {
         const { assert!(PACKETS.is_power_of_two() && PACKETS <= 16_384, "a power of two up to 16,384") };
         Self { arrived: [None; PACKETS], first: Seq(0), next: Seq(0), heard: false, written: 0, messages: 0 }
     }
 
-    /// A packet with this number arrived.
+    /// Notes that the packet with this number arrived at `now`.
     pub fn arrive(&mut self, now: Instant, number: Seq) {
         let behind = self.next.0.wrapping_sub(number.0);
         let ahead = number.0.wrapping_sub(self.next.0);
@@ -112,13 +116,14 @@ impl<const PACKETS: usize> ArrivalLog<PACKETS> {
         usize::from(number.0) % PACKETS
     }
 
-    /// Numbers that are to be told, what is missing among them too.
+    /// Number of packet numbers that were not reported yet, missing packets included.
     pub const fn pending(&self) -> u16 {
         self.next.0.wrapping_sub(self.first.0)
     }
 
-    /// The message of what is to be told, in `out`; `None` if there is nothing. It counts as told once
-    /// [`told`](Self::told) says that it left. With [`MAX_MESSAGE_BYTES`] it always fits.
+    /// Writes the message about everything that was not reported yet into `out`; `None` if there is nothing to report.
+    /// It counts as reported when [`told`](Self::told) says that it was sent. [`MAX_MESSAGE_BYTES`] bytes are always
+    /// enough.
     pub fn write<'a>(&mut self, out: &'a mut [u8]) -> Option<TransportFeedback<'a>> {
         let numbers = usize::from(self.pending()).min(MESSAGE_PACKETS);
         let arrived = |at: usize| self.arrived[Self::place(self.first.plus(at as u16))];
@@ -143,7 +148,7 @@ impl<const PACKETS: usize> ArrivalLog<PACKETS> {
         TransportFeedback::make(out, self.first, reference as u32, self.messages, &times[..count])
     }
 
-    /// The message that was written last has left.
+    /// Notes that the message written last was sent.
     pub fn told(&mut self) {
         if self.written > 0 {
             self.messages = self.messages.wrapping_add(1);
@@ -152,37 +157,37 @@ impl<const PACKETS: usize> ArrivalLog<PACKETS> {
     }
 }
 
-/// What became of a packet, as a message tells it.
+/// What a feedback message says about one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PacketFeedback {
-    /// Its number.
+    /// Number of the packet.
     pub number: Seq,
-    /// When it left.
+    /// When it was sent.
     pub sent: Instant,
-    /// Its bytes, all headers included.
+    /// Its size in bytes, all headers included.
     pub bytes: u16,
-    /// How much longer it was under way than the fastest of the last 10 to 20 s; `None` if it has not arrived.
+    /// How much longer it was on its way than the fastest packet of the last 10 to 20 s; `None` if it has not arrived.
     pub queued: Option<Duration>,
 }
 
-/// What all messages have told.
+/// Counters over all feedback messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FeedbackStats {
-    /// Packets that left with a number.
+    /// Packets that were sent with a number.
     pub sent: u64,
     /// Messages that were read.
     pub messages: u32,
     /// Packets that arrived.
     pub arrived: u64,
-    /// Packets that did not, as far as is known.
+    /// Packets that did not arrive, as far as is known.
     pub lost: u64,
-    /// Of those that arrived, those that a message before had said to be missing.
+    /// Packets that arrived after an earlier message had called them missing.
     pub late: u64,
-    /// Packets of messages that were never sent, or are too old to be remembered.
+    /// Packets in messages that were never sent, or are too old to be remembered.
     pub unknown: u64,
-    /// Mean of [`PacketFeedback::queued`] over the packets of the last message that told of any.
+    /// Mean of [`PacketFeedback::queued`] over the packets of the last message that reported any arrival.
     pub queued: Option<Duration>,
 }
 
@@ -201,10 +206,10 @@ enum Told {
     Arrived,
 }
 
-/// Which packets left with which number, of the last `PACKETS` (a power of two up to 16,384).
+/// Sending times of the last `PACKETS` numbered packets. `PACKETS` is a power of two, at most 16,384.
 #[derive(Clone, Debug)]
 pub struct DepartureLog<const PACKETS: usize> {
-    /// By number, modulo `PACKETS`.
+    /// Departures by packet number, modulo `PACKETS`.
     sent: [Option<Departure>; PACKETS],
     next: Seq,
     stats: FeedbackStats,
@@ -216,19 +221,19 @@ pub struct DepartureLog<const PACKETS: usize> {
 }
 
 impl<const PACKETS: usize> DepartureLog<PACKETS> {
-    /// The first packet has this number.
+    /// A log whose first packet has the number `first`.
     pub const fn new(first: Seq) -> Self {
         const { assert!(PACKETS.is_power_of_two() && PACKETS <= 16_384, "a power of two up to 16,384") };
         let stats = FeedbackStats { sent: 0, messages: 0, arrived: 0, lost: 0, late: 0, unknown: 0, queued: None };
         Self { sent: [None; PACKETS], next: first, stats, reference: None, least_us: [None; 2], since: Instant::ZERO }
     }
 
-    /// The number of the packet that leaves next.
+    /// Number of the packet that is sent next.
     pub const fn next(&self) -> Seq {
         self.next
     }
 
-    /// It left, with so many bytes.
+    /// Notes that the packet with the [next](Self::next) number was sent at `now`, with this many bytes.
     pub fn depart(&mut self, now: Instant, bytes: usize) {
         let bytes = bytes.min(usize::from(u16::MAX)) as u16;
         self.sent[usize::from(self.next.0) % PACKETS] = Some(Departure { sent: now, bytes, told: Told::Nothing });
@@ -236,12 +241,13 @@ impl<const PACKETS: usize> DepartureLog<PACKETS> {
         self.stats.sent += 1;
     }
 
-    /// What has been told so far.
+    /// Counters up to now.
     pub const fn stats(&self) -> FeedbackStats {
         self.stats
     }
 
-    /// Takes in a message: `tell` gets each packet of which it says something new, in their order.
+    /// Takes in a feedback message that arrived at `now`, and calls `tell` for each packet about which it says
+    /// something new, in the order of their numbers.
     pub fn feedback(&mut self, now: Instant, message: &TransportFeedback<'_>, mut tell: impl FnMut(PacketFeedback)) {
         self.stats.messages = self.stats.messages.saturating_add(1);
         if now.since(self.since) >= LEAST_FOR {

@@ -1,4 +1,4 @@
-//! Base64 of keys (RFC 4648, 4), the length of which is known.
+//! Base64 (RFC 4648, 4) of keys, whose length is known.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

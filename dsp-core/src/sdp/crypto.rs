@@ -1,6 +1,4 @@
-//! Security descriptions, `a=crypto` (RFC 4568): one line's syntax, for phones and hosts.
-//!
-//! Each side's key protects what that side *sends*. Key text never reaches an error or `Debug`.
+//! Security descriptions: the value of one `a=crypto` line (RFC 4568).
 
 use core::fmt;
 
@@ -9,22 +7,24 @@ use zeroize::Zeroize;
 use super::base64;
 use crate::guard::srtp::{KeyTerms, MasterKey, Mki, SrtpProfile};
 
-/// One `a=crypto` line.
+/// The content of one `a=crypto` line (RFC 4568): the key with which the side that wrote it protects its packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crypto {
-    /// The number by which an answer picks the line.
+    /// Number by which an answer picks this line.
     pub tag: u32,
-    /// Its crypto suite.
+    /// Crypto suite.
     pub profile: SrtpProfile,
-    /// What the side that wrote the line protects its packets with, and the terms that its parameters set.
+    /// Key with which the side that wrote the line protects its packets, and the terms that the line's parameters set.
     pub key: MasterKey,
 }
 
 impl Crypto {
-    /// Reads the value of `a=crypto`: `1 AES_CM_128_HMAC_SHA1_80 inline:KEY|2^31|1:4 WSH=64`. Padding of the key may be missing.
+    /// Parses the value of `a=crypto`, for example `1 AES_CM_128_HMAC_SHA1_80 inline:KEY|2^31|1:4 WSH=64`. The base64
+    /// padding of the key may be missing.
     ///
     /// # Errors
-    /// [`CryptoError`] if the line has another form, or something in it that SRTP here doesn't do.
+    /// Returns a [`CryptoError`] if the line does not have this form, or asks for something that
+    /// [`Srtp`](crate::guard::srtp::Srtp) does not support. No error contains the text of the key.
     pub fn parse(value: &str) -> Result<Self, CryptoError> {
         let mut fields = value.split_whitespace();
         let tag = fields.next().ok_or(CryptoError::Malformed)?;
@@ -82,7 +82,7 @@ fn number(text: &str) -> Option<u64> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-/// So many packets, or a power of two; not zero. More than SRTP allows is what it allows.
+/// A number of packets, or a power of two; not zero. A value above what SRTP allows counts as what it allows.
 fn parse_lifetime(text: &str) -> Option<u64> {
     let most = KeyTerms::default().lifetime_packets;
     let packets = match text.strip_prefix("2^") {
@@ -96,8 +96,8 @@ fn parse_mki(value: &str, bytes: &str) -> Option<Mki> {
     Mki::new(number(value)?, u8::try_from(number(bytes)?).ok()?)
 }
 
-/// RFC 4568, 6.3: a parameter that isn't understood forbids the line, unless it begins with `-`. Whether what is left
-/// unencrypted is accepted, whoever reads the line says.
+/// RFC 4568, 6.3: an unknown parameter makes the line unusable, unless it begins with `-`. Whether unencrypted packets
+/// are acceptable is decided by the caller.
 fn take_session_parameter(terms: &mut KeyTerms, text: &str) -> Result<(), CryptoError> {
     if text.starts_with('-') {
         return Ok(());
@@ -134,25 +134,26 @@ const UNSUPPORTED_SUITES: [&str; 6] = [
     "SEED_128_GCM_96",
 ];
 
-/// Why an `a=crypto` line can't be used.
+/// Why an `a=crypto` line cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum CryptoError {
-    /// The line doesn't have the form of RFC 4568, 9.1.
+    /// The line does not have the form of RFC 4568, 9.1.
     Malformed,
-    /// Another crypto suite; `None` if it isn't a registered one.
+    /// The crypto suite is not supported here; the name is `None` if it is not a registered one.
     Suite(Option<&'static str>),
-    /// The key isn't base64 of as many bytes as the suite needs.
+    /// The key is not base64, or not of as many bytes as the suite asks for.
     Key {
-        /// Bytes of key and salt.
+        /// Bytes of key and salt that the suite asks for.
         need: usize,
     },
-    /// The master key identifier has no 1 to 128 bytes, or does not fit there, or not in 64 bits.
+    /// The length of the master key identifier is not 1 to 128 bytes, or its value does not fit into that length or
+    /// into 64 bits.
     Mki,
-    /// The line has more keys than one.
+    /// The line has more than one key.
     SeveralKeys,
-    /// A session parameter that weakens the protection or isn't supported.
+    /// The session parameter with this name weakens the protection or is not supported.
     SessionParameter(&'static str),
 }
 

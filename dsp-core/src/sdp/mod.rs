@@ -1,11 +1,17 @@
-//! SDP of a phone without a heap (RFC 8866, RFC 3264, RFC 4568): what it offers and answers, from its configuration, and what
-//! the other side said. One stream of audio, its codecs by number, telephone events, one SRTP key, RTCP on the port of RTP.
+//! SDP for a phone without a heap: offers and answers for one stream of audio (RFC 8866, RFC 3264, RFC 4568).
 //!
-//! [`Remote`] is a text of the other side: nothing is copied out of it, each question reads it again. [`Local`] is this side:
-//! it writes an [`offer`](Local::offer) or an [`answer`](Local::answer) into the caller's buffer, and [`accept`](Local::accept)s
-//! the answer to its own offer. Left out is what a phone doesn't have: DTLS, ICE, BUNDLE, feedback (AVPF), codecs with
-//! parameters. What needs those is an error, and other streams of an offer are refused in the answer.
+//! [`Local`] describes this side. It writes an [`offer`](Local::offer) or an [`answer`](Local::answer) into a buffer
+//! of the caller, and [`accept`](Local::accept)s the answer to its own offer. [`Remote`] reads the text of the other
+//! side; it copies nothing and searches the text again for each question. The result is [`Agreed`]: codec, address,
+//! direction and SRTP keys.
 //!
+//! Use it in firmware whose SIP stack carries the text. It takes time in proportion to the length of the text, and no
+//! memory besides the buffer. It covers what a simple phone needs: audio codecs without parameters, telephone events,
+//! one SRTP key with AES-128 in counter mode, and RTCP on the port of RTP. It does not cover DTLS, ICE, BUNDLE,
+//! feedback (AVPF) and codec parameters. A description that requires them is an error; further streams of an offer are
+//! refused in the answer.
+//!
+//! An offer on hold with two codecs is answered with the one that both sides have:
 //! ```
 //! use dsp_core::sdp::{Direction, Format, Local, Remote};
 //! use dsp_core::time::PayloadType;
@@ -49,23 +55,23 @@ pub use crypto::{Crypto, CryptoError};
 pub use read::Remote;
 pub use static_formats::StaticFormat;
 
-/// Which ways the sound goes, seen from the side that says it (RFC 8866, 6.7).
+/// Direction of the sound, seen from the side whose description it is (RFC 8866, 6.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Direction {
-    /// Both ways.
+    /// This side sends and receives.
     #[default]
     SendRecv,
-    /// This side sends: the other side is on hold, or it's an announcement.
+    /// This side only sends: the other side is on hold, or this is an announcement.
     SendOnly,
-    /// This side receives: it's on hold.
+    /// This side only receives: it is on hold.
     RecvOnly,
-    /// Neither.
+    /// This side neither sends nor receives.
     Inactive,
 }
 
 impl Direction {
-    /// From what is allowed.
+    /// The direction in which sending and receiving are allowed as given.
     pub const fn from_flags(sends: bool, receives: bool) -> Self {
         match (sends, receives) {
             (true, true) => Self::SendRecv,
@@ -85,17 +91,17 @@ impl Direction {
         matches!(self, Self::SendRecv | Self::RecvOnly)
     }
 
-    /// The same, seen from the other side.
+    /// The same direction, seen from the other side.
     pub const fn reversed(self) -> Self {
         Self::from_flags(self.receives(), self.sends())
     }
 
-    /// What both allow.
+    /// The direction that allows what both allow.
     pub const fn and(self, other: Self) -> Self {
         Self::from_flags(self.sends() && other.sends(), self.receives() && other.receives())
     }
 
-    /// The attribute's name.
+    /// Name of the SDP attribute, such as `sendrecv`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SendRecv => "sendrecv",
@@ -105,7 +111,7 @@ impl Direction {
         }
     }
 
-    /// By the attribute's name.
+    /// The direction with this attribute name; `None` if there is none.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive]
             .into_iter()
@@ -113,71 +119,102 @@ impl Direction {
     }
 }
 
-/// A codec without parameters, mono.
+/// A mono codec without parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Format {
-    /// Its name in `a=rtpmap`, such as `G722`.
+    /// Encoding name as in `a=rtpmap`, such as `G722`.
     pub name: &'static str,
-    /// Rate of the RTP timestamps in Hz.
+    /// Rate of the RTP timestamps, in Hz.
     pub clock_hz: u32,
-    /// Its number in offers. An answer has that of the offer.
+    /// Payload type in offers of this side. An answer takes the payload type of the offer.
     pub payload_type: PayloadType,
 }
 
-/// This side.
+/// What this side offers and accepts.
+///
+/// ```
+/// use dsp_core::sdp::{Direction, Format, Local, Remote};
+/// use dsp_core::time::PayloadType;
+///
+/// let formats = [
+///     Format { name: "G722", clock_hz: 8_000, payload_type: PayloadType::G722 },
+///     Format { name: "PCMA", clock_hz: 8_000, payload_type: PayloadType::PCMA },
+/// ];
+/// let local = Local {
+///     address: [192, 0, 2, 1].into(),
+///     port: 5004,
+///     session: 7,
+///     version: 1,
+///     formats: &formats,
+///     events: PayloadType::new(101),
+///     ptime_ms: 20,
+///     direction: Direction::SendRecv,
+///     key: None,
+/// };
+/// let mut text = [0; 512];
+/// let offer = local.offer(&mut text)?;
+/// assert!(offer.contains("m=audio 5004 RTP/AVP 9 8 101\r\n"));
+///
+/// // The other side has PCMA alone, and no telephone events.
+/// let answer = "v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+/// let agreed = local.accept(&Remote::parse(answer.as_bytes())?)?;
+/// assert_eq!((agreed.format.name, agreed.port, agreed.events, agreed.direction), ("PCMA", 4000, None, Direction::SendRecv));
+/// # Ok::<(), dsp_core::sdp::SdpError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Local<'a> {
-    /// Where packets are to be sent to.
+    /// Address to which the other side sends its packets.
     pub address: IpAddr,
-    /// The port of RTP and RTCP.
+    /// Port for RTP and RTCP.
     pub port: u16,
-    /// The number of the session, and of this text in it: one more for each text that differs from the one before.
+    /// Session number in the `o=` line. It stays the same for the whole call.
     pub session: u64,
-    /// See [`session`](Self::session).
+    /// Version in the `o=` line: one higher for each text that differs from the one before.
     pub version: u64,
-    /// The codecs, the best first.
+    /// Codecs, best first.
     pub formats: &'a [Format],
-    /// The number of telephone events in offers, at the clock of the codecs; `None`: without.
+    /// Payload type of telephone events in offers, at the clock rate of the codecs; `None` offers none.
     pub events: Option<PayloadType>,
-    /// Length of the packets that this side would like to have, in ms.
+    /// Packet length that this side would like to receive, in ms.
     pub ptime_ms: u32,
-    /// What this side wants.
+    /// Direction that this side wants.
     pub direction: Direction,
-    /// What this side protects its packets with, of AES-128 in counter mode (RFC 4568, 6.2). With one there is no call without
-    /// SRTP, and without one none with it.
+    /// Key with which this side protects its packets, for AES-128 in counter mode (RFC 4568, 6.2). With a key, a call
+    /// without SRTP is refused; without a key, a call with SRTP is.
     pub key: Option<&'a MasterKey>,
 }
 
-/// The keys of both sides.
+/// SRTP keys of both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
-    /// What they are used with.
+    /// Profile for which the keys are made.
     pub profile: SrtpProfile,
-    /// This side's.
+    /// Key of this side, for what it sends.
     pub outgoing: MasterKey,
-    /// The other side's.
+    /// Key of the other side, for what it sends.
     pub incoming: MasterKey,
 }
 
 /// What both sides agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreed {
-    /// The codec; its number is that of both directions.
+    /// The codec, with the payload type that is used in both directions.
     pub format: Format,
-    /// The number of telephone events both ways.
+    /// Payload type of telephone events in both directions; `None` if they were not agreed on.
     pub events: Option<PayloadType>,
-    /// Where the other side is.
+    /// Address of the other side.
     pub address: IpAddr,
-    /// Its port of RTP.
+    /// RTP port of the other side.
     pub port: u16,
-    /// Whether RTCP goes there too. Otherwise its port is the next one, for which a phone has no socket.
+    /// Whether RTCP goes to the same port. Otherwise the other side expects it at the next port, for which a simple
+    /// phone has no socket.
     pub rtcp_mux: bool,
-    /// Length of the packets that are sent, in ms.
+    /// Length of the packets to send, in ms.
     pub ptime_ms: u32,
-    /// Who sends, as this side sees it.
+    /// Direction of the sound, seen from this side.
     pub direction: Direction,
-    /// The keys of SRTP.
+    /// SRTP keys; `None` without SRTP.
     pub keys: Option<Keys>,
 }
 
@@ -186,21 +223,21 @@ pub struct Agreed {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SdpError {
-    /// It isn't SDP.
+    /// The text is not SDP.
     Malformed,
-    /// There is no stream of audio that is open.
+    /// The description has no open audio stream.
     NoAudio,
-    /// There is no address of the other side, or it has a name in its place.
+    /// The description has no address, or a host name in its place.
     NoAddress,
-    /// None of its codecs is one of ours.
+    /// The two sides have no codec in common.
     NoCodec,
-    /// Its profile is neither RTP/AVP nor RTP/SAVP.
+    /// The profile is neither RTP/AVP nor RTP/SAVP.
     Profile,
-    /// One side wants SRTP and the other doesn't, or no key of theirs can be used.
+    /// One side requires SRTP and the other does not use it, or no key of the other side can be used.
     NoKeys,
-    /// The buffer has no room for the text.
+    /// The text does not fit into the buffer.
     OutputTooSmall {
-        /// Bytes given.
+        /// Bytes that were given.
         got: usize,
     },
 }

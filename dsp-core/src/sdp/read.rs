@@ -1,4 +1,4 @@
-//! The other side's text.
+//! Reading the description of the other side.
 
 use core::net::IpAddr;
 
@@ -61,7 +61,7 @@ pub(super) fn streams(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<MediaL
     sections(text).skip(1).map(|section| (section, MediaLine::parse(section)))
 }
 
-/// A description of the other side, an offer or an answer.
+/// The session description of the other side: an offer or an answer.
 #[derive(Clone, Copy)]
 pub struct Remote<'a> {
     pub(super) text: &'a [u8],
@@ -73,11 +73,11 @@ pub struct Remote<'a> {
 }
 
 impl<'a> Remote<'a> {
-    /// Finds the first stream of audio that is open.
+    /// Reads a description and finds its first open audio stream.
     ///
     /// # Errors
-    /// [`SdpError::Malformed`], also if the line of another stream can't be read, which an answer must repeat;
-    /// [`SdpError::NoAudio`].
+    /// Returns [`SdpError::Malformed`] if the text is not SDP or an `m=` line in it cannot be read (an answer must
+    /// repeat those of all streams), and [`SdpError::NoAudio`] if no audio stream is open.
     pub fn parse(text: &'a [u8]) -> Result<Self, SdpError> {
         if lines(text).find(|line| !line.is_empty()) != Some("v=0") {
             return Err(SdpError::Malformed);
@@ -93,14 +93,14 @@ impl<'a> Remote<'a> {
         found.ok_or(SdpError::NoAudio)
     }
 
-    /// The number of the session and that of this text in it, from the `o=` line: a text with another one is new.
+    /// Session number and version from the `o=` line. A text with another version is new.
     pub fn version(&self) -> Option<(&'a str, u64)> {
         let line = lines(self.session).find_map(|line| line.strip_prefix("o="))?;
         let mut fields = line.split_ascii_whitespace().skip(1);
         Some((fields.next()?, fields.next()?.parse().ok()?))
     }
 
-    /// The value of an attribute of the session, such as one that a program has of its own.
+    /// Value of the session attribute with this name; `None` if it is not there.
     pub fn session_attribute(&self, name: &str) -> Option<&'a str> {
         lines(self.session).find_map(|line| line.strip_prefix("a=")?.strip_prefix(name)?.strip_prefix(':'))
     }
@@ -115,10 +115,10 @@ impl<'a> Remote<'a> {
         lines(self.audio).filter_map(move |line| line.strip_prefix("a=")?.strip_prefix(name)?.strip_prefix(':'))
     }
 
-    /// Whether its profile is that of SRTP.
+    /// Whether the stream uses the profile of SRTP.
     ///
     /// # Errors
-    /// [`SdpError::Profile`] if it's neither that nor plain RTP.
+    /// Returns [`SdpError::Profile`] if the profile is neither RTP/AVP nor RTP/SAVP.
     pub fn is_secure(&self) -> Result<bool, SdpError> {
         match self.proto {
             "RTP/AVP" => Ok(false),
@@ -134,20 +134,21 @@ impl<'a> Remote<'a> {
         Some(address.split_once('/').map_or(address, |(address, _)| address))
     }
 
-    /// Where the other side is.
+    /// Address of the other side.
     ///
     /// # Errors
-    /// [`SdpError::NoAddress`], also of a name, which isn't looked up.
+    /// Returns [`SdpError::NoAddress`] if it is missing, or is a host name: names are not looked up.
     pub fn address(&self) -> Result<IpAddr, SdpError> {
         self.connection().and_then(|address| address.parse().ok()).ok_or(SdpError::NoAddress)
     }
 
-    /// Its port of RTP.
+    /// RTP port of the other side.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Who sends, as the other side sees it. On hold by an address of zeros (RFC 2543, B.5) it doesn't receive.
+    /// Direction of the sound, seen from the other side. An address of zeros, which is hold by RFC 2543 (B.5), means
+    /// that it does not receive.
     pub fn direction(&self) -> Direction {
         let of = |section| lines(section).find_map(|line| Direction::from_name(line.strip_prefix("a=")?));
         let said = of(self.audio).or_else(|| of(self.session)).unwrap_or_default();
@@ -167,7 +168,7 @@ impl<'a> Remote<'a> {
         self.values(name).next()?.trim().parse().ok()
     }
 
-    /// The number by which the other side calls a codec.
+    /// Payload type that the other side uses for this codec; `None` if it does not have it.
     pub fn number_of(&self, name: &str, clock_hz: u32) -> Option<PayloadType> {
         let numbers = self.formats.split_ascii_whitespace().filter_map(|number| number.parse().ok());
         numbers.filter_map(PayloadType::new).find(|number| {
@@ -207,8 +208,8 @@ impl<'a> Remote<'a> {
         formats.iter().filter_map(theirs).min_by_key(|format| place(format.payload_type))
     }
 
-    /// The `a=crypto` lines that can be used: those of AES-128 in counter mode with all encrypted and authenticated, without an
-    /// identifier (MKI).
+    /// The `a=crypto` lines that can be used: those with AES-128 in counter mode that encrypt and authenticate
+    /// everything and have no key identifier (MKI).
     pub fn crypto(&self) -> impl Iterator<Item = Crypto> {
         let ours = |line: &Crypto| {
             let terms = line.key.terms();

@@ -1,23 +1,23 @@
-//! The numbers of audio formats that need no `a=rtpmap` (RFC 3551, table 4), for phones and hosts.
+//! Audio formats with fixed payload types, which need no `a=rtpmap` (RFC 3551, table 4).
 
 use crate::time::PayloadType;
 
-/// An audio format whose number is fixed.
+/// An audio format with a fixed payload type (RFC 3551, table 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StaticFormat {
-    /// Its number in the RTP header.
+    /// Payload type.
     pub payload_type: PayloadType,
-    /// Its encoding name, as `a=rtpmap` would have it.
+    /// Encoding name, as `a=rtpmap` would have it.
     pub name: &'static str,
     /// Rate of the RTP timestamps, in Hz.
     pub clock_hz: u32,
-    /// Channels of sound.
+    /// Number of channels.
     pub channels: u8,
 }
 
 impl StaticFormat {
-    /// All of them, by number.
+    /// All of them, in the order of their payload types.
     pub const ALL: [Self; 17] = [
         Self::of(0, "PCMU", 8_000, 1),
         Self::of(3, "GSM", 8_000, 1),
@@ -42,7 +42,7 @@ impl StaticFormat {
         Self { payload_type: PayloadType::from_low_bits(number), name, clock_hz, channels }
     }
 
-    /// The format of this number; `None` if the number is none of these.
+    /// The format with this payload type; `None` if the payload type is not fixed.
     pub fn find(payload_type: PayloadType) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.payload_type == payload_type)
     }

@@ -1,4 +1,4 @@
-//! This side's text, and what both agree on.
+//! Writing the description of this side, and finding what both sides agree on.
 
 use core::fmt::{self, Write};
 use core::net::IpAddr;
@@ -38,10 +38,10 @@ struct Audio<'a> {
 }
 
 impl Local<'_> {
-    /// Writes an offer.
+    /// Writes an offer into `out` and returns it as text.
     ///
     /// # Errors
-    /// [`SdpError::OutputTooSmall`].
+    /// Returns [`SdpError::OutputTooSmall`] if the text does not fit into `out`.
     pub fn offer<'b>(&self, out: &'b mut [u8]) -> Result<&'b str, SdpError> {
         let audio = Audio {
             formats: self.formats,
@@ -53,10 +53,13 @@ impl Local<'_> {
         self.text(out, |text| self.audio(text, &audio))
     }
 
-    /// Writes an answer, and says what is agreed on with it. Of the codecs it has the best in the order of the offer.
+    /// Writes an answer to `offer` into `out`. Returns the text and what both sides agree on by it. The codec is the
+    /// first one in the offer that this side has.
     ///
     /// # Errors
-    /// [`SdpError`]: there is no answer then, and the SIP stack says so (488).
+    /// Returns an [`SdpError`] if there is no common codec, the profiles or keys do not fit together, the offer has no
+    /// address, or the text does not fit into `out`. There is no answer then; a SIP stack refuses the call with 488
+    /// (Not Acceptable Here).
     pub fn answer<'b>(&self, offer: &Remote<'_>, out: &'b mut [u8]) -> Result<(&'b str, Agreed), SdpError> {
         let (mut agreed, _) = self.common(offer)?;
         let mut crypto = None;
@@ -90,10 +93,11 @@ impl Local<'_> {
         Ok((answer, agreed))
     }
 
-    /// Takes the answer to the offer that this side made.
+    /// Takes in the answer to the offer that this side made, and returns what both sides agreed on.
     ///
     /// # Errors
-    /// [`SdpError`]: the answer isn't one to that offer.
+    /// Returns an [`SdpError`] if the answer does not fit the offer: no codec of it, another profile, no usable key,
+    /// or no address.
     pub fn accept(&self, answer: &Remote<'_>) -> Result<Agreed, SdpError> {
         let (mut agreed, ours) = self.common(answer)?;
         if agreed.format.payload_type != ours.payload_type {

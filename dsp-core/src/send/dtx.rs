@@ -1,19 +1,20 @@
-//! Discontinuous transmission by comfort noise: what to send of each frame (RFC 3389, clauses 4 and 5).
+//! Discontinuous transmission with comfort noise: what to send of each frame (RFC 3389, clauses 4 and 5).
 //!
-//! What is speech is told by the capture chain with the samples ([`Sender::set_speech`](super::Sender::set_speech)), or where
-//! nobody tells, by a detector that hears the frames.
+//! Whether there is speech is told by the capture chain with the samples
+//! ([`Sender::set_speech`](super::Sender::set_speech)), or otherwise by a detector that hears the frames.
 //!
-//! Speech goes out as it is. When it ends, frames go out for 80 ms more; an analyzer listens to the second half of
-//! them, as the end of a word may reach into the first, and for up to 240 ms while what it hears still becomes softer.
-//! Then one description (SID) tells of the noise, and nothing follows while the noise stays as it is. Another
-//! description goes out when it has changed by 2 dB or audibly in spectrum, after 100 ms at the earliest, and after 1 s
-//! in any case, for a receiver that missed the last or came late.
+//! Speech is sent as it is. After its end, frames are sent for another 80 ms. An analyzer listens to the second half
+//! of them, since the end of a word may reach into the first, and for up to 240 ms while the sound still becomes
+//! softer. Then one description (SID) of the noise is sent, and nothing more while the noise stays the same. Another
+//! description is sent when the noise has changed by 2 dB or audibly in spectrum, after 100 ms at the earliest, and
+//! after 1 s in any case, for a receiver that missed the last one or joined late.
 //!
-//! In a quiet room (noise below -60 dBov) every breath before a word is heard, though no detector says speech: what
-//! stands out of the noise that was described by 6 dB goes out as it is, for up to 160 ms; what lasts longer is another
-//! noise, and listened to anew. What is softer by as much is told at once.
+//! In a quiet room (noise below -60 dBov), every breath before a word is heard, though no detector takes it for
+//! speech. So sound that is 6 dB above the described noise is sent as it is, for up to 160 ms; sound that lasts longer
+//! is another noise, which is analysed anew. Sound that is softer by as much is described at once.
 //!
-//! Delay: none. Cost: the detector's and, in pauses, the analyzer's, and a multiplication a sample.
+//! There is no delay. The cost is that of the detector and, in pauses, that of the analyzer, and one multiplication
+//! for each sample.
 
 use crate::codec::cn::{NoiseAnalyzer, NoiseDescription};
 use crate::process::activity::SpeechDetector;
@@ -23,14 +24,14 @@ use crate::time::PayloadType;
 /// Silence heard before the first description, and the most of it while it becomes softer.
 const LISTEN_MS: u32 = 80;
 const LONGEST_MS: u32 = 240;
-/// Of noise that stays as loud, as much is heard before it is described.
+/// How much noise of constant level is heard before it is described.
 const HEARD_MS: u32 = 30;
 /// From one description to the next.
 const SOONEST_MS: u32 = 100;
 const LATEST_MS: u32 = 1_000;
 /// The noise of a quiet room is below, in hundredths of a dBov.
 const QUIET: i16 = -6_000;
-/// A frame that is so much louder or softer than the noise isn't the same noise, in hundredths of a decibel.
+/// A frame that is this much louder or softer than the noise is another noise, in hundredths of a decibel.
 const OTHER: i16 = 600;
 /// What stands out for longer has become the noise.
 const RISEN_MS: u32 = 160;

@@ -1,10 +1,4 @@
-//! Telephone events on the send road (RFC 4733, 2.5.1): keys that wait, and the packets of the one that is pressed.
-//!
-//! An event takes the place of the sound: from the packet on with which it begins, each packet's turn brings a report of it
-//! instead, under the timestamp at which it began and with a duration that grows, until its end is reported, three times in
-//! all. Then there is sound again for the rest of the gap, and the next event begins. An event that lasts longer than 0xFFFF
-//! ticks goes on as another segment (2.5.1.3). Timestamps count in the clock of the sound, durations in that of the events,
-//! which should be the same (2.1). Nothing here takes time of its own: delay and cost are those of a packet without sound.
+//! Sending telephone events (RFC 4733, 2.5.1): the queue of key presses, and the packets of the present one.
 
 use core::fmt;
 
@@ -14,37 +8,38 @@ use crate::wire::event::{MAX_EVENT_TICKS, TelephoneEvent};
 
 /// How often the end of an event is reported (RFC 4733, 2.5.1.4).
 const ENDS: u8 = 3;
-/// So long after an event that was cut short the next one begins: a receiver waits for three packets (2.5.2.2) or somewhat longer.
+/// Time from an event that was cut short to the next one: a receiver waits for three packets (2.5.2.2) or somewhat
+/// longer.
 const CUT_MS: u32 = 300;
 /// No gap is longer.
 const LONGEST_GAP_MS: u32 = 60_000;
 
-/// A key that is to be pressed.
+/// A key press that is to be sent as a telephone event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct KeyPress {
-    /// Which: a digit, or the hook flash.
+    /// Event code: a digit or the hook flash.
     pub event: EventCode,
-    /// How long it lasts, in ms: at least a packet.
+    /// Duration, in ms; at least the length of a packet.
     pub duration_ms: u32,
-    /// How long no other begins after it, in ms, up to a minute: at least the two packets that repeat its end.
+    /// Pause after it before the next event, in ms, up to 60,000; at least the two packets that repeat the end.
     pub gap_ms: u32,
-    /// Its power in -dBm0, 0 to 63.
+    /// Power of the tone below 0 dBm0, in dB: 0 to 63.
     pub volume: u8,
 }
 
 impl KeyPress {
-    /// A key as a phone presses it: 100 ms, and as long until the next; -10 dBm0.
+    /// A key press of 100 ms with a pause of 100 ms, at -10 dBm0.
     pub const fn of(event: EventCode) -> Self {
         Self { event, duration_ms: 100, gap_ms: 100, volume: 10 }
     }
 }
 
-/// As many keys wait as there is room for.
+/// The queue of key presses is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct KeysFull {
-    /// How many keys may wait.
+    /// Number of key presses that the queue holds.
     pub room: usize,
 }
 
@@ -56,13 +51,13 @@ impl fmt::Display for KeysFull {
 
 impl core::error::Error for KeysFull {}
 
-/// How events are sent beside a codec.
+/// How telephone events are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EventFormat {
-    /// The payload type of their packets.
+    /// Payload type of the event packets.
     pub payload_type: PayloadType,
-    /// The RTP clock of that payload type, in Hz.
+    /// RTP clock rate of that payload type, in Hz.
     pub clock_hz: u32,
 }
 
@@ -88,9 +83,15 @@ pub(super) struct EventPacket {
     pub(super) report: TelephoneEvent,
 }
 
-/// The keys of one stream: `KEYS` of them may wait. It belongs beside a [`Sender`](super::Sender), to
-/// [`Sender::event`](super::Sender::event).
+/// Sends key presses as telephone events (RFC 4733, 2.5.1), in place of the sound of a [`Sender`](super::Sender). At
+/// most `KEYS` of them wait in its queue.
 ///
+/// While an event lasts, each packet reports it under the timestamp of its beginning, with a growing duration. Its end
+/// is reported three times, then sound follows for the rest of the pause. An event longer than 65,535 ticks goes on as
+/// another segment (2.5.1.3). Timestamps count in the clock of the sound, durations in that of the events; the two
+/// should be equal (2.1). For digits within the sound use [`DtmfGenerator`](crate::tone::DtmfGenerator).
+///
+/// A key is pressed in the middle of the sound:
 /// A key is pressed in the middle of the sound:
 ///
 /// ```
@@ -142,14 +143,14 @@ impl<const KEYS: usize> Default for EventSender<KEYS> {
 }
 
 impl<const KEYS: usize> EventSender<KEYS> {
-    /// Nothing is pressed.
+    /// An empty queue.
     pub const fn new() -> Self {
         const { assert!(KEYS > 0, "room for one key at least") };
         Self { format: None, waiting: [None; KEYS], pressed: None, gap_us: 0, begun: 0 }
     }
 
-    /// How events are sent from now on; `None`: not at all, and what waits goes on waiting. An event that lasts goes on in the
-    /// same format and is cut short in another.
+    /// Sets how events are sent from now on. With `None` no event is sent, and key presses stay in the queue. An event
+    /// that lasts goes on if the format is the same, and is cut short if it is another.
     pub fn set_format(&mut self, format: Option<EventFormat>) {
         if format != self.format {
             self.cut();
@@ -162,42 +163,42 @@ impl<const KEYS: usize> EventSender<KEYS> {
         self.format
     }
 
-    /// Presses a key once those before it are through.
+    /// Puts a key press into the queue.
     ///
     /// # Errors
-    /// [`KeysFull`] if there is no room for it.
+    /// Returns [`KeysFull`] if `KEYS` key presses wait already.
     pub fn press(&mut self, key: KeyPress) -> Result<(), KeysFull> {
         let free = self.waiting.iter_mut().find(|place| place.is_none()).ok_or(KeysFull { room: KEYS })?;
         *free = Some(key);
         Ok(())
     }
 
-    /// Lets go of the key that is pressed: its end is reported with the next packet.
+    /// Ends the present event: its end is reported with the next packet.
     pub fn release(&mut self) {
         if let Some(pressed) = &mut self.pressed {
             pressed.left = 0;
         }
     }
 
-    /// Forgets the keys that wait.
+    /// Removes the key presses that wait.
     pub fn clear(&mut self) {
         self.waiting = [None; KEYS];
     }
 
-    /// The event that lasts goes no further: the stream pauses or becomes another. The next begins when whoever hears that
-    /// nothing more comes of this one has taken it for over.
+    /// Breaks off the present event, because the stream pauses or changes. The next event starts after a pause that is
+    /// long enough for the other side to take this one as ended.
     pub fn cut(&mut self) {
         if let Some(Pressed { key, .. }) = self.pressed.take() {
             self.gap_us = key.gap_ms.clamp(CUT_MS, LONGEST_GAP_MS) * 1_000;
         }
     }
 
-    /// Keys that wait, the one that is pressed not among them.
+    /// Number of key presses that wait, without the present one.
     pub fn waiting(&self) -> usize {
         self.waiting.iter().flatten().count()
     }
 
-    /// Whether no key is pressed or waits.
+    /// Whether there is neither a present event nor one that waits.
     pub fn is_idle(&self) -> bool {
         self.pressed.is_none() && self.waiting[0].is_none()
     }
@@ -207,7 +208,7 @@ impl<const KEYS: usize> EventSender<KEYS> {
         self.pressed.is_none() && self.waiting[0].is_none() && self.gap_us == 0
     }
 
-    /// Events that have begun; it wraps.
+    /// Number of events that have begun; it wraps.
     pub const fn begun(&self) -> u32 {
         self.begun
     }

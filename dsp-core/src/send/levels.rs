@@ -1,8 +1,9 @@
-//! The level of a packet's sound and whether somebody speaks in it, as RFC 6464 wants them beside it: exactly of the samples
-//! that are in the packet.
+//! The level of the sound in a packet and whether it is speech, for the header extension of RFC 6464, over exactly the
+//! samples that are in the packet.
 //!
-//! Levels in whole dBov, 0 to -127, where a square wave of full scale is 0 (RFC 6464, 3); of stereo that of both channels.
-//! Cost: a multiplication a sample, a logarithm a packet, and the detector where nobody else knows what is speech.
+//! Levels are in whole dBov, 0 to -127, where a square wave of full scale is 0 (RFC 6464, 3); for stereo it is that of
+//! both channels. The cost is a multiplication for each sample, a logarithm for each packet, and the detector if
+//! nobody else tells what is speech.
 
 use crate::process::activity::SpeechDetector;
 use crate::process::level::Level;
@@ -24,7 +25,7 @@ impl<D: SpeechDetector> AudioLevelMeter<D> {
         Self { detector, last: SILENCE }
     }
 
-    /// Of the last packet.
+    /// The level of the last packet.
     pub(super) fn last(&self) -> AudioLevel {
         self.last
     }

@@ -1,18 +1,18 @@
-//! Packetizer: bridges the audio tick (10 ms of a device, say) and the packet length (20 ms), on the sender's side.
+//! Packetizer: it bridges the audio tick, such as the 10 ms of a device, and the packet length.
 //!
-//! Samples go in at any length and come out in frames of one packet. It adds no delay beyond the packet's own length.
+//! Samples go in at any length and come out in frames of one packet. It adds no delay beyond the length of a packet.
 
 use core::fmt;
 
 use crate::storage::Storage;
 
-/// More samples were given than there is room for; none was taken.
+/// More samples were given than there is room for. None was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Overflow {
-    /// Samples that could have been taken.
+    /// Number of samples that there was room for.
     pub room: usize,
-    /// Samples given.
+    /// Number of samples that were given.
     pub got: usize,
 }
 

@@ -1,14 +1,18 @@
-//! Budget: bytes of payloads that several receivers share, and which of them lets packets go when there are more.
+//! Budget: a limit on the bytes of payloads that several receivers hold together, and the rule by which packets are
+//! dropped beyond it.
 //!
-//! The lowest priority loses first; among equals the medium that holds most, whose packets wait longest for their turn;
-//! of two that hold the same the first in line. It gives up the packet whose turn is next, as a full buffer does: what
-//! is left is newer, and the delay comes down. No packet is kept for its own sake. A last one would be given up for the
-//! next before its turn came, and the bound would be none: it holds after each packet, even if one alone is larger.
+//! Use it on a server whose calls have several streams, so that one flooded stream cannot take all memory. Within one
+//! stream, [`DelayConfig::max_ms`](crate::receive::DelayConfig::max_ms) is the bound.
 //!
-//! Bytes are those of the cells in which packets lie, redundant copies (RFC 2198) included: 64 for the shortest packet,
-//! so that a flood of empty ones has its price too. Cost: one pass over the media, and one more for each packet let go.
+//! The medium with the lowest priority loses packets first; among equals the one that holds most bytes, and the first
+//! of two that hold the same. It drops the packet whose turn is next, as a full buffer does: what is left is newer,
+//! and the delay comes down. The limit holds after each packet, even if one packet alone is larger than it.
 //!
-//! Two streams hold more than is allowed together; the one that is worth less gives way:
+//! Bytes are those of the cells in which packets lie, redundant copies (RFC 2198) included: 64 for the shortest
+//! packet, so that a flood of empty packets counts too. The cost is one pass over the media, and one more for each
+//! dropped packet.
+//!
+//! Two streams hold more than they may together, and the one with the lower priority drops packets:
 //!
 //! ```
 //! use dsp_core::streams::budget::{Budget, Buffered, Priority};
@@ -32,30 +36,30 @@
 //! assert_eq!((media[0].1.0, media[1].1.0), (10, 5));
 //! ```
 
-/// What a medium is worth beside others: the higher keeps its packets longer. Zero is usual.
+/// Priority of a medium: the higher one keeps its packets longer. Zero is usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Priority(pub i8);
 
-/// Who holds packets under a budget.
+/// Something that holds packets under a budget, such as a [`Receiver`](crate::receive::Receiver).
 pub trait Buffered {
-    /// Bytes that its packets occupy.
+    /// Number of bytes that the packets occupy.
     fn buffered_bytes(&self) -> u32;
-    /// Gives up the packet whose turn is next. Bytes that are free for it; 0 if there was none.
+    /// Drops the packet whose turn is next, and returns the number of bytes that this frees; 0 if there was none.
     fn give_up_oldest(&mut self) -> u32;
 }
 
-/// Bytes that several media may hold together.
+/// Limit on the bytes that several media may hold together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Budget {
-    /// At most so many.
+    /// The limit, in bytes.
     pub bytes: u32,
 }
 
 impl Budget {
-    /// Lets packets go until all media together are within the budget: to be called whenever one of them took in a
-    /// packet. `of` tells a medium's priority and what holds its packets.
+    /// Drops packets until all media together are within the budget. Call it whenever one of them has stored a packet.
+    /// `of` returns the priority of a medium and the holder of its packets.
     pub fn enforce<T>(&self, media: &mut [T], of: impl Fn(&mut T) -> (Priority, &mut dyn Buffered)) {
         // Each turn frees some bytes, so this ends.
         loop {

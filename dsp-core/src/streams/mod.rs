@@ -1,9 +1,12 @@
-//! Several streams at once: who has a receiver ([`sources`]), and how many bytes of packets all may hold together
-//! ([`budget`]). Streams of one sender are kept in step by [`sync`](crate::sync).
+//! Several streams at once: which source has a receiver ([`sources`]), and how many bytes of packets all receivers may
+//! hold together ([`budget`]).
 //!
-//! Use them where one socket may carry several sources. A program asks [`Sources`](sources::Sources) where each packet goes,
-//! and [`Budget`](budget::Budget) after each packet that a receiver has kept:
+//! Use them where one socket may carry several sources. Streams of one sender, such as sound and picture, are kept in
+//! step by [`sync`](crate::sync). A program asks [`Sources`](sources::Sources) to which receiver each packet goes, and
+//! calls [`Budget::enforce`](budget::Budget::enforce) after each packet that a receiver has stored. Both take one pass
+//! over a table of fixed size for each packet.
 //!
+//! Three sources send, and there are receivers for two:
 //! ```
 //! use dsp_core::streams::sources::{Admission, Sources, SourcesConfig};
 //! use dsp_core::time::{Instant, Seq, Ssrc};

@@ -1,55 +1,77 @@
-//! Sources: which SSRCs are heard, in a table of fixed size that a flood can't take (RFC 3550, 6.2.1, 8.2 and A.1).
+//! Sources: which SSRCs are played, in a table of fixed size that a flood of forged SSRCs cannot take over (RFC 3550,
+//! 6.2.1, 8.2 and A.1).
 //!
-//! A source proves itself by packets in sequence (A.1), then it gets one of `PLACES` places: the number of a receiver,
-//! say. Only its own silence or goodbye takes the place away; whoever else comes then finds all of them taken, or waits
-//! for the one that was silent for longest. While it proves itself a source is one of eight candidates. Where there are
-//! more, a newcomer replaces a candidate by lot: so in a flood a true source, which sends again and again, is admitted
-//! late instead of never. A packet that loops back with our own SSRC is told apart (8.2).
+//! A source proves itself by packets in sequence (A.1) and then gets one of `PLACES` places, which usually is the
+//! index of a receiver. It keeps its place until it says goodbye, or until it was silent for a while and another
+//! source needs the place. While it proves itself, a source is one of eight candidates. If there are more, a newcomer
+//! replaces a random one. So during a flood a true source, which keeps sending, is admitted later instead of never. A
+//! packet with this side's own SSRC is reported as a loop or a collision (8.2).
 //!
-//! Authentication comes before: with SRTP only who has the key can flood at all.
+//! Check the authentication of packets before: with SRTP, only those who have the key can flood at all. [`Sources`]
+//! has an example. It takes 24 bytes for each place and 200 bytes in all; a packet costs one pass over places and
+//! candidates.
 //!
-//! [`Sources`] has an example. Memory: 24 bytes a place and 200 in all. Cost: one pass over places and candidates a packet.
+//! A socket that carries more than it should:
+//!
+//! ```
+//! use dsp_core::streams::sources::{Admission, Sources, SourcesConfig};
+//! use dsp_core::time::{Instant, Seq, Ssrc};
+//!
+//! let config = SourcesConfig { own: Some(Ssrc(9)), ..SourcesConfig::default() };
+//! let mut sources = Sources::<1>::new(config)?;
+//! let now = Instant::from_millis(1_000);
+//! sources.update(now, Ssrc(1), Seq(5));
+//! assert_eq!(sources.update(now, Ssrc(1), Seq(6)), Admission::Admitted(0));
+//! // This side's own packets come back, and somebody sends with random SSRCs.
+//! assert_eq!(sources.update(now, Ssrc(9), Seq(70)), Admission::Own);
+//! for n in 100..200 {
+//!     assert_eq!(sources.update(now, Ssrc(n), Seq(n as u16)), Admission::Probation);
+//! }
+//! // The first source is not disturbed.
+//! assert_eq!(sources.update(now, Ssrc(1), Seq(7)), Admission::Heard(0));
+//! # Ok::<(), dsp_core::streams::sources::PlacesError>(())
+//! ```
 
 use core::fmt;
 
 use crate::time::{Duration, Instant, Seq, Ssrc};
 
 const CANDIDATES: usize = 8;
-/// A candidate that was silent for so long is no more.
+/// A candidate that was silent for this long is removed.
 const CANDIDATE_SILENCE: Duration = Duration::from_secs(2);
-/// So long after its goodbye packets of a source are late ones, not a new beginning (6.2.1).
+/// For this long after its goodbye, packets of a source are late ones and not a new beginning (6.2.1).
 const LINGER: Duration = Duration::from_secs(2);
 /// Packets in sequence by which a source shows that it goes on after its goodbye: more than are still on their way.
 const GOES_ON: u8 = 5;
 
-/// Who is admitted.
+/// Settings of a table of [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SourcesConfig {
-    /// Places that are used, 1 to `PLACES`.
+    /// Number of places in use, 1 to `PLACES`.
     pub places: usize,
-    /// The source that this end sends as.
+    /// SSRC with which this side sends.
     pub own: Option<Ssrc>,
-    /// Packets in sequence that admit a source. 1, and 0, take the first packet at once.
+    /// Number of packets in sequence after which a source is admitted. With 0 or 1, the first packet is enough.
     pub min_sequential: u8,
-    /// A source that was silent for so long gives up its place, if another needs it.
+    /// How long a source must be silent before another one can take its place.
     pub idle: Duration,
 }
 
 impl Default for SourcesConfig {
-    /// One place, two packets (A.1), 10 s.
+    /// One place, two packets in sequence (RFC 3550, A.1), and 10 s of silence.
     fn default() -> Self {
         Self { places: 1, own: None, min_sequential: 2, idle: Duration::from_secs(10) }
     }
 }
 
-/// Why a table can't be made: the number of places is not from 1 to `max`.
+/// The table cannot be made: the number of places is not between 1 and `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PlacesError {
-    /// Places wanted.
+    /// Number of places that was asked for.
     pub places: usize,
-    /// Places there are.
+    /// Number of places that the table has.
     pub max: usize,
 }
 
@@ -65,46 +87,48 @@ impl core::error::Error for PlacesError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Admission {
-    /// Its source has this place.
+    /// Pass it to the receiver with this place.
     Heard(usize),
-    /// Its source has this place from now on: whoever had it before has ended.
+    /// The source has this place from now on: reset the receiver, whose former source has ended, and pass the packet
+    /// to it.
     Admitted(usize),
-    /// Its source has this place again: it has said goodbye and goes on all the same, as some phones do at every hold.
+    /// The source has this place again: it said goodbye and goes on all the same, as some phones do at every hold.
+    /// Reset the receiver and pass the packet to it.
     Returned(usize),
-    /// Its source has to prove itself first.
+    /// The source has to prove itself first. Drop the packet.
     Probation,
-    /// Its source has proved itself, but all places are taken.
+    /// The source has proved itself, but all places are taken. Drop the packet.
     Full,
-    /// Its source has said goodbye not long ago.
+    /// The source said goodbye shortly before. Drop the packet.
     Gone,
-    /// It has our own SSRC: a loop, or a collision.
+    /// The packet has this side's own SSRC: there is a loop, or a collision.
     Own,
 }
 
-/// What was counted.
+/// Counters of a table of [`Sources`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SourcesStats {
-    /// Sources that got a place.
+    /// Sources that were given a place.
     pub admitted: u32,
-    /// Sources that lost theirs to another, after their silence.
+    /// Sources that lost their place to another one, after a silence.
     pub replaced: u32,
     /// Sources that said goodbye.
     pub left: u32,
-    /// Sources that went on after their goodbye; they count as admitted too.
+    /// Sources that went on after their goodbye. They count as admitted too.
     pub returned: u32,
     /// Packets of sources that had not proved themselves.
     pub probation: u64,
-    /// Packets of sources that had, but found no place.
+    /// Packets of sources that had proved themselves and found no place.
     pub full: u64,
     /// Packets of sources that had said goodbye.
     pub gone: u64,
-    /// Packets with our own SSRC.
+    /// Packets with this side's own SSRC.
     pub own: u64,
 }
 
 impl SourcesStats {
-    /// Takes in another table's.
+    /// Adds the counters of another table.
     pub fn add(&mut self, other: &Self) {
         self.admitted = self.admitted.saturating_add(other.admitted);
         self.replaced = self.replaced.saturating_add(other.replaced);
@@ -116,7 +140,7 @@ impl SourcesStats {
         self.own += other.own;
     }
 
-    /// Packets that no receiver was given.
+    /// Number of packets that were not passed to any receiver.
     pub const fn unheard(&self) -> u64 {
         self.probation + self.full + self.gone + self.own
     }
@@ -169,7 +193,7 @@ impl<const PLACES: usize> Sources<PLACES> {
     /// A table in which all places are free.
     ///
     /// # Errors
-    /// [`PlacesError`] if that many places are not there.
+    /// Returns [`PlacesError`] if `places` in `config` is not between 1 and `PLACES`.
     pub fn new(config: SourcesConfig) -> Result<Self, PlacesError> {
         if config.places == 0 || config.places > PLACES {
             return Err(PlacesError { places: config.places, max: PLACES });
@@ -183,7 +207,7 @@ impl<const PLACES: usize> Sources<PLACES> {
         })
     }
 
-    /// Who may be heard of a packet that arrived at `now`.
+    /// Decides what to do with a packet that arrived at `now`.
     pub fn update(&mut self, now: Instant, ssrc: Ssrc, seq: Seq) -> Admission {
         if self.config.own == Some(ssrc) {
             self.stats.own += 1;
@@ -238,8 +262,9 @@ impl<const PLACES: usize> Sources<PLACES> {
         Admission::Returned(index)
     }
 
-    /// The source says goodbye. Its place, if it had one, is free for others from now on; for two seconds what still
-    /// comes of it is [`Gone`](Admission::Gone), until five packets in sequence show that it goes on.
+    /// Notes that the source says goodbye, and returns the place that it had. The place is free for others from now
+    /// on. For two seconds, packets that still come are [`Gone`](Admission::Gone), until five packets in sequence show
+    /// that the source goes on.
     pub fn leave(&mut self, now: Instant, ssrc: Ssrc) -> Option<usize> {
         let index = self.place_of(ssrc)?;
         self.places[index] = Place::Left(ssrc, now);
@@ -247,23 +272,23 @@ impl<const PLACES: usize> Sources<PLACES> {
         Some(index)
     }
 
-    /// All sources are forgotten, the counts are not.
+    /// Forgets all sources. The counters stay.
     pub fn clear(&mut self) {
         self.places = [Place::Free; PLACES];
         self.candidates = [None; CANDIDATES];
     }
 
-    /// We send as another source from now on.
+    /// Sets the SSRC with which this side sends from now on.
     pub fn set_own(&mut self, own: Option<Ssrc>) {
         self.config.own = own;
     }
 
-    /// The place of a source.
+    /// Place of a source; `None` if it has none.
     pub fn place_of(&self, ssrc: Ssrc) -> Option<usize> {
         self.places.iter().position(|place| matches!(place, Place::Taken(who, _) if *who == ssrc))
     }
 
-    /// Who has a place.
+    /// Source at a place; `None` if the place is free.
     pub fn get(&self, place: usize) -> Option<Ssrc> {
         match self.places.get(place) {
             Some(Place::Taken(ssrc, _)) => Some(*ssrc),
@@ -271,7 +296,7 @@ impl<const PLACES: usize> Sources<PLACES> {
         }
     }
 
-    /// Those who have a place, with its number.
+    /// All sources that have a place, with its number.
     pub fn iter(&self) -> impl Iterator<Item = (usize, Ssrc)> + '_ {
         (0..PLACES).filter_map(|place| Some((place, self.get(place)?)))
     }

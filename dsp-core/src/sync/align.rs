@@ -1,12 +1,9 @@
-//! Alignment: which delay each stream of one sender must have at least, so that what was captured at the same time is
+//! Alignment: the least delay that each stream of one sender needs, so that what was captured at the same time is
 //! heard at the same time.
 //!
-//! The delays that the streams want for their own sake say which is the latest. It goes on as if it were alone, and the
-//! others wait for where it is: so two streams can't chase each other, and what comes down for its own sake takes the
-//! others along. A change comes in steps: each call moves a stream's delay by `max_step` at most, which the receiver
-//! makes up in pauses and pitch periods.
-//!
-//! Cost: four passes over the streams.
+//! The delays that the streams need by themselves show which one is the latest. It goes on as if it were alone, and
+//! the others wait for it; so two streams cannot raise each other's delay without end. Each call moves a delay by at
+//! most `max_step`, which the receiver makes up in pauses and pitch periods. The cost is four passes over the streams.
 
 use crate::time::{Duration, NtpTime};
 
@@ -14,35 +11,39 @@ use crate::time::{Duration, NtpTime};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AlignConfig {
-    /// No stream waits longer for another than this: one that is later is left out, and heard when it is.
+    /// Longest time that a stream waits for another. A stream that would need more is left out, and played without
+    /// regard to the others.
     pub max_wait: Duration,
-    /// The most that one call moves a delay by.
+    /// Greatest change of a delay in one call.
     pub max_step: Duration,
 }
 
 impl Default for AlignConfig {
-    /// 500 ms, in steps of 80 ms.
+    /// At most 500 ms of waiting, in steps of at most 80 ms.
     fn default() -> Self {
         Self { max_wait: Duration::from_millis(500), max_step: Duration::from_millis(80) }
     }
 }
 
-/// One of the streams of a sender, at one moment that is the same for all.
+/// The timing of one of the streams of a sender, at one moment that is the same for all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StreamTiming {
-    /// When by the sender's wall clock that was captured which, as fast as the fastest packet, would arrive now:
-    /// [`ClockMap::capture`](super::ClockMap::capture) of the receiver's media time.
+    /// When, by the sender's wall clock, the sound was captured that would arrive now if it were as fast as the
+    /// fastest packet: [`ClockMap::capture`](super::ClockMap::capture) of
+    /// [`Receiver::media_time`](crate::receive::Receiver::media_time).
     pub captured: NtpTime,
-    /// The delay after the fastest packet that the stream has for its own sake.
+    /// Delay after the fastest packet that the stream needs by itself:
+    /// [`Receiver::own_delay`](crate::receive::Receiver::own_delay).
     pub own_delay: Duration,
-    /// The delay after the fastest packet that it has now.
+    /// Present delay after the fastest packet.
     pub delay: Duration,
-    /// In: the least delay that it was told last. Out: what it's to be told now.
+    /// Before the call: the least delay that the stream was told last. After it: the least delay to tell it now.
     pub least_delay: Duration,
 }
 
-/// Sets each stream's least delay: zero for the one that the others wait for, and where there are no others.
+/// Sets the least delay of each stream. It is zero for the stream that the others wait for, and where there are no
+/// others.
 pub fn align(config: &AlignConfig, streams: &mut [StreamTiming]) {
     let Some(origin) = streams.first().map(|stream| stream.captured) else { return };
     let us = |time: Duration| time.as_micros().min(i64::MAX as u64) as i64;

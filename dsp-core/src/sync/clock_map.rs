@@ -1,14 +1,14 @@
-//! Clock map: a stream's RTP timestamps on its sender's wall clock, from sender reports (RFC 3550, 6.4.1).
+//! Clock map: the RTP timestamps of a stream on its sender's wall clock, from sender reports (RFC 3550, 6.4.1).
 //!
-//! Each report is a point (NTP, RTP). The map is a line with the slope that reports a minute or two apart give, the
-//! drift of the sampling clock against the wall clock; a new point draws it a quarter of the way to itself, as reports
-//! tell the time of a packet or of an audio tick and not of a sample. A report that lies off the line by more than 20
-//! ms is kept in mind only; if the next one agrees with it instead, a clock was set or the stream began anew, and the
-//! map begins anew there. So one wrong report moves nothing, even if it was the first.
+//! Each report is a point (NTP, RTP). The map is a line whose slope comes from reports one or two minutes apart: the
+//! drift of the sampling clock against the wall clock. A new point moves the line by a quarter of the difference,
+//! since reports give the time of a packet or of an audio tick, and not of a sample. A report that is off by more than
+//! 20 ms is only remembered. If the next one agrees with it, a clock was set or the stream restarted, and the map
+//! begins anew there. So one wrong report changes nothing, even if it was the first.
 //!
-//! Timestamps wrap: a report says something of those up to 2^31 ticks from it, half a day at 48 kHz. The wall clock's
-//! difference is taken modulo 2^64, its fractions to a microsecond. Cost: a 64-bit division or two a report and a
-//! look-up.
+//! Timestamps wrap: a report is valid for those up to 2^31 ticks from it, half a day at 48 kHz. The difference of wall
+//! clocks is modulo 2^64, its fractions rounded to a microsecond. A report or a conversion takes one or two 64-bit
+//! divisions.
 
 use crate::time::{NtpTime, RtpTime};
 
@@ -22,17 +22,18 @@ const SHORT_US: i64 = 10_000_000;
 /// The reports that the drift is measured from are one to two of these old.
 const WINDOW_US: i64 = 60_000_000;
 
-/// What became of a sender report.
+/// What a [`ClockMap`] did with a sender report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Taken {
-    /// The map begins with it.
+    /// It is the first report: the map begins with it.
     First,
-    /// It fits.
+    /// The report fits the map and refines it.
     Fits,
-    /// It lies off the line: kept in mind.
+    /// The report is off by more than 20 ms. It is remembered and has no effect yet.
     Suspect,
-    /// The second off the line, and it fits the first of them: the map begins anew.
+    /// The second report in a row that is off, and it fits the first one: a clock was set or the stream restarted, and
+    /// the map begins anew.
     Jumped,
 }
 
@@ -42,7 +43,27 @@ struct Point {
     rtp: RtpTime,
 }
 
-/// The clocks of one stream.
+/// Converts the RTP timestamps of one stream to its sender's wall clock, by the sender reports of RTCP (RFC 3550,
+/// 6.4.1).
+///
+/// The map is a line through the points (NTP, RTP) of the reports. Its slope is the drift of the sampling clock, from
+/// reports one or two minutes apart; each new point moves it by a quarter of the difference. One wrong report changes
+/// nothing, even if it was the first. Timestamps up to 2^31 ticks from the last report can be converted, half a day at
+/// 48 kHz. A report or a conversion takes one or two 64-bit divisions.
+///
+/// ```
+/// use dsp_core::sync::ClockMap;
+/// use dsp_core::time::{NtpTime, RtpTime};
+///
+/// let mut map = ClockMap::new(8_000);
+/// assert_eq!(map.capture(RtpTime(0)), None);
+/// // The sender's report: timestamp 16,000 was captured at 10 s.
+/// map.report(NtpTime::from_unix_micros(10_000_000), RtpTime(16_000));
+/// // A packet one second of samples later.
+/// let captured = map.capture(RtpTime(24_000)).ok_or("no report")?;
+/// assert_eq!(captured, NtpTime::from_unix_micros(11_000_000));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ClockMap {
     clock_hz: u32,
@@ -56,7 +77,8 @@ pub struct ClockMap {
 }
 
 impl ClockMap {
-    /// Of a stream whose RTP clock has so many ticks a second, at least 1; it knows nothing before the first report.
+    /// The map of a stream whose RTP clock has this many ticks in a second, at least 1. It converts nothing before the
+    /// first report.
     pub const fn new(clock_hz: u32) -> Self {
         let clock_hz = if clock_hz == 0 { 1 } else { clock_hz };
         Self { clock_hz, newest: None, suspect: None, anchors: None, reports: 0, drift_ppm: 0 }
@@ -93,7 +115,8 @@ impl ClockMap {
         Some(newest.ntp.plus_micros(media_us - media_us * self.drift_ppm / 1_000_000))
     }
 
-    /// How much faster the sampling clock is than the sender's wall clock, in ppm; 0 until reports are 10 s apart.
+    /// How much faster the sampling clock runs than the sender's wall clock, in parts per million; 0 until reports are
+    /// 10 s apart.
     pub const fn drift_ppm(&self) -> i32 {
         self.drift_ppm as i32
     }

@@ -1,13 +1,17 @@
-//! Streams of one sender at the same moment: RTP timestamps on its wall clock, and how long the earlier ones must wait
-//! (RFC 3550, 6.4.1 and 2.2; lip-sync).
+//! Playing the streams of one sender together (lip-sync): RTP timestamps on the sender's wall clock, and how long the
+//! earlier streams must wait (RFC 3550, 6.4.1 and 2.2).
 //!
-//! A sender's reports tell of each stream which RTP timestamp belongs to which time of its wall clock: a [`ClockMap`]
-//! keeps that. Sound that was captured at the same time by that clock is to be heard at the same time: [`align`] says
-//! of each stream which delay it must have at least, for [`Receiver::set_least_delay`](crate::receive::Receiver).
-//! Only streams with one canonical name share a clock (6.5.1); who belongs together is the caller's to know.
+//! The sender's reports tell for each stream which RTP timestamp belongs to which time of its wall clock; a
+//! [`ClockMap`] keeps that. Sound that was captured at the same time is to be heard at the same time: [`align()`]
+//! computes the least delay of each stream, for
+//! [`Receiver::set_least_delay`](crate::receive::Receiver::set_least_delay). Use it for streams with the same
+//! canonical name, since only those share a clock (6.5.1); which these are is for the caller to know. A single stream
+//! does not need it.
 //!
-//! Cost: a few passes over the streams a call, a few divisions a report. Limit: a stream for which the others would have to
-//! wait longer than [`AlignConfig::max_wait`] is left out. A voice that is 60 ms ahead of its picture has to wait for it:
+//! A call takes a few passes over the streams, and a report a few divisions. A stream for which the others would have
+//! to wait longer than [`AlignConfig::max_wait`] is left out.
+//!
+//! A voice that is 60 ms ahead of its picture has to wait for it:
 //!
 //! ```
 //! use dsp_core::sync::{AlignConfig, ClockMap, StreamTiming, align};

@@ -1,15 +1,16 @@
-//! The tones of a call's progress, country by country.
+//! Call progress tones by country.
 //!
-//! Frequencies and times are those of the widely used table of Asterisk (`indications.conf`, of 2024). What that table names as a
-//! country's source is said beside it: the ITU's list of various tones (the supplement to E.180, edition of February 2003) or a
-//! national document; [`TABLE`] where it names none. Two things are otherwise here: a special information tone is repeated
-//! after a second, and Spain's has all three of its tones (E.180, 2.6); Japan's ringing tone is beaten, as the ITU lists it, where
-//! that table sums 400 Hz and what nobody hears. A column of a row is dial, busy, ringing, congestion, call waiting, information.
+//! Frequencies and times are those of the widely used table of Asterisk (`indications.conf`, of 2024). If that table
+//! names a source for a country, it is given: the ITU's list of various tones (the supplement to E.180, edition of
+//! February 2003) or a national document; otherwise the source is [`TABLE`]. Two things differ: a special information
+//! tone is repeated after a second, and Spain's has all three of its tones (E.180, 2.6); and Japan's ringing tone is
+//! modulated, as the ITU lists it, where that table adds an inaudible sine to 400 Hz. The columns of a row are dial,
+//! busy, ringing, congestion, call waiting, information.
 
 use super::progress::{Country, Segment, beaten, both, off, on};
 
 const ITU: &str = "ITU, various tones used in national networks, 2003";
-/// The source of a country's tones where no better one is known.
+/// The source of a country's tones if no better one is known.
 pub const TABLE: &str = "Asterisk's table";
 
 const fn country(
@@ -21,7 +22,7 @@ const fn country(
     Country { code, name, source, tones }
 }
 
-/// The countries, by their ISO 3166 codes.
+/// The countries, in the order of their ISO 3166 codes.
 pub static COUNTRIES: [Country; 32] = [
     country(
         "at",

@@ -1,11 +1,10 @@
-//! The sixteen digits of dual-tone multi-frequency signalling (DTMF): their signs on a key pad, their two frequencies
-//! (ITU-T Q.23), and their codes as telephone events (RFC 4733, 3.2).
+//! The sixteen digits of DTMF, and telephone event codes.
 
 use core::fmt;
 
-/// Frequencies of the key pad's rows, in Hz: the low group of Q.23.
+/// Frequencies of the rows of the key pad, in Hz: the low group of ITU-T Q.23.
 pub const ROWS_HZ: [u32; 4] = [697, 770, 852, 941];
-/// Frequencies of the key pad's columns, in Hz: the high group of Q.23.
+/// Frequencies of the columns of the key pad, in Hz: the high group of ITU-T Q.23.
 pub const COLUMNS_HZ: [u32; 4] = [1_209, 1_336, 1_477, 1_633];
 
 /// What stands on the keys, row by row.
@@ -16,7 +15,8 @@ const KEYS: [[Digit; 4]; 4] = [
     [Digit::Star, Digit::Zero, Digit::Pound, Digit::D],
 ];
 
-/// A key of a telephone that sends tones.
+/// A digit of dual-tone multi-frequency signalling (DTMF): its sign on the key pad, its two frequencies (ITU-T Q.23),
+/// and its code as a telephone event (RFC 4733, 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
@@ -43,7 +43,7 @@ pub enum Digit {
 }
 
 impl Digit {
-    /// All of them, in the order of their event codes.
+    /// All digits, in the order of their event codes.
     pub const ALL: [Self; 16] = [
         Self::Zero,
         Self::One,
@@ -63,7 +63,7 @@ impl Digit {
         Self::D,
     ];
 
-    /// The digit of a sign: `0` to `9`, `*`, `#`, `A` to `D` or `a` to `d`.
+    /// The digit with this sign: `0` to `9`, `*`, `#`, `A` to `D` or `a` to `d`; `None` for other signs.
     pub const fn from_char(sign: char) -> Option<Self> {
         let code = match sign {
             '0'..='9' => sign as u8 - b'0',
@@ -76,17 +76,17 @@ impl Digit {
         Some(Self::ALL[code as usize])
     }
 
-    /// Its sign: one of `0123456789*#ABCD`.
+    /// Sign of the digit: one of `0123456789*#ABCD`.
     pub const fn as_char(self) -> char {
         b"0123456789*#ABCD"[self as usize] as char
     }
 
-    /// The digit of a row and a column of the key pad, each 0 to 3.
+    /// The digit in a row and a column of the key pad, each 0 to 3.
     pub const fn at(row: usize, column: usize) -> Option<Self> {
         if row < 4 && column < 4 { Some(KEYS[row][column]) } else { None }
     }
 
-    /// Its row on the key pad, 0 to 3.
+    /// Row on the key pad, 0 to 3.
     pub const fn row(self) -> usize {
         match self {
             Self::One | Self::Two | Self::Three | Self::A => 0,
@@ -96,7 +96,7 @@ impl Digit {
         }
     }
 
-    /// Its column on the key pad, 0 to 3.
+    /// Column on the key pad, 0 to 3.
     pub const fn column(self) -> usize {
         match self {
             Self::One | Self::Four | Self::Seven | Self::Star => 0,
@@ -106,17 +106,17 @@ impl Digit {
         }
     }
 
-    /// The frequency of its row, in Hz: 697 to 941.
+    /// Frequency of the row, in Hz: 697 to 941.
     pub const fn row_hz(self) -> u32 {
         ROWS_HZ[self.row()]
     }
 
-    /// The frequency of its column, in Hz: 1209 to 1633.
+    /// Frequency of the column, in Hz: 1,209 to 1,633.
     pub const fn column_hz(self) -> u32 {
         COLUMNS_HZ[self.column()]
     }
 
-    /// Its code as a telephone event, 0 to 15.
+    /// Code as a telephone event, 0 to 15.
     pub const fn event_code(self) -> EventCode {
         EventCode(self as u8)
     }
@@ -128,16 +128,16 @@ impl fmt::Display for Digit {
     }
 }
 
-/// What a telephone event tells of: a number from IANA's registry "audio/telephone-event event codes" (RFC 4733, 7.2).
+/// The code of a telephone event: a number from IANA's registry "audio/telephone-event event codes" (RFC 4733, 7.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EventCode(pub u8);
 
 impl EventCode {
-    /// A hook flash (RFC 2833, 3.10).
+    /// The hook flash (RFC 2833, 3.10).
     pub const FLASH: Self = Self(16);
 
-    /// The digit that it tells of; codes 0 to 15 are one.
+    /// The digit with this code; `None` for codes above 15.
     pub const fn digit(self) -> Option<Digit> {
         if self.0 < 16 { Some(Digit::ALL[self.0 as usize]) } else { None }
     }

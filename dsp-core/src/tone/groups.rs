@@ -1,15 +1,17 @@
-//! The two groups of DTMF's frequencies, each moved out of the sound by a complex filter and measured at 1 kHz.
+//! The two frequency groups of DTMF, each moved to DC by a complex filter and measured at 1 kHz.
 //!
-//! A filter of 48 taps (6 ms) a group, a Kaiser-windowed low-pass moved to the middle of the group, lets one group through and the
-//! other by -29 dB or less. What comes out is one rotating pointer a millisecond, since within a group a digit is one sine. From
-//! its products with itself 0, 1 and 4 ms ago follow power, which of the four frequencies it is and how pure, and how far off
-//! (S. Miller and M. Rochwarger, "A covariance approach to spectral moment estimation", 1972: pulse pairs).
+//! For each group, a filter of 48 taps (6 ms), a Kaiser-windowed low-pass moved to the middle of the group, lets one
+//! group pass and attenuates the other by at least 29 dB. Its output is one rotating pointer for each millisecond,
+//! since within a group a digit is one sine. Products of the output with itself 0, 1 and 4 ms ago give the power,
+//! which of the four frequencies it is and how pure, and how far it is off (S. Miller and M. Rochwarger, "A covariance
+//! approach to spectral moment estimation", 1972: pulse pairs).
 //!
-//! All integer, since 16 bits are more than a digit needs: samples of `f32` are rounded when they come in. Higher rates are
-//! brought to 8 kHz by means of neighbours, which costs less than filters of their own; their zeros lie on what would fold to
-//! DC, and what folds onto the digits' frequencies is 10 to 13 dB lower.
+//! The arithmetic is integer, since 16 bits are more than a digit needs; `f32` samples are rounded first. Higher rates
+//! are brought to 8 kHz by averaging neighbours, which costs less than filters of their own: the zeros of the average
+//! lie on what would fold to DC, and what folds onto the digits' frequencies is attenuated by 10 to 13 dB.
 //!
-//! Delay of the filters: 3 ms. Cost: 24 multiplications of 16 bits a sample, which vectors do eight at once.
+//! The filters delay by 3 ms. The cost is 24 multiplications of 16 bits for each sample, which vector units do eight
+//! at a time.
 
 use crate::math::sin_cos;
 use crate::process::eight_khz::EightKhz;
@@ -42,7 +44,7 @@ pub(super) struct Group {
     taps: Taps,
     /// Eights of taps.
     blocks: usize,
-    /// By how much the power of each frequency comes out too low, in 2^-12: 2 % below it, at it, and 2 % above.
+    /// How much too low the power of each frequency comes out, in 2^-12: 2 % below it, at it, and 2 % above.
     pub(super) gains: [[i32; 3]; 4],
     /// How far each frequency turns in 1 ms and in 4 ms: cosine and sine in 2^-14.
     pub(super) turns: [[[i32; 2]; 2]; 4],
@@ -50,7 +52,8 @@ pub(super) struct Group {
     pub(super) tolerances: [i32; 4],
 }
 
-/// By how much of itself a frequency may be off: 1.5 % must be accepted, 3.5 % must not, and what is measured in noise is within 0.2 %.
+/// How far a frequency may be off, as a share of itself: 1.5 % must be accepted, 3.5 % must not, and measurements in
+/// noise are within 0.2 %.
 const TOLERANCE: f64 = 0.02;
 
 pub(super) static LOW: Group = Group::new(ROWS_HZ, 819.0, 180.0, 6);
@@ -122,9 +125,9 @@ const LAGS: [usize; 2] = [1, 4];
 /// Sums of one group over a hop or a window, in 2^6 of a squared sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pairs {
-    /// Of squared magnitudes.
+    /// Sum of squared magnitudes.
     pub(super) power: i32,
-    /// Of products of pointers with those 1 and 4 ms before: real and imaginary.
+    /// Sums of products of pointers with those 1 and 4 ms before: real and imaginary.
     pub(super) lagged: [[i32; 2]; 2],
 }
 

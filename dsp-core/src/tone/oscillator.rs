@@ -1,8 +1,8 @@
-//! A sine of any frequency and level, in integers: what all tones are summed from.
+//! A sine of any frequency and level in integers, of which all tones are made.
 //!
-//! The phase is 32 bits, so that a frequency is right to 2^-32 of the rate and a tone stays in phase for ever; 256 steps of a
-//! quarter of a sine are joined by straight lines, with an error of -106 dB. A sample is the sum of its sines, in 2^-31 of full
-//! scale, rounded once.
+//! The phase has 32 bits, so that a frequency is exact to 2^-32 of the sample rate and a tone never loses its phase. A
+//! quarter of a sine has 256 steps with linear interpolation, with an error of -106 dB. A sample is the sum of its
+//! sines in 2^-31 of full scale, rounded once.
 
 use crate::math::sin_cos;
 use crate::process::decibel::amplitude;

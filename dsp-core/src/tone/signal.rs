@@ -1,13 +1,13 @@
-//! What a tone says, by name: those of a call's progress (ITU-T E.180), and those of faxes and modems (T.30, V.25, V.8).
+//! The meaning of a tone.
 
 use super::progress::{ANSAM, CED, CNG, Country, ProgressTone, Segment};
 
-/// What a tone is.
+/// What a tone says: call progress (ITU-T E.180), or a fax or a modem (T.30, V.25, V.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ToneSignal {
-    /// One of a call's progress.
+    /// A call progress tone.
     Progress(ProgressTone),
     /// A fax calls (T.30).
     Cng,
@@ -18,7 +18,7 @@ pub enum ToneSignal {
 }
 
 impl ToneSignal {
-    /// All there are.
+    /// All signals.
     pub const ALL: [Self; 9] = [
         Self::Progress(ProgressTone::Dial),
         Self::Progress(ProgressTone::Busy),
@@ -31,7 +31,7 @@ impl ToneSignal {
         Self::Ansam,
     ];
 
-    /// Its name on the command line and in reports.
+    /// Name of the signal, on command lines and in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Progress(ProgressTone::Dial) => "dial",
@@ -46,12 +46,12 @@ impl ToneSignal {
         }
     }
 
-    /// The one with this name.
+    /// The signal with this name; `None` if there is none.
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|signal| signal.name().eq_ignore_ascii_case(name))
     }
 
-    /// What it is made of in a country; those of faxes and modems are the same everywhere.
+    /// The segments of the tone in a country. Those of faxes and modems are the same everywhere.
     pub const fn segments(self, country: &Country) -> &'static [Segment] {
         match self {
             Self::Progress(tone) => country.tone(tone),

@@ -1,14 +1,14 @@
-//! Continues a signal past its edge, for concealment: periodic part, noise, and the ringing of the join.
+//! Continues a signal past its edge, for concealment: a periodic part, noise, and the ringing of the join.
 //!
-//! One extension reads the last pitch periods of a side over and over; beside it runs the side's short-term
-//! prediction filter. The filter's memory starts with the difference between the real samples at the edge and the
-//! ones before the repetition, so the first sample joins without a step, with nothing played being changed: by
-//! linearity this is the same as repeating the prediction residual through the filter. The same is done wherever the
-//! repetition starts anew. The unvoiced part is noise into the same filter. The side may also be a future one: samples
-//! are addressed by their distance from the edge, and a stationary signal's predictor is the same in both directions.
+//! An extension repeats the last pitch periods of a side, and the short-term prediction filter of that side runs
+//! beside it. The filter starts with the difference between the real samples at the edge and those before the
+//! repetition, so that the first sample joins without a step and nothing that was played must change: by linearity
+//! this is the same as repeating the prediction residual through the filter. The same is done wherever the repetition
+//! starts again. The unvoiced part is noise through the same filter. The side may also be a future one: samples are
+//! addressed by their distance from the edge, and the predictor of a stationary signal is the same in both directions.
 //!
-//! Gains Q15, read positions Q16 (fractions only when the pitch is bent; parabolic interpolation). Cost: 10 multiplies a
-//! sample for the filter at 8 kHz (16 above) and two for the rest.
+//! Gains are Q15, read positions Q16 (with fractions only if the pitch is bent; parabolic interpolation). The cost for
+//! each sample is 10 multiplications for the filter at 8 kHz (16 above) and two for the rest.
 
 use super::lpc::{MAX_ORDER, Predictor};
 use super::pitch;

@@ -1,9 +1,9 @@
 //! Short-term linear prediction: the spectral envelope of the last samples, as an all-pole filter.
 //!
-//! Autocorrelation method with the Levinson-Durbin recursion; coefficients Q12. Concealment uses the filter to let
-//! a mismatch at a join ring out as the voice would, and to shape noise. The sum of the coefficients' magnitudes is
-//! kept under 16, so the synthesis sum of 16-bit states fits 32 bits. Delay: none. Cost at 8 kHz: 1,900 16-bit
-//! multiplies and about 110 wide ones.
+//! It is the autocorrelation method with the Levinson-Durbin recursion; coefficients are Q12. Concealment uses the
+//! filter to let a mismatch at a join ring out as a voice would, and to shape noise. The sum of the coefficients'
+//! magnitudes is kept below 16, so that the synthesis sum of 16-bit states fits into 32 bits. The cost at 8 kHz is
+//! 1,900 16-bit multiplications and about 110 wide ones.
 
 use super::pitch::{bits, dot, four_dots};
 

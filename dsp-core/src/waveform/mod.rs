@@ -1,9 +1,15 @@
-//! Tools over a waveform that codecs and the receiver share: pitch search, linear prediction, extension of what was
-//! heard, concealment of what was lost, and time stretching. All of it is integer arithmetic on `i16`, one channel at a time
-//! (the stretcher takes all channels at once, in one step).
+//! Processing of the waveform itself: concealment of lost sound ([`Concealer`]) and time stretching ([`Stretcher`]).
+//! The arithmetic is integer, on `i16`.
 //!
-//! A receiver has them built in; they are for a program that has its own buffer. Neither needs memory of its own for sound:
-//! what was heard stays with the caller. A loss of 20 ms in a tone, and a tone that becomes shorter by whole periods:
+//! A [`Receiver`](crate::receive::Receiver) has both built in. Use them directly in a program with a jitter buffer of
+//! its own. They keep no sound: what was played stays with the caller. Concealment follows the idea of ITU-T G.711
+//! Appendix I, with the differences that [`Concealer`] tells; stretching is pitch-synchronous overlap-add.
+//!
+//! At 8 kHz a lost frame of 20 ms takes 2.2 µs on a host, one that is filled from both sides 4.5 µs, and a stretch 1.1
+//! µs. A Cortex-M3 takes 22,765 instructions on average to receive and play 20 ms with concealed sound in it
+//! (`BENCHMARKS.md`, which also has the measured quality). Sample rates are 8 to 48 kHz.
+//!
+//! A loss of 20 ms in a tone, and a tone that becomes shorter by whole periods:
 //!
 //! ```
 //! use dsp_core::waveform::{Concealer, Stretcher};

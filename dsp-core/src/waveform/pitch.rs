@@ -1,11 +1,11 @@
-//! Pitch search: the lag at which a signal best repeats itself, by normalised cross-correlation.
+//! Pitch search: the lag at which a signal repeats itself best, by normalised cross-correlation.
 //!
-//! Two steps: every lag at about 4 kHz (boxcar decimation), then the neighbourhood of the winner at the full
-//! rate. Signals are shifted down by their headroom first, so every sum fits 32 bits; two fractions are
-//! compared without dividing. Correlations are Q15. Delay: none.
+//! There are two steps: every lag at about 4 kHz (after averaging neighbours), then the lags around the best one at
+//! the full rate. Signals are first shifted down by their headroom, so that every sum fits into 32 bits; two fractions
+//! are compared without division. Correlations are Q15.
 //!
-//! Cost at 8 kHz: about 4,000 multiplies for the coarse step and 800 for the fine one. Processors without vectors make the
-//! sums of four lags at once ([`four_dots`]), which are the same to the bit.
+//! The cost at 8 kHz is about 4,000 multiplications for the coarse step and 800 for the fine one. Processors without
+//! vectors compute the sums of four lags at once ([`four_dots`]), with the same bits.
 
 use crate::kernel::VECTORS;
 

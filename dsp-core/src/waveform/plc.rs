@@ -1,16 +1,11 @@
-//! Packet-loss concealment on the waveform: makes up the sound of packets that never came.
-//!
-//! In the spirit of ITU-T G.711 Appendix I (repeat the last pitch period, fade), with four differences. No delay: a
-//! mismatch at a join rings out through a short-term prediction filter instead of being crossfaded into samples that
-//! have been played. Unvoiced sound is continued by noise of the same spectrum, not by a buzzing repetition. Longer
-//! losses repeat two, then three periods. And when the packet after the gap is already there, [`Concealer::bridge`]
-//! fills the gap from both sides, each fading with its distance, and the pitch bent so that both are in phase.
+//! Packet-loss concealment on the waveform; described on [`Concealer`].
 //!
 //! The work can be split: [`Concealer::prepare`] analyses the past side of a gap before it begins, [`Concealer::meet`]
-//! analyses and makes the future side of all of it, and [`Concealer::go_on`] adds the past side to as much as is needed.
+//! analyses and makes the future side of the whole gap, and [`Concealer::go_on`] adds the past side to as much as is
+//! needed.
 //!
-//! All integer: samples are `i16`, gains and correlations Q15, filter coefficients Q12, read positions Q16. Delay:
-//! none. Memory: under 200 bytes, and about 1.5 KiB of stack while a loss begins. Any rate from 8 to 48 kHz, mono.
+//! All arithmetic is integer: samples are `i16`, gains and correlations Q15, filter coefficients Q12, read positions
+//! Q16.
 
 use super::extend::{ONE, SignalExtension};
 use super::lpc::{MAX_ORDER, Predictor};
@@ -18,7 +13,7 @@ use super::pitch;
 
 /// History that it makes use of: 60 ms before a loss, and as much again for what was concealed since.
 pub(crate) const HISTORY_MS: usize = 120;
-/// The concealment is at full level for so long.
+/// How long the concealed sound is at full level.
 const HOLD_MS: usize = 10;
 /// It is silent after so long, falling linearly.
 const SILENT_MS: usize = 120;
@@ -35,9 +30,24 @@ const BEND: core::ops::Range<usize> = 32..1 << 15;
 /// From this correlation on (Q15), both sides of a gap are the same voice.
 const ALIKE: i32 = ONE / 2;
 
-/// Conceals lost packets of one mono stream; see the module's page.
+/// Conceals lost packets of one mono stream.
 ///
-/// A gap of which both ends are known is filled from both:
+/// It repeats the last pitch periods and fades, as ITU-T G.711 Appendix I does, with four differences:
+///
+/// - There is no delay. A mismatch at a join rings out through a short-term prediction filter, so that samples that
+///   were played need not be changed.
+/// - Unvoiced sound is continued by noise of the same spectrum instead of a buzzing repetition.
+/// - Longer losses repeat two and then three pitch periods.
+/// - If the packet after the gap is there already, [`bridge`](Self::bridge) fills the gap from both sides. Each side
+///   fades with its distance, and the pitch is bent so that both are in phase.
+///
+/// Call [`conceal`](Self::conceal) when a packet is missing and nothing is known of what follows,
+/// [`merge`](Self::merge) on the first good packet after it, and [`bridge`](Self::bridge) if that packet is there. The
+/// work of `bridge` can be spread over several ticks with [`prepare`](Self::prepare), [`meet`](Self::meet) and
+/// [`go_on`](Self::go_on). A concealer takes less than 200 bytes, and about 1.5 KiB of stack when a loss begins. At 8
+/// kHz a first lost frame of 20 ms takes 2.2 µs on a host (`BENCHMARKS.md`).
+///
+/// A gap whose both ends are known is filled from both:
 ///
 /// ```
 /// use dsp_core::waveform::Concealer;
@@ -71,7 +81,7 @@ pub struct Concealer {
 }
 
 impl Concealer {
-    /// A concealer for `sample_rate_hz` (8,000 to 48,000; others are taken as the nearest of these).
+    /// A concealer for this sample rate, in Hz. Rates outside 8,000 to 48,000 count as the nearest of these.
     pub fn new(sample_rate_hz: u32) -> Self {
         let rate_hz = sample_rate_hz.clamp(8_000, 48_000);
         let falling = (SILENT_MS - HOLD_MS) * rate_hz as usize / 1_000;
@@ -92,24 +102,24 @@ impl Concealer {
         }
     }
 
-    /// Whether the last call made up sound that [`Self::merge`] or [`Self::bridge`] has to join to the next packet.
+    /// Whether concealed sound was made that [`Self::merge`] or [`Self::bridge`] has to join to the next packet.
     pub fn is_concealing(&self) -> bool {
         self.lost != 0 && self.met == 0
     }
 
-    /// Whether the past side is analysed: of the loss that goes on, or of one that may come.
+    /// Whether the past side is analysed, for a loss that goes on or one that may come.
     pub fn is_ready(&self) -> bool {
         self.ready
     }
 
-    /// Samples of a gap whose future side was made by [`Self::meet`], and whose past side [`Self::go_on`] still has to
-    /// add.
+    /// Number of samples of a gap whose future side [`Self::meet`] has made, and to which [`Self::go_on`] still has to
+    /// add the past side.
     pub fn unmet(&self) -> usize {
         self.met as usize
     }
 
-    /// Samples for which concealment must go on to have lasted a whole number of pitch periods: only then does the
-    /// signal continue in phase where the loss began. 0 where nothing periodic sounds.
+    /// Number of samples until concealment has lasted a whole number of pitch periods, so that the signal continues in
+    /// phase with where the loss began; 0 if the sound has no pitch.
     pub fn until_in_phase(&self) -> usize {
         let period = self.forward.period;
         if self.lost >= self.silent() || self.forward.voiced == 0 { 0 } else { (period - self.lost % period) % period }
@@ -128,31 +138,31 @@ impl Concealer {
         self.met = 0;
     }
 
-    /// Analyses the past side of a loss that may begin right behind `history`: one pitch search. No loss is begun by
-    /// that; when good samples come instead, [`Self::dismiss`] takes it back.
+    /// Analyses the past side of a loss that may begin right behind `history`, with one pitch search. If good samples
+    /// come instead, call [`Self::dismiss`].
     pub fn prepare(&mut self, history: &[i16]) {
         self.begin(history);
     }
 
-    /// No loss came where one was prepared for.
+    /// Takes [`Self::prepare`] back, as no loss came.
     pub fn dismiss(&mut self) {
         self.ready &= self.lost != 0;
     }
 
-    /// Fills `out` when a loss begins or goes on and nothing is known of what follows.
+    /// Fills `out`, of any length, when a loss begins or goes on and nothing is known of what follows.
     ///
-    /// `history` is everything played most recently, newest last, with what earlier calls made. Any length of `out`.
-    /// Begins to fade after 10 ms, and is silent after 120 ms.
+    /// `history` is everything played most recently, newest last, with what earlier calls made. The sound begins to
+    /// fade after 10 ms and is silent after 120 ms.
     pub fn conceal(&mut self, history: &[i16], out: &mut [i16]) {
         let real = self.begin(history);
         self.extend(real, out, |_, made| made);
     }
 
-    /// Fills a `gap` of which both ends are known: `future` is the decoded signal after it.
+    /// Fills a `gap` whose both ends are known: `future` is the decoded signal after it.
     ///
-    /// `history` as for [`Self::conceal`]; 20 ms of `future` are made use of, and shorter ones serve less well. The gap
-    /// may be the whole of a loss or, after [`Self::conceal`], what is left of it. `future` stays as it is, except when
-    /// the gap is empty (something was cut out between `history` and `future`): then its first 5 ms are blended.
+    /// `history` is as for [`Self::conceal`]. Up to 20 ms of `future` are used; with less the result is worse. The gap
+    /// may be a whole loss, or what is left of it after [`Self::conceal`]. `future` stays as it is, except if the gap
+    /// is empty, because something was cut out between `history` and `future`: then its first 5 ms are blended.
     pub fn bridge(&mut self, history: &[i16], gap: &mut [i16], future: &mut [i16]) {
         if gap.is_empty() {
             return self.blend(history, future);
@@ -161,9 +171,9 @@ impl Concealer {
         self.go_on(history, gap);
     }
 
-    /// The first half of [`Self::bridge`]: makes the future side of the whole `gap`. What is in it is of use only when
-    /// [`Self::go_on`] has added the past side. Two short pitch searches near the known period, and one more analysis,
-    /// that of [`Self::prepare`], if it wasn't made before.
+    /// The first half of [`Self::bridge`]: makes the future side of the whole `gap`, whose content is of use only
+    /// after [`Self::go_on`] has added the past side. It takes two short pitch searches near the known period and one
+    /// more analysis, and that of [`Self::prepare`] if it was not made before.
     pub fn meet(&mut self, history: &[i16], gap: &mut [i16], future: &[i16]) {
         let real = self.begin(history);
         let near = &future[..future.len().min(self.ms(20))];
@@ -197,8 +207,9 @@ impl Concealer {
         self.step = (1 << 30) / (self.met + 1);
     }
 
-    /// The second half of [`Self::bridge`], for the next samples of the gap that was met: adds the past side, crossfaded
-    /// over the whole gap. `history` is everything up to them; `gap` may be any part of it, one after the other.
+    /// The second half of [`Self::bridge`], for the next samples of the gap: adds the past side, crossfaded over the
+    /// whole gap. `history` is everything up to these samples. `gap` may be any part of the whole gap, one part after
+    /// the other.
     pub fn go_on(&mut self, history: &[i16], gap: &mut [i16]) {
         let real = self.begin(history);
         let here = gap.len().min(self.met as usize);
@@ -215,7 +226,8 @@ impl Concealer {
         }
     }
 
-    /// Joins the first good `frame` after [`Self::conceal`] in place: the concealment goes on for a moment beneath it.
+    /// Joins the first good `frame` after [`Self::conceal`], in place: the concealed sound goes on for a moment and
+    /// fades out beneath it.
     pub fn merge(&mut self, history: &[i16], frame: &mut [i16]) {
         if self.lost != 0 {
             self.blend(history, frame);

@@ -1,25 +1,25 @@
-//! Time stretching: shortens or lengthens a signal by one pitch period, where that can't be heard.
-//!
-//! Pitch-synchronous overlap-add: the lag at which the signal best repeats itself around the splice is cut out or
-//! inserted, with a linear crossfade of up to a period over samples that correlate. Where the signal is nearly
-//! silent, or far below the speech before it, any length will do. Channels are spliced alike, where the loudest of them
-//! allows it, so that a voice stays where it is between the loudspeakers. All integer; correlations Q15. Delay: none; memory:
-//! none between calls, 280 bytes of stack. Cost at 8 kHz: 4,000 to 6,000 multiplies a call.
+//! Time stretching; described on [`Stretcher`]. Correlations are Q15. The cost at 8 kHz is 4,000 to 6,000
+//! multiplications for each call.
 
 use super::pitch::{self, CopySide, Match, Range};
 
 /// A splice is made from this normalised correlation on (0.9 in Q15), as long as there is no hurry.
 const ALIKE: i32 = 29_491;
-/// With the delay up to so many ms off there is no hurry, and from so many on any splice will do.
+/// With a delay that is off by up to the first number of ms there is no hurry; from the second on any splice will do.
 const HURRY_MS: core::ops::Range<i32> = 50..150;
 /// Peak below which a signal counts as silence (-54 dB of full scale).
 const SILENCE: u32 = 64;
-/// Or one that is so much below the speech (1/32: 30 dB).
+/// Sound that is this far below the speech counts as quiet too (1/32: 30 dB).
 const QUIET_SHIFT: u32 = 5;
 
-/// Removes or inserts pitch periods; one for each stream.
+/// Makes a signal shorter or longer by one pitch period, where that cannot be heard. Use one for each stream.
 ///
-/// The buffer holds too little, so a tone becomes longer by whole periods:
+/// It is pitch-synchronous overlap-add: around the splice, the lag at which the signal repeats itself best is cut out
+/// or inserted, with a linear crossfade. In near silence any length serves. All channels are spliced alike, so that a
+/// voice keeps its place between the loudspeakers. It keeps no sound between calls and uses 280 bytes of stack; at 8
+/// kHz a call takes 1.1 µs on a host (`BENCHMARKS.md`).
+///
+/// The buffer holds too little, so a tone is made longer by whole periods:
 ///
 /// ```
 /// use dsp_core::waveform::Stretcher;
@@ -40,19 +40,19 @@ pub struct Stretcher {
     rate_hz: u32,
     /// How alike a splice's sides must be; `None`: silent.
     alike: Option<i32>,
-    /// The loudest peak of late.
+    /// The loudest recent peak.
     loudest: u32,
 }
 
 impl Stretcher {
-    /// A stretcher for `sample_rate_hz` (8,000 to 48,000; others are taken as the nearest of these).
+    /// A stretcher for this sample rate, in Hz. Rates outside 8,000 to 48,000 count as the nearest of these.
     pub fn new(sample_rate_hz: u32) -> Self {
         Stretcher { rate_hz: sample_rate_hz.clamp(8_000, 48_000), alike: Some(ALIKE), loudest: 0 }
     }
 
-    /// How far the delay is off what is wanted, in ms, or less if that can wait: the more, the less alike a splice's
-    /// sides need be. Noise and music never repeat themselves well, and the delay must change all the same. `None` waits
-    /// for a pause in the speech.
+    /// Sets how far the delay is off its target, in ms, or less if the change can wait. The larger it is, the less
+    /// alike the two sides of a splice need to be: noise and music never repeat themselves well, and the delay must
+    /// change all the same. `None` waits for a pause in the speech.
     pub fn hurry(&mut self, off_ms: Option<u32>) {
         self.alike = off_ms.map(|off_ms| {
             let left = HURRY_MS.end - (off_ms.min(HURRY_MS.end as u32) as i32).max(HURRY_MS.start);
@@ -63,10 +63,10 @@ impl Stretcher {
 
     /// Removes one pitch period (2.5 to 15 ms, at most `max_remove` samples) after `start`.
     ///
-    /// Each of `channels`, all of one length, is context and then samples not yet played, which begin at `start`: only
-    /// those change. With 10 ms of context and 20 ms or more to come it works best. Returns the number of samples removed
-    /// from each, after which `[..len - removed]` of them is valid, or None when no splice would go unheard; then nothing
-    /// has changed.
+    /// Each of `channels`, all of the same length, is context followed by samples not played yet, which begin at
+    /// `start`; only those change. It works best with 10 ms of context and at least 20 ms after it. Returns the number
+    /// of samples removed from each channel, of which `[..len - removed]` is valid afterwards. Returns `None`, and
+    /// changes nothing, if every splice would be heard.
     pub fn accelerate(&mut self, channels: &mut [&mut [i16]], start: usize, max_remove: usize) -> Option<usize> {
         let len = shortest(channels);
         let ahead = len.checked_sub(start)?;
@@ -90,9 +90,9 @@ impl Stretcher {
 
     /// Inserts about one pitch period (2.5 to 15 ms, at most `max_insert` samples) after `start`.
     ///
-    /// The first `len` samples of each of `channels` are valid, the rest is room; only samples from `start` on change.
-    /// With 25 ms of context before `start` it works best. Returns the number of samples inserted into each, or None when
-    /// no splice would go unheard or there is no room; then nothing has changed.
+    /// The first `len` samples of each of `channels` are valid, and the rest is room; only samples from `start` on
+    /// change. It works best with 25 ms of context before `start`. Returns the number of samples inserted into each
+    /// channel. Returns `None`, and changes nothing, if every splice would be heard or there is no room.
     pub fn decelerate(
         &mut self,
         channels: &mut [&mut [i16]],

@@ -1,11 +1,15 @@
 //! Telephone events and tones: the payloads of `audio/telephone-event` and `audio/tone` (RFC 4733, 2.3 and 4.3.3).
 //!
-//! A telephone event is four bytes: what it is, whether it has ended, how loud, how long since the packet's timestamp. A
-//! packet may carry several that follow each other without a pause (2.5.1.5). A tone is described instead of named: its
-//! modulation, level, duration and up to a few frequencies. Durations are in ticks of the payload type's RTP clock, levels
-//! in -dBm0, frequencies in Hz. Cost: a few shifts.
+//! Use it to read and write these payloads. Deciding when an event has begun and ended is the work of
+//! [`EventReceiver`](crate::receive::EventReceiver), and sending one that of
+//! [`EventSender`](crate::send::EventSender).
 //!
-//! The end of a key of 100 ms, as bytes and read again:
+//! A telephone event has four bytes: what it is, whether it has ended, its volume, and how long it has lasted since
+//! the packet's timestamp. A packet may carry several that follow each other without a pause (2.5.1.5). A tone is
+//! described instead of named, by its modulation, volume, duration and frequencies. Durations are in ticks of the
+//! payload type's RTP clock, volumes in dB below 0 dBm0, frequencies in Hz. Reading and writing take a few shifts.
+//!
+//! The end of a key of 100 ms, written and read:
 //!
 //! ```
 //! use dsp_core::tone::Digit;
@@ -22,9 +26,10 @@ use core::fmt;
 
 use crate::tone::EventCode;
 
-/// Length of one event in bytes.
+/// Length of one event, in bytes.
 pub const EVENT_LEN: usize = 4;
-/// The longest duration that an event's field holds, in ticks; longer events are split into segments (RFC 4733, 2.5.1.3).
+/// The longest duration that the field of an event holds, in ticks. Longer events are split into segments (RFC 4733,
+/// 2.5.1.3).
 pub const MAX_EVENT_TICKS: u32 = 0xffff;
 
 /// The E bit of an event's second byte.
@@ -34,13 +39,13 @@ const VOLUME_BITS: u8 = 0x3f;
 /// The frequency in each word of a tone.
 const FREQUENCY_BITS: u16 = 0x0fff;
 
-/// The bytes are no telephone event or tone, or there is no room for one.
+/// The bytes are too few for a telephone event or a tone, or there is no room to write one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EventLengthError {
     /// Bytes needed.
     pub need: usize,
-    /// Bytes given.
+    /// Bytes that were given.
     pub got: usize,
 }
 
@@ -52,28 +57,28 @@ impl fmt::Display for EventLengthError {
 
 impl core::error::Error for EventLengthError {}
 
-/// One telephone event as a packet reports it.
+/// One telephone event, as a packet reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TelephoneEvent {
-    /// What it is.
+    /// Event code.
     pub event: EventCode,
-    /// Whether it has ended: the E bit.
+    /// Whether the event has ended: the E bit.
     pub end: bool,
-    /// The power of the tone in -dBm0, 0 to 63; of events that are no tones it says nothing.
+    /// Power of the tone below 0 dBm0, in dB: 0 to 63. It has no meaning for events that are not tones.
     pub volume: u8,
-    /// How long it has lasted since the packet's timestamp, in ticks.
+    /// How long the event has lasted since the packet's timestamp, in ticks.
     pub duration: u16,
 }
 
 impl TelephoneEvent {
-    /// All events in a payload, each with the ticks by which it begins after the packet's timestamp.
+    /// Reads all events in a payload, each with the number of ticks after the packet's timestamp at which it begins.
     ///
-    /// A further one counts only if it can be one: behind an event that has ended, and with a duration (2.5.1.5). What
-    /// else follows the first is passed over, as some senders fill their packets up.
+    /// A further event counts only if the one before it has ended and it has a duration (2.5.1.5). Other bytes after
+    /// the first event are ignored, since some senders fill up their packets.
     ///
     /// # Errors
-    /// [`EventLengthError`] for less than four bytes.
+    /// Returns [`EventLengthError`] if the payload has less than four bytes.
     pub fn parse(payload: &[u8]) -> Result<impl Iterator<Item = (u32, Self)> + Clone + '_, EventLengthError> {
         let (events, _) = payload.as_chunks::<EVENT_LEN>();
         if events.is_empty() {
@@ -98,7 +103,7 @@ impl TelephoneEvent {
         }
     }
 
-    /// The four bytes; a volume above 63 is written as 63, the quietest.
+    /// The four bytes of the event. A volume above 63 is written as 63, the quietest.
     pub const fn to_bytes(&self) -> [u8; EVENT_LEN] {
         let [high, low] = self.duration.to_be_bytes();
         let end = if self.end { END_BIT } else { 0 };
@@ -106,10 +111,10 @@ impl TelephoneEvent {
         [self.event.0, end | volume, high, low]
     }
 
-    /// Writes the payload of this event alone and returns its length.
+    /// Writes the payload of this event alone into `payload` and returns its length.
     ///
     /// # Errors
-    /// [`EventLengthError`] for less room than four bytes.
+    /// Returns [`EventLengthError`] if `payload` has less than four bytes.
     pub fn write(&self, payload: &mut [u8]) -> Result<usize, EventLengthError> {
         let got = payload.len();
         let place = payload.first_chunk_mut().ok_or(EventLengthError { need: EVENT_LEN, got })?;
@@ -118,16 +123,16 @@ impl TelephoneEvent {
     }
 }
 
-/// A tone as `audio/tone` describes it: the sum of its frequencies, modulated. No frequency is silence.
+/// A tone as `audio/tone` describes it: the sum of its frequencies, modulated. Without frequencies it is silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tone<'a> {
-    /// The frequency by which the tone is modulated, 0 to 511: in Hz, or in thirds of one if `thirds`; 0 is no modulation.
+    /// Modulation frequency, 0 to 511, in Hz, or in thirds of a Hz with `thirds`; 0 is no modulation.
     pub modulation: u16,
     /// Whether [`modulation`](Self::modulation) is in thirds of a Hz: the T bit.
     pub thirds: bool,
-    /// Power in -dBm0, 0 to 63.
+    /// Power below 0 dBm0, in dB: 0 to 63.
     pub volume: u8,
-    /// How long it has lasted since the packet's timestamp, in ticks.
+    /// How long the tone has lasted since the packet's timestamp, in ticks.
     pub duration: u16,
     words: &'a [[u8; 2]],
 }
@@ -136,10 +141,10 @@ pub struct Tone<'a> {
 const TONE_HEADER_LEN: usize = 4;
 
 impl<'a> Tone<'a> {
-    /// Reads the description of a tone. An odd byte at the end is passed over.
+    /// Reads the description of a tone. An odd byte at its end is ignored.
     ///
     /// # Errors
-    /// [`EventLengthError`] for less than four bytes.
+    /// Returns [`EventLengthError`] if the payload has less than four bytes.
     pub fn parse(payload: &'a [u8]) -> Result<Self, EventLengthError> {
         let got = payload.len();
         let (&[high, low, longer, shorter], rest) =
@@ -154,16 +159,16 @@ impl<'a> Tone<'a> {
         })
     }
 
-    /// Its frequencies in Hz, 0 to 4095.
+    /// Frequencies of the tone in Hz, 0 to 4,095.
     pub fn frequencies(&self) -> impl Iterator<Item = u16> + Clone + 'a {
         self.words.iter().map(|word| u16::from_be_bytes(*word) & FREQUENCY_BITS)
     }
 
-    /// Writes the description of a tone with these frequencies in Hz and returns its length; what the fields can't hold is
-    /// written as the most that they can.
+    /// Writes the description of a tone with these frequencies in Hz, and returns its length. Values beyond what a
+    /// field holds are written as its greatest value.
     ///
     /// # Errors
-    /// [`EventLengthError`] if there is no room.
+    /// Returns [`EventLengthError`] if there is no room for it.
     pub fn write(
         (modulation, thirds): (u16, bool),
         volume: u8,

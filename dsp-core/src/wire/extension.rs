@@ -1,5 +1,8 @@
-//! Elements of an RTP header extension: RFC 8285's one-byte and two-byte headers, and what is in the five that audio calls
-//! agree on.
+//! Elements of RTP header extensions: the one-byte and two-byte headers of RFC 8285, and the content of the five
+//! elements that audio calls use.
+//!
+//! Use it where an `a=extmap` was agreed on. [`RtpHeader`](super::rtp::RtpHeader) writes the extension, and
+//! [`extend_header`](super::rtp::extend_header) adds it to a finished packet.
 //!
 //! | URI | what | RFC | bytes |
 //! |---|---|---|---|
@@ -9,10 +12,10 @@
 //! | [`ABSOLUTE_SEND_TIME`] | when it left, 24 bits of 1/2^18 s | WebRTC's own | 3 |
 //! | [`TRANSPORT_SEQUENCE`] | its number among all packets of a transport | WebRTC's own | 2 |
 //!
-//! Levels are in whole dBov, 0 to -127 (RFC 6464, 3). Reading copies nothing and can't fail: what is malformed ends the
-//! elements. An element's number is what `a=extmap` gives it. Cost: a compare or two an element.
+//! Levels are in whole dBov, 0 to -127 (RFC 6464, 3). Reading copies nothing and cannot fail: malformed bytes end the
+//! elements. The number of an element is the one in its `a=extmap`. An element takes one or two comparisons.
 //!
-//! A level beside the sound, under the number that `a=extmap` gave it:
+//! A level beside the sound, under the number from `a=extmap`:
 //!
 //! ```
 //! use dsp_core::wire::extension::{AudioLevel, ElementError, ElementForm, ElementWriter};
@@ -39,7 +42,7 @@ pub const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 pub const MIXER_LEVELS: &str = "urn:ietf:params:rtp-hdrext:csrc-audio-level";
 /// Media identification (RFC 9143, 15).
 pub const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
-/// Absolute send time.
+/// Absolute send time (WebRTC).
 pub const ABSOLUTE_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
 /// Transport-wide sequence number (draft-holmer-rmcat-transport-wide-cc-extensions-01, 2).
 pub const TRANSPORT_SEQUENCE: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
@@ -51,29 +54,29 @@ const TWO_BYTE: u16 = 0x1000;
 /// The number that ends one-byte elements: nothing behind it is read (4.2).
 const STOP: u8 = 15;
 
-/// How elements are written.
+/// The header of elements that are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ElementForm {
-    /// Numbers 1 to 14, 1 to 16 bytes of data.
+    /// One-byte headers: numbers 1 to 14, and 1 to 16 bytes of data.
     #[default]
     OneByte,
-    /// Numbers 1 to 255, 0 to 255 bytes of data: only where `a=extmap-allow-mixed` was agreed on, or a number or length asks
-    /// for it in all packets (RFC 8285, 4.1.2).
+    /// Two-byte headers: numbers 1 to 255, and 0 to 255 bytes of data. They may be used if `a=extmap-allow-mixed` was
+    /// agreed on, or if all packets use them because a number or a length requires it (RFC 8285, 4.1.2).
     TwoByte,
 }
 
-/// One element.
+/// One element of a header extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Element<'a> {
-    /// Its number in `a=extmap`.
+    /// Number of the element in `a=extmap`.
     pub id: u8,
-    /// Its data.
+    /// Data of the element.
     pub data: &'a [u8],
 }
 
-/// The elements of an extension, in their order.
+/// The elements of a header extension, in their order.
 #[derive(Clone, Debug)]
 pub struct Elements<'a> {
     form: ElementForm,
@@ -81,7 +84,7 @@ pub struct Elements<'a> {
 }
 
 impl<'a> RtpExtension<'a> {
-    /// Its elements; none where it is not of RFC 8285.
+    /// The elements of the extension; none if it is not one of RFC 8285.
     pub const fn elements(&self) -> Elements<'a> {
         match self.profile {
             ONE_BYTE => Elements { form: ElementForm::OneByte, rest: self.data },
@@ -90,7 +93,7 @@ impl<'a> RtpExtension<'a> {
         }
     }
 
-    /// The data of the first element with this number.
+    /// Data of the first element with this number; `None` if there is none.
     pub fn element(&self, id: u8) -> Option<&'a [u8]> {
         self.elements().find(|element| element.id == id).map(|element| element.data)
     }
@@ -131,20 +134,20 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// Why an element could not be written. What was written before it is as it was.
+/// Why an element could not be written. What was written before is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ElementError {
     /// The buffer is too small.
     OutputTooSmall {
-        /// Bytes needed, filled up to a word.
+        /// Bytes needed, filled up to a word of 32 bits.
         need: usize,
-        /// Bytes given.
+        /// Bytes that were given.
         got: usize,
     },
-    /// A number that the form can't have.
+    /// The form cannot have this number.
     Id(u8),
-    /// A length that the form can't have.
+    /// The form cannot have data of this length.
     Length(usize),
 }
 
@@ -160,7 +163,7 @@ impl fmt::Display for ElementError {
 
 impl core::error::Error for ElementError {}
 
-/// Writes elements one behind the other into the caller's buffer.
+/// Writes elements one after the other into a buffer of the caller.
 #[derive(Debug)]
 pub struct ElementWriter<'a> {
     form: ElementForm,
@@ -169,7 +172,7 @@ pub struct ElementWriter<'a> {
 }
 
 impl<'a> ElementWriter<'a> {
-    /// Begins at the front of `out`, which is to have room for whole words.
+    /// A writer that begins at the front of `out`, which should have room for whole words of 32 bits.
     pub const fn new(form: ElementForm, out: &'a mut [u8]) -> Self {
         Self { form, out, len: 0 }
     }
@@ -177,7 +180,8 @@ impl<'a> ElementWriter<'a> {
     /// Adds an element.
     ///
     /// # Errors
-    /// [`ElementError`].
+    /// Returns [`ElementError::Id`] or [`ElementError::Length`] if the form cannot have this number or length, and
+    /// [`ElementError::OutputTooSmall`] if there is no room.
     pub fn push(&mut self, id: u8, data: &[u8]) -> Result<(), ElementError> {
         let mut head = [0; 2];
         let head = match self.form {
@@ -207,7 +211,7 @@ impl<'a> ElementWriter<'a> {
         Ok(())
     }
 
-    /// The extension for [`RtpHeader`](super::rtp::RtpHeader), filled up with zeros; `None` without elements.
+    /// The extension for [`RtpHeader`](super::rtp::RtpHeader), filled up with zeros; `None` if it has no elements.
     pub fn finish(self) -> Option<RtpExtension<'a>> {
         let profile = if self.form == ElementForm::OneByte { ONE_BYTE } else { TWO_BYTE };
         let out: &'a [u8] = self.out;
@@ -216,25 +220,27 @@ impl<'a> ElementWriter<'a> {
     }
 }
 
-/// How loud a packet is (RFC 6464, 3).
+/// The level of the sound in a packet, and whether it is speech (RFC 6464, 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AudioLevel {
-    /// Level in dBov, 0 to -127, which is silence too.
+    /// Level in dBov, 0 to -127; the lowest also stands for silence.
     pub level_dbov: i8,
-    /// Whether the sender takes it for speech; false where it doesn't say (the `vad` of `a=extmap` is off).
+    /// Whether the sender takes the sound for speech. It is false if the sender does not tell (`vad=off` in
+    /// `a=extmap`).
     pub voice: bool,
 }
 
 impl AudioLevel {
-    /// From a level in hundredths of dBov, as this library measures it; louder than full scale is full scale.
+    /// The level from hundredths of a dBov, as [`Level`](crate::process::level::Level) has them. A level above full
+    /// scale counts as full scale.
     pub fn from_hundredths(level: i16, voice: bool) -> Self {
         // To the nearest, halves up.
         let level_dbov = (i32::from(level) + 50).div_euclid(100).clamp(-127, 0) as i8;
         Self { level_dbov, voice }
     }
 
-    /// From an element's data.
+    /// Reads the data of an element; `None` if it is empty.
     pub const fn parse(data: &[u8]) -> Option<Self> {
         // Further bytes are of a later version (RFC 6464, 3 has one).
         match data {
@@ -243,18 +249,20 @@ impl AudioLevel {
         }
     }
 
-    /// An element's data. A level out of range is the nearest.
+    /// The data of an element. A level out of range becomes the nearest one.
     pub fn to_bytes(self) -> [u8; 1] {
         [u8::from(self.voice) << 7 | self.level_dbov.clamp(-127, 0).unsigned_abs()]
     }
 }
 
-/// Levels in dBov of contributing sources, as many as the element has: its n-th is that of the n-th CSRC (RFC 6465, 3).
+/// Levels of the contributing sources, in dBov, as many as the element has: the n-th is that of the n-th CSRC (RFC
+/// 6465, 3).
 pub fn mixer_levels(data: &[u8]) -> impl ExactSizeIterator<Item = i8> + '_ {
     data.iter().map(|byte| -((byte & 0x7f) as i8))
 }
 
-/// Writes levels in dBov for as many contributing sources as both have room for (at most 15 stand in a packet); how many.
+/// Writes levels, in dBov, for as many contributing sources as both sides have room for (a packet has at most 15 of
+/// them). Returns how many were written.
 pub fn write_mixer_levels(levels_dbov: impl IntoIterator<Item = i8>, out: &mut [u8]) -> usize {
     let mut written = 0;
     for (byte, level) in out.iter_mut().zip(levels_dbov) {
@@ -264,7 +272,7 @@ pub fn write_mixer_levels(levels_dbov: impl IntoIterator<Item = i8>, out: &mut [
     written
 }
 
-/// When a packet left, in 1/2^18 s, modulo 64 s.
+/// The time at which a packet was sent, in 1/2^18 s, modulo 64 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AbsoluteSendTime(u32);
@@ -272,23 +280,24 @@ pub struct AbsoluteSendTime(u32);
 impl AbsoluteSendTime {
     const MASK: u32 = 0x00ff_ffff;
 
-    /// Of this moment.
+    /// The send time at this moment.
     pub const fn at(time: NtpTime) -> Self {
         // Six bits of whole seconds, 18 of their fraction.
         Self((time.0 >> 14) as u32 & Self::MASK)
     }
 
-    /// The 24 bits.
+    /// The 24 bits of the time, in 1/2^18 s.
     pub const fn ticks(self) -> u32 {
         self.0
     }
 
-    /// How much later this is than `before`, in 1/2^18 s; negative if it is earlier, and right up to 32 s.
+    /// How much later this is than `before`, in 1/2^18 s; negative if it is earlier. The times must be within 32 s of
+    /// each other.
     pub const fn since(self, before: Self) -> i32 {
         (self.0.wrapping_sub(before.0) << 8) as i32 >> 8
     }
 
-    /// From an element's data.
+    /// Reads the data of an element; `None` if it does not have three bytes.
     pub const fn parse(data: &[u8]) -> Option<Self> {
         match *data {
             [a, b, c] => Some(Self(u32::from_be_bytes([0, a, b, c]))),
@@ -296,15 +305,15 @@ impl AbsoluteSendTime {
         }
     }
 
-    /// An element's data.
+    /// The data of an element.
     pub const fn to_bytes(self) -> [u8; 3] {
         let [_, a, b, c] = self.0.to_be_bytes();
         [a, b, c]
     }
 }
 
-/// The number of a packet among all of its transport, from an element's data. A longer element asks for feedback in a way
-/// of its own (version 2 of the extension), and begins alike.
+/// Number of a packet among all packets of its transport, from the data of an element. A longer element, which
+/// requests feedback (version 2 of the extension), begins in the same way.
 pub const fn transport_sequence(data: &[u8]) -> Option<u16> {
     match *data {
         [high, low] | [high, low, _, _] => Some(u16::from_be_bytes([high, low])),

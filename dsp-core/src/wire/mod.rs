@@ -1,9 +1,16 @@
-//! Bytes to fields and back: RTP, RTCP, redundant audio and telephone events, nothing else; and what a datagram is.
+//! Wire formats: RTP, RTCP, redundant audio and telephone events, from bytes to fields and back; and [`DatagramKind`],
+//! which tells what a datagram is.
 //!
-//! Demultiplexing of one port follows RFC 7983, 7 (first byte) and RFC 5761, 4 (RTP against RTCP). It looks at two
-//! bytes and proves nothing: the parser of the kind found decides whether the datagram is well formed.
+//! Use [`DatagramKind`] where one socket carries everything; [`rtp`], [`rtcp`], [`red`], [`event`] and [`extension`]
+//! are the formats. Every parser checks its input once and copies nothing. A program that only wants sound uses
+//! [`Receiver`](crate::receive::Receiver) and [`Sender`](crate::send::Sender), which contain them.
 //!
-//! One socket for everything:
+//! Demultiplexing follows RFC 7983, 7 (first byte) and RFC 5761, 4 (RTP against RTCP). It looks at two bytes and
+//! proves nothing: the parser of the kind that was found decides whether the datagram is well formed. On a host, an
+//! RTP packet is parsed in 1.1 ns and its header written in 1.8 ns, and a compound RTCP packet is read in 29 ns
+//! (`BENCHMARKS.md`).
+//!
+//! Datagrams on one socket:
 //!
 //! ```
 //! use dsp_core::wire::DatagramKind;
@@ -26,15 +33,16 @@ pub mod rtp;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DatagramKind {
-    /// RTP or SRTP: first byte 128-191, second not 192-223.
+    /// RTP or SRTP: the first byte is 128 to 191, and the second is not 192 to 223.
     Rtp,
-    /// RTCP or SRTCP: first byte 128-191, second 192-223, the range that RFC 5761 keeps free of RTP payload types.
+    /// RTCP or SRTCP: the first byte is 128 to 191, and the second 192 to 223, which RFC 5761 keeps free of RTP
+    /// payload types.
     Rtcp,
-    /// STUN: first byte 0-3.
+    /// STUN: the first byte is 0 to 3.
     Stun,
-    /// DTLS: first byte 20-63.
+    /// DTLS: the first byte is 20 to 63.
     Dtls,
-    /// Anything else, such as ZRTP, a TURN channel or an empty datagram. To be dropped.
+    /// Anything else, such as ZRTP, a TURN channel or an empty datagram. It should be dropped.
     Unknown,
 }
 

@@ -1,10 +1,14 @@
 //! Redundant audio data: earlier payloads in the packet of a later one (RFC 2198, 3).
 //!
-//! [`RedPayload::parse`] checks every header and length once and copies nothing; the blocks lie in the packet in their
-//! order, the primary last. [`write_red`] writes blocks as they are given and refuses what the fields can't hold: 14
-//! bits of timestamp offset, 10 bits of length. [`RedundancyHistory`] is the sender's memory: it leaves such blocks out,
-//! because redundancy must never cost the primary. Offsets are in ticks of the RTP clock, lengths in bytes. Cost: linear
-//! in the blocks to read, a copy of each payload to write.
+//! Use it to read and write such payloads; [`send::Redundancy`](crate::send::Redundancy) and a
+//! [`Receiver`](crate::receive::Receiver) do so by themselves. [`RedPayload::parse`] checks every header and length
+//! once and copies nothing. The blocks lie in the packet in their order, the primary last. [`write_red`] writes the
+//! blocks that it is given, and refuses what the fields cannot hold: 14 bits of timestamp offset and 10 bits of
+//! length. [`RedundancyHistory`] is the memory of a sender and leaves such blocks out, so that redundancy never costs
+//! the primary.
+//!
+//! Offsets are in ticks of the RTP clock, lengths in bytes. Reading takes time in proportion to the blocks, writing a
+//! copy of each payload.
 //!
 //! A packet that carries the payload before its own:
 //!
@@ -28,11 +32,11 @@ use core::fmt;
 
 use crate::time::{PayloadType, RtpTime};
 
-/// The most redundant blocks read or written in one packet: more than any sender has reason to send.
+/// Greatest number of redundant blocks that are read or written in one packet.
 pub const MAX_REDUNDANT_BLOCKS: usize = 16;
-/// The largest timestamp offset of a redundant block, in ticks of the RTP clock: the field has 14 bits.
+/// Greatest timestamp offset of a redundant block, in ticks of the RTP clock: the field has 14 bits.
 pub const MAX_TIMESTAMP_OFFSET: u32 = (1 << 14) - 1;
-/// The longest redundant block in bytes: the field has 10 bits.
+/// Length of the longest redundant block, in bytes: the field has 10 bits.
 pub const MAX_BLOCK_LEN: usize = (1 << 10) - 1;
 
 /// Header of a redundant block in bytes.
@@ -40,7 +44,7 @@ const HEADER_LEN: usize = 4;
 /// The F bit: another header follows.
 const FOLLOWS_BIT: u8 = 0x80;
 
-/// Why a payload is not redundant audio data. The packet is to be dropped.
+/// Why a payload is not redundant audio data. The packet should be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum RedParseError {
@@ -48,17 +52,17 @@ pub enum RedParseError {
     Headers {
         /// Bytes that the headers read so far need.
         need: usize,
-        /// Bytes given.
+        /// Bytes that were given.
         got: usize,
     },
     /// The redundant blocks reach beyond the payload.
     Blocks {
         /// Bytes that headers and redundant blocks need.
         need: usize,
-        /// Bytes given.
+        /// Bytes that were given.
         got: usize,
     },
-    /// More than [`MAX_REDUNDANT_BLOCKS`] redundant blocks.
+    /// There are more than [`MAX_REDUNDANT_BLOCKS`] redundant blocks.
     TooMany,
 }
 
@@ -82,14 +86,14 @@ pub enum RedWriteError {
     OutputTooSmall {
         /// Bytes needed.
         need: usize,
-        /// Bytes given.
+        /// Bytes that were given.
         got: usize,
     },
-    /// More than [`MAX_REDUNDANT_BLOCKS`] redundant blocks.
+    /// There are this many redundant blocks, more than [`MAX_REDUNDANT_BLOCKS`].
     TooMany(usize),
-    /// A timestamp offset above [`MAX_TIMESTAMP_OFFSET`].
+    /// This timestamp offset is above [`MAX_TIMESTAMP_OFFSET`].
     TimestampOffset(u32),
-    /// A redundant block longer than [`MAX_BLOCK_LEN`].
+    /// A redundant block has this length, longer than [`MAX_BLOCK_LEN`].
     BlockLength(usize),
 }
 
@@ -108,26 +112,26 @@ impl fmt::Display for RedWriteError {
 
 impl core::error::Error for RedWriteError {}
 
-/// One block: an encoding of the sound at a time before the primary's, or the primary itself.
+/// One block: the sound at an earlier time than the primary's, or the primary itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RedBlock<'a> {
-    /// The encoding.
+    /// Payload type of the block's encoding.
     pub payload_type: PayloadType,
-    /// How many ticks of the RTP clock it lies before the packet's timestamp; 0 for the primary.
+    /// How many ticks of the RTP clock the block begins before the packet's timestamp; 0 for the primary.
     pub timestamp_offset: u32,
-    /// The payload. It may be empty.
+    /// Payload of the block. It may be empty.
     pub payload: &'a [u8],
 }
 
 impl RedBlock<'_> {
-    /// The timestamp of its first sample in a packet with `timestamp`.
+    /// Timestamp of the block's first sample in a packet with `timestamp`.
     pub const fn timestamp(&self, timestamp: RtpTime) -> RtpTime {
         RtpTime(timestamp.0.wrapping_sub(self.timestamp_offset))
     }
 }
 
-/// A checked view on the payload of a packet whose payload type signifies redundancy.
+/// A checked view of the payload of a packet with redundancy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RedPayload<'a> {
     headers: &'a [[u8; HEADER_LEN]],
@@ -137,10 +141,11 @@ pub struct RedPayload<'a> {
 }
 
 impl<'a> RedPayload<'a> {
-    /// Checks all headers and lengths against the payload's.
+    /// Checks all headers and lengths.
     ///
     /// # Errors
-    /// [`RedParseError`] says what doesn't fit.
+    /// Returns a [`RedParseError`] if the headers or the blocks reach beyond the payload, or there are too many
+    /// blocks.
     pub fn parse(payload: &'a [u8]) -> Result<Self, RedParseError> {
         let got = payload.len();
         let (mut headers_len, mut redundant_len) = (0, 0);
@@ -165,7 +170,7 @@ impl<'a> RedPayload<'a> {
         Ok(Self { headers: headers.as_chunks().0, redundant, primary })
     }
 
-    /// The encoding of the packet's own time.
+    /// The primary block: the sound of the packet's own time.
     pub const fn primary(&self) -> RedBlock<'a> {
         self.primary
     }
@@ -191,10 +196,12 @@ const fn block_len(middle: u8, low: u8) -> usize {
     (middle as usize & 3) << 8 | low as usize
 }
 
-/// Writes `redundant` in this order, and the primary behind it, to the front of `out`; returns the payload's length.
+/// Writes `redundant` in this order, and the primary behind it, to the front of `out`. Returns the length of the
+/// payload.
 ///
 /// # Errors
-/// [`RedWriteError`] says what has no room, in the field or in `out`.
+/// Returns a [`RedWriteError`] if there are too many blocks, an offset or a length does not fit into its field, or
+/// `out` is too small.
 pub fn write_red(
     redundant: &[RedBlock<'_>],
     primary_type: PayloadType,
@@ -240,9 +247,8 @@ struct Sent<const BYTES: usize> {
     bytes: [u8; BYTES],
 }
 
-/// The sender's last `BLOCKS` payloads of up to `BYTES` bytes each, to be sent again with the next ones.
-///
-/// For each packet: [`write`](Self::write) the payload with its redundancy, then [`push`](Self::push) it.
+/// The last `BLOCKS` payloads of a sender, of at most `BYTES` bytes each, which are sent again with the next ones. For
+/// each packet, [`write`](Self::write) the payload with its redundancy, and then [`push`](Self::push) it.
 #[derive(Clone, Debug)]
 pub struct RedundancyHistory<const BLOCKS: usize, const BYTES: usize> {
     /// A ring; `None` for a payload too long to be kept.
@@ -252,7 +258,7 @@ pub struct RedundancyHistory<const BLOCKS: usize, const BYTES: usize> {
 }
 
 impl<const BLOCKS: usize, const BYTES: usize> RedundancyHistory<BLOCKS, BYTES> {
-    /// Nothing was sent yet.
+    /// A history of a sender that has not sent anything.
     pub const fn new() -> Self {
         const {
             assert!(BLOCKS >= 1 && BLOCKS <= MAX_REDUNDANT_BLOCKS, "1 to 16 redundant blocks");
@@ -261,12 +267,13 @@ impl<const BLOCKS: usize, const BYTES: usize> RedundancyHistory<BLOCKS, BYTES> {
         Self { sent: [None; BLOCKS], next: 0 }
     }
 
-    /// Forgets everything: the stream's clock or format changed.
+    /// Forgets everything, because the stream's clock or format changed.
     pub fn clear(&mut self) {
         self.sent.iter_mut().for_each(|slot| *slot = None);
     }
 
-    /// Keeps a copy of a payload in place of the oldest; of one that is empty or longer than `BYTES`, that it was there.
+    /// Keeps a copy of a payload in place of the oldest one. A payload that is empty or longer than `BYTES` takes its
+    /// place without content.
     pub fn push(&mut self, payload_type: PayloadType, timestamp: RtpTime, payload: &[u8]) {
         let slot = &mut self.sent[self.next];
         self.next = (self.next + 1) % BLOCKS;
@@ -278,14 +285,14 @@ impl<const BLOCKS: usize, const BYTES: usize> RedundancyHistory<BLOCKS, BYTES> {
         });
     }
 
-    /// Writes `payload` as primary with the newest `most` of what is kept before it, oldest first, to the front of `out`;
-    /// returns the length.
+    /// Writes `payload` as primary, with at most `most` of the newest payloads before it, oldest first, to the front
+    /// of `out`. Returns the length.
     ///
-    /// Left out is what isn't earlier than `timestamp` or lies too far back for the field, and of the rest the oldest
-    /// until it fits in `out`. Only a primary that doesn't fit is an error.
+    /// Payloads that are not earlier than `timestamp`, or too early for the field, are left out, and then the oldest
+    /// until the rest fits into `out`.
     ///
     /// # Errors
-    /// [`RedWriteError::OutputTooSmall`] for the primary alone.
+    /// Returns [`RedWriteError::OutputTooSmall`] if the primary alone does not fit.
     pub fn write(
         &self,
         most: usize,

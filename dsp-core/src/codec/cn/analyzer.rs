@@ -1,13 +1,13 @@
 //! Level and spectrum of the noise at a microphone.
 //!
-//! Products of samples up to 12 apart are averaged, all alike at first and then with a time constant of 400 ms; frame
-//! bounds leave no trace. The reflection coefficients come from those averages by Schur's recursion (J. Le Roux and
-//! C. Gueguen, IEEE Trans. ASSP 25, 1977), which needs no number larger than the power.
+//! Products of samples up to 12 apart are averaged, with equal weights at first and then with a time constant of 400
+//! ms, across the bounds of frames. The reflection coefficients follow from these averages by Schur's recursion (J. Le
+//! Roux and C. Gueguen, IEEE Trans. ASSP 25, 1977), which needs no number larger than the power.
 //!
-//! Averages are in 2^-12 of a 16-bit step squared. Delay: none. Cost, at most: 13 multiplications a sample, and 13
-//! divisions of 64 bits in 240 samples and in each frame; a description, 12 divisions and 144 multiplications of 64 bits
-//! and a logarithm. Whether the noise has changed takes the logarithm alone where the level decides, else a description
-//! and 520 multiplications of 64 bits. State: 144 bytes.
+//! Averages are in 2^-12 of a 16-bit step squared. The cost is at most 13 multiplications for each sample, and 13
+//! divisions of 64 bits in 240 samples and in each frame. A description takes 12 divisions and 144 multiplications of
+//! 64 bits, and a logarithm. Whether the noise has changed takes the logarithm alone if the level decides, otherwise a
+//! description and 520 multiplications of 64 bits. The state takes 144 bytes.
 
 use super::{MAX_ORDER, NoiseDescription};
 use crate::process::level::Level;
@@ -18,7 +18,7 @@ const MEMORY_MS: u32 = 400;
 const BLOCK: usize = 240;
 /// White noise 39 dB down keeps the model's poles off the unit circle.
 const WHITE_SHIFT: u32 = 13;
-/// A level that is off by so many dB is another one.
+/// Levels that differ by this many dB are different.
 const OTHER_LEVEL_DB: u8 = 2;
 /// A spectrum is another one if its model leaves a quarter more of the noise unexplained than the noise's own (1 dB).
 const OTHER_SPECTRUM: i64 = 4;
@@ -26,21 +26,24 @@ const OTHER_SPECTRUM: i64 = 4;
 /// Products of neighbours, averaged; in units that are all the same.
 type Products = [i64; MAX_ORDER + 1];
 
-/// Listens to the noise of a pause and describes it; see the module's page.
+/// Describes the level and the spectrum of background noise, for comfort noise payloads (RFC 3389). [The module's
+/// page](super) has an example.
+///
+/// It averages with a time constant of 400 ms. It takes at most 13 multiplications for each sample, and 144 bytes.
 #[derive(Clone, Debug)]
 pub struct NoiseAnalyzer {
     order: usize,
     /// Samples that the averages stand for, and the most of these.
     heard: u32,
     longest: u32,
-    /// The last samples of before.
+    /// The last samples of the sound before.
     last: [i16; MAX_ORDER],
     mean: Products,
 }
 
 impl NoiseAnalyzer {
-    /// For mono sound of `sample_rate_hz` (8,000 to 48,000; others are taken as the nearest of these): 10 coefficients
-    /// at 8 kHz and 12 above.
+    /// An analyzer for mono sound at this sample rate, in Hz; rates outside 8,000 to 48,000 count as the nearest of
+    /// these. It computes 10 reflection coefficients at 8 kHz and 12 above.
     pub fn new(sample_rate_hz: u32) -> Self {
         let rate_hz = sample_rate_hz.clamp(8_000, 48_000);
         Self {
@@ -52,7 +55,7 @@ impl NoiseAnalyzer {
         }
     }
 
-    /// Hears sound that is noise alone, any length.
+    /// Takes in sound that is noise alone, of any length.
     pub fn hear(&mut self, pcm: &[i16]) {
         for block in pcm.chunks(BLOCK) {
             let mut line = [0; MAX_ORDER + BLOCK];
@@ -70,12 +73,12 @@ impl NoiseAnalyzer {
         }
     }
 
-    /// What was heard.
+    /// The description of the noise heard so far.
     pub fn describe(&self) -> NoiseDescription {
         self.described(self.rounded_level(), &self.normalised())
     }
 
-    /// What was heard, if it no longer sounds as `sent` says.
+    /// The description of the noise heard so far, if it sounds different from `sent`; otherwise `None`.
     pub fn changed_from(&self, sent: &NoiseDescription) -> Option<NoiseDescription> {
         let level = self.rounded_level();
         // Digital silence has no spectrum.

@@ -1,13 +1,12 @@
 //! Noise of a given level and spectrum.
 //!
 //! White noise goes through the all-pole lattice of the reflection coefficients. A lattice is stable whatever its
-//! coefficients do on their way from one description to the next, and none of its signals is stronger than its
-//! output, so that all runs in 16 bits at a fixed level; the wanted level is a gain at the end. The power of the
-//! lattice is 1 / ((1 - k1^2) (1 - k2^2) ...), exactly.
+//! coefficients are on the way from one description to the next, and none of its signals is stronger than its output.
+//! So everything runs in 16 bits at a fixed level, and the wanted level is a gain at the end. The power of the lattice
+//! is exactly 1 / ((1 - k1^2) (1 - k2^2) ...).
 //!
-//! Level and spectrum move with a time constant of 512 samples (64 ms at 8 kHz), those that a pause begins with are taken at
-//! once.
-//! Delay: none. Cost: 24 multiplications a sample at most. State: 112 bytes.
+//! Level and spectrum move with a time constant of 512 samples (64 ms at 8 kHz); those with which a pause begins apply
+//! at once. The cost is at most 24 multiplications for each sample. The state takes 112 bytes.
 
 use super::{MAX_ORDER, NoiseDescription};
 use crate::codec::DecodeError;
@@ -15,7 +14,7 @@ use crate::process::decibel;
 
 /// The lattice's output before the gain, root mean square.
 const INNER_RMS: u32 = 2_048;
-/// The coefficients move once in so many samples.
+/// Number of samples after which the coefficients move.
 const BLOCK: usize = 32;
 /// They move by 2^-4 of the way; the gain moves at every sample by 2^-9 up and 2^-7 down.
 const MOVE_SHIFT: u32 = 4;
@@ -25,7 +24,11 @@ const FALL_SHIFT: u32 = 7;
 const ONE: i32 = 1 << 15;
 const ONE_Q30: u32 = 1 << 30;
 
-/// Makes comfort noise by what payloads say; see the module's page.
+/// Generates comfort noise with the level and the spectrum that payloads describe (RFC 3389). [The module's
+/// page](super) has an example.
+///
+/// Level and spectrum move to a new description with a time constant of 512 samples, 64 ms at 8 kHz. It takes at most
+/// 24 multiplications for each sample, and 112 bytes.
 #[derive(Clone, Debug)]
 pub struct NoiseGenerator {
     /// What is on its way to be made; `None` before the first description.
@@ -45,8 +48,8 @@ pub struct NoiseGenerator {
 }
 
 impl NoiseGenerator {
-    /// A generator that is silent until its first payload. It needs no rate: what it makes has the rate of what was
-    /// described.
+    /// A generator that is silent until its first description. It needs no sample rate, as its noise has the rate of
+    /// what was described.
     pub const fn new() -> Self {
         Self {
             target: None,
@@ -60,19 +63,21 @@ impl NoiseGenerator {
         }
     }
 
-    /// Takes a payload of RFC 3389. An error changes nothing.
+    /// Takes in a payload of RFC 3389, to which the noise then moves.
     ///
     /// # Errors
-    /// As for [`NoiseDescription::read`](super::NoiseDescription::read).
+    /// Returns a [`DecodeError`] for the reasons of [`NoiseDescription::read`](super::NoiseDescription::read). The
+    /// noise stays as it is then.
     pub fn update(&mut self, payload: &[u8]) -> Result<(), DecodeError> {
         self.set(NoiseDescription::read(payload)?);
         Ok(())
     }
 
-    /// Takes a payload with which a pause begins: noise is like it at once.
+    /// Takes in a payload with which a pause begins: the noise is like it at once.
     ///
     /// # Errors
-    /// As for [`update`](Self::update).
+    /// Returns a [`DecodeError`] for the reasons of [`NoiseDescription::read`](super::NoiseDescription::read). The
+    /// noise stays as it is then.
     pub fn begin(&mut self, payload: &[u8]) -> Result<(), DecodeError> {
         let description = NoiseDescription::read(payload)?;
         self.target = None;
@@ -80,7 +85,7 @@ impl NoiseGenerator {
         Ok(())
     }
 
-    /// Takes a description: noise moves to it.
+    /// Takes in a description, to which the noise then moves.
     pub fn set(&mut self, description: NoiseDescription) {
         self.wanted = decibel::amplitude(-100 * i16::from(description.level()), 30) as i32;
         if self.target.is_none() {
@@ -98,7 +103,7 @@ impl NoiseGenerator {
         self.target.is_some()
     }
 
-    /// Fills `pcm` with noise that goes on from the last.
+    /// Fills `pcm` with noise that continues the noise before it.
     pub fn generate(&mut self, pcm: &mut [i16]) {
         let Some(target) = self.target else { return pcm.fill(0) };
         let mut k = self.reflections.map(|k| k >> 8);

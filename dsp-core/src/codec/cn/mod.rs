@@ -1,21 +1,21 @@
-//! Comfort noise: the background of a pause, described in a few bytes (RFC 3389; ITU-T G.711 Appendix II).
+//! Comfort noise: the background of a pause in speech, described in a few bytes (RFC 3389; ITU-T G.711 Appendix II).
 //!
-//! The sender describes it ([`NoiseAnalyzer`]), the receiver makes noise of the same level and spectrum
-//! ([`NoiseGenerator`]). It goes with any codec that has no pauses of its own, at that codec's sample rate; the
-//! payload type is 13 at a clock of 8 kHz and dynamic at others. What to send when is the sender's business: see
-//! [`crate::send`].
+//! The sender describes the noise with a [`NoiseAnalyzer`], and the receiver makes noise of the same level and
+//! spectrum with a [`NoiseGenerator`]. [`Sender`](crate::send::Sender) and [`Receiver`](crate::receive::Receiver) do
+//! so by themselves; use these types where a program has a sender or a receiver of its own. Comfort noise goes with
+//! any codec that has no pauses of its own, at that codec's sample rate. Its payload type is 13 at a clock of 8 kHz
+//! and dynamic at others.
 //!
-//! A payload is a byte of level and a byte for each reflection coefficient of an all-pole model, any number of them,
-//! and a receiver may leave out the later ones (clause 3). 0 dBov is the power of a square wave between the extremes of
-//! 16 bits; RFC 3389 takes the largest words of mu-law, 0.17 dB less. A coefficient is positive where neighbours
-//! differ: k1 = -r(1)/r(0), as in ITU-T G.729.
+//! A payload has a byte for the level and a byte for each reflection coefficient of an all-pole model. There may be
+//! any number of coefficients, and a receiver may ignore the later ones (RFC 3389, 3); here it uses the first
+//! [`MAX_ORDER`]. 0 dBov is the power of a square wave between the extremes of 16 bits. A coefficient is positive
+//! where neighbouring samples differ: k1 = -r(1)/r(0), as in ITU-T G.729. Levels are in dB below overload, reflection
+//! coefficients in Q15, and all arithmetic is integer.
 //!
-//! Units: levels in dB below overload, reflection coefficients Q15. All integer.
+//! There is no delay. Describing takes at most 13 multiplications for each sample and 144 bytes, generating 24
+//! multiplications and 112 bytes.
 //!
-//! Use it with a codec that has no pauses of its own, where a pause need not cost packets. Delay: none. Cost, at most: 13
-//! multiplications a sample to describe and 24 to generate. State: 144 and 112 bytes.
-//!
-//! The background of a pause on its way, from one end to the other:
+//! The background noise of a pause goes from one end to the other:
 //!
 //! ```
 //! use dsp_core::codec::cn::{MAX_PAYLOAD, NoiseAnalyzer, NoiseGenerator};
@@ -55,10 +55,10 @@ pub use generator::NoiseGenerator;
 mod analyzer;
 mod generator;
 
-/// Most reflection coefficients that are sent or made use of.
+/// Greatest number of reflection coefficients that are sent or used.
 pub const MAX_ORDER: usize = 12;
 
-/// Longest payload that [`NoiseDescription::write`] makes.
+/// Length of the longest payload that [`NoiseDescription::write`] makes, in bytes.
 pub const MAX_PAYLOAD: usize = 1 + MAX_ORDER;
 
 /// Difference between two neighbours of the 255 values that a coefficient can have, Q15 (RFC 3389 3.2).
@@ -68,7 +68,7 @@ const MIDDLE: i32 = 127;
 /// This index stands for no value.
 const RESERVED: u8 = 255;
 
-/// A comfort noise payload, read: what a silence insertion descriptor (SID) says.
+/// The content of a comfort noise payload, also called a silence insertion descriptor (SID).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoiseDescription {
@@ -78,14 +78,14 @@ pub struct NoiseDescription {
 }
 
 impl NoiseDescription {
-    /// White noise of `level` dB below overload; more than 127 counts as 127, which is next to nothing.
+    /// White noise of `level` dB below overload. More than 127 counts as 127, which is practically silence.
     pub const fn white(level: u8) -> Self {
         let level = if level > 127 { 127 } else { level };
         Self { level, order: 0, indices: [MIDDLE as u8; MAX_ORDER] }
     }
 
-    /// Noise with a spectrum, by its reflection coefficients (Q15), rounded to the nearest values that can be sent.
-    /// Those beyond [`MAX_ORDER`] are left out.
+    /// Noise with a spectrum given by its reflection coefficients in Q15, rounded to the nearest values that can be
+    /// sent. Those beyond [`MAX_ORDER`] are left out.
     pub fn new(level: u8, reflections: &[i16]) -> Self {
         let mut description = Self::white(level);
         description.order = reflections.len().min(MAX_ORDER) as u8;
@@ -97,11 +97,11 @@ impl NoiseDescription {
         description
     }
 
-    /// Reads a payload. The unused bit of the level and coefficients beyond [`MAX_ORDER`] are passed over; the reserved
-    /// index of a coefficient is malformed.
+    /// Reads a payload. The unused bit of the level and coefficients beyond [`MAX_ORDER`] are ignored.
     ///
     /// # Errors
-    /// [`DecodeError::Empty`], and [`DecodeError::Malformed`] for a coefficient of the reserved index.
+    /// Returns [`DecodeError::Empty`] for an empty payload, and [`DecodeError::Malformed`] for a coefficient with the
+    /// reserved index 255.
     pub fn read(payload: &[u8]) -> Result<Self, DecodeError> {
         let (&level, indices) = payload.split_first().ok_or(DecodeError::Empty)?;
         if indices.contains(&RESERVED) {
@@ -115,10 +115,10 @@ impl NoiseDescription {
         Ok(description)
     }
 
-    /// Writes the payload and returns its length, [`MAX_PAYLOAD`] at most.
+    /// Writes the payload and returns its length in bytes, [`MAX_PAYLOAD`] at most.
     ///
     /// # Errors
-    /// [`EncodeError::OutputTooSmall`].
+    /// Returns [`EncodeError::OutputTooSmall`] if `payload` has no room for it.
     pub fn write(&self, payload: &mut [u8]) -> Result<usize, EncodeError> {
         let order = usize::from(self.order);
         let (need, got) = (1 + order, payload.len());
@@ -133,12 +133,12 @@ impl NoiseDescription {
         self.level
     }
 
-    /// Reflection coefficients that were sent.
+    /// Number of reflection coefficients.
     pub const fn order(&self) -> usize {
         self.order as usize
     }
 
-    /// Reflection coefficient `i`, Q15, between -1 and 1; 0 from the order on.
+    /// Reflection coefficient `i` in Q15, between -1 and 1; 0 from [`order`](Self::order) on.
     pub fn reflection(&self, i: usize) -> i16 {
         let index = self.indices.get(i).map_or(MIDDLE, |&index| i32::from(index));
         // At most 127 steps of 258, which is 32766.

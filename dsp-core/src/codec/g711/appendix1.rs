@@ -1,18 +1,10 @@
-//! Packet loss concealment of ITU-T G.711 Appendix I, around any decoder of 8 kHz.
+//! Packet loss concealment of ITU-T G.711 Appendix I, around any decoder at 8 kHz; described on [`WithAppendixI`].
 //!
-//! What was heard is repeated: first its last pitch period over and over, from 10 ms on the last two and from 20 ms on
-//! the last three, fading by 20 % in each 10 ms after the first to silence at 60 ms. A repetition joins what is before
-//! it over a quarter of a period; so does the first good sound, over 4 ms more for each 10 ms lost. The join before a
-//! loss changes samples of before it, for which the output waits 30 samples. The pitch is the lag of 40 to 120 samples
-//! at which the last 20 ms best correlate with what was before, searched in steps of two and then of one.
-//!
-//! No text of the appendix was at hand: this follows public descriptions of it, and gives the bits of the vectors in
-//! the ITU-T software tool library (G.191). Those come in frames of 10 ms; here losses and packets may have any
-//! length. The pitch's sums are whole numbers; weights and gains are `f64`, whose rounding the vectors show, with + - *
-//! / and square root alone, so that all targets give the same bits.
-//!
-//! Delay: 30 samples (3.75 ms). State: 1.8 KiB. Cost: 8,000 multiplications where a loss begins, one a sample during
-//! it from 10 ms on, none otherwise.
+//! The pitch is the lag of 40 to 120 samples at which the last 20 ms correlate best with what was before, searched in
+//! steps of two and then of one. The text of the appendix was not available: this follows public descriptions of it,
+//! and gives the bits of the vectors in the ITU-T software tool library (G.191). Sums of the pitch search are whole
+//! numbers. Weights and gains are `f64`, whose rounding the vectors show, with + - * / and square root alone, so that
+//! all targets give the same bits.
 
 use crate::codec::{CodecInfo, DecodeError, Decoder};
 
@@ -29,7 +21,7 @@ const WINDOW: usize = 160;
 const LEAST_POWER: i64 = 250;
 /// 10 ms: at the bounds of these the concealment changes.
 const FRAME: usize = 80;
-/// The join to good sound grows by so much with each frame lost.
+/// Number of samples by which the join to good sound grows with each lost frame.
 const GROWTH: usize = 32;
 /// Fall of the gain a frame.
 const FALL: f64 = 0.2;
@@ -37,7 +29,18 @@ const FALL: f64 = 0.2;
 const FRAMES_GROWING: u32 = 3;
 const FRAMES_HEARD: u32 = 6;
 
-/// A decoder with the concealment of ITU-T G.711 Appendix I; see the module's page.
+/// A decoder with the packet loss concealment of ITU-T G.711 Appendix I around a decoder at 8 kHz.
+///
+/// Use it where concealment must follow that standard, bit by bit with the vectors of the ITU-T software tool library
+/// (G.191). Otherwise leave concealment to the [`Receiver`](crate::receive::Receiver), which scores higher where
+/// concealment alone is compared (`BENCHMARKS.md`) and adds no delay. Losses and packets may have any length.
+///
+/// The last pitch period is repeated, from 10 ms on the last two, and from 20 ms on the last three. After the first 10
+/// ms the sound fades by 20 % in each 10 ms, to silence at 60 ms. Each repetition is joined over a quarter of a
+/// period, and so is the first good sound, over 4 ms more for each 10 ms that were lost.
+///
+/// The output is delayed by 30 samples (3.75 ms), so that samples before a loss can still be changed. The state takes
+/// 1.8 KiB. The beginning of a loss costs 8,000 multiplications, good sound none.
 ///
 /// A packet is lost in the middle of a tone, and the tone goes on:
 ///
@@ -79,7 +82,7 @@ pub struct WithAppendixI<D> {
 }
 
 impl<D: Decoder> WithAppendixI<D> {
-    /// Wraps a decoder of mono sound at 8 kHz; `None` if it is another.
+    /// Wraps a decoder of mono sound at 8 kHz; `None` if the decoder is another.
     pub fn new(decoder: D) -> Option<Self> {
         let info = decoder.info();
         (info.sample_rate_hz == 8_000 && info.channels == 1).then_some(Self {

@@ -1,20 +1,21 @@
-//! G.711 A-law and mu-law: 16-bit PCM to one byte a sample and back, at 8 kHz (PCMU and PCMA, RFC 3551 4.5.14).
+//! G.711 A-law and mu-law: 8 kHz sound with one byte for each sample, 64 kbit/s (RTP names `PCMU` and `PCMA`, RFC
+//! 3551, 4.5.14).
 //!
-//! Follows ITU-T G.711 (11/88), tables 1a/1b (A-law) and 2a/2b (mu-law), on the 16-bit words of the ITU-T software
-//! tool library (G.191): A-law takes the 13 most significant bits of a word and mu-law 14, a negative word is taken
-//! as its one's complement (so -1 and 0 lie in the two innermost steps), and a decoder returns the middle of the step
-//! in the same 16-bit scale: at most ±32256 (A) and ±32124 (mu). Even A-law bits are inverted, all mu-law bits are.
+//! [`Pcmu`] and [`Pcma`] are the codecs for a sender and a receiver. The functions are for programs that have bytes
+//! and samples only. Every telephone has at least one of the two laws; prefer [`g722`](super::g722) or Opus, at the
+//! same or a lower bit rate, where both sides have them. [`WithAppendixI`] adds the concealment of the standard.
 //!
-//! Both laws are concave, so the compressed magnitude is the least of eight (A: seven) straight lines: line `k` has
-//! slope 2^-k and lies 16k higher. Where processors have vectors, encoders take that least: it needs neither a branch nor a
-//! count of leading zeros, which SSE2 lacks, and compilers turn it into eight lanes of 16 bits. Elsewhere they look up which
-//! line it is, in a table of 256 bytes for both laws: 17 instructions a sample on a Cortex-M3. Decoding reads a table of 256
-//! words a law. Tables are computed at compile time, and cost flash only in images whose encoder or decoder is linked.
+//! It follows ITU-T G.711 (11/88), tables 1a/1b (A-law) and 2a/2b (mu-law), on the 16-bit words of the ITU-T software
+//! tool library (G.191). A-law takes the 13 most significant bits of a word, mu-law 14. A negative word counts as its
+//! one's complement, so that -1 and 0 lie in the two innermost steps. A decoder returns the middle of the step in the
+//! same 16-bit scale: at most ±32256 (A-law) and ±32124 (mu-law). The even bits of A-law are inverted, and all bits of
+//! mu-law.
 //!
-//! Delay: none. State: none.
+//! Encoding 20 ms takes 2,903 (mu-law) or 2,262 (A-law) instructions on a Cortex-M3 and decoding 599; on a host 39 to
+//! 50 ns and 32 ns (`BENCHMARKS.md`). There is no delay and no state. Tables are 256 bytes for encoding both laws and
+//! 256 words for decoding each, and are linked only where they are used.
 //!
-//! [`Pcmu`] and [`Pcma`] are the codecs of a sender and a receiver; the functions are for who has only bytes and samples. A
-//! packet of 20 ms, there and back:
+//! A packet of 20 ms is encoded and decoded:
 //!
 //! ```
 //! use dsp_core::codec::g711::{Pcma, linear_to_alaw, linear_to_ulaw, ulaw_to_linear};
@@ -99,12 +100,12 @@ fn alaw_by_table(sample: i16) -> u8 {
     (((n >> line) + (line << 4)) as u8 | (!sign as u8 & 0x80)) ^ 0x55
 }
 
-/// One 16-bit sample to its mu-law byte.
+/// Encodes one 16-bit sample to a mu-law byte.
 pub const fn linear_to_ulaw(sample: i16) -> u8 {
     ulaw_by_least(sample)
 }
 
-/// One 16-bit sample to its A-law byte.
+/// Encodes one 16-bit sample to an A-law byte.
 pub const fn linear_to_alaw(sample: i16) -> u8 {
     alaw_by_least(sample)
 }
@@ -147,36 +148,36 @@ static ALAW: [i16; 256] = {
     table
 };
 
-/// One mu-law byte to its 16-bit sample.
+/// Decodes one mu-law byte to a 16-bit sample.
 pub fn ulaw_to_linear(code: u8) -> i16 {
     ULAW[code as usize]
 }
 
-/// One A-law byte to its 16-bit sample.
+/// Decodes one A-law byte to a 16-bit sample.
 pub fn alaw_to_linear(code: u8) -> i16 {
     ALAW[code as usize]
 }
 
-/// As many samples to mu-law bytes as the shorter of the two slices holds.
+/// Encodes samples to mu-law bytes, as many as the shorter of the two slices holds.
 pub fn encode_ulaw(pcm: &[i16], payload: &mut [u8]) {
     for (code, &sample) in payload.iter_mut().zip(pcm) {
         *code = if VECTORS { ulaw_by_least(sample) } else { ulaw_by_table(sample) };
     }
 }
 
-/// As many samples to A-law bytes as the shorter of the two slices holds.
+/// Encodes samples to A-law bytes, as many as the shorter of the two slices holds.
 pub fn encode_alaw(pcm: &[i16], payload: &mut [u8]) {
     for (code, &sample) in payload.iter_mut().zip(pcm) {
         *code = if VECTORS { alaw_by_least(sample) } else { alaw_by_table(sample) };
     }
 }
 
-/// As many mu-law bytes to samples as the shorter of the two slices holds.
+/// Decodes mu-law bytes to samples, as many as the shorter of the two slices holds.
 pub fn decode_ulaw(payload: &[u8], pcm: &mut [i16]) {
     look_up(&ULAW, payload, pcm);
 }
 
-/// As many A-law bytes to samples as the shorter of the two slices holds.
+/// Decodes A-law bytes to samples, as many as the shorter of the two slices holds.
 pub fn decode_alaw(payload: &[u8], pcm: &mut [i16]) {
     look_up(&ALAW, payload, pcm);
 }
@@ -196,11 +197,13 @@ fn look_up(table: &[i16; 256], payload: &[u8], pcm: &mut [i16]) {
     }
 }
 
-/// G.711 mu-law, RTP name `PCMU`, static payload type 0. Encoder and decoder; any number of samples a packet but none.
+/// G.711 mu-law: encoder and decoder with the RTP name `PCMU` and the static payload type 0. A packet may have any
+/// number of samples, at least one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pcmu;
 
-/// G.711 A-law, RTP name `PCMA`, static payload type 8. Encoder and decoder; any number of samples a packet but none.
+/// G.711 A-law: encoder and decoder with the RTP name `PCMA` and the static payload type 8. A packet may have any
+/// number of samples, at least one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pcma;
 

@@ -1,12 +1,12 @@
-//! The two ADPCM coders of ITU-T G.722 (clause 6.2): the lower band with 6 bits a sample, of which 4 adapt it, and the
-//! higher band with 2.
+//! The two ADPCM coders of ITU-T G.722 (clause 6.2): the lower band with 6 bits for each sample, of which 4 adapt it,
+//! and the higher band with 2 bits.
 //!
-//! A quantiser compares the difference with every level at once (29 comparisons, branch-free: QUANTL's search), or in
-//! five steps where the processor has no vector unit. A step size is its logarithm's integer and fraction through the
-//! table of 32 powers: no division anywhere.
+//! A quantiser compares the difference with all levels at once (29 comparisons without branches: QUANTL's search), or
+//! in five steps if the processor has no vector unit. A step size is computed from the integer and the fraction of its
+//! logarithm with a table of 32 powers, without division.
 //!
-//! Units: signals 15 bits in 16 (-16384 to 16383); the logarithm of the step size Q11, base 2. Delay: none. State: 92
-//! bytes a band.
+//! Signals have 15 bits in 16 (-16384 to 16383); the logarithm of the step size is Q11, base 2. The state takes 92
+//! bytes for each band.
 
 use super::Mode;
 use super::predictor::BandPredictor;
@@ -34,8 +34,9 @@ impl<const LARGEST: i32, const SHIFT: u32> Scale<LARGEST, SHIFT> {
         self.step = step_size::<SHIFT>(self.logarithm);
     }
 
-    /// What was followed since `before` was no more than a guess. The step size is the one of before, unless the growths
-    /// to come speak of one less than half: a sound that ended in the loss would end in a burst.
+    /// Goes back to the state `before`, since what was followed after it was only an estimate. The step size is the
+    /// one of that time too, unless the next growths suggest less than half of it: otherwise a sound that ended during
+    /// the loss would end in a burst.
     fn recall(&mut self, before: &Self, growths: impl Iterator<Item = i16>) {
         self.logarithm = before.logarithm.min(expected_logarithm(growths) + OCTAVE).clamp(0, LARGEST);
         self.step = step_size::<SHIFT>(self.logarithm);

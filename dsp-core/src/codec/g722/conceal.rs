@@ -1,15 +1,16 @@
-//! What a G.722 decoder makes of lost octets: sound, and a state from which the next good octets decode well.
+//! What a G.722 decoder does about lost octets: it makes sound, and a state from which the next good octets decode
+//! well.
 //!
-//! The waveform concealer goes on with the decoded sound, and what it makes is coded again, through the transmit filter
-//! into both bands, and the decoder adapts as if those octets had come. So the filter and the predictors' memories fit
-//! the sound that is heard when the first good octet comes. What adapts slowly fits best from elsewhere: the step sizes
-//! of before the loss (a made-up sound is easier to predict than a real one), if the octets after it agree, and poles
-//! and zeros half way between those of before and those that followed. Both filters together delay by 22 samples:
-//! concealment runs so far ahead of the sound. The first good sound is joined over 3 ms to what else would have been
-//! made.
+//! The waveform concealer continues the decoded sound. What it makes is coded again, through the transmit filter into
+//! both bands, and the decoder adapts as if these octets had been received. So the memories of the filter and of the
+//! predictors fit the sound that is heard when the first good octet comes. Slowly adapting values fit best from
+//! elsewhere: the step sizes from before the loss (concealed sound is easier to predict than real sound), if the
+//! octets after the loss agree with them, and poles and zeros half way between their values before the loss and those
+//! that followed. The two filters together delay by 22 samples, and concealment runs ahead of the sound by as much.
+//! The first good sound is cross-faded over 3 ms with what would have been concealed.
 //!
-//! Units: 16-bit samples at 16 kHz. State: 4.1 KiB, of which 3,840 bytes are the last 120 ms. Cost: the concealer's and
-//! an encoder's for each lost stretch, a copy of the history for each good one.
+//! Samples are 16-bit at 16 kHz. The state takes 4.1 KiB, of which 3,840 bytes are the last 120 ms. A lost stretch
+//! costs the work of the concealer and of an encoder, a good one a copy of the history.
 
 use super::SubBandDecoder;
 use super::qmf::{Analysis, BLOCK, Synthesis};
@@ -23,7 +24,7 @@ const AHEAD: usize = 22;
 /// Join to the first good sound: 3 ms.
 const JOIN: usize = 48;
 
-/// So long a loss is followed (40 ms): what is made later is too much of a guess, and fades.
+/// Length of a loss that the decoder follows (40 ms). What is concealed later is too uncertain, and fades.
 const FOLLOWED: usize = 640;
 
 /// The sound heard last and its continuation in a loss.

@@ -1,16 +1,17 @@
-//! Narrow-band sound in G.722: the higher band is left silent where there is nothing in it.
+//! Narrow-band sound in G.722: the higher band is coded as silence if there is nothing in it.
 //!
-//! A telephone's sound that was brought from 8 to 16 kHz has nothing above 4 kHz, but what the transition of the filter lets over
-//! from below 4 kHz is in the higher band too, between 4 and 4.6 kHz. The higher band's coder makes noise of it over all
-//! 4 kHz, 10 dB below: the loudest thing between 5 and 8 kHz, and heard there (PESQ-WB 3.3 instead of 4.4). So where that is
-//! all that the band holds, silence is coded in its place. The octets are those of an encoder whose filter had no
-//! transition; every decoder takes them. Sound that ends between 4 and 5 kHz, as of 10 kHz sample rate, loses what it has there.
+//! Sound of a telephone that was resampled from 8 to 16 kHz has nothing above 4 kHz, except what the transition of the
+//! filter lets pass from below, between 4 and 4.6 kHz. The coder of the higher band turns that into noise over all of
+//! its 4 kHz, 10 dB below, which is the loudest sound between 5 and 8 kHz and is heard there (PESQ-WB 3.3 instead of
+//! 4.4). So if the band has nothing else, silence is coded. The octets are those of an encoder whose filter has no
+//! transition, and every decoder accepts them. Sound whose spectrum ends between 4 and 5 kHz, such as that of 10 kHz
+//! sample rate, loses what it has there.
 //!
-//! The higher band is turned over: what lies at 4 kHz is at half its rate. Six sums of neighbours in a row, a binomial
-//! filter, take 76 dB of what is below 4.6 kHz and leave what is above 6 kHz but for 18 dB. What is left is compared with two steps of
-//! 15 bits, -78 dBov: no room of a wide-band talker is as quiet up there.
+//! The spectrum of the higher band is reversed: 4 kHz is at half of its sample rate. Six sums of neighbours in a row,
+//! a binomial filter, attenuate what is below 4.6 kHz by 76 dB, and what is above 6 kHz by at most 18 dB. The rest is
+//! compared with two steps of 15 bits, -78 dBov, which no room with a wide-band talker stays below.
 //!
-//! Delay: none; silence begins 100 ms after the last sound above, and ends with the next at once. State: 28 bytes.
+//! Silence begins 100 ms after the last sound above, and ends at once with the next. The state takes 28 bytes.
 
 /// Sums in a row.
 const SUMS: usize = 6;

@@ -1,12 +1,12 @@
-//! The adaptive predictor that both bands of ITU-T G.722 have (clause 6.2: PARREC, RECONS, UPPOL1, UPPOL2, UPZERO,
-//! DELAYA, FILTEP, FILTEZ, PREDIC): six zeros on the quantised differences and two poles on the reconstructed signal,
-//! all adapted by signs alone.
+//! The adaptive predictor of both bands of ITU-T G.722 (clause 6.2: PARREC, RECONS, UPPOL1, UPPOL2, UPZERO, DELAYA,
+//! FILTEP, FILTEZ, PREDIC): six zeros on the quantised differences and two poles on the reconstructed signal, all
+//! adapted by signs alone.
 //!
-//! The Recommendation's words of 16 bits saturate at each addition. Here sums are of 32 bits and saturate where that
-//! can show; what is left out cannot be reached, and the place says why.
+//! The 16-bit words of the Recommendation saturate at each addition. Here sums have 32 bits and saturate where it can
+//! matter; where saturation is left out it cannot occur, and a comment says why.
 //!
-//! Units: signals 16 bits; coefficients of poles and zeros Q14. State: 84 bytes. Cost: 18 multiplications a sample, of which 8
-//! are by 127 or 255 and become shifts.
+//! Signals have 16 bits; coefficients of poles and zeros are Q14. The state takes 84 bytes. The cost is 18
+//! multiplications for each sample, of which 8 are by 127 or 255 and become shifts.
 
 use super::qmf::saturate;
 

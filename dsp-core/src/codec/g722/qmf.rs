@@ -14,7 +14,7 @@ use super::tables::QMF;
 /// Sample pairs (and so band samples) that one call takes at most.
 pub(super) const BLOCK: usize = 16;
 
-/// Samples of before that a filter needs.
+/// Number of earlier samples that a filter needs.
 const MEMORY: usize = 22;
 
 /// QMF with the sign of every other tap turned: what parts the higher band from the lower.

@@ -16,7 +16,8 @@ const RUNAWAY: f32 = 1e6;
 /// The filter that changes nothing.
 const FLAT: Lpc = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
 
-/// iLBC to 16-bit PCM at 8 kHz, with its own concealment. One payload may hold several frames (RFC 3952, 3.2).
+/// iLBC decoder to 16-bit PCM at 8 kHz, with the codec's own concealment. A payload may hold several frames (RFC 3952,
+/// 3.2).
 #[derive(Clone, Debug)]
 pub struct IlbcDecoder {
     mode: IlbcMode,
@@ -39,7 +40,7 @@ pub struct IlbcDecoder {
 }
 
 impl IlbcDecoder {
-    /// A decoder of 20 or 30 ms frames, with the enhancer.
+    /// A decoder for frames of 20 or 30 ms, with the enhancer.
     pub const fn new(mode: IlbcMode) -> Self {
         Self {
             mode,
@@ -57,19 +58,20 @@ impl IlbcDecoder {
         }
     }
 
-    /// The same without the enhancer: 5 ms (20 ms mode) or 10 ms (30 ms mode) less delay, rougher voiced sounds.
+    /// Removes the enhancer: the delay is 5 ms (20 ms mode) or 10 ms (30 ms mode) shorter, and voiced sounds are
+    /// rougher.
     #[must_use]
     pub const fn without_enhancer(mut self) -> Self {
         self.enhance = false;
         self
     }
 
-    /// The frame length.
+    /// The mode, which is the frame length.
     pub const fn mode(&self) -> IlbcMode {
         self.mode
     }
 
-    /// The sound's delay behind the frame, in samples: that of the enhancer.
+    /// Delay of the enhancer, in samples.
     pub const fn delay_samples(&self) -> usize {
         if self.enhance { enhancer::delay(self.mode) } else { 0 }
     }
@@ -173,8 +175,8 @@ impl Decoder for IlbcDecoder {
         Ok((self.frames(payload)? * self.mode.samples()) as u32)
     }
 
-    /// Decodes one frame or several. A frame that says it is empty (the last bit, RFC 3951 3.8) or that no encoder can
-    /// have made is concealed.
+    /// Decodes one or several frames. A frame that is marked as empty (its last bit, RFC 3951, 3.8), or that no
+    /// encoder can have made, is concealed.
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
         let (samples, bytes) = (self.mode.samples(), self.mode.bytes());
         let (need, got) = (self.frames(payload)? * samples, pcm.len());
@@ -188,7 +190,8 @@ impl Decoder for IlbcDecoder {
         Ok(need)
     }
 
-    /// Conceals frame by frame; of the last frame the rest is kept for the next call, until a payload is decoded.
+    /// Conceals frame by frame. If the last frame is longer than `pcm`, its rest is kept for the next call, until a
+    /// payload is decoded.
     fn conceal(&mut self, pcm: &mut [i16]) -> bool {
         let samples = self.mode.samples();
         let mut rest = pcm;

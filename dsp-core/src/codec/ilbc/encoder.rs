@@ -1,6 +1,5 @@
-//! The encoder (RFC 3951, chapter 3; A.3).
-//!
-//! Takes 90 Hz and less away (3.1). No look-ahead: the delay is the frame.
+//! The encoder (RFC 3951, chapter 3; A.3). It removes frequencies below 90 Hz (3.1) and has no look-ahead: the delay
+//! is the frame.
 
 use super::super::{CodecInfo, EncodeError, Encoder, Frames};
 use super::excitation::{for_each_segment, state_start};
@@ -11,7 +10,7 @@ use super::pack::FrameParameters;
 use super::tables::LSF_MEAN;
 use super::{BLOCKL_MAX, INFO, IlbcMode, ORDER, STATE_LEN, SUBL, codebook, search, state};
 
-/// 16-bit PCM at 8 kHz to iLBC. One payload may hold several frames (RFC 3952, 3.2).
+/// iLBC encoder from 16-bit PCM at 8 kHz. A payload may hold several frames (RFC 3952, 3.2).
 #[derive(Clone, Debug)]
 pub struct IlbcEncoder {
     mode: IlbcMode,
@@ -24,12 +23,12 @@ pub struct IlbcEncoder {
 }
 
 impl IlbcEncoder {
-    /// An encoder of 20 or 30 ms frames.
+    /// An encoder for frames of 20 or 30 ms.
     pub const fn new(mode: IlbcMode) -> Self {
         Self { mode, high_pass: HighPass::INPUT, history: [0.0; LOOKBACK_MAX], lsf: LSF_MEAN, quantized: LSF_MEAN }
     }
 
-    /// The frame length.
+    /// The mode, which is the frame length.
     pub const fn mode(&self) -> IlbcMode {
         self.mode
     }
@@ -101,7 +100,7 @@ impl Encoder for IlbcEncoder {
         Frames::Of(self.mode.frame_us())
     }
 
-    /// Encodes one frame or several into one payload: 38 bytes for each 160 samples or 50 for each 240.
+    /// Encodes one or several frames into one payload: 38 bytes for each 160 samples, or 50 bytes for each 240.
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
         let (samples, bytes) = (self.mode.samples(), self.mode.bytes());
         if pcm.is_empty() || !pcm.len().is_multiple_of(samples) {

@@ -1,5 +1,5 @@
 //! Linear prediction analysis: windows, autocorrelation, Levinson-Durbin, bandwidth expansion (RFC 3951, 3.2.1, 3.2.2;
-//! A.26, A.38). Looks at the block and the 60 or 80 samples before it, never ahead.
+//! A.26, A.38). It uses the block and the 60 or 80 samples before it, and no later ones.
 
 use super::filter::{Lpc, correlate};
 use super::lsf::{self, Lsf};

@@ -1,21 +1,27 @@
-//! iLBC, the internet Low Bit Rate Codec: 8 kHz speech in frames of 20 ms (38 bytes, 15.2 kbit/s) or 30 ms (50 bytes,
-//! 13.33 kbit/s) that don't depend on each other's bits (RFC 3951; payload RFC 3952; RTP clock 8000).
+//! iLBC, the Internet Low Bit Rate Codec: 8 kHz speech in frames of 20 ms (38 bytes, 15.2 kbit/s) or 30 ms (50 bytes,
+//! 13.33 kbit/s) (RFC 3951; payload format RFC 3952; RTP clock 8000 Hz).
 //!
-//! Each frame has a start state, 57 or 58 samples of the prediction residual, quantised sample by sample; the rest of
-//! the residual follows forward and backward in time from codebooks of what is already coded. The body is `f32` and
-//! written from RFC 3951's text; where its text and its reference code (A.1 to A.48) leave a choice, the code decides.
-//! Sums have one order and nothing is fused, so that packets and sound are the same bits on every target.
+//! Use it where both sides have it and the 64 kbit/s of G.711 are too many. Its frames do not depend on each other's
+//! bits, so that a lost one does not harm those behind it; but where Opus is available, Opus sounds better.
 //!
-//! Departures, all on the decoder's side of the wire or without effect on it: decoded residual is limited to 16 bits as
-//! in fixed-point implementations; logarithms, powers and cosines come from tables and polynomials; the enhancer's
-//! interpolation at the rim of its buffer and the concealment's fading follow the text where the code slips.
+//! The arithmetic is `f32`, written from the text of RFC 3951; where the text and its reference code (A.1 to A.48)
+//! leave a choice, the code decides. Sums have one order and no multiplication is fused into an addition, so that
+//! packets and sound are the same bits on every target. Three things differ without effect on the payload format: the
+//! decoded residual is limited to 16 bits, as in fixed-point implementations; logarithms, powers and cosines come from
+//! tables and polynomials; and the enhancer's interpolation at the edge of its buffer and the fading of the
+//! concealment follow the text where the code deviates from it.
 //!
-//! Delay: one frame; with the enhancer, which is on by default, 5 ms (20 ms mode) or 10 ms (30 ms mode) more. No heap.
-//! State: 440 bytes to encode, 3.3 KB to decode. Stack, on a Cortex-M4F: 9.4 KB to encode, 7.2 KB to decode;
-//! functions are `inline(never)` where their scratch memory would add up otherwise. A 20 ms frame takes about 290,000
-//! instructions to encode and 105,000 to decode there. Tables: 7 KB.
+//! # Cost and limits
 //!
-//! Use it between ends that agree on it and where 64 kbit/s of G.711 are too many. A frame on its way, and one that is lost:
+//! A frame of 20 ms takes 292,806 instructions to encode and 105,060 to decode on a Cortex-M4F, and 14 µs and 4.5 µs
+//! on a host (`BENCHMARKS.md`). It is not meant for processors without floating-point instructions. The delay is one
+//! frame, and with the enhancer, which is on by default, 5 ms (20 ms mode) or 10 ms (30 ms mode) more. An encoder
+//! takes 440 bytes and a decoder 3.3 KB. The stack, on a Cortex-M4F, is 9.4 KB to encode and 7.2 KB to decode. Tables
+//! take 7 KB.
+//!
+//! # Example
+//!
+//! One frame is coded and decoded, and one is lost:
 //!
 //! ```
 //! use dsp_core::codec::ilbc::{IlbcDecoder, IlbcEncoder, IlbcMode};
@@ -70,7 +76,7 @@ const ST_MEM_L: usize = 85;
 /// Stages of a codebook search.
 const CB_NSTAGES: usize = 3;
 
-/// Frame length, SDP's `mode` (RFC 3952, 4.1).
+/// Frame length: the parameter `mode` in SDP (RFC 3952, 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum IlbcMode {
@@ -81,12 +87,12 @@ pub enum IlbcMode {
 }
 
 impl IlbcMode {
-    /// Samples of a frame: 160 or 240.
+    /// Samples in a frame: 160 or 240.
     pub const fn samples(self) -> usize {
         self.subblocks() * SUBL
     }
 
-    /// Bytes of a frame: 38 or 50.
+    /// Bytes in a frame: 38 or 50.
     pub const fn bytes(self) -> usize {
         match self {
             Self::Ms20 => 38,

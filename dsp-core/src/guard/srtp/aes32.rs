@@ -1,15 +1,18 @@
-//! AES encryption (FIPS 197) for 32-bit processors without AES instructions: two blocks at a time, bit by bit, in constant time.
+//! AES encryption (FIPS 197) for 32-bit processors without AES instructions: two blocks at a time, bit by bit, in
+//! constant time.
 //!
-//! *Fixslicing* (A. Adomnicai, T. Peyrin, "Fixslicing AES-like Ciphers", TCHES 2021/1): bit `p` of all bytes of both blocks lies
-//! in word `p`, row by row, and ShiftRows is never done. It's made up for by rotations of MixColumns that change from round to
-//! round, and by round keys whose bytes lie where the state's do. The S-box is the circuit of J. Boyar, R. Peralta and
-//! C. Calik with 113 gates (SLP_AES_113); its four inverters are in the round keys. No table, and no branch that depends on data.
+//! This is *fixslicing* (A. Adomnicai, T. Peyrin, "Fixslicing AES-like Ciphers", TCHES 2021/1): bit `p` of all bytes
+//! of both blocks is in word `p`, row by row, and ShiftRows is never done. Instead, MixColumns rotates differently in
+//! each round, and the bytes of the round keys lie where those of the state do. The S-box is the circuit of J. Boyar,
+//! R. Peralta and C. Calik with 113 gates (SLP_AES_113); its four inverters are in the round keys. There is no table,
+//! and no branch depends on data.
 //!
-//! The crate `aes` does the same with keys of half the size, which it spreads for each packet. Here they lie ready, at 32
-//! bytes a round, and in counter mode the blocks are put in place once a packet: two counters differ in a few bits.
+//! The crate `aes` does the same with keys of half the size, which it expands for each packet. Here they are kept
+//! expanded, with 32 bytes for each round. In counter mode the blocks are arranged once for each packet, since two
+//! counters differ in a few bits.
 //!
-//! A byte of row `r` and column `c` of block `b` is bit `8 r + 2 c + b` of each word. Cost: 113 gates and some 80 operations more a
-//! round for both blocks.
+//! The byte in row `r` and column `c` of block `b` has its bits at position `8 r + 2 c + b` of the words. The cost of
+//! a round is 113 gates and about 80 further operations for both blocks.
 
 use zeroize::Zeroize;
 
@@ -211,7 +214,7 @@ fn transpose(words: &mut Slices) {
     }
 }
 
-/// What lies so many rows below and columns to the right.
+/// The bits that are this many rows below and columns to the right.
 #[inline(always)]
 fn turn<const ROWS: u32, const COLUMNS: u32>(word: u32) -> u32 {
     if COLUMNS == 0 {

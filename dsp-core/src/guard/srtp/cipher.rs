@@ -1,8 +1,8 @@
-//! AES as SRTP needs it: single blocks for the derivation of keys, and the keystreams of AES-CM (RFC 3711, 4.1.1) and of GCM
+//! AES for SRTP: single blocks for the derivation of keys, and the keystreams of AES-CM (RFC 3711, 4.1.1) and GCM
 //! (NIST SP 800-38D, 6.5).
 //!
-//! The crate `aes` computes where there are instructions for it, and on 64-bit processors; on 32-bit Arm `aes32` does, in a tenth
-//! less. Both take the same time whatever key and data are.
+//! The crate `aes` is used on processors with AES instructions and on 64-bit processors; `aes32` is used on 32-bit
+//! Arm, where it takes a tenth less time. Both take the same time for all keys and data.
 
 #[cfg(not(target_arch = "arm"))]
 use aes::cipher::{BlockCipherEncrypt, KeyInit};

@@ -1,7 +1,8 @@
 //! One direction under one key: the packet processing of RFC 3711, 3.3 (SRTP) and 3.4 (SRTCP).
 //!
-//! Everything is done in place. Outgoing: encrypt, then append the tag. Incoming: find the index, look at the replay
-//! list, authenticate, and only then decrypt and keep the index.
+//! Everything is done in place. An outgoing packet is encrypted, and then the tag is appended. For an incoming packet
+//! the index is estimated, the replay list is checked, and the tag is verified; only then is it decrypted and its
+//! index kept.
 
 use super::keys::{KeyId, KeySet, MasterKey};
 use super::streams::{ProtectedStream, Streams};
@@ -35,7 +36,7 @@ pub(super) struct KeyedDirection<const STREAMS: usize> {
     /// RTP and RTCP packets protected or accepted under this key.
     pub(super) rtp_packets: u64,
     pub(super) rtcp_packets: u64,
-    /// Of these, since the last key change.
+    /// Number of these packets since the last change of keys.
     pub(super) overlap: u32,
 }
 

@@ -1,30 +1,30 @@
-//! The keys that a call has left, and what was heard under them.
+//! The keys that a call has left, and what was received under them.
 //!
-//! A key that comes back must come back with what was used under it: else all that was recorded could be replayed
-//! (RFC 3711, 3.3.2), and a key of ours would lay its keystream over other payloads (9.1). So a guard doesn't drop a
-//! key, it hands over what must be remembered, for as long as the call lasts. When there is no room left, the next change
-//! is refused: nothing is ever forgotten.
+//! If a key comes back, what was used under it must come back too. Otherwise everything recorded under it could be
+//! replayed (RFC 3711, 3.3.2), and a key of this side would use its keystream for other payloads (9.1). So a guard
+//! does not drop a key, but hands over what must be remembered, for as long as the call lasts. If there is no room
+//! left, the next change is refused: nothing is ever forgotten.
 
 use core::fmt;
 
 use super::keys::KeyId;
 use super::streams::Retired;
 
-/// Why a key can't be set. Nothing has changed then.
+/// Why a key cannot be set. The keys are unchanged then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KeyError {
-    /// An outgoing key that was used and left: its keystream would be used twice (RFC 3711, 9.1).
+    /// The outgoing key was used before and then left. Its keystream would be used twice (RFC 3711, 9.1).
     UsedBefore,
-    /// One key for both directions, now or before: two senders would share one keystream (RFC 4568, 6.4).
+    /// The key is or was in use in the other direction. Two senders would share one keystream (RFC 4568, 6.4).
     Shared,
-    /// The keys were changed so often that there is no room to remember what was heard under them.
+    /// The keys changed so often that [`FormerKeys`] has no room left to remember what was received under them.
     TooManyKeys,
-    /// Key and salt don't have the length that the profile asks for.
+    /// Key and salt do not have the length that the profile asks for.
     Length {
-        /// Bytes of both together that it asks for.
+        /// Bytes of key and salt together that the profile asks for.
         need: usize,
-        /// Bytes there are.
+        /// Bytes that were given.
         got: usize,
     },
 }
@@ -50,14 +50,16 @@ enum Entry {
     Heard(KeyId, Retired),
 }
 
-/// Keys that a call has left: an entry for each of ours, and one for each source heard under each of the other side's.
-/// 32 bytes an entry. It belongs to one call, and lasts as long.
+/// Remembers the keys that a call has left, so that nothing received under them can be replayed (RFC 3711, 3.3.2) and
+/// no keystream is used twice (9.1). It takes one entry for each key of this side, and one for each source received
+/// under each key of the other side. An entry takes 32 bytes. Keep one for each call, as long as the call lasts. When
+/// it is full, the next change of keys is refused.
 pub struct FormerKeys<const ENTRIES: usize> {
     entries: [Option<Entry>; ENTRIES],
 }
 
 impl<const ENTRIES: usize> FormerKeys<ENTRIES> {
-    /// Nothing was left yet.
+    /// No former keys.
     pub const fn new() -> Self {
         Self { entries: [None; ENTRIES] }
     }

@@ -1,7 +1,7 @@
-//! HMAC-SHA1 (RFC 2104) over a packet and four bytes behind it, as SRTP has it (RFC 3711, 4.2.1).
+//! HMAC-SHA1 (RFC 2104) over a packet and four bytes behind it, as in SRTP (RFC 3711, 4.2.1).
 //!
-//! What is kept of a key are the SHA-1 states after the two pads: 40 bytes. The packet is hashed where it lies; only its end
-//! is copied, and nothing is cloned or buffered. Cost: ceil((bytes + 13) / 64) + 1 SHA-1 blocks.
+//! For each key the SHA-1 states after the two pads are kept: 40 bytes. A packet is hashed in place, and only its end
+//! is copied. The cost is ceil((bytes + 13) / 64) + 1 SHA-1 blocks.
 
 use sha1::block_api::compress;
 use zeroize::Zeroize;

@@ -1,7 +1,7 @@
 //! Master keys and key derivation (RFC 3711, 4.3; RFC 6188, 3; RFC 7714, 11).
 //!
-//! A key set is derived once, when the key is set. The key derivation rate is zero: keys are derived once, as SDES and
-//! DTLS-SRTP have it by default.
+//! Session keys are derived once, when the master key is set: the key derivation rate is zero, which is the default of
+//! SDES and DTLS-SRTP.
 
 use core::fmt;
 use ctutils::CtEq;
@@ -22,8 +22,11 @@ const LABEL_RTCP: [u8; 3] = [3, 4, 5];
 const LABEL_ID: u8 = 0xff;
 const LABEL_ID_AEAD: u8 = 0xfe;
 
-/// An SRTP master key with its master salt (RFC 3711, 8.2), and the [terms](KeyTerms) that it is used on. Wiped when
-/// dropped, and never printed. Two are equal if key and salt are.
+/// An SRTP master key with its master salt (RFC 3711, 8.2) and the [terms](KeyTerms) of its use. It is overwritten
+/// with zeros when dropped, and `Debug` does not print it. Two are equal if their key and salt are.
+///
+/// Make it from the `inline:` parameter of an SDP crypto attribute (`sdp::Crypto`), from a DTLS handshake
+/// ([`SrtpProfile::keys_of_dtls`]), or from bytes of a secure random generator.
 #[derive(Clone)]
 pub struct MasterKey {
     /// Key and salt; zeros behind them.
@@ -34,14 +37,13 @@ pub struct MasterKey {
 }
 
 impl MasterKey {
-    /// Bytes of key and salt together where AES has 128 bits and runs in counter mode, as SDES carries them in base64
-    /// (RFC 4568, 6.1).
+    /// Bytes of key and salt together with AES-128 in counter mode, as SDES carries them in base64 (RFC 4568, 6.1).
     pub const LEN: usize = 30;
-    /// The same for the longest: AES-256 in counter mode.
+    /// Bytes of the longest key and salt together: AES-256 in counter mode.
     pub const LONGEST: usize = 46;
 
-    /// From 16 bytes of key followed by 14 bytes of salt: what `inline:` of an SDP crypto attribute holds for AES-128 in
-    /// counter mode. For every profile there is [`of`](Self::of).
+    /// A master key from 16 bytes of key followed by 14 bytes of salt: what `inline:` of an SDP crypto attribute holds
+    /// for AES-128 in counter mode. [`of`](Self::of) does it for every profile.
     pub const fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
         let mut all = [0; Self::LONGEST];
         all.split_at_mut(Self::LEN).0.copy_from_slice(bytes);
@@ -49,7 +51,7 @@ impl MasterKey {
         Self { bytes: all, key_bytes: 16, salt_bytes: 14, terms }
     }
 
-    /// From 16 bytes of key and 14 of salt.
+    /// A master key from 16 bytes of key and 14 bytes of salt.
     pub fn new(key: &[u8; 16], salt: &[u8; 14]) -> Self {
         let mut bytes = [0; Self::LEN];
         bytes[..16].copy_from_slice(key);
@@ -59,10 +61,11 @@ impl MasterKey {
         made
     }
 
-    /// From key and salt, one after the other, as a profile has them: [`SrtpProfile::master_bytes`].
+    /// A master key from key and salt, one after the other, in the lengths of `profile`
+    /// ([`SrtpProfile::master_bytes`]).
     ///
     /// # Errors
-    /// [`KeyError::Length`].
+    /// Returns [`KeyError::Length`] if `bytes` has another length than the profile asks for.
     pub fn of(profile: SrtpProfile, bytes: &[u8]) -> Result<Self, KeyError> {
         let need = profile.master_bytes();
         let length = KeyError::Length { need, got: bytes.len() };
@@ -89,17 +92,18 @@ impl MasterKey {
         self
     }
 
-    /// What it is used on.
+    /// The terms on which the key is used.
     pub const fn terms(&self) -> &KeyTerms {
         &self.terms
     }
 
-    /// Whether it has the lengths that a profile asks for.
+    /// Whether key and salt have the lengths that `profile` asks for.
     pub const fn fits(&self, profile: SrtpProfile) -> bool {
         self.key_bytes as usize == profile.key_bytes() && self.salt_bytes as usize == profile.salt_bytes()
     }
 
-    /// Key and salt, as an SDP crypto attribute carries them once in base64. A secret: not for logs.
+    /// Key and salt, one after the other, as an SDP crypto attribute carries them in base64. They are secret and must
+    /// not be logged.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.key_bytes) + usize::from(self.salt_bytes)]
     }

@@ -1,36 +1,45 @@
-//! SRTP and SRTCP (RFC 3711) with AES-128 and AES-256, in counter mode with HMAC-SHA1-80 and -32 (RFC 4568, 6.2; RFC 5764,
-//! 4.1.2; RFC 6188) or in Galois/counter mode (RFC 7714).
+//! SRTP and SRTCP (RFC 3711) with AES-128 or AES-256, in counter mode with an 80-bit or 32-bit HMAC-SHA1 tag (RFC
+//! 4568, 6.2; RFC 5764, 4.1.2; RFC 6188), or in Galois/counter mode (RFC 7714).
 //!
-//! A guard holds one outgoing and one incoming master key and under each a context for each SSRC. Not here: key
-//! derivation rates other than zero, RTP without authentication, encrypted header extensions (RFC 6904).
+//! Use [`Srtp`] where both sides have exchanged keys, by SDP security descriptions (RFC 4568) or by DTLS (RFC 5764).
+//! It has one outgoing and one incoming master key, and under each of them a context for each SSRC. [`MasterKey`]
+//! comes from the session description or from [`SrtpProfile::keys_of_dtls`].
 //!
-//! - **Roll-over counter** (3.3.1). Estimated from the sequence number, kept only after authentication. The first
-//!   packet of an SSRC may have any sequence number and counts as ROC 0 (RFC 4568, 6.4); if that fails and the
-//!   sequence number is below 2^15, ROC 1 is tried, so that a stream whose first packets before the wrap were lost
-//!   is heard. A stream joined later than that needs [`Srtp::resume_incoming`].
-//! - **Replay** (3.3.2). 128 packets, for RTP and RTCP apart. Outgoing packets pass the same check: an index used
-//!   twice would lay one keystream over two payloads, so a sequence number sent before is refused, and a sender that
-//!   restarts its sequence numbers must take a new SSRC (or a new key), as RFC 3550 has it anyway.
-//! - **Contexts**. `STREAMS` each way. When all are taken, an accepted packet of a new SSRC replaces the stream unused
-//!   for longest, so that SSRC changes keep working; a packet that fails authentication replaces and changes nothing.
-//!   The highest indices of `16 + 4 * STREAMS` replaced streams are remembered, and go on where they were if they come
-//!   back. When that memory is full, a new SSRC needs a new key ([`GuardError::TooManySources`]): nothing is forgotten, so
-//!   that nothing can be replayed.
-//! - **Keys that change** (3.3.1, 8.1; RFC 4568, 7.1.4). See [`Srtp::set_keys`]. What was used under a key that is left
+//! - **Roll-over counter** (3.3.1). It is estimated from the sequence number, and kept only after authentication. The
+//!   first packet of an SSRC may have any sequence number and counts as ROC 0 (RFC 4568, 6.4). If that fails and the
+//!   sequence number is below 2^15, ROC 1 is tried, so that a stream is received although its first packets, before
+//!   the wrap, were lost. A stream joined later than that needs [`Srtp::resume_incoming`].
+//! - **Replay** (3.3.2). The window is 128 packets, separate for RTP and RTCP. Outgoing packets pass the same check,
+//!   since an index used twice would use one keystream for two payloads. A sender that restarts its sequence numbers
+//!   must take a new SSRC (as RFC 3550 asks anyway) or a new key.
+//! - **Contexts.** There are `STREAMS` in each direction. When all are in use, an accepted packet of a new SSRC
+//!   replaces the stream unused for longest, so that changes of the SSRC keep working. A packet that fails
+//!   authentication replaces nothing. The highest indices of `16 + 4 * STREAMS` replaced streams are remembered, and
+//!   such a stream goes on from them if it comes back. When that memory is full, a new SSRC needs a new key
+//!   ([`GuardError::TooManySources`]): nothing is forgotten, so nothing can be replayed.
+//! - **Changing keys** (3.3.1, 8.1; RFC 4568, 7.1.4). See [`Srtp::set_keys`]. What was used under a key that is left
 //!   goes to the call's [`FormerKeys`], and comes back from there with the key.
-//! - **Identifiers** (MKI, 3.1). Where the terms of a key have one, it is written into each packet, and a packet with
-//!   another one is refused before anything is calculated ([`GuardError::OtherKey`]).
-//! - **Lifetime** (9.2). After 2^48 SRTP or 2^31 SRTCP packets, or fewer if the [terms](KeyTerms) of a key say so, it
-//!   protects nothing more: [`GuardError::KeyExpired`]. [`Srtp::key_age`] says so in time. An incoming stream ends at
-//!   the same indices, and after as many packets that were accepted.
-//! - **Failure**. A packet is authenticated before it is decrypted; one that fails is left as it came. A forged 32-bit
-//!   tag passes once in 2^32 tries, and a packet is one try for each key and counter it is held against: one for a
-//!   stream being heard, two for an SSRC not heard before, at most six in the overlap of two keys.
+//! - **Key identifiers** (MKI, 3.1). Where the terms of a key have one, it is written into each packet. A packet with
+//!   another identifier is refused before any computation ([`GuardError::OtherKey`]).
+//! - **Lifetime** (9.2). After 2^48 SRTP or 2^31 SRTCP packets, or fewer if the [terms](KeyTerms) of the key say so,
+//!   the guard protects nothing more: [`GuardError::KeyExpired`]. [`Srtp::key_age`] warns before that. An incoming
+//!   stream ends at the same indices, and after as many accepted packets.
+//! - **Authentication first.** A packet is authenticated before it is decrypted, and one that fails is left as it
+//!   came. A forged 32-bit tag passes once in 2^32 attempts. A packet is one attempt for each key and counter that is
+//!   tried: one for a stream that is being received, two for a new SSRC, at most six while two keys overlap.
 //!
-//! Cost of 20 ms of G.711, protected and unprotected, in instructions of a Cortex-M4F: 42,000 with AES-128 and HMAC, 69,000
-//! with AES-128 in Galois/counter mode. Memory: 4.8 KB for one stream each way.
+//! # Cost and limits
 //!
-//! Two ends with two master keys; a packet passes once:
+//! To protect and unprotect 20 ms of G.711 takes 41,913 instructions on a Cortex-M4F with AES-128 and HMAC, and 68,638
+//! with AES-128 in Galois/counter mode. On a host it takes 0.58 µs and 0.51 µs (`BENCHMARKS.md`). An `Srtp<1>` takes
+//! 4,848 bytes on a Cortex-M.
+//!
+//! Three options of the standards are missing: key derivation rates other than zero, RTP without authentication, and
+//! encrypted header extensions (RFC 6904).
+//!
+//! # Example
+//!
+//! Two ends with two master keys; each packet is accepted once:
 //!
 //! ```
 //! use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
@@ -94,21 +103,42 @@ const OVERLAP_NEW: u32 = 256;
 /// After this many packets under the old incoming key it is forgotten, even if the new one was never heard.
 const OVERLAP_OLD: u32 = 8_192;
 
-/// What a fresh outgoing key does to the roll-over counters and SRTCP indices.
+/// What happens to the roll-over counters and SRTCP indices under a new outgoing key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Rollover {
-    /// They go on: the same session got another key (RFC 3711, 3.3.1).
+    /// They go on: the same session has another key (RFC 3711, 3.3.1).
     #[default]
     Continues,
-    /// They start at zero: the session description also changed an address or port, or a new DTLS association was
-    /// made (RFC 4568, 7.1.4).
+    /// They restart at zero: the session description also changed an address or a port, or there is a new DTLS
+    /// association (RFC 4568, 7.1.4).
     Restarts,
 }
 
-/// SRTP and SRTCP for up to `STREAMS` streams each way. One or two are a plain call (the second for a peer that changes
-/// its SSRC); a conference has one for each participant. Not `Clone`: two guards that protect under one key would
-/// repeat its keystream.
+/// The SRTP guard of a call, for at most `STREAMS` SSRCs in each direction. One is enough for a call between two, a
+/// second allows the other side to change its SSRC, and a conference needs one for each participant. It cannot be
+/// cloned, since two guards that protect under one key would use its keystream twice. [The module's page](self) has an
+/// example of a call, the rules and the cost.
+///
+/// Changing the keys during a call:
+///
+/// ```
+/// use dsp_core::guard::srtp::{FormerKeys, KeyError, MasterKey, Rollover, Srtp, SrtpProfile};
+///
+/// // In a program keys come from a session description or a DTLS handshake.
+/// let key = |seed| MasterKey::from_bytes(&[seed; 30]);
+/// let profile = SrtpProfile::AesCm128HmacSha1_80;
+/// let mut guard = Srtp::<1>::new(profile, &key(1), &key(2))?;
+/// // It remembers 8 keys and sources, as long as the call lasts.
+/// let mut former = FormerKeys::<8>::new();
+///
+/// // A new offer and answer brought other keys, with the same addresses.
+/// guard.set_keys(profile, &key(3), &key(4), Rollover::Continues, &mut former)?;
+/// // The keys of the two directions must differ.
+/// let shared = guard.set_keys(profile, &key(5), &key(5), Rollover::Continues, &mut former);
+/// assert_eq!(shared, Err(KeyError::Shared));
+/// # Ok::<(), KeyError>(())
+/// ```
 pub struct Srtp<const STREAMS: usize> {
     outgoing: KeyedDirection<STREAMS>,
     incoming: KeyedDirection<STREAMS>,
@@ -117,13 +147,12 @@ pub struct Srtp<const STREAMS: usize> {
 }
 
 impl<const STREAMS: usize> Srtp<STREAMS> {
-    /// A guard that protects with `outgoing` and unprotects with `incoming`. The two must differ: both sides number
-    /// their packets alike, so one key for both would repeat the keystream if the SSRCs collided.
-    ///
-    /// `STREAMS` is at least 1; less doesn't compile.
+    /// A guard that protects with `outgoing` and unprotects with `incoming`. The two keys must differ: both sides
+    /// number their packets in the same way, so that one key for both would use one keystream twice if the SSRCs were
+    /// equal. `STREAMS` is at least 1; 0 does not compile.
     ///
     /// # Errors
-    /// [`KeyError::Length`].
+    /// Returns [`KeyError::Length`] if a key does not have the length that `profile` asks for.
     pub fn new(profile: SrtpProfile, outgoing: &MasterKey, incoming: &MasterKey) -> Result<Self, KeyError> {
         const { assert!(STREAMS > 0, "a guard needs a context") };
         check_length(profile, outgoing)?;
@@ -135,7 +164,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
         })
     }
 
-    /// How far the present keys have got through their lifetimes, ours or theirs, whichever is older.
+    /// How much of their lifetime the present keys have used; the older of the two counts.
     pub fn key_age(&self) -> KeyAge {
         self.outgoing.age().max(self.incoming.age())
     }
@@ -144,7 +173,7 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
     /// [`set_incoming`](Self::set_incoming) do.
     ///
     /// # Errors
-    /// Those of the two; neither key is set then.
+    /// Returns a [`KeyError`] for the reasons of these two methods. Neither key is set then.
     pub fn set_keys<const FORMER: usize>(
         &mut self,
         profile: SrtpProfile,
@@ -159,11 +188,13 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
         Ok(())
     }
 
-    /// Protects with `key` from the next packet on. The present key again (a re-INVITE that changes nothing) only sets
-    /// the profile and its terms: counters never restart under a key in use. A key that was set and left is refused.
+    /// Protects with `key` from the next packet on. If `key` is the present key (a re-INVITE that changes nothing),
+    /// only the profile and the terms are set: counters never restart under a key in use.
     ///
     /// # Errors
-    /// [`KeyError`]; nothing has changed then.
+    /// Returns [`KeyError::UsedBefore`] for a key that was set before and left, [`KeyError::Shared`] for a key of the
+    /// other direction, [`KeyError::Length`] for a wrong length, and [`KeyError::TooManyKeys`] if `former` is full.
+    /// Nothing has changed then.
     pub fn set_outgoing<const FORMER: usize>(
         &mut self,
         profile: SrtpProfile,
@@ -179,19 +210,22 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
 
     /// Accepts packets under `key` from now on, and for an overlap also those under the key before.
     ///
-    /// The peer switches some time after the signalling did, and packets are still on their way: so a packet that fails
-    /// under the new key is tried under the old one. The overlap ends after 256 packets under the new key, after 8192
-    /// under the old, or with [`Self::forget_previous`], which a host calls by its clock if a member left and must no
-    /// longer be heard. Keys set in quick succession: the last one under which anything was heard stays.
+    /// The other side changes its key some time after the signalling, and packets are still on their way; so a packet
+    /// that fails under the new key is tried under the old one. The overlap ends after 256 packets under the new key,
+    /// after 8192 packets under the old one, or with [`Self::forget_previous`]. Call that after a fixed time if a
+    /// participant has left and must not be heard any longer. If keys are set in quick succession, the last one under
+    /// which a packet was accepted stays.
     ///
-    /// It needs no word on the roll-over counter: the first packet of each SSRC under the new key is tried with the
+    /// No word on the roll-over counter is needed: the first packet of each SSRC under the new key is tried with the
     /// counter going on (RFC 3711, 3.3.1) and with a counter from zero (RFC 4568, 7.1.4).
     ///
-    /// The present key again changes nothing but the profile and its terms, and the key before makes the two change places. A key older
-    /// than that comes back from `former`: what was accepted under a key is refused as long as the call lasts.
+    /// If `key` is the present key, only the profile and its terms are set; if it is the key before, the two change
+    /// places. An older key comes back from `former`: a packet that was accepted under a key stays refused as long as
+    /// the call lasts.
     ///
     /// # Errors
-    /// [`KeyError`]; nothing has changed then.
+    /// Returns [`KeyError::Shared`] for a key of the other direction, [`KeyError::Length`] for a wrong length, and
+    /// [`KeyError::TooManyKeys`] if `former` is full. Nothing has changed then.
     pub fn set_incoming<const FORMER: usize>(
         &mut self,
         profile: SrtpProfile,
@@ -204,10 +238,10 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
         Ok(())
     }
 
-    /// Whether these keys could be set.
+    /// Checks whether [`set_keys`](Self::set_keys) would accept these keys, without setting them.
     ///
     /// # Errors
-    /// Those of [`set_keys`](Self::set_keys).
+    /// Returns a [`KeyError`] for the reasons of [`set_keys`](Self::set_keys).
     pub fn check_keys<const FORMER: usize>(
         &self,
         profile: SrtpProfile,
@@ -311,45 +345,46 @@ impl<const STREAMS: usize> Srtp<STREAMS> {
         self.previous.as_ref().is_some_and(|previous| previous.keys.is_some())
     }
 
-    /// Ends the overlap after [`Self::set_incoming`]: only the present key is accepted.
+    /// Ends the overlap after [`Self::set_incoming`]: from now on only the present key is accepted.
     pub fn forget_previous(&mut self) {
         if let Some(previous) = &mut self.previous {
             previous.keys = None;
         }
     }
 
-    /// The SRTP index (ROC in the upper 32 of 48 bits) of the newest packet sent with `ssrc` under the present key: what
-    /// a standby needs to go on with [`Self::resume_outgoing`].
+    /// SRTP index of the newest packet that was sent with `ssrc` under the present key: the roll-over counter in the
+    /// upper 32 of 48 bits, the sequence number in the lower 16. A standby needs it to go on with
+    /// [`Self::resume_outgoing`]. `None` if nothing was sent.
     pub fn outgoing_index(&self, ssrc: Ssrc) -> Option<u64> {
         self.outgoing.streams.load(ssrc.0)?.rtp.highest()
     }
 
-    /// The SRTP index of the newest packet accepted of `ssrc` under the present key.
+    /// SRTP index of the newest packet of `ssrc` that was accepted under the present key; `None` if none was.
     pub fn incoming_index(&self, ssrc: Ssrc) -> Option<u64> {
         self.incoming.streams.load(ssrc.0)?.rtp.highest()
     }
 
-    /// Whether anything was sent with `ssrc` under the present key, RTP or RTCP: it can't begin anew then.
+    /// Whether RTP or RTCP was sent with `ssrc` under the present key. Such a stream cannot restart under that key.
     pub fn has_sent(&self, ssrc: Ssrc) -> bool {
         let stream = self.outgoing.streams.load(ssrc.0);
         stream.is_some_and(|stream| stream.rtp.highest().is_some() || stream.rtcp.highest().is_some())
     }
 
-    /// Takes over an outgoing stream whose packets up to and including `rtp_index` and `rtcp_index` may have been sent
-    /// under the present key. Rather too high than too low: what lies below is never used. It takes back nothing that was
-    /// used here.
+    /// Takes over an outgoing stream of which packets up to and including `rtp_index` and `rtcp_index` may have been
+    /// sent under the present key. Rather give indices that are too high than too low: those below are never used
+    /// again. Indices that this guard has used itself stay used.
     ///
     /// # Errors
-    /// [`GuardError::TooManySources`].
+    /// Returns [`GuardError::TooManySources`] if there is no room for another stream.
     pub fn resume_outgoing(&mut self, ssrc: Ssrc, rtp_index: u64, rtcp_index: u32) -> Result<(), GuardError> {
         resume(&mut self.outgoing, ssrc, rtp_index, rtcp_index)
     }
 
-    /// Takes over an incoming stream: packets up to and including these indices are refused, and the roll-over
-    /// counter is estimated from there.
+    /// Takes over an incoming stream: packets up to and including these indices are refused, and the roll-over counter
+    /// is estimated from them.
     ///
     /// # Errors
-    /// [`GuardError::TooManySources`].
+    /// Returns [`GuardError::TooManySources`] if there is no room for another stream.
     pub fn resume_incoming(&mut self, ssrc: Ssrc, rtp_index: u64, rtcp_index: u32) -> Result<(), GuardError> {
         resume(&mut self.incoming, ssrc, rtp_index, rtcp_index)
     }
@@ -392,7 +427,8 @@ fn resume<const STREAMS: usize>(
 }
 
 impl<const STREAMS: usize> PacketGuard for Srtp<STREAMS> {
-    /// That of an RTCP packet: the index, the tag, and the identifier of the key. 14 or, with GCM, 20 without the last.
+    /// The growth of an RTCP packet, by the index, the tag, and the identifier of the key: 14 bytes without an
+    /// identifier, 20 with GCM.
     fn max_growth(&self) -> usize {
         self.outgoing.rtcp_growth()
     }
@@ -409,7 +445,7 @@ impl<const STREAMS: usize> PacketGuard for Srtp<STREAMS> {
         self.unprotect(packet, KeyedDirection::unprotect_rtp)
     }
 
-    /// Both encrypted and merely authenticated SRTCP are accepted (the E bit, RFC 3711, 3.4).
+    /// Accepts SRTCP that is encrypted, and SRTCP that is only authenticated (the E bit, RFC 3711, 3.4).
     fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, GuardError> {
         self.unprotect(packet, KeyedDirection::unprotect_rtcp)
     }

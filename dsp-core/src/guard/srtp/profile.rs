@@ -1,18 +1,18 @@
-//! Protection profiles: what encrypts and authenticates, under the names of SDP and of DTLS.
-//!
-//! | profile | RFC | key, salt, RTP tag, SRTCP tag (bytes) | DTLS |
-//! |---|---|---|---|
-//! | `AES_CM_128_HMAC_SHA1_80` | 3711, 4568 | 16, 14, 10, 10 | 0x0001 |
-//! | `AES_CM_128_HMAC_SHA1_32` | 3711, 4568 | 16, 14, 4, 10 | 0x0002 |
-//! | `AES_256_CM_HMAC_SHA1_80` | 6188 | 32, 14, 10, 10 | none |
-//! | `AES_256_CM_HMAC_SHA1_32` | 6188 | 32, 14, 4, 10 | none |
-//! | `AEAD_AES_128_GCM` | 7714 | 16, 12, 16, 16 | 0x0007 |
+//! Protection profiles: encryption and authentication, under their names in SDP and DTLS.
 //! | `AEAD_AES_256_GCM` | 7714 | 32, 12, 16, 16 | 0x0008 |
 
 use super::keys::MasterKey;
 
-/// A protection profile: AES in counter mode with HMAC-SHA1, which has an SRTCP tag of 80 bits in all of them, or AES-GCM,
-/// whose tag has 128 bits.
+/// A protection profile: how packets are encrypted and authenticated, under its names in SDP and DTLS.
+///
+/// | profile | RFC | key, salt, RTP tag, SRTCP tag (bytes) | DTLS |
+/// |---|---|---|---|
+/// | `AES_CM_128_HMAC_SHA1_80` | 3711, 4568 | 16, 14, 10, 10 | 0x0001 |
+/// | `AES_CM_128_HMAC_SHA1_32` | 3711, 4568 | 16, 14, 4, 10 | 0x0002 |
+/// | `AES_256_CM_HMAC_SHA1_80` | 6188 | 32, 14, 10, 10 | none |
+/// | `AES_256_CM_HMAC_SHA1_32` | 6188 | 32, 14, 4, 10 | none |
+/// | `AEAD_AES_128_GCM` | 7714 | 16, 12, 16, 16 | 0x0007 |
+/// | `AEAD_AES_256_GCM` | 7714 | 32, 12, 16, 16 | 0x0008 |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -34,7 +34,7 @@ pub enum SrtpProfile {
 }
 
 impl SrtpProfile {
-    /// All of them.
+    /// All profiles.
     pub const ALL: [Self; 6] = [
         Self::AesCm128HmacSha1_80,
         Self::AesCm128HmacSha1_32,
@@ -44,7 +44,7 @@ impl SrtpProfile {
         Self::AeadAes256Gcm,
     ];
 
-    /// The crypto-suite of an SDP crypto attribute (RFC 4568, 6.2; RFC 6188, 4; RFC 7714, 14.1).
+    /// Name of the crypto suite in an SDP crypto attribute (RFC 4568, 6.2; RFC 6188, 4; RFC 7714, 14.1).
     pub const fn sdes_name(self) -> &'static str {
         match self {
             Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
@@ -56,13 +56,13 @@ impl SrtpProfile {
         }
     }
 
-    /// The profile of an SDP crypto-suite; `None` for those not spoken here.
+    /// The profile of an SDP crypto suite; `None` if it is not supported here.
     pub fn from_sdes_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|profile| profile.sdes_name() == name)
     }
 
-    /// The `SRTPProtectionProfile` of the DTLS extension `use_srtp` (RFC 5764, 4.1.2; RFC 7714, 14.2); `None` for those
-    /// that have none.
+    /// The `SRTPProtectionProfile` in the DTLS extension `use_srtp` (RFC 5764, 4.1.2; RFC 7714, 14.2); `None` for
+    /// profiles that DTLS does not have.
     pub const fn dtls_id(self) -> Option<u16> {
         match self {
             Self::AesCm128HmacSha1_80 => Some(1),
@@ -73,7 +73,7 @@ impl SrtpProfile {
         }
     }
 
-    /// The profile of a DTLS `SRTPProtectionProfile`; `None` for those not spoken here.
+    /// The profile of a DTLS `SRTPProtectionProfile`; `None` if it is not supported here.
     pub fn from_dtls_id(id: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|profile| profile.dtls_id() == Some(id))
     }
@@ -96,14 +96,15 @@ impl SrtpProfile {
         self.key_bytes() + self.salt_bytes()
     }
 
-    /// Bytes that DTLS exports for both sides (RFC 5764, 4.2).
+    /// Bytes that DTLS exports for both sides together (RFC 5764, 4.2).
     pub const fn exported_bytes(self) -> usize {
         2 * self.master_bytes()
     }
 
-    /// The master keys of a DTLS association: the client's and the server's, each for what that side sends. `exported` is
-    /// what the exporter gave under the label `EXTRACTOR-dtls_srtp`: the client's key, the server's key, the client's
-    /// salt, the server's salt (RFC 5764, 4.2). `None` unless it has [`exported_bytes`](Self::exported_bytes).
+    /// The master keys of a DTLS association, that of the client and that of the server, each for what that side
+    /// sends. `exported` is the output of the exporter under the label `EXTRACTOR-dtls_srtp`: the client's key, the
+    /// server's key, the client's salt, the server's salt (RFC 5764, 4.2). Returns `None` unless it has
+    /// [`exported_bytes`](Self::exported_bytes).
     pub fn keys_of_dtls(self, exported: &[u8]) -> Option<(MasterKey, MasterKey)> {
         if exported.len() != self.exported_bytes() {
             return None;
@@ -128,7 +129,8 @@ impl SrtpProfile {
         if self.is_aead() { TAG_GCM } else { TAG_80 }
     }
 
-    /// Whether one algorithm encrypts and authenticates (RFC 7714): its tag lies before the SRTCP index and the MKI.
+    /// Whether one algorithm both encrypts and authenticates (RFC 7714). The tag then lies before the SRTCP index and
+    /// the MKI.
     pub const fn is_aead(self) -> bool {
         matches!(self, Self::AeadAes128Gcm | Self::AeadAes256Gcm)
     }

@@ -1,8 +1,8 @@
 //! The packet index and the replay list of one stream: RFC 3711, 3.3.1 (index), 3.3.2 (replay), appendix A.
 //!
-//! An SRTP index is 48 bits: the roll-over counter in the upper 32, the sequence number in the lower 16. An SRTCP
-//! index is 31 bits and travels in the packet. Both use the same window of [`WINDOW`] packets. Nothing here
-//! moves before the caller has authenticated the packet.
+//! An SRTP index has 48 bits: the roll-over counter in the upper 32, the sequence number in the lower 16. An SRTCP
+//! index has 31 bits and is in the packet. Both use the same window of [`WINDOW`] packets. Nothing changes here before
+//! the caller has authenticated the packet.
 
 /// Packets that may arrive behind the newest and are still told apart from replays (RFC 3711, 3.3.2 asks for 64).
 pub(super) const WINDOW: u64 = 128;

@@ -1,13 +1,13 @@
 //! The contexts of one key, one for each SSRC: RFC 3711, 3.2.3.
 //!
-//! A context is made only by a packet of ours or by one that authenticated. When all are taken, the one unused for
-//! longest makes room, and its highest indices are kept in a list: if that SSRC comes back, it goes on from there and
-//! nothing of it can be replayed (or, outgoing, encrypted twice with the same keystream). When that list is full too, a
-//! new SSRC is refused: nothing is ever forgotten.
+//! A context is created only by an outgoing packet or by one that was authenticated. When all are in use, the one
+//! unused for longest is replaced, and its highest indices are kept in a list: if that SSRC comes back, it goes on
+//! from there, so that nothing can be replayed (or, outgoing, encrypted twice with the same keystream). When that list
+//! is full too, a new SSRC is refused: nothing is ever forgotten.
 
 use super::replay::Replay;
 
-/// Former streams that are remembered: so many for each place, and these.
+/// Former streams that are remembered: this many for each place, and these in addition.
 const RETIRED_A_PLACE: usize = 6;
 const RETIRED: usize = 16;
 

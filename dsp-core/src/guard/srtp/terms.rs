@@ -1,10 +1,10 @@
-//! What a description says of a master key besides its bytes: the identifier in each packet (RFC 3711, 3.1; RFC 4568,
-//! 6.1), how many packets it is good for, and what stays in the clear (RFC 4568, 6.3.2).
+//! What a description says about a master key besides its bytes: the identifier in each packet (RFC 3711, 3.1; RFC
+//! 4568, 6.1), its lifetime in packets, and what stays unencrypted (RFC 4568, 6.3.2).
 
 use super::direction::{LAST_RTCP, LAST_RTP};
 
-/// A master key identifier: a number that lies behind each packet in so many bytes, the highest first. A receiver that
-/// has several keys knows by it which one to take.
+/// A master key identifier (MKI, RFC 3711, 3.1): a number of fixed length, highest byte first, in each packet. A
+/// receiver with several keys knows by it which one to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mki {
@@ -13,21 +13,21 @@ pub struct Mki {
 }
 
 impl Mki {
-    /// Bytes of the longest one (RFC 4568, 6.1).
+    /// Bytes of the longest identifier (RFC 4568, 6.1).
     pub const LONGEST: u8 = 128;
 
-    /// `value` in so many bytes, 1 to 128; `None` if it does not fit there.
+    /// The identifier `value` in `bytes` bytes, 1 to 128; `None` if the value does not fit.
     pub const fn new(value: u64, bytes: u8) -> Option<Self> {
         let fits = bytes >= 8 || value >> (8 * bytes as u32) == 0;
         if bytes >= 1 && bytes <= Self::LONGEST && fits { Some(Self { value, bytes }) } else { None }
     }
 
-    /// The number.
+    /// Value of the identifier.
     pub const fn value(self) -> u64 {
         self.value
     }
 
-    /// Bytes in each packet.
+    /// Bytes of the identifier in each packet.
     pub const fn len_bytes(self) -> usize {
         self.bytes as usize
     }
@@ -51,19 +51,20 @@ impl Mki {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct KeyTerms {
-    /// What lies in each packet beside the tag; usually nothing.
+    /// Identifier in each packet; usually none.
     pub mki: Option<Mki>,
-    /// Packets that it may protect, RTP and RTCP counted apart (RFC 4568, 6.1). More than 2^48, or for RTCP 2^31, there
-    /// are never (RFC 3711, 9.2). 1 at least: zero counts as that.
+    /// Number of packets that the key may protect, counted separately for RTP and RTCP (RFC 4568, 6.1). It is at most
+    /// 2^48 for RTP and 2^31 for RTCP (RFC 3711, 9.2), and 0 counts as 1.
     pub lifetime_packets: u64,
-    /// RTP is authenticated and not encrypted: `UNENCRYPTED_SRTP`.
+    /// Whether RTP is authenticated but not encrypted: `UNENCRYPTED_SRTP` (RFC 4568, 6.3.2).
     pub clear_rtp: bool,
-    /// RTCP is authenticated and not encrypted: `UNENCRYPTED_SRTCP`. What comes in is taken as its E bit says.
+    /// Whether RTCP is authenticated but not encrypted: `UNENCRYPTED_SRTCP` (RFC 4568, 6.3.2). The E bit of an
+    /// incoming packet tells whether it is encrypted.
     pub clear_rtcp: bool,
 }
 
 impl Default for KeyTerms {
-    /// No identifier, the longest life, everything encrypted.
+    /// No identifier, the longest lifetime, everything encrypted.
     fn default() -> Self {
         Self::DEFAULT
     }
@@ -90,21 +91,21 @@ impl KeyTerms {
     }
 }
 
-/// How far a key has got through its lifetime, in either direction, RTP or RTCP, whichever is nearest to its end.
+/// How much of its lifetime a key has used: in either direction, RTP or RTCP, whichever is nearest to its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KeyAge {
-    /// Nothing is to be done.
+    /// There is nothing to do.
     #[default]
     Fresh,
-    /// It ends within 4,096 RTP packets (82 s of 20 ms) or 32 RTCP packets, or has half its life behind it if that is
-    /// less: time for another one.
+    /// The key ends within 4,096 RTP packets (82 s of 20 ms) or 32 RTCP packets, or has used half of its lifetime if
+    /// that is less. It is time for another key.
     Due,
-    /// It protects nothing more, and nothing more is accepted under it.
+    /// The key protects nothing more, and nothing more is accepted under it.
     Over,
 }
 
-/// When a key is due: so many packets before its end.
+/// How many packets before its end a key is due.
 const RTP_AHEAD: u64 = 4_096;
 const RTCP_AHEAD: u64 = 32;
 

@@ -1,13 +1,13 @@
 //! The transforms: AES-CM (RFC 3711, 4.1.1; RFC 6188) with HMAC-SHA1 (4.2.1), and AES-GCM (RFC 7714).
 //!
-//! Derived once from a master key; afterwards the AES round keys, the SHA-1 states after HMAC's inner and outer pads and
-//! the powers of GHASH's key lie ready. All of it is wiped when dropped (not the copies that a compiler may leave on the
-//! stack when a value moves). No table is looked up by a secret, and no branch depends on one. One caution: on a
-//! Cortex-M3 a 32 x 32 bit multiplication with a 64-bit product takes longer for large factors, and GHASH uses it unless
-//! the firmware is built with `--cfg cpubits="32"`.
+//! AES round keys, the SHA-1 states after the inner and outer pads of HMAC, and the powers of GHASH's key are derived
+//! once from a master key. All of them are overwritten when dropped (except copies that a compiler may leave on the
+//! stack when a value moves). No table is indexed by a secret, and no branch depends on one. One caution: on a
+//! Cortex-M3 a 32 x 32 bit multiplication with a 64-bit product takes longer for large factors, and GHASH uses it
+//! unless the firmware is built with `--cfg cpubits="32"`.
 //!
-//! Cost a packet: one AES block for each 16 bytes of payload; with HMAC ceil((bytes + 13) / 64) + 1 SHA-1 blocks; with
-//! GCM one AES block and ceil(header / 16) + ceil(payload / 16) + 1 multiplications in GF(2^128).
+//! The cost of a packet is one AES block for each 16 bytes of payload; with HMAC, ceil((bytes + 13) / 64) + 1 SHA-1
+//! blocks; with GCM, one AES block and ceil(header / 16) + ceil(payload / 16) + 1 multiplications in GF(2^128).
 
 use ctutils::CtEq;
 use ghash::Block;
@@ -71,7 +71,7 @@ impl Transform {
         transform
     }
 
-    /// Of these session keys; GCM has no authentication key.
+    /// A transform with these session keys; GCM has no authentication key.
     fn new(profile: SrtpProfile, key: &[u8], auth: &[u8; 20], salt: [u8; 14]) -> Self {
         let cipher = Cipher::new(key);
         let authenticator = if profile.is_aead() {

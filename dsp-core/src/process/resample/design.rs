@@ -1,26 +1,29 @@
-//! A table of taps, and how a channel of sound goes through it.
+//! The table of filter coefficients, and the processing of a channel with it.
 
 use super::line::{Line, Processed};
 use super::plan::{Plan, ResampleError};
 use crate::kernel::{Kernel, LANES, Taps16};
 use fixed::types::I2F30;
 
-/// A plan with its table, in memory that is the caller's: one serves any number of channels.
-///
+/// The filter of a resampler: a plan with its table of coefficients, in memory of the caller. One design serves any
+/// number of channels. [The module's page](super) has an example.
 /// `T` is what holds the table: `[Taps16; N]`, `&'static [Taps16]` in flash, a `Vec` or `Box` of a host.
 #[derive(Clone, Copy, Debug)]
 pub struct Design<T> {
     plan: Plan,
-    /// Of a steered plan.
+    /// Factor from position to phase, for a steered plan.
     phase_factor: u64,
     table: T,
 }
 
-/// A [`Design`] that holds its table of `N` blocks: [`Plan::table_len`].
+/// A [`Design`] that contains its table of `N` blocks; `N` is [`Plan::table_len`].
 pub type FixedDesign<S, const N: usize> = Design<[<S as Kernel>::Taps; N]>;
 
-/// The table of `plan` for `i16`, in a constant expression: `static TABLE: [Taps16; N] = ..` lies in flash. `N` is
-/// [`Plan::table_len`]; of another length it is no constant (or a panic).
+/// Computes the table of `plan` for `i16`. In a constant expression, `static TABLE: [Taps16; N] = ..`, the table lies
+/// in flash. `N` must be [`Plan::table_len`].
+///
+/// # Panics
+/// If `N` is not the [`Plan::table_len`] of `plan`. In a constant expression this is an error of the compiler.
 pub const fn table_i16<const N: usize>(plan: &Plan) -> [Taps16; N] {
     assert!(N == plan.table_len(), "N is not the plan's table_len()");
     let prototype = plan.prototype();
@@ -34,10 +37,10 @@ pub const fn table_i16<const N: usize>(plan: &Plan) -> [Taps16; N] {
 }
 
 impl<T> Design<T> {
-    /// Fills `table` with the taps of `plan`. The stack holds nothing but `table` itself.
+    /// A design for `plan`, which fills `table` with its coefficients. Nothing but `table` itself is on the stack.
     ///
     /// # Errors
-    /// [`ResampleError::Table`].
+    /// Returns [`ResampleError::Table`] if the length of `table` is not [`Plan::table_len`].
     pub fn new<S: Kernel>(plan: Plan, mut table: T) -> Result<Self, ResampleError>
     where
         T: AsMut<[S::Taps]>,
@@ -53,10 +56,10 @@ impl<T> Design<T> {
         Ok(Self { plan, phase_factor: plan.phase_factor(), table })
     }
 
-    /// With a table that is filled already: by [`table_i16`].
+    /// A design with a table that [`table_i16`] has filled.
     ///
     /// # Errors
-    /// [`ResampleError::Table`].
+    /// Returns [`ResampleError::Table`] if the length of `table` is not [`Plan::table_len`].
     pub fn with_table<S: Kernel>(plan: Plan, table: T) -> Result<Self, ResampleError>
     where
         T: AsRef<[S::Taps]>,
@@ -68,17 +71,18 @@ impl<T> Design<T> {
         Ok(Self { plan, phase_factor: plan.phase_factor(), table })
     }
 
-    /// What it is.
+    /// The plan of the design.
     pub const fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Takes sound of one channel from `input` and gives it at the other rate to `output`, until the one is used up or
-    /// the other full. While there is room, [`Plan::output_len`] of `n` samples have come out when `n` have gone in; a
-    /// full output takes input up to the sample with which the next one out would be due.
+    /// Resamples one channel from `input` to `output`, until the input is used up or the output is full, and returns
+    /// how many samples were taken and written. While the output has room, exactly [`Plan::output_len`] of `n` samples
+    /// have been written in all when `n` have been taken. If the output is full, input is taken up to the sample at
+    /// which the next output sample would be due.
     ///
     /// # Panics
-    /// If `line` was made for another plan.
+    /// If `line` was made for another plan than this design.
     pub fn process<S: Kernel, H>(&self, line: &mut Line<S, H>, input: &[S], output: &mut [S]) -> Processed
     where
         T: AsRef<[S::Taps]>,

@@ -1,10 +1,10 @@
-//! One channel on its way through a design: the samples that are still needed, and where the next one out lies.
+//! The state of one channel: the samples that are still needed, and the position of the next output sample.
 
 use core::marker::PhantomData;
 
 use super::plan::{Plan, ResampleError};
 
-/// What was taken and given.
+/// How many samples [`Design::process`](super::Design::process) took and wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Processed {
     /// Samples taken from the input.
@@ -13,10 +13,8 @@ pub struct Processed {
     pub produced: usize,
 }
 
-/// The state of one channel. `H` is what holds the history: `[S; N]`, or a `Vec` or `Box` of a host.
-///
-/// Positions are whole numbers, so a ratio never drifts. It begins in silence: there is no step before the first
-/// sample.
+/// The state of one channel of a resampler. `H` holds the history: `[S; N]`, or a `Vec` or `Box` on a host. Positions
+/// are whole numbers, so that a ratio never drifts. The channel begins in silence.
 #[derive(Clone, Debug)]
 pub struct Line<S, H> {
     pub(super) plan: Plan,
@@ -32,7 +30,7 @@ pub struct Line<S, H> {
     sample: PhantomData<S>,
 }
 
-/// A [`Line`] that holds its history of `N` samples: [`Plan::history_len`].
+/// A [`Line`] that contains its history of `N` samples; `N` is [`Plan::history_len`].
 pub type FixedLine<S, const N: usize> = Line<S, [S; N]>;
 
 impl<S, H> Line<S, H>
@@ -43,7 +41,7 @@ where
     /// A channel that has been silent so far.
     ///
     /// # Errors
-    /// [`ResampleError::History`]: less than [`Plan::taps`].
+    /// Returns [`ResampleError::History`] if `history` has fewer samples than [`Plan::taps`].
     pub fn new(plan: Plan, history: H) -> Result<Self, ResampleError> {
         let got = history.as_ref().len();
         if got < plan.taps() {
@@ -54,19 +52,19 @@ where
         Ok(line)
     }
 
-    /// What it goes through.
+    /// The plan of the channel.
     pub const fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Makes `ppb` parts per billion more output from the same input, from the next sample on; negative: less. Held to
-    /// [`MAX_PPB`](super::MAX_PPB). Without effect where the plan's ratio isn't steered.
+    /// Makes `ppb` parts per billion more output from the same input, or less if it is negative, from the next sample
+    /// on. Values beyond [`MAX_PPB`](super::MAX_PPB) count as that. It has no effect if the plan cannot be steered.
     pub fn steer(&mut self, ppb: i32) {
         let (step, positions) = (self.plan.step(ppb), self.plan.positions());
         (self.whole, self.part) = ((step / positions) as usize, step % positions);
     }
 
-    /// Forgets all sound, and how it was steered.
+    /// Forgets all sound and the steering.
     pub fn reset(&mut self) {
         self.filled = self.plan.taps() - 1;
         self.history.as_mut()[..self.filled].fill(S::default());
@@ -74,8 +72,9 @@ where
         self.steer(0);
     }
 
-    /// The same, with the delay taken off: the first sample out lies where the first one in does, to no part of a sample
-    /// beside it, and comes when half the filter has gone in. For files, whose last half filter is pushed out by silence.
+    /// As [`reset`](Self::reset), and removes the delay: the first output sample lies exactly where the first input
+    /// sample does, and comes when half the filter has gone in. It is for files, whose end is pushed out by silence of
+    /// half the filter's length.
     pub fn align(&mut self) {
         self.reset();
         self.filled -= self.plan.delay_samples();

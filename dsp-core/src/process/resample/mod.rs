@@ -1,20 +1,31 @@
-//! Resampling between any two rates of 4 to 192 kHz: a polyphase filter for an exact ratio, and one that can be steered.
+//! Resampling between any two sample rates of 4 to 192 kHz, with an exact ratio or one that can be steered.
 //!
-//! - A [`Plan`] says what the resampler of two rates and a [`Quality`] is, and how much memory it takes.
-//! - A [`Design`] is a plan with its table of taps: immutable, and shared by all channels.
-//! - A [`Line`] is the state of one channel. One line a channel; channels lie apart (`format::deinterleave`).
+//! Use it where a device and a codec have different rates, for files, and, steered, where two clocks drift. There are
+//! three types:
 //!
-//! A sinc under a Kaiser window; passband and stopband are said with [`Quality`]. Linear phase; the delay is half the
-//! filter, exactly ([`Plan::delay`]): 2, 4 and 11 ms at 8 kHz by quality, 0.33, 0.67 and 1.83 ms between rates of 48 kHz.
-//! Positions are whole numbers: after `n` samples in, `n * to / from` came out, rounded up, however long it runs. So whole
-//! ticks go in and out: of 441 samples at 44.1 kHz 480 come at 48 kHz, at each tick, from the first.
+//! - A [`Plan`] says how a resampler between two rates with a [`Quality`] is built, and how much memory it takes.
+//! - A [`Design`] is a plan with its table of filter coefficients. It never changes, and all channels share it.
+//! - A [`Line`] is the state of one channel. Channels are separate (see
+//!   [`format::deinterleave`](crate::format::deinterleave)).
 //!
-//! Cost: an output sample takes [`Plan::taps`] multiplications (twice as many where it is steered): 32, 64 or 176 upwards, and
-//! times the ratio downwards. Memory: [`Plan::table_len`] blocks of 32 bytes, shared, and [`Plan::history_len`] samples a
-//! channel: at `Fast`, 8 to 16 kHz, 256 bytes and 222 for ticks of 10 ms in `i16`. In `i16` and `f32` the same bits on
-//! every target.
+//! It is a polyphase filter, a sinc under a Kaiser window, with linear phase. The delay is exactly half the filter
+//! ([`Plan::delay`]): with the three qualities 2, 4 and 11 ms at 8 kHz, and 0.33, 0.67 and 1.83 ms between rates of 48
+//! kHz. Positions are whole numbers: after `n` input samples, `n * to / from` output samples have been written,
+//! rounded up, however long it runs. So 441 samples at 44.1 kHz give 480 at 48 kHz in each tick, from the first one
+//! on.
 //!
-//! A tick of a device at 48 kHz in a call at 8 kHz, both ways, in static memory:
+//! # Cost and limits
+//!
+//! An output sample takes [`Plan::taps`] multiplications, twice as many if the ratio is steered: 32, 64 or 176 towards
+//! higher rates, and more by the ratio towards lower rates. On a Cortex-M3, from 8 to 16 kHz with `Fast` in `i16`,
+//! that is 375 instructions; on a host, 20 ms from 8 to 48 kHz take 11 to 29 µs by quality (`BENCHMARKS.md`, which
+//! also has the measured response). Memory is [`Plan::table_len`] blocks of 32 bytes, which channels share, and
+//! [`Plan::history_len`] samples for each channel. The same bits come out on every target. An exact ratio has at most
+//! 1,280 phases; the rates of telephony and sound cards stay below that.
+//!
+//! # Example
+//!
+//! A device at 48 kHz in a call at 8 kHz, both directions, with tables in flash:
 //!
 //! ```
 //! use dsp_core::kernel::Taps16;

@@ -1,4 +1,4 @@
-//! What a resampler between two rates is: the filter's length, the table's and the history's sizes, the delay.
+//! How a resampler between two sample rates is built: length of the filter, sizes of table and history, and delay.
 
 use core::fmt;
 
@@ -12,17 +12,17 @@ const RATES: core::ops::RangeInclusive<u32> = 4_000..=192_000;
 const MOST_PHASES: u32 = 1_280;
 /// A steered resampler's positions in a sample are multiples of one over this many, by the phases.
 pub(super) const PARTS: u64 = 1_000_000_000;
-/// How far a ratio can be steered either way, in parts per billion.
+/// Greatest change of a steered ratio in either direction, in parts per billion.
 pub const MAX_PPB: i32 = 5_000_000;
 
-/// How much of the band stays, and how much of the rest is left.
+/// How much of the band is kept, and how much of the rest is left.
 ///
-/// The band is up to half of the lower rate. All figures are the filter's own; `i16` adds its rounding.
+/// The band reaches to half of the lower sample rate. The figures are those of the filter; `i16` adds its rounding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Quality {
-    /// For telephone speech on small parts: flat to 0.86 of the band, 70 dB down from 1.14 on; 32 taps.
+    /// For telephone speech on small processors: flat to 0.86 of the band, 70 dB down from 1.14 on; 32 taps.
     Fast,
     /// For speech and calls: flat to 0.86 of the band, 90 dB down from 1.05 on; 64 taps.
     #[default]
@@ -48,34 +48,35 @@ impl Quality {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ResampleError {
-    /// A rate outside 4 to 192 kHz.
+    /// A rate is outside 4 to 192 kHz.
     Rate {
-        /// Rate of the input, in Hz.
+        /// Sample rate of the input, in Hz.
         from_hz: u32,
-        /// Rate of the output, in Hz.
+        /// Sample rate of the output, in Hz.
         to_hz: u32,
     },
-    /// The ratio of these rates takes more than 1,280 phases: only a steered resampler, which interpolates, has it.
+    /// The ratio of these rates needs more than 1,280 phases. A [steered](Plan::steered) resampler, which
+    /// interpolates, can do it.
     Ratio {
-        /// Rate of the input, in Hz.
+        /// Sample rate of the input, in Hz.
         from_hz: u32,
-        /// Rate of the output, in Hz.
+        /// Sample rate of the output, in Hz.
         to_hz: u32,
-        /// Phases it would take.
+        /// Phases that it would need.
         phases: u32,
     },
-    /// The table is not of the length that the plan says.
+    /// The table does not have the length that the plan says.
     Table {
-        /// Blocks of taps it needs.
+        /// Blocks of taps that it needs.
         need: usize,
-        /// Blocks it has.
+        /// Blocks of taps that it has.
         got: usize,
     },
     /// The history is too short.
     History {
-        /// Samples it needs at least.
+        /// Samples that it needs at least.
         need: usize,
-        /// Samples it has.
+        /// Samples that it has.
         got: usize,
     },
 }
@@ -97,7 +98,7 @@ impl fmt::Display for ResampleError {
 
 impl core::error::Error for ResampleError {}
 
-/// What a resampler between two rates is. Plain numbers, made in a constant expression or at run time.
+/// How a resampler between two sample rates is built: plain numbers, computed in a constant expression or at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     from_hz: u32,
@@ -113,10 +114,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The exact ratio of two rates: one set of taps for each phase.
+    /// A plan for the exact ratio of two sample rates, in Hz, with one set of taps for each phase.
     ///
     /// # Errors
-    /// `Rate`, and `Ratio` for rates that have too little in common.
+    /// Returns [`ResampleError::Rate`] for a rate outside 4 to 192 kHz, and [`ResampleError::Ratio`] if the ratio
+    /// needs more than 1,280 phases.
     pub const fn exact(from_hz: u32, to_hz: u32, quality: Quality) -> Result<Self, ResampleError> {
         match Self::new(from_hz, to_hz, quality, false) {
             Ok(plan) if plan.phases > MOST_PHASES => Err(ResampleError::Ratio { from_hz, to_hz, phases: plan.phases }),
@@ -124,11 +126,11 @@ impl Plan {
         }
     }
 
-    /// A ratio that can be steered while it runs, [`MAX_PPB`] either way: between two phases of a table the taps are
-    /// interpolated linearly, at twice the cost of an exact ratio.
+    /// A plan whose ratio can be steered while it runs, by [`MAX_PPB`] in either direction. Taps are interpolated
+    /// linearly between two phases of a table, at twice the cost of an exact ratio.
     ///
     /// # Errors
-    /// `Rate`.
+    /// Returns [`ResampleError::Rate`] for a rate outside 4 to 192 kHz.
     pub const fn steered(from_hz: u32, to_hz: u32, quality: Quality) -> Result<Self, ResampleError> {
         Self::new(from_hz, to_hz, quality, true)
     }
@@ -150,17 +152,17 @@ impl Plan {
         Ok(Self { from_hz, to_hz, quality, steered, up, down, taps: taps.next_multiple_of(LANES as u32), phases })
     }
 
-    /// Rate of the input, in Hz.
+    /// Sample rate of the input, in Hz.
     pub const fn from_hz(&self) -> u32 {
         self.from_hz
     }
 
-    /// Rate of the output, in Hz.
+    /// Sample rate of the output, in Hz.
     pub const fn to_hz(&self) -> u32 {
         self.to_hz
     }
 
-    /// The filter.
+    /// Quality of the filter.
     pub const fn quality(&self) -> Quality {
         self.quality
     }
@@ -170,34 +172,35 @@ impl Plan {
         self.steered
     }
 
-    /// Taps of an output sample, which are samples of the input.
+    /// Number of input samples from which one output sample is computed.
     pub const fn taps(&self) -> usize {
         self.taps as usize
     }
 
-    /// Blocks of eight taps in the table: 32 bytes each, for `i16` and `f32`.
+    /// Number of blocks of eight taps in the table, 32 bytes each, for `i16` and `f32`.
     pub const fn table_len(&self) -> usize {
         self.taps() / LANES * self.rows()
     }
 
-    /// Samples of history that a channel needs, if it is to take `input` samples with one move of the rest. Fewer are
-    /// enough, down to [`taps`](Self::taps), and cost more moves.
+    /// Number of samples of history for a channel that takes `input` samples at a time. Fewer are possible, down to
+    /// [`taps`](Self::taps), but take more copying.
     pub const fn history_len(&self, input: usize) -> usize {
         self.taps() - 1 + if input == 0 { 1 } else { input }
     }
 
-    /// How much later a sound comes out than it went in, in samples of the input: half the filter, exactly.
+    /// Delay in samples of the input: exactly half the filter.
     pub const fn delay_samples(&self) -> usize {
         self.taps() / 2
     }
 
-    /// The same as a time, to the microsecond.
+    /// Delay as a time, to the microsecond.
     pub const fn delay(&self) -> Duration {
         let micros = self.delay_samples() as u64 * 1_000_000;
         Duration::from_micros((micros + self.from_hz as u64 / 2) / self.from_hz as u64)
     }
 
-    /// Samples that have come out, at a ratio that is not steered, when `input` have gone in: the ratio, rounded up.
+    /// Number of samples that have been written when `input` have been taken, if the ratio is not steered: the ratio,
+    /// rounded up.
     pub const fn output_len(&self, input: u64) -> u64 {
         let (up, down) = (self.up as u128, self.down as u128);
         (input as u128 * up).div_ceil(down) as u64

@@ -1,9 +1,9 @@
 //! The prototype of all filters here: a sinc under a Kaiser window, at any point in time.
 //!
 //! Source: Kaiser and Schafer, "On the use of the I0-sinh window for spectrum analysis", 1980: the width of the window
-//! for a stopband, and how many taps a transition takes. Only `+ - * /` and comparison, so a table is the same bits
-//! wherever it is made: in a constant expression, on a host, or on a part without floating point (some 3,000
-//! instructions a tap there).
+//! for a given stopband, and the number of taps for a transition. Only `+ - * /` and comparison are used, so that a
+//! table has the same bits wherever it is computed: in a constant expression, on a host, or on a processor without
+//! floating point, where a tap takes about 3,000 instructions.
 
 use core::f64::consts::PI;
 

@@ -1,11 +1,11 @@
 //! Six bands of 10 ms at 8 kHz, by sums and differences of neighbours (a packet of Haar wavelets): 0-250, 250-500,
-//! 500-1,000, 1,000-2,000, 2,000-3,000 and 3,000-4,000 Hz, each as a logarithm of its power.
+//! 500-1,000, 1,000-2,000, 2,000-3,000 and 3,000-4,000 Hz, each as the logarithm of its power.
 //!
-//! Such bands overlap by far; a detector that compares each with its own noise is hardly worse for it than with a
-//! transform (area under its curve 0.89 either way), at a tenth of the cost. The sum of four samples, which is the
-//! lowest kilohertz at 2 kHz, is left over for the pitch.
+//! Such bands overlap a lot. A detector that compares each band with its own noise is hardly worse with them than with
+//! a transform (its area under the curve is 0.89 in both cases), at a tenth of the cost. The sum of four samples,
+//! which is the lowest kilohertz at 2 kHz, is used for the pitch too.
 //!
-//! Units: logarithms to the base 2 in 2^-8. Cost: four instructions a sample and level of the tree.
+//! Logarithms are to the base 2, in 2^-8. The cost is four instructions for each sample and level of the tree.
 
 /// Samples of 10 ms at 8 kHz.
 pub(super) const BLOCK: usize = 80;

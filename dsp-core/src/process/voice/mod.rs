@@ -1,21 +1,22 @@
-//! Voice activity detector in integers: how probable it is that there is speech in each 10 ms.
+//! Voice activity detector in integer arithmetic: the probability of speech in each 10 ms.
 //!
-//! Two things tell speech from noise. It is unlike the noise that was before it: the likelihood of six bands against
-//! their noise, which is tracked by the probability that there is speech ([T. Gerkmann and R. C. Hendriks 2012]). And it
-//! is voiced: the autocorrelation of the lowest kilohertz has a peak at the lags of a voice. Their product says more than
-//! either, since steady noise may be periodic and changing noise is often not. Mean roots of likelihoods, their squares and the
-//! product with the periodicity are smoothed (attack 25 ms, release 125 ms) and weighted into the log odds of speech; a threshold
-//! for each [aggressiveness](VoiceConfig::aggressiveness) decides. The weights are a logistic regression over made scenes
-//! (`tests/quality/voice.py --set tuning`), and were not changed for the ones that results are told of.
+//! Use it for comfort noise, gain control and levels, where the [energy gate](super::activity) takes too much noise
+//! for speech. With the cargo feature `earshot`, `neural_voice` is a better and more expensive one with the same
+//! interface.
 //!
-//! Everything is heard at 8 kHz: higher rates are brought there by means of neighbours, whose aliases do no harm here,
-//! as they let fricatives be heard.
+//! Two properties tell speech from noise. Speech is unlike the noise before it: the likelihood of six bands is
+//! compared with their noise, which is tracked by the probability of speech ([T. Gerkmann and R. C. Hendriks 2012]).
+//! And it is voiced: the autocorrelation of the lowest kilohertz has a peak at the pitch lags of a voice. Their
+//! product says more than either, since steady noise may be periodic, and changing noise often is not. These features
+//! are smoothed (attack 25 ms, release 125 ms) and weighted into the log odds of speech, and a threshold for each
+//! [aggressiveness](VoiceConfig::aggressiveness) decides. The weights come from a logistic regression over synthetic
+//! scenes, which differ from those on which the results in `BENCHMARKS.md` were measured.
 //!
-//! Delay: none; a block counts when its last sample has come. All integer, multiplications of 32 bits only, and a
-//! single division a block. Cost: about 4,700 instructions of a Cortex-M0 a block at 8 kHz and 5,100 at 16 kHz
-//! (0.47 and 0.51 MIPS), 3,100 of a Cortex-M4. State: 540 bytes.
+//! Everything is heard at 8 kHz; higher rates are brought there by averaging neighbours. There is no delay: the result
+//! of a block is known with its last sample. A block of 10 ms takes 3,312 instructions at 8 kHz and 3,571 at 16 kHz on
+//! a Cortex-M3, and 4,730 and 5,131 on a Cortex-M0 (`BENCHMARKS.md`). The state takes 544 bytes.
 //!
-//! A quiet room, and something voiced in it:
+//! A quiet room, and a voiced sound in it:
 //!
 //! ```
 //! use dsp_core::process::voice::{VoiceConfig, VoiceDetector, VoiceError};
@@ -78,16 +79,16 @@ const SIGMOID: [u8; 33] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct VoiceConfig {
-    /// Rate of the samples: a multiple of 8,000 Hz up to 48,000.
+    /// Sample rate: a multiple of 8,000 Hz, at most 48,000 Hz.
     pub sample_rate_hz: u32,
-    /// How much must speak for speech: 0 misses least, 3 takes least noise for speech.
+    /// How much evidence speech needs: 0 misses the least speech, 3 takes the least noise for speech.
     pub aggressiveness: u8,
-    /// How long after speech it is still said that there is, beyond the detector's own release; in steps of 10 ms.
+    /// How long after speech it still counts as speech, beyond the detector's own release, in ms, in steps of 10.
     pub hangover_ms: u16,
 }
 
 impl Default for VoiceConfig {
-    /// 8 kHz, aggressiveness 2, no further hangover.
+    /// 8 kHz, aggressiveness 2, no additional hangover.
     fn default() -> Self {
         Self { sample_rate_hz: 8_000, aggressiveness: 2, hangover_ms: 0 }
     }
@@ -97,7 +98,7 @@ impl Default for VoiceConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum VoiceError {
-    /// This rate, in Hz, is no multiple of 8,000 up to 48,000.
+    /// This sample rate, in Hz, is not a multiple of 8,000 up to 48,000.
     Rate(u32),
     /// This aggressiveness is above 3.
     Aggressiveness(u8),
@@ -114,15 +115,15 @@ impl fmt::Display for VoiceError {
 
 impl core::error::Error for VoiceError {}
 
-/// What was found in a block of 10 ms.
+/// The result for a block of 10 ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Voice {
     /// Whether there is speech.
     pub speech: bool,
-    /// How probable speech is, of 255.
+    /// Probability of speech, of 255.
     pub probability: u8,
-    /// How periodic the sound is, of 255: vowels are above 120.
+    /// Periodicity of the sound, of 255. Vowels are above 120.
     pub periodicity: u8,
 }
 
@@ -137,7 +138,7 @@ struct Features {
     squares: i32,
 }
 
-/// Detects voices in one channel; see the module's page.
+/// Detects voices in one channel of `i16` or `f32`. [The module's page](self) has an example.
 #[derive(Clone, Copy, Debug)]
 pub struct VoiceDetector {
     narrow: EightKhz,
@@ -145,11 +146,11 @@ pub struct VoiceDetector {
     hangover: u16,
     block: [i16; BLOCK],
     filled: usize,
-    /// By how many bits what is squared was shifted in the last block.
+    /// Number of bits by which values were shifted before they were squared in the last block.
     shift: u32,
     noise: Noise,
     pitch: Pitch,
-    /// Of the last block, in 2^-8 of an octave.
+    /// Levels of the last block, in 2^-8 of an octave.
     levels: [i32; BANDS],
     /// Smoothed, in 2^-8 of their units.
     smooth: Features,
@@ -161,10 +162,11 @@ pub struct VoiceDetector {
 }
 
 impl VoiceDetector {
-    /// A detector that has heard nothing.
+    /// A detector that has not heard anything.
     ///
     /// # Errors
-    /// [`VoiceError`] for a rate or an aggressiveness that there is not.
+    /// Returns a [`VoiceError`] for a sample rate that is not a multiple of 8,000 Hz up to 48,000 Hz, and for an
+    /// aggressiveness above 3.
     pub fn new(config: VoiceConfig) -> Result<Self, VoiceError> {
         let VoiceConfig { sample_rate_hz, aggressiveness, hangover_ms } = config;
         let factor = sample_rate_hz / 8_000;
@@ -196,8 +198,8 @@ impl VoiceDetector {
         }
     }
 
-    /// Hears the next samples, any number; what was found in the last whole block. `speech` is true if it was for any
-    /// block that ended within these samples.
+    /// Takes in the next samples, any number, and returns the result of the last complete block. `speech` is true if
+    /// it was true for any block that ended within these samples.
     pub fn hear<S: Sample>(&mut self, pcm: &[S]) -> Voice {
         let mut speech = None;
         let mut rest = pcm;
@@ -215,24 +217,24 @@ impl VoiceDetector {
         Voice { speech: speech.unwrap_or(self.voice.speech), ..self.voice }
     }
 
-    /// What was found in the last whole block.
+    /// The result of the last complete block.
     pub fn voice(&self) -> Voice {
         self.voice
     }
 
-    /// Level of the last whole block, below 4 kHz; within 0.5 dB.
+    /// Level of the last complete block below 4 kHz, within 0.5 dB.
     pub fn level(&self) -> Level {
         total(&self.levels)
     }
 
-    /// Level of the noise, below 4 kHz; within 0.5 dB of what is tracked.
+    /// Level of the noise below 4 kHz, within 0.5 dB of what is tracked.
     pub fn noise_level(&self) -> Level {
         total(&self.noise.levels())
     }
 
-    /// What was found in the last whole block, for whoever must not lose a word: in the first second everything is speech,
-    /// since a call may begin in the middle of it. And so are 50 ms from where the sound rises far above the noise after 100 ms
-    /// in which it didn't: a word that begins is as loud at once, and takes some tens of ms until it's periodic.
+    /// The result for a sender, which must not lose a word. The first second counts as speech, since a call may begin
+    /// in the middle of it. So do 50 ms from where the sound rises far above the noise after 100 ms in which it did
+    /// not: a word may be loud at once, and takes some tens of ms until it is periodic.
     pub fn activity(&self) -> Activity {
         let Voice { speech, probability, periodicity } = self.voice;
         Activity { speech: speech || self.may_be_speech(), probability, periodicity, noise: self.noise_level() }

@@ -1,17 +1,17 @@
-//! The noise in each band, and how unlike it a block is.
+//! The noise in each band, and how much a block differs from it.
 //!
-//! The noise follows the signal by how likely it is that there is no speech in it (T. Gerkmann and R. C. Hendriks,
+//! The noise follows the signal by the probability that it contains no speech (T. Gerkmann and R. C. Hendriks,
 //! *Unbiased MMSE-Based Noise Power Estimation with Low Complexity and Low Tracking Delay*, IEEE TASLP 20(4), 2012):
-//! with the ratio g of a block's power to the noise and an a-priori SNR x, speech has the probability
-//! p = 1 / (1 + (1 + x) exp(-g x / (1 + x))), and the noise is multiplied by 1 + (1 - a)(1 - p)(g - 1). All this
-//! depends on g alone: in logarithms it is one table, by eighths of an octave. x = 4 (the paper: 32) and a = 0.97 (0.8)
-//! were measured to be best for a detector, for which a noise that is too low costs more than one that lags.
+//! with the ratio g of a block's power to the noise and an a-priori SNR x, the probability of speech is p = 1 / (1 +
+//! (1 + x) exp(-g x / (1 + x))), and the noise is multiplied by 1 + (1 - a)(1 - p)(g - 1). All of this depends on g
+//! alone, so in logarithms it is one table in eighths of an octave. x = 4 (in the paper 32) and a = 0.97 (0.8)
+//! measured best for a detector, for which a noise estimate that is too low costs more than one that lags.
 //!
-//! Speech in a band without a break for 250 ms is no longer quite certain (p = 0.965), so that the noise follows a jump
-//! in the end: 15 dB in about 3 s.
+//! After speech in a band without a break for 250 ms, its probability is limited to p = 0.965, so that the noise
+//! follows a jump in the end: 15 dB in about 3 s.
 //!
-//! The likelihood of a block against noise alone is g - 1 - ln g where g > 1 (J. Sohn et al. 1999), at most 8; its root
-//! is summed over the bands, by another table.
+//! The likelihood of a block against noise alone is g - 1 - ln g where g > 1 (J. Sohn et al. 1999), at most 8. Its
+//! square root is summed over the bands, with another table.
 
 use super::bands::BANDS;
 

@@ -1,11 +1,12 @@
-//! How periodic the lowest kilohertz is: the largest autocorrelation at the lags of a voice, 80 to 400 Hz, over the
-//! power.
+//! Periodicity of the lowest kilohertz: the largest autocorrelation at the lags of a voice, 80 to 400 Hz, relative to
+//! the power.
 //!
-//! At 2 kHz, behind a first difference (1 - 7/8 z^-1) that keeps the rumble of a car from passing for a voice. Every
-//! second product is left out, which costs a thousandth of the area under the detector's curve. Sums forget by a
-//! quarter each 10 ms.
+//! It works at 2 kHz, behind a first difference (1 - 7/8 z^-1), so that the rumble of a car does not pass for a voice.
+//! Every second product is left out, which costs a thousandth of the area under the detector's curve. Sums decay by a
+//! quarter in 10 ms.
 //!
-//! Unit: 256 is one whole period like the next. Cost: 210 products a block. State: 280 bytes.
+//! 256 stands for a period that is exactly like the next. The cost is 210 products for each block. The state takes 280
+//! bytes.
 
 use super::bands::SLOW;
 
@@ -13,7 +14,7 @@ use super::bands::SLOW;
 const SHORTEST: usize = 5;
 const LONGEST: usize = 25;
 const LAGS: usize = LONGEST - SHORTEST + 1;
-/// Samples in the sums have at most so many bits beside the sign: ten products, four times over, stay below 2^30.
+/// Greatest number of bits besides the sign of samples in the sums: ten products, four times over, stay below 2^30.
 const BITS: u32 = 12;
 
 /// Autocorrelation of the last 40 ms or so.

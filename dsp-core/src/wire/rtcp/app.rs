@@ -2,7 +2,7 @@
 
 use crate::time::Ssrc;
 
-/// A view on an APP packet.
+/// A checked view of an application-defined packet, APP (RFC 3550, 6.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct App<'a> {
     subtype: u8,
@@ -18,22 +18,22 @@ impl<'a> App<'a> {
         Some(Self { subtype, ssrc: Ssrc(u32::from_be_bytes(ssrc)), name, data })
     }
 
-    /// The subtype, 0-31, whose meaning the name gives.
+    /// Subtype, 0 to 31, whose meaning depends on the name.
     pub const fn subtype(&self) -> u8 {
         self.subtype
     }
 
-    /// Who sent it.
+    /// SSRC of the sender.
     pub const fn ssrc(&self) -> Ssrc {
         self.ssrc
     }
 
-    /// The name, four ASCII characters.
+    /// Name: four ASCII characters.
     pub const fn name(&self) -> [u8; 4] {
         self.name
     }
 
-    /// The data: whole 32-bit words.
+    /// Data: whole words of 32 bits.
     pub const fn data(&self) -> &'a [u8] {
         self.data
     }

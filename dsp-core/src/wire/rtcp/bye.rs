@@ -2,7 +2,7 @@
 
 use crate::time::Ssrc;
 
-/// A view on a BYE packet.
+/// A checked view of a goodbye packet, BYE (RFC 3550, 6.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bye<'a> {
     ssrcs: &'a [[u8; 4]],
@@ -19,12 +19,12 @@ impl<'a> Bye<'a> {
         Some(Self { ssrcs: ssrcs.as_chunks().0, reason })
     }
 
-    /// The sources that leave, at most 31.
+    /// Sources that leave, at most 31.
     pub fn ssrcs(&self) -> impl ExactSizeIterator<Item = Ssrc> + 'a {
         self.ssrcs.iter().map(|&ssrc| Ssrc(u32::from_be_bytes(ssrc)))
     }
 
-    /// The reason given, as it lies in the packet, not checked to be UTF-8.
+    /// Reason for leaving, as in the packet; it is not checked to be UTF-8.
     pub const fn reason(&self) -> Option<&'a [u8]> {
         self.reason
     }

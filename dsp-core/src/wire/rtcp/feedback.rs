@@ -1,9 +1,10 @@
 //! Feedback messages: generic NACK and picture loss (RFC 4585, 6.2.1 and 6.3.1), full intra request (RFC 5104, 4.3.1),
-//! the receiver's estimated maximum bit rate (REMB, draft-alvestrand-rmcat-remb-03), and arrival times of all packets of a
-//! transport (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1).
+//! the receiver's estimated maximum bit rate (REMB, draft-alvestrand-rmcat-remb-03), and arrival times of all packets
+//! of a transport (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1).
 //!
-//! A message is checked as a whole when its packet is reached; afterwards no accessor can fail. Arrival times are in
-//! quarters of a millisecond since the message's reference time, which counts in 64 ms. Cost: linear in the bytes.
+//! A message is checked as a whole when its packet is reached, so that no accessor can fail afterwards. Arrival times
+//! are in quarters of a millisecond after the message's reference time, which counts in 64 ms. The cost is in
+//! proportion to the bytes.
 
 mod transport_wide;
 
@@ -24,38 +25,38 @@ const REMB: [u8; 4] = *b"REMB";
 /// The largest mantissa of a REMB message's bit rate.
 const REMB_MANTISSA: u64 = (1 << 18) - 1;
 
-/// A feedback packet: who sends it, which source it's about, and what it says.
+/// A feedback packet: its sender, the source that it is about, and its message (RFC 4585, 6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feedback<'a> {
-    /// Who sends it.
+    /// SSRC of the sender.
     pub sender: Ssrc,
-    /// Which source it's about; zero where the message itself names them.
+    /// SSRC that the message is about; zero if the message itself names its sources.
     pub media: Ssrc,
-    /// What it says.
+    /// The message.
     pub message: FeedbackMessage<'a>,
 }
 
-/// What a feedback packet says.
+/// The message of a feedback packet. It is checked when its packet is reached, so that its accessors cannot fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FeedbackMessage<'a> {
-    /// These packets are missing.
+    /// These packets are missing (generic NACK, RFC 4585, 6.2.1).
     Nack(Nacks<'a>),
-    /// A picture was lost (PLI).
+    /// A picture was lost (PLI, RFC 4585, 6.3.1).
     PictureLoss,
-    /// Whole pictures are asked for (FIR).
+    /// A complete picture is requested (FIR, RFC 5104, 4.3.1).
     FullIntra(FullIntra<'a>),
-    /// The bit rate that the receiver can take (REMB).
+    /// The bit rate that the receiver can take (REMB, draft-alvestrand-rmcat-remb-03).
     MaximumBitRate(MaximumBitRate<'a>),
-    /// When packets of the transport arrived.
+    /// When the packets of the transport arrived (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1).
     Transport(TransportFeedback<'a>),
-    /// Another message.
+    /// A message of another kind.
     Other {
-        /// 205 or 206.
+        /// Packet type, 205 or 206.
         packet_type: u8,
-        /// The format.
+        /// Format of the message (FMT).
         format: u8,
-        /// What is behind the two sources: whole 32-bit words.
+        /// Content behind the two SSRCs: whole words of 32 bits.
         fci: &'a [u8],
     },
 }
@@ -115,17 +116,17 @@ fn whole<const N: usize>(fci: &[u8]) -> Option<&[[u8; N]]> {
     (rest.is_empty() && !entries.is_empty()).then_some(entries)
 }
 
-/// Packets that are missing, 17 an entry at most: a sequence number, and a bit for each of the 16 behind it.
+/// Missing packets (generic NACK), at most 17 in each entry: a sequence number, and a bit for each of the 16 after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nacks<'a>(&'a [[u8; 4]]);
 
 impl<'a> Nacks<'a> {
-    /// Of entries as [`write_nacks`] makes them; `None` without any.
+    /// A message with these entries, as [`write_nacks`] makes them; `None` without any.
     pub const fn new(entries: &'a [[u8; 4]]) -> Option<Self> {
         if entries.is_empty() { None } else { Some(Self(entries)) }
     }
 
-    /// The missing packets, in the order of the entries.
+    /// Sequence numbers of the missing packets, in the order of the entries.
     pub fn lost(&self) -> impl Iterator<Item = Seq> + 'a {
         self.0.iter().flat_map(|&[a, b, c, d]| {
             let (first, others) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
@@ -135,8 +136,8 @@ impl<'a> Nacks<'a> {
     }
 }
 
-/// Entries for missing packets, which come in their order, in as few as that takes. How many there are, and how many
-/// packets they name: fewer than asked where there is no room.
+/// Writes entries for missing packets, which must come in their order, into as few entries as possible. Returns the
+/// number of entries, and the number of packets that they name, which is smaller than asked for if `out` is too small.
 pub fn write_nacks(lost: impl IntoIterator<Item = Seq>, out: &mut [[u8; 4]]) -> (usize, usize) {
     let (mut entries, mut named) = (0, 0);
     let mut open: Option<(u16, u16)> = None;
@@ -161,17 +162,17 @@ pub fn write_nacks(lost: impl IntoIterator<Item = Seq>, out: &mut [[u8; 4]]) -> 
     (entries, named)
 }
 
-/// Sources of which a whole picture is asked for.
+/// Sources of which a complete picture is requested (FIR).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FullIntra<'a>(&'a [[u8; 8]]);
 
 impl<'a> FullIntra<'a> {
-    /// Of entries as [`full_intra_entry`] makes them; `None` without any.
+    /// A message with these entries, as [`full_intra_entry`] makes them; `None` without any.
     pub const fn new(entries: &'a [[u8; 8]]) -> Option<Self> {
         if entries.is_empty() { None } else { Some(Self(entries)) }
     }
 
-    /// The sources, each with the number of the request: one that repeats is no new request.
+    /// The sources, each with the number of the request. The same number again is not a new request.
     pub fn requests(&self) -> impl ExactSizeIterator<Item = (Ssrc, u8)> + 'a {
         self.0.iter().map(|&[a, b, c, d, number, ..]| (Ssrc(u32::from_be_bytes([a, b, c, d])), number))
     }
@@ -183,7 +184,7 @@ pub const fn full_intra_entry(source: Ssrc, number: u8) -> [u8; 8] {
     [a, b, c, d, number, 0, 0, 0]
 }
 
-/// A receiver's estimate of the bit rate it can take, for all these sources together.
+/// A receiver's estimate of the bit rate that it can take, for all these sources together (REMB).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaximumBitRate<'a> {
     exponent: u8,
@@ -192,8 +193,8 @@ pub struct MaximumBitRate<'a> {
 }
 
 impl<'a> MaximumBitRate<'a> {
-    /// Of a bit rate in bit/s, rounded down to 18 significant bits, for sources that are written the highest byte first; at
-    /// most 255 can be written.
+    /// A message with a bit rate in bit/s, which is rounded down to 18 significant bits, and with sources as four
+    /// bytes each, highest byte first. At most 255 sources can be written.
     pub const fn new(bit_rate: u64, sources: &'a [[u8; 4]]) -> Self {
         let mut exponent = 0;
         while bit_rate >> exponent > REMB_MANTISSA {
@@ -209,7 +210,7 @@ impl<'a> MaximumBitRate<'a> {
         (rest.is_empty() && sources.len() == usize::from(count)).then_some(Self { exponent: a >> 2, mantissa, sources })
     }
 
-    /// The bit rate in bit/s; more than 64 bits hold is the most they do.
+    /// Bit rate in bit/s. A rate that does not fit into 64 bits is the greatest value.
     pub const fn bit_rate(&self) -> u64 {
         let mantissa = self.mantissa as u64;
         if self.exponent as u32 > mantissa.leading_zeros() && mantissa != 0 {

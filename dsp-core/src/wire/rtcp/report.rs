@@ -5,13 +5,13 @@ use crate::time::{NtpTime, RtpTime, Ssrc};
 /// Bytes of one report block.
 pub(super) const BLOCK_LEN: usize = 24;
 
-/// The sender information of a sender report.
+/// The sender information in a sender report (RFC 3550, 6.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SenderInfo {
-    /// Wall clock when the report was sent.
+    /// Wall clock time at which the report was sent.
     pub ntp: NtpTime,
-    /// The same moment on the clock of the RTP timestamps.
+    /// The same moment on the RTP clock.
     pub rtp: RtpTime,
     /// RTP packets sent since the start, modulo 2^32.
     pub packets: u32,
@@ -19,28 +19,29 @@ pub struct SenderInfo {
     pub octets: u32,
 }
 
-/// What a receiver tells about one source.
+/// What a receiver reports about one source (RFC 3550, 6.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ReportBlock {
-    /// The source this is about.
+    /// SSRC of the source.
     pub ssrc: Ssrc,
-    /// Packets lost since the last report, in 1/256 of those expected.
+    /// Fraction of the packets lost since the report before, in 256ths of those expected.
     pub fraction_lost: u8,
-    /// Packets lost since the start; 24 bits with sign on the wire, negative with duplicates. Written clamped.
+    /// Packets lost since the start. It has 24 bits with sign in the packet, and can be negative because of
+    /// duplicates. Values out of range are clamped when written.
     pub cumulative_lost: i32,
-    /// Highest sequence number in the lower 16 bits, its cycles in the upper.
+    /// Highest sequence number in the lower 16 bits, the count of its cycles in the upper.
     pub extended_highest_seq: u32,
-    /// Interarrival jitter in ticks of the RTP clock.
+    /// Interarrival jitter, in ticks of the RTP clock.
     pub jitter_ticks: u32,
-    /// Middle 32 bits of the NTP time in the last sender report from this source; 0 if there was none.
+    /// Middle 32 bits of the NTP time in the last sender report of this source; 0 if there was none.
     pub last_sr: u32,
-    /// Time from the arrival of that report to this one, in 1/65536 s.
+    /// Time from the arrival of that report to the sending of this one, in 1/65536 s.
     pub delay_since_last_sr: u32,
 }
 
 impl ReportBlock {
-    /// Smallest and largest value of the 24-bit cumulative loss (RFC 3550, A.3).
+    /// Range of the 24-bit cumulative loss (RFC 3550, A.3).
     pub const LOST_RANGE: core::ops::RangeInclusive<i32> = -0x80_0000..=0x7f_ffff;
 
     fn parse(bytes: &[u8; BLOCK_LEN]) -> Self {
@@ -82,7 +83,7 @@ fn split_blocks(count: u8, bytes: &[u8]) -> Option<(&[[u8; BLOCK_LEN]], &[u8])> 
     Some((blocks.as_chunks().0, extension))
 }
 
-/// A view on a sender report.
+/// A checked view of a sender report (RFC 3550, 6.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SenderReport<'a> {
     ssrc: Ssrc,
@@ -106,7 +107,7 @@ impl<'a> SenderReport<'a> {
         Some(Self { ssrc: Ssrc(word(0)), info, blocks, extension })
     }
 
-    /// Who sent the report.
+    /// SSRC of the sender of the report.
     pub const fn ssrc(&self) -> Ssrc {
         self.ssrc
     }
@@ -127,7 +128,7 @@ impl<'a> SenderReport<'a> {
     }
 }
 
-/// A view on a receiver report.
+/// A checked view of a receiver report (RFC 3550, 6.4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiverReport<'a> {
     ssrc: Ssrc,
@@ -142,7 +143,7 @@ impl<'a> ReceiverReport<'a> {
         Some(Self { ssrc: Ssrc(u32::from_be_bytes(ssrc)), blocks, extension })
     }
 
-    /// Who sent the report.
+    /// SSRC of the sender of the report.
     pub const fn ssrc(&self) -> Ssrc {
         self.ssrc
     }

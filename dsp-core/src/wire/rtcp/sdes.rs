@@ -2,13 +2,14 @@
 
 use crate::time::Ssrc;
 
-/// One item: a type and up to 255 bytes, UTF-8 without a final null.
+/// One item of a source description: a type, and up to 255 bytes of UTF-8 without a final null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SdesItem<'a> {
-    /// Item type, not 0: [`SdesItem::CNAME`] and so on.
+    /// Type of the item, not 0, such as [`SdesItem::CNAME`].
     pub kind: u8,
-    /// The text as it lies in the packet, not checked to be UTF-8. A PRIV item's prefix length comes first in it.
+    /// Text as in the packet; it is not checked to be UTF-8. The text of a PRIV item begins with the length of its
+    /// prefix.
     pub value: &'a [u8],
 }
 
@@ -56,7 +57,7 @@ fn next_chunk(bytes: &[u8]) -> Option<(SdesChunk<'_>, &[u8])> {
     Some((SdesChunk { ssrc: Ssrc(u32::from_be_bytes(ssrc)), items: &items[..items_len] }, rest))
 }
 
-/// A view on a source description whose chunks are all whole.
+/// A checked view of a source description packet, SDES (RFC 3550, 6.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sdes<'a> {
     count: u8,
@@ -82,7 +83,7 @@ impl<'a> Sdes<'a> {
         })
     }
 
-    /// The canonical name of `ssrc`, if it is here.
+    /// Canonical name of `ssrc`, if the packet has it.
     pub fn cname(&self, ssrc: Ssrc) -> Option<&'a [u8]> {
         self.chunks()
             .filter(|chunk| chunk.ssrc == ssrc)
@@ -99,12 +100,12 @@ pub struct SdesChunk<'a> {
 }
 
 impl<'a> SdesChunk<'a> {
-    /// The source described.
+    /// SSRC of the source.
     pub const fn ssrc(&self) -> Ssrc {
         self.ssrc
     }
 
-    /// Its items.
+    /// Items of the source.
     pub const fn items(&self) -> SdesItems<'a> {
         SdesItems { rest: self.items }
     }

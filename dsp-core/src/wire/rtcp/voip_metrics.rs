@@ -1,98 +1,98 @@
-//! The VoIP metrics block of extended reports (RFC 3611, 4.7).
-//!
-//! Fields that the RFC lets be unavailable are `Option`s: 127 on the wire. Values that it forbids are read as
-//! unavailable, as 4.7.5 asks, and never written. Rates and densities are in 1/256, durations and delays in ms, levels
-//! in dB over 0 dBm0, MOS in tenths.
+//! The VoIP metrics block of extended reports (RFC 3611, 4.7). Rates and densities are in 1/256, durations and delays
+//! in ms, levels in dBm0, MOS in tenths.
 
 use crate::time::Ssrc;
 
 /// The wire's number for what isn't known.
 const UNAVAILABLE: u8 = 127;
 
-/// What the receiver plays in place of lost packets (4.7.6).
+/// How the receiver conceals lost packets (RFC 3611, 4.7.6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ConcealmentKind {
-    /// Not told.
+    /// It is not told.
     #[default]
     Unspecified,
-    /// Silence.
+    /// With silence.
     Disabled,
-    /// Such as conceals high loss.
+    /// With a method for high loss.
     Enhanced,
-    /// Simple replay or interpolation.
+    /// With simple repetition or interpolation.
     Standard,
 }
 
-/// Whether the jitter buffer adapts its size (4.7.6).
+/// Whether the jitter buffer adapts its size (RFC 3611, 4.7.6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum JitterBufferKind {
-    /// Not told.
+    /// It is not told.
     #[default]
     Unknown,
-    /// The number that the RFC reserves.
+    /// The value that RFC 3611 reserves.
     Reserved,
-    /// Fixed.
+    /// The size is fixed.
     NonAdaptive,
-    /// Adaptive.
+    /// The size adapts.
     Adaptive,
 }
 
-/// One VoIP metrics block.
+/// A VoIP metrics block (RFC 3611, 4.7). A field that is unavailable, 127 in the packet, is `None`. Values that RFC
+/// 3611 forbids are read as unavailable, as its 4.7.5 asks, and never written.
+/// [`VoipMetricsInput`](crate::quality::VoipMetricsInput) makes a block from what a receiver has counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct VoipMetrics {
-    /// The source this is about.
+    /// SSRC of the source that the block is about.
     pub ssrc: Ssrc,
-    /// Packets lost since the start and not recovered, in 1/256 of those expected.
+    /// Packets lost since the start and not recovered, in 256ths of those expected.
     pub loss_rate: u8,
-    /// Packets discarded since the start, late or early, in 1/256 of those expected.
+    /// Packets discarded since the start because they came late or early, in 256ths of those expected.
     pub discard_rate: u8,
-    /// Packets lost or discarded in bursts, in 1/256 of those expected in them.
+    /// Packets lost or discarded in bursts, in 256ths of those expected in them.
     pub burst_density: u8,
-    /// Packets lost or discarded in gaps, in 1/256 of those expected in them.
+    /// Packets lost or discarded in gaps, in 256ths of those expected in them.
     pub gap_density: u8,
-    /// Mean length of a burst in ms, 0 if there was none.
+    /// Mean length of a burst, in ms; 0 if there was none.
     pub burst_duration_ms: u16,
-    /// Mean length of a gap in ms, 0 if there was none.
+    /// Mean length of a gap, in ms; 0 if there was none.
     pub gap_duration_ms: u16,
-    /// Round trip between the RTP interfaces in ms, 0 until there is one.
+    /// Round-trip time between the RTP interfaces, in ms; 0 if it is not known yet.
     pub round_trip_ms: u16,
-    /// Sending and receiving delay within the reporting end in ms, 0 if unknown.
+    /// Sending and receiving delay within the reporting side, in ms; 0 if it is unknown.
     pub end_system_delay_ms: u16,
-    /// Level of the received speech in dBm0.
+    /// Level of the received speech, in dBm0.
     pub signal_level_dbm0: Option<i8>,
-    /// Level of the noise in its pauses in dBm0.
+    /// Level of the noise in the pauses of the speech, in dBm0.
     pub noise_level_dbm0: Option<i8>,
-    /// Residual echo return loss in dB.
+    /// Residual echo return loss, in dB.
     pub rerl_db: Option<u8>,
-    /// Received packets in a row that end a burst; 0 is forbidden, and read and written as it is.
+    /// Number of received packets in a row that end a burst (Gmin). RFC 3611 forbids 0, which is read and written as
+    /// it is.
     pub gmin: u8,
-    /// Rating of this segment with its delay, 0-100.
+    /// Rating R of this part of the call with its delay, 0 to 100.
     pub r_factor: Option<u8>,
-    /// Rating of what lies behind the reporting end, 0-100.
+    /// Rating R of the network behind the reporting side, 0 to 100.
     pub external_r_factor: Option<u8>,
-    /// Listening quality in tenths, 10-50.
+    /// MOS of the listening quality, in tenths, 10 to 50.
     pub mos_lq_tenths: Option<u8>,
-    /// Conversational quality in tenths, 10-50.
+    /// MOS of the conversational quality, in tenths, 10 to 50.
     pub mos_cq_tenths: Option<u8>,
-    /// What is played in place of lost packets.
+    /// How lost packets are concealed.
     pub concealment: ConcealmentKind,
-    /// Whether the jitter buffer adapts.
+    /// Whether the jitter buffer adapts its size.
     pub jitter_buffer: JitterBufferKind,
-    /// Time to adapt to a step of jitter from 30 to 100 ms, in units of two frames, 0-15; 0 is unknown.
+    /// Time to adapt to a step of jitter from 30 to 100 ms, in units of two frames, 0 to 15; 0 is unknown.
     pub jitter_buffer_rate: u8,
-    /// Delay in the buffer of a packet that comes exactly on time, in ms.
+    /// Delay in the buffer of a packet that arrives exactly on time, in ms.
     pub jitter_buffer_nominal_ms: u16,
-    /// Delay of the earliest packet that wouldn't be discarded, in ms.
+    /// Delay of the earliest packet that would not be discarded, in ms.
     pub jitter_buffer_maximum_ms: u16,
-    /// The most that the buffer can grow to, in ms.
+    /// Greatest delay that the buffer can reach, in ms.
     pub jitter_buffer_absolute_maximum_ms: u16,
 }
 
 impl Default for VoipMetrics {
-    /// Nothing received, nothing known, the recommended Gmin of 16.
+    /// Nothing received and nothing known, with the recommended Gmin of 16.
     fn default() -> Self {
         Self {
             ssrc: Ssrc(0),

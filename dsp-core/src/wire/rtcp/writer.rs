@@ -1,7 +1,4 @@
-//! Builds a compound packet in the caller's buffer, packet by packet (RFC 3550, 6.1).
-//!
-//! A method that fails leaves what was written before it untouched, so that a builder may drop an optional packet that
-//! doesn't fit. The order is the caller's: a report first and an SDES with the CNAME behind it.
+//! Writing compound packets into the caller's buffer, packet by packet (RFC 3550, 6.1).
 
 use core::fmt;
 
@@ -9,24 +6,25 @@ use super::report::BLOCK_LEN;
 use super::{Feedback, MAX_COUNT, PADDING_BIT, ReportBlock, SdesItem, SenderInfo, VERSION, XrBlock, packet_type};
 use crate::time::Ssrc;
 
-/// Why a packet could not be added.
+/// Why a packet could not be added. What was written before is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum WriteError {
     /// The buffer is too small.
     OutputTooSmall {
-        /// Bytes needed, with what is written already.
+        /// Bytes needed, with those that are written already.
         need: usize,
-        /// Bytes given.
+        /// Bytes that were given.
         got: usize,
     },
-    /// More than 31 blocks, chunks or sources.
+    /// There are this many blocks, chunks or sources, more than 31.
     TooMany(usize),
-    /// A text longer than 255 bytes, a body that is no multiple of 4 bytes, or a packet longer than 4 * 65536 bytes.
+    /// A text is longer than 255 bytes, a body is not a multiple of 4 bytes, or a packet is longer than 4 * 65536
+    /// bytes; this is its length.
     Length(usize),
-    /// An item of type 0, which ends a chunk, or a subtype above 31.
+    /// An item has the type 0, which ends a chunk, or a subtype is above 31.
     Field(u8),
-    /// Nothing may follow padding, and padding needs a packet before it.
+    /// A packet would follow padding, or padding would have no packet before it.
     Padding,
 }
 
@@ -44,7 +42,9 @@ impl fmt::Display for WriteError {
 
 impl core::error::Error for WriteError {}
 
-/// Writes packets one behind the other.
+/// Builds a compound RTCP packet in a buffer of the caller, packet by packet (RFC 3550, 6.1). If a method fails, what
+/// was written before is unchanged, so that a program may leave out an optional packet that does not fit. The order is
+/// the caller's choice: a report first, then an SDES packet with the CNAME.
 #[derive(Debug)]
 pub struct CompoundWriter<'a> {
     out: &'a mut [u8],
@@ -54,7 +54,7 @@ pub struct CompoundWriter<'a> {
 }
 
 impl<'a> CompoundWriter<'a> {
-    /// Starts at the front of `out`.
+    /// A writer that begins at the front of `out`.
     pub const fn new(out: &'a mut [u8]) -> Self {
         Self { out, len: 0, last: None, padded: false }
     }
@@ -88,7 +88,7 @@ impl<'a> CompoundWriter<'a> {
     /// Adds a sender report.
     ///
     /// # Errors
-    /// [`WriteError`] for more than 31 blocks, behind padding, and where there is no room.
+    /// Returns a [`WriteError`] if there are more than 31 blocks, padding was written, or the packet does not fit.
     pub fn sender_report(&mut self, ssrc: Ssrc, info: &SenderInfo, blocks: &[ReportBlock]) -> Result<(), WriteError> {
         let body = self.packet(packet_type::SR, blocks.len(), 24 + BLOCK_LEN * blocks.len())?;
         let (head, rest) = body.split_at_mut(24);
@@ -104,7 +104,7 @@ impl<'a> CompoundWriter<'a> {
     /// Adds a receiver report.
     ///
     /// # Errors
-    /// [`WriteError`] for more than 31 blocks, behind padding, and where there is no room.
+    /// Returns a [`WriteError`] if there are more than 31 blocks, padding was written, or the packet does not fit.
     pub fn receiver_report(&mut self, ssrc: Ssrc, blocks: &[ReportBlock]) -> Result<(), WriteError> {
         let body = self.packet(packet_type::RR, blocks.len(), 4 + BLOCK_LEN * blocks.len())?;
         let (head, rest) = body.split_at_mut(4);
@@ -113,11 +113,11 @@ impl<'a> CompoundWriter<'a> {
         Ok(())
     }
 
-    /// Adds a source description: for each source its items.
+    /// Adds a source description with the items of each source.
     ///
     /// # Errors
-    /// [`WriteError`] for more than 31 chunks, an item of type 0 or longer than 255 bytes, behind padding, and where there is no
-    /// room.
+    /// Returns a [`WriteError`] if there are more than 31 chunks, an item has the type 0 or more than 255 bytes,
+    /// padding was written, or the packet does not fit.
     pub fn sdes(&mut self, chunks: &[(Ssrc, &[SdesItem<'_>])]) -> Result<(), WriteError> {
         let mut body_len = 0;
         for (_, items) in chunks {
@@ -151,10 +151,11 @@ impl<'a> CompoundWriter<'a> {
         Ok(())
     }
 
-    /// Adds a goodbye of `ssrcs` with a reason of at most 255 bytes.
+    /// Adds a goodbye of the sources `ssrcs`, with a reason of at most 255 bytes.
     ///
     /// # Errors
-    /// [`WriteError`] for more than 31 sources, a longer reason, behind padding, and where there is no room.
+    /// Returns a [`WriteError`] if there are more than 31 sources, the reason is longer than 255 bytes, padding was
+    /// written, or the packet does not fit.
     pub fn bye(&mut self, ssrcs: &[Ssrc], reason: Option<&[u8]>) -> Result<(), WriteError> {
         let reason_len = match reason {
             Some(text) if text.len() > usize::from(u8::MAX) => return Err(WriteError::Length(text.len())),
@@ -174,10 +175,11 @@ impl<'a> CompoundWriter<'a> {
         Ok(())
     }
 
-    /// Adds an application-defined packet; `data` in whole 32-bit words.
+    /// Adds an application-defined packet; `data` must be whole words of 32 bits.
     ///
     /// # Errors
-    /// [`WriteError`] for a subtype above 31, `data` of another length, behind padding, and where there is no room.
+    /// Returns a [`WriteError`] if the subtype is above 31, `data` is not whole words, padding was written, or the
+    /// packet does not fit.
     pub fn app(&mut self, subtype: u8, ssrc: Ssrc, name: [u8; 4], data: &[u8]) -> Result<(), WriteError> {
         if usize::from(subtype) > MAX_COUNT {
             return Err(WriteError::Field(subtype));
@@ -192,8 +194,9 @@ impl<'a> CompoundWriter<'a> {
     /// Adds a feedback message (RFC 4585, 6.1).
     ///
     /// # Errors
-    /// [`WriteError`] for a [`FeedbackMessage::Other`](super::FeedbackMessage::Other) that is no whole words or of a format
-    /// above 31, for more than 255 sources of a bit rate, behind padding, and where there is no room.
+    /// Returns a [`WriteError`] if a [`FeedbackMessage::Other`](super::FeedbackMessage::Other) is not whole words or
+    /// has a format above 31, a bit rate is for more than 255 sources, padding was written, or the packet does not
+    /// fit.
     pub fn feedback(&mut self, feedback: &Feedback<'_>) -> Result<(), WriteError> {
         let (packet_type, format, fci_len) = feedback.shape().ok_or(WriteError::TooMany(usize::from(u8::MAX) + 1))?;
         if usize::from(format) > MAX_COUNT {
@@ -203,10 +206,10 @@ impl<'a> CompoundWriter<'a> {
         Ok(())
     }
 
-    /// Adds an extended report (RFC 3611, 2). An [`XrBlock::Unknown`] has whole 32-bit words.
+    /// Adds an extended report (RFC 3611, 2). The body of an [`XrBlock::Unknown`] must be whole words of 32 bits.
     ///
     /// # Errors
-    /// [`WriteError`] for a block of another length, behind padding, and where there is no room.
+    /// Returns a [`WriteError`] if a block has another length, padding was written, or the packet does not fit.
     pub fn extended_report(&mut self, ssrc: Ssrc, blocks: &[XrBlock<'_>]) -> Result<(), WriteError> {
         if let Some(block) = blocks.iter().find(|block| !block.len().is_multiple_of(4)) {
             return Err(WriteError::Length(block.len()));
@@ -224,10 +227,11 @@ impl<'a> CompoundWriter<'a> {
         Ok(())
     }
 
-    /// Adds a packet of any type from the bytes behind its header; `body` in whole 32-bit words.
+    /// Adds a packet of any type with `body` behind its header, which must be whole words of 32 bits.
     ///
     /// # Errors
-    /// [`WriteError`] for a count above 31, a `body` of another length, behind padding, and where there is no room.
+    /// Returns a [`WriteError`] if the count is above 31, `body` is not whole words, padding was written, or the
+    /// packet does not fit.
     pub fn raw(&mut self, packet_type: u8, count: u8, body: &[u8]) -> Result<(), WriteError> {
         if usize::from(count) > MAX_COUNT {
             return Err(WriteError::Field(count));
@@ -236,10 +240,10 @@ impl<'a> CompoundWriter<'a> {
         Ok(())
     }
 
-    /// Pads the last packet by `count` bytes, a multiple of 4 and at most 252. Nothing can be added afterwards.
+    /// Pads the last packet by `count` bytes, a multiple of 4 and at most 252. No packet can be added afterwards.
     ///
     /// # Errors
-    /// [`WriteError`] for another count, without a packet or behind padding, and where there is no room.
+    /// Returns a [`WriteError`] if the count is another, there is no packet, padding was written, or it does not fit.
     pub fn pad(&mut self, count: u8) -> Result<(), WriteError> {
         if count == 0 {
             return Ok(());
@@ -264,7 +268,7 @@ impl<'a> CompoundWriter<'a> {
         Ok(())
     }
 
-    /// The datagram's length in bytes.
+    /// Ends the datagram and returns its length in bytes.
     pub const fn finish(self) -> usize {
         self.len
     }

@@ -1,11 +1,12 @@
-//! Extended reports (RFC 3611): the packet, its report blocks, and their writing.
+//! Extended reports (RFC 3611): the packet and its report blocks, read and written.
 //!
-//! [`Xr`] holds blocks whose lengths add up. [`XrBlock`] is one of them, read or to be written: typed for the seven of
-//! clause 4. A block of another type, or one that breaks its own definition, is [`XrBlock::Unknown`] with its bytes: to be
-//! ignored, as 3611 asks. The VoIP metrics block has a file of its own. Times are NTP or 1/65536 s, jitter in ticks of
-//! the RTP clock. Cost: linear in the bytes.
+//! Use it for blocks that [`RtcpReporter`](crate::rtcp::RtcpReporter), which exchanges VoIP metrics and round-trip
+//! times, does not handle. [`Xr`] has blocks whose lengths are consistent. [`XrBlock`] is one of them, for the seven
+//! types of clause 4. A block of another type, or one that breaks its own definition, is [`XrBlock::Unknown`] with its
+//! bytes, and should be ignored, as RFC 3611 asks. Times are NTP times or in 1/65536 s, jitter is in ticks of the RTP
+//! clock. Reading and writing cost time in proportion to the bytes.
 //!
-//! Behind a report, when it left, for an end that sends no sound:
+//! A receiver that sends no sound reports its wall clock, so that its round trip can be measured:
 //!
 //! ```
 //! use dsp_core::time::{NtpTime, Ssrc};
@@ -33,13 +34,13 @@ pub mod block_type {
     pub const LOSS_RLE: u8 = 1;
     /// Which packets came twice.
     pub const DUPLICATE_RLE: u8 = 2;
-    /// When packets came.
+    /// When packets arrived.
     pub const RECEIPT_TIMES: u8 = 3;
-    /// The wall clock of an end that sends no media.
+    /// The wall clock of a participant that sends no media.
     pub const RECEIVER_REFERENCE_TIME: u8 = 4;
-    /// The answer to it.
+    /// The answer to a reference time.
     pub const DLRR: u8 = 5;
-    /// Loss, duplicates, jitter and TTL of a range.
+    /// Loss, duplicates, jitter and TTL over a range of packets.
     pub const STATISTICS_SUMMARY: u8 = 6;
     /// Loss, delay, levels and quality of a call.
     pub const VOIP_METRICS: u8 = 7;
@@ -51,7 +52,7 @@ const HEADER_LEN: usize = 4;
 const RANGE_LEN: usize = 8;
 const SUMMARY_LEN: usize = 36;
 
-/// A view on an extended report whose blocks are all whole.
+/// A checked view of an extended report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Xr<'a> {
     ssrc: Ssrc,
@@ -75,7 +76,7 @@ impl<'a> Xr<'a> {
         Some(Self { ssrc: Ssrc(u32::from_be_bytes(ssrc)), blocks })
     }
 
-    /// Who sent the report.
+    /// SSRC of the sender of the report.
     pub const fn ssrc(&self) -> Ssrc {
         self.ssrc
     }
@@ -97,23 +98,23 @@ impl<'a> Xr<'a> {
 pub enum XrBlock<'a> {
     /// Which packets were lost (4.1).
     LossRle(RunLengths<'a>),
-    /// Which packets came twice (4.2): a set bit for those that didn't.
+    /// Which packets came twice (4.2). The bit is set for those that did not.
     DuplicateRle(RunLengths<'a>),
-    /// When packets came (4.3).
+    /// When packets arrived (4.3).
     ReceiptTimes(ReceiptTimes<'a>),
-    /// The wall clock when the block was sent (4.4).
+    /// Wall clock time at which the block was sent (4.4).
     ReceiverReferenceTime(NtpTime),
     /// Answers to reference times (4.5).
     Dlrr(Dlrr<'a>),
-    /// Statistics of a range (4.6).
+    /// Statistics of a range of packets (4.6).
     StatisticsSummary(StatisticsSummary),
-    /// Metrics of a call (4.7).
+    /// VoIP metrics of a call (4.7).
     VoipMetrics(VoipMetrics),
-    /// Any other, and one that breaks its definition.
+    /// A block of another type, or one that breaks its definition.
     Unknown {
-        /// The block type.
+        /// Block type.
         block_type: u8,
-        /// The byte beside it.
+        /// The byte beside the block type.
         type_specific: u8,
         /// What follows the block's header: whole 32-bit words.
         body: &'a [u8],
@@ -195,13 +196,13 @@ impl<'a> XrBlock<'a> {
     }
 }
 
-/// Which packets a block is about (4.1).
+/// Packets that a block is about (4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PacketRange {
-    /// Only packets whose sequence number is a multiple of 2^thinning are reported, 0-15.
+    /// Only packets whose sequence number is a multiple of 2^thinning are reported; 0 to 15.
     pub thinning: u8,
-    /// The source.
+    /// SSRC of the source.
     pub ssrc: Ssrc,
     /// First sequence number.
     pub begin_seq: Seq,
@@ -232,21 +233,21 @@ impl PacketRange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Chunk {
-    /// Ends the chunks, or fills the last word.
+    /// The end of the chunks, or the filling of the last word.
     Null,
-    /// The same bit many times.
+    /// The same bit several times.
     Run {
-        /// The bit.
+        /// Value of the bit.
         set: bool,
-        /// How many times, 1-16,383.
+        /// Number of times, 1 to 16,383.
         len: u16,
     },
-    /// 15 bits, the first packet's in bit 14.
+    /// 15 bits; that of the first packet is bit 14.
     Bits(u16),
 }
 
 impl Chunk {
-    /// From its two bytes on the wire.
+    /// Reads the two bytes of a chunk.
     pub const fn from_bytes(bytes: [u8; 2]) -> Self {
         match u16::from_be_bytes(bytes) {
             0 => Self::Null,
@@ -255,7 +256,7 @@ impl Chunk {
         }
     }
 
-    /// The two bytes on the wire; a longer run is cut to 14 bits, a longer vector to 15.
+    /// The two bytes of the chunk. A longer run is cut to 14 bits, a longer vector to 15.
     pub const fn to_bytes(self) -> [u8; 2] {
         match self {
             Self::Null => [0; 2],
@@ -265,16 +266,16 @@ impl Chunk {
     }
 }
 
-/// A bit for each packet of a range, in chunks (4.1, 4.2).
+/// One bit for each packet of a range, in chunks (4.1, 4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLengths<'a> {
-    /// The packets.
+    /// Range of packets.
     pub range: PacketRange,
     chunks: &'a [[u8; 2]],
 }
 
 impl<'a> RunLengths<'a> {
-    /// From chunks as [`Chunk::to_bytes`] gives them.
+    /// A block with these chunks, as [`Chunk::to_bytes`] gives them.
     pub const fn new(range: PacketRange, chunks: &'a [[u8; 2]]) -> Self {
         Self { range, chunks }
     }
@@ -284,7 +285,7 @@ impl<'a> RunLengths<'a> {
         Some(Self { range, chunks: chunks.as_chunks().0 })
     }
 
-    /// The chunks, a null at the end with them.
+    /// Chunks of the block, including a null chunk at the end.
     pub fn chunks(&self) -> impl ExactSizeIterator<Item = Chunk> + 'a {
         self.chunks.iter().map(|&bytes| Chunk::from_bytes(bytes))
     }
@@ -293,13 +294,13 @@ impl<'a> RunLengths<'a> {
 /// Arrival times of the packets of a range (4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiptTimes<'a> {
-    /// The packets.
+    /// Range of packets.
     pub range: PacketRange,
     times: &'a [[u8; 4]],
 }
 
 impl<'a> ReceiptTimes<'a> {
-    /// From times in ticks of the RTP clock, in network byte order.
+    /// A block with these times in ticks of the RTP clock, in network byte order.
     pub const fn new(range: PacketRange, times: &'a [[u8; 4]]) -> Self {
         Self { range, times }
     }
@@ -309,26 +310,26 @@ impl<'a> ReceiptTimes<'a> {
         Some(Self { range, times: times.as_chunks().0 })
     }
 
-    /// The times in ticks of the RTP clock.
+    /// Arrival times in ticks of the RTP clock.
     pub fn times(&self) -> impl ExactSizeIterator<Item = u32> + 'a {
         self.times.iter().map(|&time| u32::from_be_bytes(time))
     }
 }
 
-/// The answer to one receiver's reference time (4.5).
+/// The answer to the reference time of one receiver (4.5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DlrrItem {
-    /// The receiver.
+    /// SSRC of the receiver.
     pub ssrc: Ssrc,
     /// Middle 32 bits of its reference time; 0 if there was none.
     pub last_rr: u32,
-    /// Time from the arrival of that block to this one, in 1/65536 s.
+    /// Time from the arrival of that block to the sending of this one, in 1/65536 s.
     pub delay_since_last_rr: u32,
 }
 
 impl DlrrItem {
-    /// Bytes on the wire.
+    /// Length of an item in the packet, in bytes.
     pub const LEN: usize = 12;
 
     const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
@@ -340,7 +341,7 @@ impl DlrrItem {
         }
     }
 
-    /// As it lies in a block.
+    /// The bytes of the item.
     pub const fn to_bytes(self) -> [u8; Self::LEN] {
         let [a, b, c, d] = self.ssrc.0.to_be_bytes();
         let ([e, f, g, h], [i, j, k, l]) = (self.last_rr.to_be_bytes(), self.delay_since_last_rr.to_be_bytes());
@@ -355,7 +356,7 @@ pub struct Dlrr<'a> {
 }
 
 impl<'a> Dlrr<'a> {
-    /// From items as [`DlrrItem::to_bytes`] gives them.
+    /// A block with these items, as [`DlrrItem::to_bytes`] gives them.
     pub const fn new(items: &'a [[u8; DlrrItem::LEN]]) -> Self {
         Self { items }
     }
@@ -365,13 +366,13 @@ impl<'a> Dlrr<'a> {
         rest.is_empty().then_some(Self { items })
     }
 
-    /// The answers.
+    /// Answers in the block.
     pub fn items(&self) -> impl ExactSizeIterator<Item = DlrrItem> + 'a {
         self.items.iter().map(|&bytes| DlrrItem::from_bytes(bytes))
     }
 }
 
-/// Smallest, largest, mean and standard deviation.
+/// Smallest value, largest value, mean and standard deviation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Spread<T> {
@@ -395,11 +396,11 @@ pub enum HopCount {
     HopLimit(Spread<u8>),
 }
 
-/// Statistics of a range (4.6); `None` for what isn't reported.
+/// Statistics of a range of packets (4.6). A field that is not reported is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StatisticsSummary {
-    /// The source.
+    /// SSRC of the source.
     pub ssrc: Ssrc,
     /// First sequence number.
     pub begin_seq: Seq,
@@ -407,7 +408,7 @@ pub struct StatisticsSummary {
     pub end_seq: Seq,
     /// Packets lost.
     pub lost: Option<u32>,
-    /// Packets that came again.
+    /// Packets that came more than once.
     pub duplicates: Option<u32>,
     /// Relative transit time between two packets, in ticks of the RTP clock.
     pub jitter: Option<Spread<u32>>,

@@ -1,9 +1,12 @@
-//! Arrival times of all packets of a transport (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1): chunks that say of
-//! each packet whether it came, and behind them the times of those that did.
+//! Arrival times of all packets of a transport (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1): chunks that
+//! tell for each packet whether it arrived, and then the times of those that did.
 
 use crate::time::Seq;
 
-/// When the packets of a transport arrived, one after the other from a first on.
+/// Arrival times of consecutive packets of a transport.
+///
+/// It is made by [`ArrivalLog`](crate::rtcp::transport::ArrivalLog) and read by
+/// [`DepartureLog`](crate::rtcp::transport::DepartureLog).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransportFeedback<'a> {
     pub(super) fci: &'a [u8],
@@ -42,27 +45,28 @@ impl<'a> TransportFeedback<'a> {
         (fci.len() >= times_at + times).then_some(Self { fci, times_at })
     }
 
-    /// The number of the first packet (see [`transport_sequence`](crate::wire::extension::transport_sequence)).
+    /// Number of the first packet (see [`transport_sequence`](crate::wire::extension::transport_sequence)).
     pub fn base(&self) -> Seq {
         Seq(u16::from_be_bytes([self.fci[0], self.fci[1]]))
     }
 
-    /// How many packets it speaks of, 1 to 65,535.
+    /// Number of packets in the message, 1 to 65,535.
     pub fn packets(&self) -> usize {
         usize::from(u16::from_be_bytes([self.fci[2], self.fci[3]]))
     }
 
-    /// What the times count from, in 64 ms of the receiver's clock, modulo 2^24.
+    /// Reference time, in 64 ms of the receiver's clock, modulo 2^24.
     pub fn reference(&self) -> u32 {
         u32::from_be_bytes([0, self.fci[4], self.fci[5], self.fci[6]])
     }
 
-    /// The number of this message among the receiver's.
+    /// Sequence number of this message among those of the receiver.
     pub fn count(&self) -> u8 {
         self.fci[7]
     }
 
-    /// Each packet with its time of arrival in quarters of a millisecond since the reference, `None` if it has not come.
+    /// Each packet with its arrival time in quarters of a millisecond after the reference time; `None` if it has not
+    /// arrived.
     pub fn arrivals(&self) -> impl Iterator<Item = (Seq, Option<i32>)> + 'a {
         let (fci, base) = (self.fci, self.base());
         let (mut at, mut time) = (self.times_at, 0_i32);
@@ -88,9 +92,9 @@ impl<'a> TransportFeedback<'a> {
         symbols.take(self.packets())
     }
 
-    /// Writes a message's content into `out`: the packets from `base` on with their arrival in quarters of a millisecond
-    /// since `reference` (in 64 ms). `None` if there are none or more than 65,535, if two that follow each other are more
-    /// than 8.191 s apart, or where it doesn't fit.
+    /// Writes the content of a message into `out`: the packets from `base` on, with their arrival times in quarters of
+    /// a millisecond after `reference` (which is in 64 ms). Returns `None` if there are no packets or more than
+    /// 65,535, if two arrivals in a row are more than 8.191 s apart, or if it does not fit into `out`.
     pub fn make(out: &'a mut [u8], base: Seq, reference: u32, count: u8, arrivals: &[Option<i32>]) -> Option<Self> {
         let packets = u16::try_from(arrivals.len()).ok().filter(|&packets| packets > 0)?;
         let (head, rest) = out.split_first_chunk_mut::<TRANSPORT_HEAD>()?;
