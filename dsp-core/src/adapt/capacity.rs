@@ -320,11 +320,6 @@ impl Capacity {
         Duration::from_micros(self.well_for.as_micros() * (16 + self.place()) / 64)
     }
 
-    /// Whoever sends little asks for more though something is lost, as long as it isn't more than it was.
-    fn asks_for_little(&self) -> bool {
-        self.place() < LITTLE && self.loss <= self.random + self.random / 4
-    }
-
     /// What arrived, in bit/s: less than was sent by what was lost, and by how much longer it took.
     fn carried(seen: &Observation) -> u64 {
         let arrived = u128::from(seen.sent_bits) * u128::from((100 * PERCENT).saturating_sub(seen.loss));
@@ -341,7 +336,11 @@ impl Capacity {
 
     /// Whether so many packets are lost that the rate may be the reason.
     fn is_losing(&self, now: Instant, seen: &Observation) -> bool {
-        let usual = if now < self.beside_until { BESIDE_LOSS } else { LOSS };
+        let usual = match now < self.beside_until {
+            true if self.place() < LITTLE => RANDOM_MOST,
+            true => BESIDE_LOSS,
+            false => LOSS,
+        };
         // By chance a mean over some seconds is half as high again, and more where losses are few.
         let bound = usual.max(self.random + self.random / 2 + u32::from(self.random > 0) * LOSS);
         self.loss > bound && seen.loss > bound
@@ -486,7 +485,7 @@ impl Capacity {
             self.enter(now, Phase::Steady);
         } else if self.is_losing(now, seen) && now.since(self.since) >= WELL_FOR {
             self.lose(now, sent_bps);
-        } else if (self.loss < PERCENT || self.asks_for_little())
+        } else if (self.loss < PERCENT || self.place() < LITTLE)
             // Its queue may come and go faster than this.
             && now.since(self.beside_chosen) >= Duration::from_micros(2 * WELL_FOR.as_micros())
         {
