@@ -113,7 +113,10 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Default
     for Memory<Arrays<CELLS, SAMPLES>, CHANNELS>
 {
     fn default() -> Self {
-        Self { packets: PacketMemory::ARRAYS, sound: [[0; SAMPLES]; CHANNELS] }
+        // Not `ARRAYS`: a constant lies in flash, to be copied.
+        let packets =
+            PacketMemory { slots: [Slot::EMPTY; CELLS], cells: [[0; CELL_BYTES]; CELLS], runs: [Run::EMPTY; CELLS] };
+        Self { packets, sound: [[0; SAMPLES]; CHANNELS] }
     }
 }
 

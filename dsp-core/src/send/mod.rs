@@ -370,7 +370,7 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
         self.spoken = 0;
         self.timestamp = self.timestamp.plus(self.info.ticks((samples + self.a_channel(dropped)) as u32));
         self.marker = true;
-        if let Some(dtx) = &mut self.dtx {
+        if let Some(dtx) = of::<D, _>(&mut self.dtx) {
             dtx.interrupt();
         }
     }
@@ -433,10 +433,10 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
         self.spoken = self.spoken.saturating_sub(frame);
         self.packetizer.pop();
         self.timestamp = self.timestamp.plus(ticks);
-        if let Some(levels) = &mut self.levels {
+        if let Some(levels) = of::<D, _>(&mut self.levels) {
             levels.hear_nothing();
         }
-        if let Some(dtx) = &mut self.dtx {
+        if let Some(dtx) = of::<D, _>(&mut self.dtx) {
             dtx.interrupt();
         }
         let written = header.write(datagram).and_then(|header| {
@@ -477,15 +477,16 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
                 ..RtpHeader::default()
             };
             let told = self.speech.map(|_| self.spoken > 0);
-            let verdict = match &mut self.dtx {
+            let mut dtx = of::<D, _>(&mut self.dtx);
+            let verdict = match &mut dtx {
                 Some(dtx) if self.info.channels == 1 => dtx.judge(frame, told),
                 _ => Verdict::Speech,
             };
             let noise = matches!(verdict, Verdict::Noise(_));
-            if let Some(levels) = &mut self.levels {
+            if let Some(levels) = of::<D, _>(&mut self.levels) {
                 levels.hear(frame, self.info.channels, told.or(noise.then_some(false)));
             }
-            let result = match (verdict, &self.dtx) {
+            let result = match (verdict, dtx) {
                 (Verdict::Noise(description), Some(dtx)) => {
                     (header.marker, header.payload_type) = (false, dtx.payload_type);
                     write_packet(&header, datagram, |payload| description.write(payload))
@@ -511,6 +512,14 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
             }
         }
     }
+}
+
+/// What a detector `D` is in, if there is any. A type without values takes no room in an `Option`: then there is nothing, and the
+/// compiler, which can't tell by the `Option` alone, leaves out what would be done with it.
+#[inline(always)]
+fn of<D, T>(held: &mut Option<T>) -> Option<&mut T> {
+    const { assert!(size_of::<Option<NoDetector>>() == 0, "there is a value of NoDetector") };
+    if size_of::<Option<D>>() == 0 { None } else { held.as_mut() }
 }
 
 /// Header and payload of one packet; returns the length of each.
