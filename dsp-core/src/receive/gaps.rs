@@ -21,7 +21,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let decoder = tick.payloads.decoder(info.payload_type);
         let decoder = decoder.filter(|decoder| self.rates.fits::<CHANNELS>(&decoder.info()));
         let Some(decoder) = decoder else { return self.conceal(samples.min(wanted), tick) };
-        let ratio = self.kinds.ratio(info.payload_type);
+        let ratio = self.ratio(info.payload_type);
         let length = Length::of(decoder, payload, ratio).unwrap_or_default();
         let packet = length.samples;
         let reach = self.rates.samples(ratio.length(decoder.redundancy(payload)));
@@ -201,7 +201,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// Comfort noise, as it was described last.
     pub(super) fn noise(&mut self, samples: usize, played: &mut Played) {
-        if !self.noise.is_ready() {
+        if !M::PARTS.comfort_noise || !self.noise.is_ready() {
             return self.pause(samples, played);
         }
         let samples = samples.clamp(1, self.sound.room());

@@ -47,6 +47,31 @@ pub trait ReceiverMemory {
     type Runs: Storage<Run>;
     /// Samples of one channel, played and yet to be played.
     type Sound: Storage<i16>;
+    /// Which parts the receiver in this memory has: all of them, unless it's written.
+    const PARTS: ReceiverParts = ReceiverParts::ALL;
+}
+
+/// Parts of a receiver that a program of few bytes may do without. One that isn't there takes no flash; it says so itself of what
+/// becomes of the packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReceiverParts {
+    /// Comfort noise (RFC 3389) is generated. Without, its packets are passed over, as those of an unknown payload type.
+    pub comfort_noise: bool,
+    /// Redundant audio data (RFC 2198) is taken apart. Without, such packets are of an unknown payload type.
+    pub redundancy: bool,
+    /// Bursts and gaps (RFC 3611, 4.7.2) are counted. Without, [`bursts`](super::Receiver::bursts) counts nothing.
+    pub bursts: bool,
+    /// Payload types may count in another clock than the receiver's (RFC 7160), or count it wrongly
+    /// ([`TickRate`](super::TickRate)). Without, every timestamp is taken as it comes.
+    pub clocks: bool,
+}
+
+impl ReceiverParts {
+    /// All there is.
+    pub const ALL: Self = Self { comfort_noise: true, redundancy: true, bursts: true, clocks: true };
+    /// What sound in one clock needs, and nothing else.
+    pub const LEAST: Self = Self { comfort_noise: false, redundancy: false, bursts: false, clocks: false };
 }
 
 /// Arrays: `CELLS` packets and as many cells of 64 bytes, `SAMPLES` samples of each channel.

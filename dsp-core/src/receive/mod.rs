@@ -321,7 +321,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let mut reception =
             ReceptionStats::new(source.ssrc.unwrap_or_default(), &source.sequence, &source.interarrival);
         // In the clock that the sender counts in.
-        let ratio = self.kinds.ratio_of(source.clocks.newest());
+        let ratio = self.newest_ratio();
         reception.jitter_ticks = ratio.back(reception.jitter_ticks as i32) as u32;
         ReceiverStats {
             reception,

@@ -236,7 +236,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             self.take_in(other, info);
             return false;
         };
-        let ratio = self.kinds.ratio(info.payload_type);
+        let ratio = self.ratio(info.payload_type);
         let reach = if missing > 0 { ratio.length(decoder.redundancy(payload)) } else { 0 };
         // A packet that was only late continues what was played before it: what is made up must last whole periods.
         let gap = self.playhead.gap(info.timestamp);
@@ -301,7 +301,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Takes a packet out for which there is no decoder.
     fn take_in(&mut self, other: OtherPayload, info: PacketInfo) {
         let fate = match other {
-            OtherPayload::Noise => {
+            OtherPayload::Noise if M::PARTS.comfort_noise => {
                 let description = self.jitter.payload(0);
                 // Within a pause noise moves to what is told; a pause begins with it.
                 let goes_on = matches!(self.state, State::Playing { sending: Sending::Noise });
@@ -320,7 +320,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 Fate::Event
             }
             // No sound, as if it had not come.
-            OtherPayload::Redundancy | OtherPayload::Unknown => Fate::Unknown,
+            OtherPayload::Noise | OtherPayload::Redundancy | OtherPayload::Unknown => Fate::Unknown,
         };
         self.pass(fate);
     }
@@ -359,8 +359,10 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         played.playout_delay_us = Some(delay_us);
         played.buffer_delay_us = Some(waited_us);
         let sent = self.source.timeline.sent(info.seq, info.timestamp);
-        let (clock, ratio) = (self.kinds.clock(info.payload_type), self.kinds.ratio(info.payload_type));
-        played.timestamp = Some(self.source.clocks.sent(clock, ratio, sent));
+        played.timestamp = Some(match M::PARTS.clocks {
+            true => self.source.clocks.sent(self.kinds.clock(info.payload_type), self.ratio(info.payload_type), sent),
+            false => sent,
+        });
         let samples = self.rates.samples(ticks) as u32;
         self.stats.playout_delay.count(delay_us, samples);
         self.stats.buffer_delay.count(waited_us, samples);

@@ -46,7 +46,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// The blocks of a packet with redundant audio data; `None` for any other packet.
     pub(super) fn take_apart<'a>(&mut self, packet: &RtpPacket<'a>) -> Result<Option<RedPayload<'a>>, ReceiveError> {
         let number = packet.payload_type();
-        if self.redundancy.payload_type != Some(number) && !self.kinds.is_redundancy(number) {
+        let is_red = self.redundancy.payload_type == Some(number) || self.kinds.is_redundancy(number);
+        if !M::PARTS.redundancy || !is_red {
             return Ok(None);
         }
         let red = RedPayload::parse(packet.payload()).map_err(|error| {
@@ -77,7 +78,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         // Blocks have no sequence numbers. Packets of one length lie evenly; else it's the order.
         let packet = self.playhead.packet_ticks;
         // Counted in the clock of the packet that carries it.
-        let offset = self.kinds.ratio(carrier.payload_type).length(block.timestamp_offset);
+        let offset = self.ratio(carrier.payload_type).length(block.timestamp_offset);
         let even = packet > 0 && offset.is_multiple_of(packet);
         let back = if even { (offset / packet).min(1 << 14) as u16 } else { rank };
         let seq = Seq(carrier.seq.0.wrapping_sub(back));

@@ -41,7 +41,7 @@ impl Early {
     }
 }
 
-impl<const SOURCES: usize> RtcpReporter<SOURCES> {
+impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED> {
     /// What a later offer and answer agreed on: the timing of feedback, whether it may leave without a report, and the
     /// session bandwidth in kbit/s, of which 0 is taken as 1. It counts from the next interval on.
     pub fn agree_feedback(
@@ -62,7 +62,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     /// [`next_deadline`](Self::next_deadline), before the next report or with it. Without AVPF
     /// ([`ReporterConfig::feedback`](super::ReporterConfig::feedback)) always with it. To be said once for all that waits.
     pub fn request(&mut self, now: Instant) {
-        if self.config.feedback.is_none() || !self.early.allowed || self.early.due.is_some() || self.former.is_some() {
+        if !EXTENDED || self.config.feedback.is_none() || !self.early.allowed || self.early.due.is_some() || self.former.is_some() {
             return;
         }
         // The interval that runs now; its half is shared by all who may have the same to tell (3.5.1).
@@ -104,7 +104,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         feedback: &[Feedback<'_>],
         out: &mut [u8],
     ) -> Result<Option<usize>, WriteError> {
-        if self.early.due.is_none_or(|due| now < due) {
+        if !EXTENDED || self.early.due.is_none_or(|due| now < due) {
             return Ok(None);
         }
         if feedback.is_empty() {

@@ -103,7 +103,7 @@ pub(super) struct Peer {
     heard: Instant,
 }
 
-impl<const SOURCES: usize> RtcpReporter<SOURCES> {
+impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED> {
     /// Takes a datagram of RTCP from the peer, unprotected, as it arrived at `now`. A goodbye counts also where no report
     /// leads it, against 6.1.
     ///
@@ -124,12 +124,12 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             Packet::Feedback(feedback) => feedback.sender == self.config.ssrc,
             _ => false,
         };
-        if compound.packets().flatten().any(|packet| from_us(&packet)) {
+        if compound.packets().known::<EXTENDED>().flatten().any(|packet| from_us(&packet)) {
             report.collision = true;
             return report;
         }
         self.interval.average_in(compound.as_bytes().len());
-        for packet in compound.packets() {
+        for packet in compound.packets().known::<EXTENDED>() {
             match packet {
                 Ok(Packet::SenderReport(sr)) => {
                     let clock = SenderClock { ssrc: sr.ssrc(), info: sr.info(), arrived: now };
@@ -138,8 +138,8 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
                     self.heard(now, sr.ssrc(), sr.blocks(), &mut report);
                 }
                 Ok(Packet::ReceiverReport(rr)) => self.heard(now, rr.ssrc(), rr.blocks(), &mut report),
-                Ok(Packet::Xr(xr)) => self.extended(now, &xr, &mut report),
-                Ok(Packet::Feedback(feedback)) => self.told_back(&feedback, &mut report),
+                Ok(Packet::Xr(xr)) if EXTENDED => self.extended(now, &xr, &mut report),
+                Ok(Packet::Feedback(feedback)) if EXTENDED => self.told_back(&feedback, &mut report),
                 Ok(Packet::Bye(bye)) => {
                     for peer in &mut self.peers {
                         let leaves = peer.take_if(|peer| bye.ssrcs().any(|ssrc| ssrc == peer.ssrc)).is_some();

@@ -64,8 +64,11 @@ pub struct SendInfo {
 }
 
 /// Schedules and writes this end's reports, and reads the peer's. It reports on up to `SOURCES`, 1 to 31.
+///
+/// `EXTENDED`: whether it knows extended reports (RFC 3611) and feedback (RFC 4585). Without, what the peer says of them is passed
+/// over, none is sent whatever is set, and nothing of them is in the program.
 #[derive(Clone, Debug)]
-pub struct RtcpReporter<const SOURCES: usize> {
+pub struct RtcpReporter<const SOURCES: usize, const EXTENDED: bool = true> {
     config: ReporterConfig,
     cname: Cname,
     last_sent: Instant,
@@ -93,7 +96,7 @@ pub struct RtcpReporter<const SOURCES: usize> {
     next_departure: usize,
 }
 
-impl<const SOURCES: usize> RtcpReporter<SOURCES> {
+impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED> {
     /// SR with a block for each source, and SDES with the longest CNAME.
     const LONGEST_PLAIN_REPORT: usize = 28 + 24 * SOURCES + 8 + (2 + Cname::MAX_LEN + 1).next_multiple_of(4);
 
@@ -333,26 +336,8 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             None => writer.receiver_report(ssrc, blocks)?,
         }
         writer.sdes(&[(ssrc, &[SdesItem { kind: SdesItem::CNAME, value: self.cname.as_bytes() }])])?;
-        // An end without a wall clock may use the time since it joined (RFC 3611, 4.4).
-        let reference = (self.config.receiver_round_trip && active_send.is_none())
-            .then(|| send.map_or(NtpTime::default().plus(now.since(Instant::ZERO)), |send| send.ntp));
-        let reference = reference.filter(|_| !minimal);
-        let answer = self.answer(now).filter(|_| !minimal).map(DlrrItem::to_bytes);
-        let extended = [
-            self.voip.filter(|_| !minimal).map(XrBlock::VoipMetrics),
-            reference.map(XrBlock::ReceiverReferenceTime),
-            answer.as_ref().map(|answer| XrBlock::Dlrr(Dlrr::new(slice::from_ref(answer)))),
-        ];
-        let mut blocks = [XrBlock::ReceiverReferenceTime(NtpTime::default()); 3];
-        let mut count = 0;
-        for block in extended.into_iter().flatten() {
-            blocks[count] = block;
-            count += 1;
-        }
-        if count > 0 {
-            writer.extended_report(ssrc, &blocks[..count])?;
-        }
-        for message in feedback {
+        let reference = if EXTENDED && !minimal { self.write_extended(now, send, &mut writer)? } else { None };
+        for message in feedback.iter().filter(|_| EXTENDED) {
             writer.feedback(message)?;
         }
         if let Some(reason) = leaving {
@@ -373,6 +358,34 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         }
         self.interval.average_in(len);
         Ok(len)
+    }
+
+    /// Writes the extended report of a compound packet, if there is anything to be told; the reference time in it.
+    fn write_extended(
+        &self,
+        now: Instant,
+        send: Option<&SendInfo>,
+        writer: &mut CompoundWriter<'_>,
+    ) -> Result<Option<NtpTime>, WriteError> {
+        // An end without a wall clock may use the time since it joined (RFC 3611, 4.4).
+        let reference = (self.config.receiver_round_trip && self.active_send(send).is_none())
+            .then(|| send.map_or(NtpTime::default().plus(now.since(Instant::ZERO)), |send| send.ntp));
+        let answer = self.answer(now).map(DlrrItem::to_bytes);
+        let extended = [
+            self.voip.map(XrBlock::VoipMetrics),
+            reference.map(XrBlock::ReceiverReferenceTime),
+            answer.as_ref().map(|answer| XrBlock::Dlrr(Dlrr::new(slice::from_ref(answer)))),
+        ];
+        let mut blocks = [XrBlock::ReceiverReferenceTime(NtpTime::default()); 3];
+        let mut count = 0;
+        for (place, block) in blocks.iter_mut().zip(extended.into_iter().flatten()) {
+            *place = block;
+            count += 1;
+        }
+        if count > 0 {
+            writer.extended_report(self.config.ssrc, &blocks[..count])?;
+        }
+        Ok(reference)
     }
 
     /// The answer to the peer's reference time (RFC 3611, 4.5).
