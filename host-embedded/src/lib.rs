@@ -73,6 +73,7 @@ pub mod desk;
 pub mod drift;
 pub mod dscp;
 pub mod hook;
+pub mod lean;
 pub mod parts;
 pub mod phone;
 pub mod port;

@@ -62,6 +62,9 @@ pub trait PhoneParts {
     type Strategy: Strategy;
     /// What the packets carry; [`G711`], say.
     type Codecs: PhoneCodecs;
+    /// Whether it has telephone events (RFC 4733). Without, none are sent and none are heard, whatever
+    /// [`PhoneConfig::events`](crate::phone::PhoneConfig::events) says.
+    const EVENTS: bool = true;
 }
 
 /// The parts themselves.

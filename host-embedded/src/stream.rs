@@ -34,6 +34,7 @@ const EVENTS: usize = 4;
 /// The codecs, and the payload type of events beside them.
 struct WithEvents<'a, C> {
     codecs: &'a mut C,
+    /// `None` as well where the phone has no part for them.
     events: Option<PayloadType>,
 }
 
@@ -145,7 +146,7 @@ impl<P: PhoneParts> PhoneStream<P> {
             tick: Duration::from_millis(u64::from(TICK_MS)),
         };
         let mut receiver = Receiver::with_memory(receiver, memory).map_err(PhoneError::Receiver)?;
-        let events = config.events;
+        let events = config.events.filter(|_| P::EVENTS);
         receiver.set_payloads(&mut WithEvents { codecs: &mut codecs, events });
         let mut keys = EventSender::new();
         keys.set_format(events.map(|payload_type| EventFormat { payload_type, clock_hz: P::Codecs::RTP_CLOCK_HZ }));
@@ -165,7 +166,7 @@ impl<P: PhoneParts> PhoneStream<P> {
     #[inline(never)]
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
         let received = self.receiver.receive(now, datagram);
-        if self.events.is_some() && !matches!(received, Err(_) | Ok(Received::Probation)) {
+        if P::EVENTS && self.events.is_some() && !matches!(received, Err(_) | Ok(Received::Probation)) {
             self.hear_event(now, datagram);
         }
         received
@@ -183,23 +184,27 @@ impl<P: PhoneParts> PhoneStream<P> {
     }
 
     pub(crate) fn press(&mut self, key: KeyPress) -> Result<(), KeyError> {
-        if self.events.is_none() {
+        if !P::EVENTS || self.events.is_none() {
             return Err(KeyError::NoEvents);
         }
         self.keys.press(key).map_err(KeyError::Full)
     }
 
     pub(crate) fn release(&mut self) {
-        self.keys.release();
+        if P::EVENTS {
+            self.keys.release();
+        }
     }
 
     pub(crate) fn next_event(&mut self, now: Instant) -> Option<EventReport> {
-        self.heard.next(now)
+        if P::EVENTS { self.heard.next(now) } else { None }
     }
 
     /// The microphone lost so many samples: time goes on without them.
     pub fn pause(&mut self, samples: usize) {
-        self.keys.cut();
+        if P::EVENTS {
+            self.keys.cut();
+        }
         self.sender.pause(samples);
     }
 
@@ -208,7 +213,9 @@ impl<P: PhoneParts> PhoneStream<P> {
     }
 
     pub(crate) fn change_source(&mut self, ssrc: Ssrc, seq: Seq, timestamp: RtpTime) {
-        self.keys.cut();
+        if P::EVENTS {
+            self.keys.cut();
+        }
         self.sender.change_source(ssrc, seq, timestamp);
     }
 
@@ -250,9 +257,10 @@ impl<P: PhoneParts> Media for PhoneStream<P> {
 
     #[inline]
     fn transmit(&mut self, _: Instant, datagram: &mut [u8]) -> Option<Self::Transmit> {
-        let event = self.sender.event(&mut self.keys, datagram);
-        if event.is_some() {
-            return event;
+        if P::EVENTS
+            && let Some(event) = self.sender.event(&mut self.keys, datagram)
+        {
+            return Some(event);
         }
         self.sender.packet(self.codecs.encoder(self.sends)?, datagram)
     }

@@ -1,6 +1,6 @@
 //! A whole desk phone, as its budget is measured: pump, phone, RTP and RTCP over one socket; with SRTP and of G.722, as the
-//! features `desk-srtp` and `desk-g722` say; with `desk-lent` the phone of PCMU lies in memory that is lent to it. What isn't asked for
-//! is not in the image.
+//! features `desk-srtp` and `desk-g722` say; with `desk-lent` the phone of PCMU lies in memory that is lent to it, with `desk-lean` it
+//! is the least there is. What isn't asked for is not in the image.
 
 use dsp_core::guard::PacketGuard;
 use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter};
@@ -94,7 +94,25 @@ mod sound {
     }
 }
 
-#[cfg(not(any(feature = "desk-g722", feature = "desk-lent")))]
+#[cfg(feature = "desk-lean")]
+mod sound {
+    use dsp_core::receive::DelayConfig;
+    use dsp_core::time::PayloadType;
+    use host_embedded::lean::{LEAN_DELAY_MS, LeanPhone};
+    use host_embedded::phone::{self, PhoneConfig};
+
+    pub const TICK: usize = phone::TICK;
+    pub const NUMBER: PayloadType = PayloadType::PCMU;
+    pub type Desk = LeanPhone;
+
+    #[inline(always)]
+    pub fn make(config: PhoneConfig, _: bool) -> Option<Desk> {
+        let delay = DelayConfig { max_ms: LEAN_DELAY_MS, ..config.delay };
+        LeanPhone::lean(PhoneConfig { delay, ..config }).ok()
+    }
+}
+
+#[cfg(not(any(feature = "desk-g722", feature = "desk-lent", feature = "desk-lean")))]
 mod sound {
     use dsp_core::time::PayloadType;
     use host_embedded::phone::{self, Phone, PhoneConfig};
@@ -132,9 +150,13 @@ fn guard(_: bool) -> Option<Guard> {
 }
 
 /// Bytes of the longest datagram that is sent.
+#[cfg(not(feature = "desk-lean"))]
 const DATAGRAM: usize = 704;
 
+#[cfg(not(feature = "desk-lean"))]
 pub type Network<S> = Transport<S, Guard, DATAGRAM>;
+#[cfg(feature = "desk-lean")]
+pub type Network<S> = host_embedded::lean::LeanTransport<S, Guard>;
 pub type DeskPump = Pump<TICK, 3>;
 
 /// How a phone is made: with telephone events.
