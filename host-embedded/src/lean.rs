@@ -32,9 +32,7 @@ use dsp_core::codec::g711::Pcmu;
 use dsp_core::codec::{Decoder, Encoder, PayloadTable};
 use dsp_core::front::NoBlock;
 use dsp_core::process::activity::NoDetector;
-use dsp_core::receive::memory::{
-    CELL_BYTES, Cell, Memory, PacketMemory, ReceiverMemory, ReceiverParts, Run, Slot,
-};
+use dsp_core::receive::memory::{CELL_BYTES, Cell, Memory, PacketMemory, ReceiverMemory, ReceiverParts, Run, Slot};
 use dsp_core::receive::strategy::Standard;
 use dsp_core::time::PayloadType;
 
@@ -114,7 +112,7 @@ impl ReceiverMemory for Lean {
     type Cells = [Cell; CELLS];
     type Runs = [Run; CELLS];
     type Sound = [i16; SOUND];
-    const PARTS: ReceiverParts = ReceiverParts::LEAST;
+    const PARTS: ReceiverParts = ReceiverParts::least(MuLaw::SAMPLE_RATE_HZ);
 }
 
 impl PhoneMemory for Lean {

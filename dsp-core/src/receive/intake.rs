@@ -54,7 +54,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             return Err(ReceiveError::TooLong { bytes: payload.len() });
         }
         let kind = if is_padding { PacketKind::Unknown } else { self.kinds.of(payload_type) };
-        let arrival = self.rates.at(now);
+        let arrival = self.rates().at(now);
         let mut restarted = false;
         match self.source.ssrc {
             // A source proves itself by what was agreed on (RFC 3550, A.1).
@@ -109,7 +109,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             timestamp
         } else {
             let sent = if M::PARTS.clocks {
-                let least = self.rates.ticks_in(LEAST_JUMP) as i32;
+                let least = self.rates().ticks_in(LEAST_JUMP) as i32;
                 let newest = self.newest_ratio();
                 self.source.clocks.follow(stamp, newest, arrival, self.playhead.packet_ticks, least)
             } else {
@@ -130,7 +130,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let place = self.source.timeline.place(sent);
         let relative = self.delay.relative(arrival, place.0).unwrap_or(0);
         let step = Newer { seq, sent, arrival, relative };
-        let least = self.rates.ticks_in(LEAST_JUMP) as i32;
+        let least = self.rates().ticks_in(LEAST_JUMP) as i32;
         let jumped = self.source.timeline.follow(step, self.playhead.packet_ticks, least..=self.far() as i32);
         self.stats.restarts = self.stats.restarts.saturating_add(u32::from(jumped));
         self.stats.time_jumps = self.stats.time_jumps.saturating_add(u32::from(jumped));
@@ -180,7 +180,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// By more than that no packet is early or late.
     fn far(&self) -> u32 {
-        self.delay.maximum().max(self.rates.ticks_in(JUMP))
+        self.delay.maximum().max(self.rates().ticks_in(JUMP))
     }
 
     fn store(

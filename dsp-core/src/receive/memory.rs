@@ -34,6 +34,7 @@
 //! # Ok::<(), ConfigError>(())
 //! ```
 
+use super::config::Rates;
 pub use super::jitter::{CELL_BYTES, Cell, Run, Slot};
 use crate::storage::Storage;
 
@@ -65,13 +66,37 @@ pub struct ReceiverParts {
     /// Payload types may count in another clock than the receiver's (RFC 7160), or count it wrongly
     /// ([`TickRate`](super::TickRate)). Without, every timestamp is taken as it comes.
     pub clocks: bool,
+    /// Codecs fill gaps by their own means: concealment, redundancy in their payloads, a background in pauses. Without, every gap is
+    /// filled in the waveform, and a pause is silence.
+    pub codec_recovery: bool,
+    /// The rate of the sound and of the timestamps in Hz, where it is one and known when the program is made; another one is refused
+    /// ([`ConfigError::Rates`](super::ConfigError)). `None`: what the configuration says.
+    pub rate_hz: Option<u32>,
 }
 
 impl ReceiverParts {
     /// All there is.
-    pub const ALL: Self = Self { comfort_noise: true, redundancy: true, bursts: true, clocks: true };
-    /// What sound in one clock needs, and nothing else.
-    pub const LEAST: Self = Self { comfort_noise: false, redundancy: false, bursts: false, clocks: false };
+    pub const ALL: Self =
+        Self { comfort_noise: true, redundancy: true, bursts: true, clocks: true, codec_recovery: true, rate_hz: None };
+
+    /// What the sound of a codec without means of its own needs, at this rate and in a clock of the same, and nothing else.
+    pub const fn least(rate_hz: u32) -> Self {
+        Self {
+            comfort_noise: false,
+            redundancy: false,
+            bursts: false,
+            clocks: false,
+            codec_recovery: false,
+            rate_hz: Some(rate_hz),
+        }
+    }
+
+    pub(super) const fn rates(self) -> Option<Rates> {
+        match self.rate_hz {
+            Some(hz) => Some(Rates::new(hz, hz)),
+            None => None,
+        }
+    }
 }
 
 /// Arrays: `CELLS` packets and as many cells of 64 bytes, `SAMPLES` samples of each channel.

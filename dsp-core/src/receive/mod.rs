@@ -227,10 +227,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if low < 8_000 || sample_rate_hz > 48_000 || high > 192_000 || !high.is_multiple_of(low) {
             return Err(ConfigError::Rates { sample_rate_hz, rtp_clock_hz });
         }
+        if M::PARTS.rate_hz.is_some_and(|known| low != known || high != known) {
+            return Err(ConfigError::Rates { sample_rate_hz, rtp_clock_hz });
+        }
         if delay.min_ms > delay.max_ms || delay.max_ms > 10_000 {
             return Err(ConfigError::DelayBounds { min_ms: delay.min_ms, max_ms: delay.max_ms });
         }
-        let rates = Rates::new(sample_rate_hz, rtp_clock_hz);
+        let rates = const { M::PARTS.rates() }.unwrap_or(Rates::new(sample_rate_hz, rtp_clock_hz));
         let whole = rates.samples_in(HISTORY) + rates.samples_in(BRIDGE);
         let need = whole + CHANNELS * rates.samples_in(Duration::from_millis(20));
         let got = memory.sound.iter().map(|channel| channel.as_ref().len()).min().unwrap_or(0);
@@ -264,6 +267,12 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         })
     }
 
+    /// Known beforehand, where the parts say so: then what is counted in them is constant.
+    #[inline(always)]
+    fn rates(&self) -> Rates {
+        const { M::PARTS.rates() }.unwrap_or(self.rates)
+    }
+
     /// Begins anew as if just made, with the same settings: another source comes.
     pub fn reset(&mut self) {
         self.source = Source::new();
@@ -273,7 +282,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         self.sound.reset();
         self.concealer.reset();
         self.noise = NoiseGenerator::new();
-        self.speed = Speed::new(self.rates.sample_rate_hz);
+        self.speed = Speed::new(self.rates().sample_rate_hz);
         (self.state, self.playhead, self.made_up) = (State::WAITING, Playhead::START, MadeUp::NOTHING);
         (self.payload_type, self.conceals) = (None, false);
         self.redundancy = self.redundancy.reset();
@@ -325,9 +334,9 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         reception.jitter_ticks = ratio.back(reception.jitter_ticks as i32) as u32;
         ReceiverStats {
             reception,
-            clock_hz: ratio.clock_hz(self.rates.clock_hz),
+            clock_hz: ratio.clock_hz(self.rates().clock_hz),
             total,
-            target_delay_ms: self.rates.ms(self.delay.target().max(self.least_delay)),
+            target_delay_ms: self.rates().ms(self.delay.target().max(self.least_delay)),
             drift_ppm: self.delay.drift_ppm(),
             double_clock: source.tick_rate.is_double(),
             buffered_packets: self.jitter.len() as u32,

@@ -93,7 +93,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
         if self.redundancy.newest_copy.is_none_or(|newest| seq.distance(newest) > 0) {
             self.redundancy.newest_copy = Some(seq);
-            self.delay.update_copy(self.rates.at(now), timestamp.0);
+            self.delay.update_copy(self.rates().at(now), timestamp.0);
         }
         // What has been concealed by more than half stays so, or the delay would grow for nothing.
         let begins = self.playhead.gap(timestamp);
@@ -135,7 +135,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let covered = reach.checked_div(self.playhead.packet_ticks).unwrap_or(0).min(missing as u32).min(REACH_PACKETS);
         for back in 1..=covered {
             let timestamp = timestamp.0.wrapping_sub(back.wrapping_mul(self.playhead.packet_ticks));
-            self.delay.update_copy(self.rates.at(arrival), timestamp);
+            self.delay.update_copy(self.rates().at(arrival), timestamp);
         }
     }
 }

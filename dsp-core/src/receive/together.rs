@@ -13,7 +13,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// needs; it gets there in pauses and by time stretching. Above zero the delay is also held closer to its target
     /// than it would be for its own sake: within about 10 ms. Zero, as at the beginning, asks for nothing.
     pub fn set_least_delay(&mut self, least: Duration) {
-        let ticks = least.as_samples(self.rates.clock_hz).min(u64::from(self.delay.maximum()));
+        let ticks = least.as_samples(self.rates().clock_hz).min(u64::from(self.delay.maximum()));
         self.least_delay = ticks as u32;
     }
 
@@ -31,13 +31,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// The delay after the fastest packet that this stream would have for its own sake.
     pub fn own_delay(&self) -> Duration {
-        self.rates.length(self.delay.target())
+        self.rates().length(self.delay.target())
     }
 
     /// The timestamp of a packet that arrived at `now` and was as fast as the fastest, on this receiver's clock as
     /// [`report_time`](Self::report_time) has it; `None` before the first packet.
     pub fn media_time(&self, now: Instant) -> Option<RtpTime> {
-        let ticks = self.rates.at(now);
+        let ticks = self.rates().at(now);
         // Negative if `now` lies before that of the fastest packet: modulo 2^32 all the same.
         self.delay.relative(ticks, 0).map(|time| self.source.timeline.sent_now(RtpTime(time as u32)))
     }

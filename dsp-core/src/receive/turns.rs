@@ -123,8 +123,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 OtherPayload::Noise | OtherPayload::Redundancy | OtherPayload::Unknown => (true, false),
             };
             let clock_hz = decoder.or(payloads.clock_hz(payload_type)).filter(|_| bits != (true, false));
-            let clock_hz = clock_hz.filter(|hz| *hz > 0).unwrap_or(self.rates.clock_hz);
-            let ratio = if M::PARTS.clocks { Ratio::new(clock_hz, self.rates.clock_hz) } else { Ratio::ONE };
+            let clock_hz = clock_hz.filter(|hz| *hz > 0).unwrap_or(self.rates().clock_hz);
+            let ratio = if M::PARTS.clocks { Ratio::new(clock_hz, self.rates().clock_hz) } else { Ratio::ONE };
             self.kinds.set(payload_type, bits, ratio);
         }
     }
@@ -243,7 +243,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             self.delay.lost();
         }
         if M::PARTS.bursts {
-            let length = self.rates.length(self.playhead.packet_ticks);
+            let length = self.rates().length(self.playhead.packet_ticks);
             self.source.bursts.count(fate, length);
         }
     }

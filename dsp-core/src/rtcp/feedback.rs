@@ -62,7 +62,12 @@ impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED>
     /// [`next_deadline`](Self::next_deadline), before the next report or with it. Without AVPF
     /// ([`ReporterConfig::feedback`](super::ReporterConfig::feedback)) always with it. To be said once for all that waits.
     pub fn request(&mut self, now: Instant) {
-        if !EXTENDED || self.config.feedback.is_none() || !self.early.allowed || self.early.due.is_some() || self.former.is_some() {
+        if !EXTENDED
+            || self.config.feedback.is_none()
+            || !self.early.allowed
+            || self.early.due.is_some()
+            || self.former.is_some()
+        {
             return;
         }
         // The interval that runs now; its half is shared by all who may have the same to tell (3.5.1).
