@@ -72,6 +72,14 @@ impl PhoneParts for LeanParts {
     const EVENTS: bool = false;
 }
 
+impl LeanParts {
+    /// What there is to them.
+    #[inline(always)]
+    pub fn parts() -> Parts<Self> {
+        Parts { block: None, noise: None, strategy: Standard, codecs: MuLaw::default() }
+    }
+}
+
 impl LeanPhone {
     /// A phone that waits for its first packet.
     ///
@@ -79,7 +87,7 @@ impl LeanPhone {
     /// [`PhoneError`] if a part of it refuses its part of `config`: packets that aren't mu-law, or longer than 20 ms.
     #[inline(always)]
     pub fn lean(config: PhoneConfig) -> Result<Self, PhoneError> {
-        Self::with_parts(config, Parts { block: None, noise: None, strategy: Standard, codecs: MuLaw::default() })
+        Self::with_parts(config, LeanParts::parts())
     }
 }
 

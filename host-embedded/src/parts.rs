@@ -11,7 +11,7 @@ use core::marker::PhantomData;
 
 use dsp_core::codec::g711::{Pcma, Pcmu};
 use dsp_core::codec::{Decoder, Encoder, OtherPayload, PayloadTable};
-use dsp_core::front::CaptureBlock;
+use dsp_core::front::{CaptureBlock, NoBlock};
 use dsp_core::process::activity::{NoDetector, SpeechDetector};
 use dsp_core::receive::memory::{Arrays, Cell, Memory, PacketMemory, ReceiverMemory, Run, Slot};
 use dsp_core::receive::strategy::{Standard, Strategy};
@@ -90,10 +90,18 @@ impl<B: CaptureBlock<i16>> PhoneParts for G711Parts<B> {
     type Codecs = G711;
 }
 
+impl Parts<G711Parts<NoBlock>> {
+    /// Those of a [`Phone`](crate::phone::Phone).
+    #[inline(always)]
+    pub fn g711() -> Self {
+        Self::g711_with(None)
+    }
+}
+
 impl<B: CaptureBlock<i16>> Parts<G711Parts<B>> {
     /// With this block, or with none.
     #[inline(always)]
-    pub(crate) fn g711(block: Option<B>) -> Self {
+    pub(crate) fn g711_with(block: Option<B>) -> Self {
         Self { block, noise: None, strategy: Standard, codecs: G711::default() }
     }
 }

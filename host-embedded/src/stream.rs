@@ -106,7 +106,7 @@ impl G711Stream {
     /// As for [`with_parts`](Self::with_parts).
     #[inline(always)]
     pub fn new(config: PhoneConfig) -> Result<Self, PhoneError> {
-        Self::with_parts(config, Parts::g711(None))
+        Self::with_parts(config, Parts::g711())
     }
 }
 
@@ -135,23 +135,38 @@ impl<P: PhoneParts> PhoneStream<P> {
         let longest = MemoryOf::<P>::PACKET_SAMPLES.saturating_sub(2 * Self::tick_samples());
         StreamSender::<P>::check(config.sender.ptime_ms, encoder, longest).map_err(PhoneError::Sender)?;
         let (memory, packet) = MemoryOf::<P>::lay_out(room);
-        let mut sender = Sender::with_room(config.sender, encoder, packet).map_err(PhoneError::Sender)?;
-        if noise.is_some() {
-            sender.set_comfort_noise(noise);
-        }
+        let events = config.events.filter(|_| P::EVENTS);
         let receiver = ReceiverConfig {
             sample_rate_hz: P::Codecs::SAMPLE_RATE_HZ,
             rtp_clock_hz: P::Codecs::RTP_CLOCK_HZ,
             delay: config.delay,
             tick: Duration::from_millis(u64::from(TICK_MS)),
         };
-        let mut receiver = Receiver::with_memory(receiver, memory).map_err(PhoneError::Receiver)?;
-        let events = config.events.filter(|_| P::EVENTS);
-        receiver.set_payloads(&mut WithEvents { codecs: &mut codecs, events });
-        let mut keys = EventSender::new();
-        keys.set_format(events.map(|payload_type| EventFormat { payload_type, clock_hz: P::Codecs::RTP_CLOCK_HZ }));
-        let heard = EventReceiver::new(EventsConfig::default());
-        Ok(Self { receiver, sender, strategy, codecs, sends, keys, heard, events, sending: true })
+        let mut stream = Self {
+            // No `?`: it would be two more copies on the stack.
+            sender: match Sender::with_room(config.sender, encoder, packet) {
+                Ok(sender) => sender,
+                Err(error) => return Err(PhoneError::Sender(error)),
+            },
+            receiver: match Receiver::with_memory(receiver, memory) {
+                Ok(receiver) => receiver,
+                Err(error) => return Err(PhoneError::Receiver(error)),
+            },
+            strategy,
+            codecs,
+            sends,
+            keys: EventSender::new(),
+            heard: EventReceiver::new(EventsConfig::default()),
+            events,
+            sending: true,
+        };
+        if noise.is_some() {
+            stream.sender.set_comfort_noise(noise);
+        }
+        stream.receiver.set_payloads(&mut WithEvents { codecs: &mut stream.codecs, events });
+        let clock_hz = P::Codecs::RTP_CLOCK_HZ;
+        stream.keys.set_format(events.map(|payload_type| EventFormat { payload_type, clock_hz }));
+        Ok(stream)
     }
 
     const fn tick_samples() -> usize {

@@ -229,7 +229,9 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         Some(Self::empty(memory))
     }
 
-    const fn empty(memory: PacketMemory<M>) -> Self {
+    /// In memory that is usable, and all whose slots are empty.
+    #[inline(always)]
+    pub(super) const fn empty(memory: PacketMemory<M>) -> Self {
         Self { memory, head: 0, tail: 0, occupied: 0, packets: 0, live: 0, next: None, newest: 0, begun: false }
     }
 

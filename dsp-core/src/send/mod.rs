@@ -203,18 +203,17 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
     ///
     /// # Errors
     /// As for [`check`](Self::check), of the length of `room`.
+    #[inline(always)]
     pub fn with_room(config: SenderConfig, encoder: &dyn Encoder, room: S) -> Result<Self, PacketLengthError> {
-        let info = encoder.info();
-        let got = room.as_ref().len();
-        let need = Self::check(config.ptime_ms, encoder, got)?;
+        let need = Self::check(config.ptime_ms, encoder, room.as_ref().len())?;
         Ok(Self {
             ssrc: config.ssrc,
             seq: config.first_seq,
             timestamp: config.first_timestamp,
             payload_type: config.payload_type,
             marker: true,
-            info,
-            packetizer: Packetizer::new(need, room).ok_or(PacketLengthError::NoRoom { need, got })?,
+            info: encoder.info(),
+            packetizer: Packetizer::new(need, room),
             dtx: None,
             speech: None,
             spoken: 0,
