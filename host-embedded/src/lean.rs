@@ -28,6 +28,8 @@
 //! # Ok::<(), host_embedded::phone::PhoneError>(())
 //! ```
 
+use core::marker::PhantomData;
+
 use dsp_core::codec::g711::Pcmu;
 use dsp_core::codec::{Decoder, Encoder, PayloadTable};
 use dsp_core::front::NoBlock;
@@ -36,7 +38,7 @@ use dsp_core::receive::memory::{CELL_BYTES, Cell, Memory, PacketMemory, Receiver
 use dsp_core::receive::strategy::Standard;
 use dsp_core::time::PayloadType;
 
-use crate::parts::{Parts, PhoneCodecs, PhoneMemory, PhoneParts};
+use crate::parts::{Lent, Parts, PhoneCodecs, PhoneMemory, PhoneParts};
 use crate::phone::{PhoneConfig, PhoneError, PhoneOf, TICK};
 use crate::transport::Transport;
 
@@ -57,26 +59,28 @@ const DATAGRAM: usize = 320;
 
 /// The least phone.
 pub type LeanPhone = PhoneOf<LeanParts, TICK, 0>;
+/// The same in memory that is lent to it.
+pub type LentLeanPhone<'a> = PhoneOf<LeanParts<&'a mut LeanRoom>, TICK, 0>;
 /// Its network: RTP and RTCP without extended reports, and `G` around both.
 pub type LeanTransport<S, G> = Transport<S, G, DATAGRAM, false>;
 
-/// What a [`LeanPhone`] is made of.
+/// What a [`LeanPhone`] is made of. `M`: its memory.
 #[derive(Clone, Copy, Debug)]
-pub enum LeanParts {}
+pub struct LeanParts<M = Lean>(PhantomData<fn() -> M>);
 
-impl PhoneParts for LeanParts {
+impl<M: PhoneMemory> PhoneParts for LeanParts<M> {
     type Block = NoBlock;
     type Detector = NoDetector;
     type Strategy = Standard;
-    type Codecs = MuLaw;
+    type Codecs = Lent<MuLaw, M>;
     const EVENTS: bool = false;
 }
 
-impl LeanParts {
+impl<M: PhoneMemory> LeanParts<M> {
     /// What there is to them.
     #[inline(always)]
     pub fn parts() -> Parts<Self> {
-        Parts { block: None, noise: None, strategy: Standard, codecs: MuLaw::default() }
+        Parts { block: None, noise: None, strategy: Standard, codecs: Lent::new(MuLaw::default()) }
     }
 }
 
@@ -88,6 +92,35 @@ impl LeanPhone {
     #[inline(always)]
     pub fn lean(config: PhoneConfig) -> Result<Self, PhoneError> {
         Self::with_parts(config, LeanParts::parts())
+    }
+}
+
+impl<'a> LentLeanPhone<'a> {
+    /// A phone that waits for its first packet, in a place that is there already and in memory that is lent to it: both are statics,
+    /// as a rule, and making it takes least of the stack ([`place`](Self::place)).
+    ///
+    /// ```
+    /// use host_embedded::lean::{LEAN_DELAY_MS, LeanRoom, LentLeanPhone};
+    /// use host_embedded::phone::PhoneConfig;
+    ///
+    /// let mut config = PhoneConfig::default();
+    /// config.delay.max_ms = LEAN_DELAY_MS;
+    /// // On bare metal, two statics of `static_cell::ConstStaticCell`.
+    /// let (mut place, mut room) = (None, LeanRoom::new());
+    /// let phone = LentLeanPhone::lean_in(&mut place, config, &mut room)?;
+    /// assert_eq!(phone.send_stats().packets, 0);
+    /// # Ok::<(), host_embedded::phone::PhoneError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`LeanPhone::lean`]; then there is nothing in the place.
+    #[inline(always)]
+    pub fn lean_in<'p>(
+        place: &'p mut Option<Self>,
+        config: PhoneConfig,
+        room: &'a mut LeanRoom,
+    ) -> Result<&'p mut Self, PhoneError> {
+        Self::place(place, config, LeanParts::parts(), room)
     }
 }
 
@@ -136,5 +169,57 @@ impl PhoneMemory for Lean {
         let packets =
             PacketMemory { slots: [Slot::EMPTY; SLOTS], cells: [[0; CELL_BYTES]; CELLS], runs: [Run::EMPTY; CELLS] };
         (Memory { packets, sound: [[0; SOUND]] }, [0; PACKET])
+    }
+}
+
+/// As much as [`Lean`] has, to be lent to a [`LentLeanPhone`]: all zeros, so that as a static it takes no flash.
+pub struct LeanRoom {
+    packets: PacketMemory<Lean>,
+    sound: [i16; SOUND],
+    packet: [i16; PACKET],
+}
+
+impl LeanRoom {
+    /// Room with nothing in it.
+    pub const fn new() -> Self {
+        let packets =
+            PacketMemory { slots: [Slot::EMPTY; SLOTS], cells: [[0; CELL_BYTES]; CELLS], runs: [Run::EMPTY; CELLS] };
+        Self { packets, sound: [0; SOUND], packet: [0; PACKET] }
+    }
+}
+
+impl Default for LeanRoom {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The lists of a [`LeanRoom`], as long as it is lent.
+#[derive(Clone, Copy, Debug)]
+pub struct LentLean<'a>(PhantomData<&'a ()>);
+
+impl<'a> ReceiverMemory for LentLean<'a> {
+    type Slots = &'a mut [Slot; SLOTS];
+    type Cells = &'a mut [Cell; CELLS];
+    type Runs = &'a mut [Run; CELLS];
+    type Sound = &'a mut [i16; SOUND];
+    const PARTS: ReceiverParts = Lean::PARTS;
+}
+
+impl<'a> PhoneMemory for &'a mut LeanRoom {
+    type Receiver = LentLean<'a>;
+    type Packet = &'a mut [i16; PACKET];
+    type Datagram = [u8; DATAGRAM];
+    type Room = Self;
+    const PACKET_SAMPLES: usize = PACKET;
+    const DATAGRAM: Self::Datagram = [0; DATAGRAM];
+
+    #[inline(always)]
+    fn lay_out(room: Self) -> (Memory<Self::Receiver, 1>, Self::Packet) {
+        let LeanRoom { packets: PacketMemory { slots, cells, runs }, sound, packet } = room;
+        // What another call left in it; of the rest the receiver makes silence and empty slots.
+        runs.fill(Run::EMPTY);
+        packet.fill(0);
+        (Memory { packets: PacketMemory { slots, cells, runs }, sound: [sound] }, packet)
     }
 }

@@ -64,7 +64,8 @@ impl PacketKind {
 #[non_exhaustive]
 pub enum Fate {
     /// It was decoded.
-    Played,
+    // From 1 on, so that none is 0, and memory with no packet in it all zeros: as a static it takes no flash.
+    Played = 1,
     /// It described comfort noise (RFC 3389).
     Noise,
     /// A telephone event.

@@ -84,8 +84,8 @@ mod sound {
 
     pub fn make(place: &mut Option<Desk>, config: PhoneConfig, first: bool) -> Option<&mut Desk> {
         let room = match first {
-            true => singleton!(: NarrowbandRoom = NarrowbandRoom::new()),
-            false => singleton!(: NarrowbandRoom = NarrowbandRoom::new()),
+            true => singleton!(: NarrowbandRoom = const { NarrowbandRoom::new() }),
+            false => singleton!(: NarrowbandRoom = const { NarrowbandRoom::new() }),
         };
         let codecs = Lent::new(G711::default());
         Desk::place(place, config, Parts { block: None, noise: None, strategy: Standard, codecs }, room?).ok()
@@ -94,18 +94,23 @@ mod sound {
 
 #[cfg(feature = "desk-lean")]
 mod sound {
+    use cortex_m::singleton;
     use dsp_core::receive::DelayConfig;
     use dsp_core::time::PayloadType;
-    use host_embedded::lean::{LEAN_DELAY_MS, LeanParts, LeanPhone};
+    use host_embedded::lean::{LEAN_DELAY_MS, LeanRoom, LentLeanPhone};
     use host_embedded::phone::{self, PhoneConfig};
 
     pub const TICK: usize = phone::TICK;
     pub const NUMBER: PayloadType = PayloadType::PCMU;
-    pub type Desk = LeanPhone;
+    pub type Desk = LentLeanPhone<'static>;
 
-    pub fn make(place: &mut Option<Desk>, config: PhoneConfig, _: bool) -> Option<&mut Desk> {
+    pub fn make(place: &mut Option<Desk>, config: PhoneConfig, first: bool) -> Option<&mut Desk> {
+        let room = match first {
+            true => singleton!(: LeanRoom = const { LeanRoom::new() }),
+            false => singleton!(: LeanRoom = const { LeanRoom::new() }),
+        };
         let delay = DelayConfig { max_ms: LEAN_DELAY_MS, ..config.delay };
-        Desk::place(place, PhoneConfig { delay, ..config }, LeanParts::parts(), ()).ok()
+        Desk::lean_in(place, PhoneConfig { delay, ..config }, room?).ok()
     }
 }
 
