@@ -196,3 +196,33 @@ impl MemoryNeed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ConfigError, DelayConfig, Receiver, ReceiverConfig};
+    use super::*;
+
+    enum Known {}
+
+    impl ReceiverMemory for Known {
+        type Slots = [Slot; 8];
+        type Cells = [Cell; 8];
+        type Runs = [Run; 8];
+        type Sound = [i16; 1_600];
+        const PARTS: ReceiverParts = ReceiverParts::least(8_000);
+    }
+
+    #[test]
+    fn another_rate_than_the_one_that_is_known_is_refused() {
+        let make = |sample_rate_hz, rtp_clock_hz| {
+            let packets = PacketMemory { slots: [Slot::EMPTY; 8], cells: [[0; CELL_BYTES]; 8], runs: [Run::EMPTY; 8] };
+            let config =
+                ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: DelayConfig::fixed(40), ..Default::default() };
+            Receiver::<Known, 1>::with_memory(config, Memory { packets, sound: [[0; 1_600]] }).map(|_| ()).err()
+        };
+        assert_eq!(make(8_000, 8_000), None);
+        for (sample_rate_hz, rtp_clock_hz) in [(16_000, 8_000), (8_000, 16_000), (16_000, 16_000)] {
+            assert_eq!(make(sample_rate_hz, rtp_clock_hz), Some(ConfigError::Rates { sample_rate_hz, rtp_clock_hz }));
+        }
+    }
+}

@@ -294,6 +294,26 @@ mod tests {
     }
 
     #[test]
+    fn a_reporter_without_extended_reports_passes_them_over_and_sends_none() {
+        let (mut bytes, metrics) = ([0; 200], VoipMetrics { ssrc: Ssrc(1), ..VoipMetrics::default() });
+        let mut writer = CompoundWriter::new(&mut bytes);
+        writer.receiver_report(Ssrc(2), &[ReportBlock { ssrc: Ssrc(1), ..ReportBlock::default() }]).unwrap();
+        writer.extended_report(Ssrc(2), &[XrBlock::VoipMetrics(metrics)]).unwrap();
+        let len = writer.finish();
+        let config = crate::rtcp::ReporterConfig { receiver_round_trip: true, ..super::super::tests::config() };
+        let mut reporter = RtcpReporter::<1, false>::new(config, START).unwrap();
+        reporter.set_voip(Some(metrics));
+        let told = reporter.receive(START, &bytes[..len]).unwrap();
+        assert_eq!((told.reception.map(|told| told.block.ssrc), told.voip, told.malformed), (Some(Ssrc(1)), None, 0));
+        let mut out = [0; RtcpReporter::<1, false>::MAX_REPORT_LEN];
+        let len = (1..100)
+            .find_map(|second| reporter.poll(START + Duration::from_secs(second), &[], None, &mut out).unwrap());
+        let compound = Compound::parse(&out[..len.unwrap()], CompoundRule::ReportFirst).unwrap();
+        assert!(compound.packets().all(|packet| matches!(packet, Ok(Packet::ReceiverReport(_) | Packet::Sdes(_)))));
+        assert_eq!(compound.packets().count(), 2);
+    }
+
+    #[test]
     fn own_reports_coming_back_are_a_collision() {
         let (mut out, mut reporter) = ([0; 200], reporter());
         let (now, len) = next_report(&mut reporter, None, &mut out);
