@@ -4,6 +4,8 @@
 //! ([`NoBlock`](dsp_core::front::NoBlock), [`NoDetector`]), so that the compiler leaves out what belongs to them: a phone pays for what it has, in flash and in
 //! RAM. [`Phone`](crate::phone::Phone) and [`PhoneWith`](crate::phone::PhoneWith) have none to be named.
 //!
+//! [`lean`](crate::lean) is a phone with the least of them.
+//!
 //! Use them where a phone is to have another codec than G.711, comfort noise, a strategy or a capture block of its own, or memory
 //! that lies elsewhere. [`PhoneParts`], [`PhoneCodecs`] and [`RoomOf`] have an example each.
 
