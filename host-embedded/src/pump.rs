@@ -101,8 +101,9 @@ struct Queue<const FRAME: usize, const DEPTH: usize> {
 }
 
 impl<const FRAME: usize, const DEPTH: usize> Queue<FRAME, DEPTH> {
-    const EMPTY: Self =
-        Self { frames: [const { Cell::new([0; FRAME]) }; DEPTH], first: Cell::new(0), len: Cell::new(0) };
+    const fn new() -> Self {
+        Self { frames: [const { Cell::new([0; FRAME]) }; DEPTH], first: Cell::new(0), len: Cell::new(0) }
+    }
 
     /// A place in the ring that is less than twice its length.
     fn wrapped(place: usize) -> usize {
@@ -152,7 +153,7 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
     pub const fn new() -> Self {
         const { assert!(FRAME > 0 && DEPTH > 0, "a frame has samples, and a queue has room") };
         let shared =
-            Shared { microphone: Queue::EMPTY, loudspeaker: Queue::EMPTY, counters: Cell::new(PumpCounters::ZERO) };
+            Shared { microphone: Queue::new(), loudspeaker: Queue::new(), counters: Cell::new(PumpCounters::ZERO) };
         Self { shared: Mutex::new(shared), captured: AtomicWaker::new(), room: AtomicWaker::new() }
     }
 
