@@ -22,16 +22,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use core::slice;
-
 use crate::quality::ReceptionStats;
 use crate::time::{Duration, Instant, NtpTime, RtpTime, Ssrc};
-use crate::wire::rtcp::xr::{Dlrr, DlrrItem};
 use crate::wire::rtcp::{
     CompoundWriter, Feedback, ReportBlock, SdesItem, SenderInfo, VoipMetrics, WriteError, XrBlock,
 };
 
 mod config;
+mod extended;
 mod feedback;
 mod incoming;
 mod interval;
@@ -360,40 +358,6 @@ impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED>
         Ok(len)
     }
 
-    /// Writes the extended report of a compound packet, if there is anything to be told; the reference time in it.
-    fn write_extended(
-        &self,
-        now: Instant,
-        send: Option<&SendInfo>,
-        writer: &mut CompoundWriter<'_>,
-    ) -> Result<Option<NtpTime>, WriteError> {
-        // An end without a wall clock may use the time since it joined (RFC 3611, 4.4).
-        let reference = (self.config.receiver_round_trip && self.active_send(send).is_none())
-            .then(|| send.map_or(NtpTime::default().plus(now.since(Instant::ZERO)), |send| send.ntp));
-        let answer = self.answer(now).map(DlrrItem::to_bytes);
-        let extended = [
-            self.voip.map(XrBlock::VoipMetrics),
-            reference.map(XrBlock::ReceiverReferenceTime),
-            answer.as_ref().map(|answer| XrBlock::Dlrr(Dlrr::new(slice::from_ref(answer)))),
-        ];
-        let mut blocks = [XrBlock::ReceiverReferenceTime(NtpTime::default()); 3];
-        let mut count = 0;
-        for (place, block) in blocks.iter_mut().zip(extended.into_iter().flatten()) {
-            *place = block;
-            count += 1;
-        }
-        if count > 0 {
-            writer.extended_report(self.config.ssrc, &blocks[..count])?;
-        }
-        Ok(reference)
-    }
-
-    /// The answer to the peer's reference time (RFC 3611, 4.5).
-    fn answer(&self, now: Instant) -> Option<DlrrItem> {
-        let (ssrc, last_rr, arrived) = self.peer_reference.filter(|_| self.config.receiver_round_trip)?;
-        Some(DlrrItem { ssrc, last_rr, delay_since_last_rr: delay_since(now, arrived) })
-    }
-
     fn block(&self, now: Instant, stats: &ReceptionStats) -> ReportBlock {
         let clock = self.clocks.iter().flatten().find(|clock| clock.ssrc == stats.ssrc);
         let (last_sr, delay_since_last_sr) =
@@ -440,6 +404,7 @@ fn delay_since(now: Instant, arrived: Instant) -> u32 {
 mod tests {
     use super::*;
     use crate::wire::rtcp::{Compound, CompoundRule, Packet};
+    use core::slice;
 
     pub(super) const START: Instant = Instant::from_millis(1_000_000);
 

@@ -48,7 +48,7 @@ mod levels;
 mod packetizer;
 mod redundancy;
 
-use dtx::{Dtx, Verdict};
+use dtx::{Dtx, Verdict, of};
 pub use events::{EventFormat, EventSender, KeyPress, KeysFull};
 use levels::AudioLevelMeter;
 pub use packetizer::Overflow;
@@ -511,14 +511,6 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
             }
         }
     }
-}
-
-/// What a detector `D` is in, if there is any. A type without values takes no room in an `Option`: then there is nothing, and the
-/// compiler, which can't tell by the `Option` alone, leaves out what would be done with it.
-#[inline(always)]
-fn of<D, T>(held: &mut Option<T>) -> Option<&mut T> {
-    const { assert!(size_of::<Option<NoDetector>>() == 0, "there is a value of NoDetector") };
-    if size_of::<Option<D>>() == 0 { None } else { held.as_mut() }
 }
 
 /// Header and payload of one packet; returns the length of each.
