@@ -24,9 +24,7 @@
 
 use crate::quality::ReceptionStats;
 use crate::time::{Duration, Instant, NtpTime, RtpTime, Ssrc};
-use crate::wire::rtcp::{
-    CompoundWriter, Feedback, ReportBlock, SdesItem, SenderInfo, VoipMetrics, WriteError, XrBlock,
-};
+use crate::wire::rtcp::{CompoundWriter, Feedback, ReportBlock, SdesItem, SenderInfo, VoipMetrics, WriteError};
 
 mod config;
 mod extended;
