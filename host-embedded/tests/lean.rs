@@ -32,7 +32,7 @@ fn packet(payload_type: PayloadType, seq: u16, timestamp: u32, payload: &[u8]) -
 
 /// 20 ms of a voice of sorts in mu-law.
 fn voice(n: u32) -> Vec<u8> {
-    (0..160u32).map(|k| 0x80 | ((n * 160 + k) % 67) as u8 | (n % 3 << 4) as u8).collect()
+    (0..160u32).map(|k| 0x80 | ((n * 160 + k) % 67) as u8 | ((n % 3) << 4) as u8).collect()
 }
 
 /// A tick at `now`: what is heard, and the datagrams that are sent.
@@ -61,7 +61,7 @@ fn call<P: PhoneParts>(phone: &mut PhoneOf<P, TICK, 0>) -> (Vec<i16>, Vec<Vec<u8
         if n % 2 == 0 {
             chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let delay = Duration::from_millis(u64::from(20 + (chance >> 16) % 40));
-            if (chance >> 8) % 20 > 0 && n % 300 > 6 {
+            if !(chance >> 8).is_multiple_of(20) && n % 300 > 6 {
                 way.push((now + delay, packet(PayloadType::PCMU, (n / 2) as u16, n * 80, &voice(n / 2))));
             }
         }

@@ -401,7 +401,7 @@ fn delay_since(now: Instant, arrived: Instant) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::rtcp::XrBlock;
+    use crate::wire::rtcp::{Compound, CompoundRule, Packet, XrBlock};
     use core::slice;
 
     pub(super) const START: Instant = Instant::from_millis(1_000_000);
