@@ -9,7 +9,7 @@
 //! [`port`] is the async audio port, [`pump`] carries frames between interrupt and task, [`slots`] between a
 //! peripheral's slots and the pump, [`resampled`] is a port at another rate. [`phone`] is a G.711 phone's loop over any
 //! port, [`stream`] is its receiver and sender, [`parts`] is what a phone of other codecs or with parts of one's own is
-//! made of, [`transport`] is RTP and RTCP over one socket with SRTP around both, and [`sim`] is a port, a clock and a
+//! made of, [`lean`] is one of few bytes, [`transport`] is RTP and RTCP over one socket with SRTP around both, and [`sim`] is a port, a clock and a
 //! network that are only simulated, so that the same loop runs on a host and in an emulator. `codec_chips` (behind the
 //! feature of that name) drives the codec chip. No heap, no `unsafe`, any executor.
 //!
@@ -73,6 +73,7 @@ pub mod desk;
 pub mod drift;
 pub mod dscp;
 pub mod hook;
+pub mod lean;
 pub mod parts;
 pub mod phone;
 pub mod port;

@@ -4,6 +4,8 @@
 //! ([`NoBlock`](dsp_core::front::NoBlock), [`NoDetector`]), so that the compiler leaves out what belongs to them: a phone pays for what it has, in flash and in
 //! RAM. [`Phone`](crate::phone::Phone) and [`PhoneWith`](crate::phone::PhoneWith) have none to be named.
 //!
+//! [`lean`](crate::lean) is a phone with the least of them.
+//!
 //! Use them where a phone is to have another codec than G.711, comfort noise, a strategy or a capture block of its own, or memory
 //! that lies elsewhere. [`PhoneParts`], [`PhoneCodecs`] and [`RoomOf`] have an example each.
 
@@ -11,7 +13,7 @@ use core::marker::PhantomData;
 
 use dsp_core::codec::g711::{Pcma, Pcmu};
 use dsp_core::codec::{Decoder, Encoder, OtherPayload, PayloadTable};
-use dsp_core::front::CaptureBlock;
+use dsp_core::front::{CaptureBlock, NoBlock};
 use dsp_core::process::activity::{NoDetector, SpeechDetector};
 use dsp_core::receive::memory::{Arrays, Cell, Memory, PacketMemory, ReceiverMemory, Run, Slot};
 use dsp_core::receive::strategy::{Standard, Strategy};
@@ -62,6 +64,9 @@ pub trait PhoneParts {
     type Strategy: Strategy;
     /// What the packets carry; [`G711`], say.
     type Codecs: PhoneCodecs;
+    /// Whether it has telephone events (RFC 4733). Without, none are sent and none are heard, whatever
+    /// [`PhoneConfig::events`](crate::phone::PhoneConfig::events) says.
+    const EVENTS: bool = true;
 }
 
 /// The parts themselves.
@@ -87,10 +92,18 @@ impl<B: CaptureBlock<i16>> PhoneParts for G711Parts<B> {
     type Codecs = G711;
 }
 
+impl Parts<G711Parts<NoBlock>> {
+    /// Those of a [`Phone`](crate::phone::Phone).
+    #[inline(always)]
+    pub fn g711() -> Self {
+        Self::g711_with(None)
+    }
+}
+
 impl<B: CaptureBlock<i16>> Parts<G711Parts<B>> {
     /// With this block, or with none.
     #[inline(always)]
-    pub(crate) fn g711(block: Option<B>) -> Self {
+    pub(crate) fn g711_with(block: Option<B>) -> Self {
         Self { block, noise: None, strategy: Standard, codecs: G711::default() }
     }
 }

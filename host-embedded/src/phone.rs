@@ -183,7 +183,7 @@ impl Phone {
     // In line, as all that makes a phone: each call would hold another copy of it on the stack.
     #[inline(always)]
     pub fn new(config: PhoneConfig) -> Result<Self, PhoneError> {
-        Self::with_parts(config, Parts::g711(None))
+        Self::with_parts(config, Parts::g711())
     }
 }
 
@@ -194,7 +194,7 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
     /// [`PhoneError`] if a part of it refuses its part of `config`.
     #[inline(always)]
     pub fn with_block(config: PhoneConfig, block: B) -> Result<Self, PhoneError> {
-        Self::with_parts(config, Parts::g711(Some(block)))
+        Self::with_parts(config, Parts::g711_with(Some(block)))
     }
 }
 
@@ -222,8 +222,35 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         const { assert!(TICK as u32 * 1_000 == Self::RATE_HZ * TICK_MS, "TICK is 10 ms of the sound") };
         let PhoneConfig { meters, high_pass, .. } = config;
         let front = FrontConfig { sample_rate_hz: Self::RATE_HZ, channels: 1, meters, high_pass };
-        let front = FrontEnd::new(front, [parts.block.take(), None], [0; HISTORY]).map_err(PhoneError::Front)?;
-        Ok(Self { stream: PhoneStream::with_room(config, parts, room)?, front })
+        let block = parts.block.take();
+        // No `?`: it would be two more copies on the stack.
+        match PhoneStream::with_room(config, parts, room) {
+            Ok(stream) => match FrontEnd::new(front, [block, None], [0; HISTORY]) {
+                Ok(front) => Ok(Self { stream, front }),
+                Err(error) => Err(PhoneError::Front(error)),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same in a place that is there already, in a `static` as a rule; what was in it is gone. Use it wherever the stack is small:
+    /// what making a phone takes of it is given back when this returns. A phone that is made by value leaves its copies in the frame
+    /// of the function that made it, for as long as that runs.
+    ///
+    /// # Errors
+    /// As for [`with_parts`](Self::with_parts); then there is nothing in the place.
+    #[inline(never)]
+    pub fn place(
+        place: &mut Option<Self>,
+        config: PhoneConfig,
+        parts: Parts<P>,
+        room: RoomFor<P>,
+    ) -> Result<&mut Self, PhoneError> {
+        *place = None;
+        match Self::with_room(config, parts, room) {
+            Ok(phone) => Ok(place.insert(phone)),
+            Err(error) => Err(error),
+        }
     }
 
     /// One tick: 10 ms of microphone and loudspeaker. Call it for ever; `port` paces it.

@@ -22,10 +22,12 @@
 //! ```
 
 use core::cell::Cell;
+use core::future::poll_fn;
+use core::task::Poll;
 
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use embassy_sync::channel::Channel;
+use embassy_sync::waitqueue::AtomicWaker;
 
 use crate::port::{AudioPort, Overrun, PortDelay, Underrun};
 
@@ -69,9 +71,75 @@ impl PumpCounters {
 /// assert_eq!(pcm, [9; 80]);
 /// ```
 pub struct Pump<const FRAME: usize, const DEPTH: usize> {
-    microphone: Channel<CriticalSectionRawMutex, [i16; FRAME], DEPTH>,
-    loudspeaker: Channel<CriticalSectionRawMutex, [i16; FRAME], DEPTH>,
-    counters: Mutex<CriticalSectionRawMutex, Cell<PumpCounters>>,
+    shared: Mutex<CriticalSectionRawMutex, Shared<FRAME, DEPTH>>,
+    /// Who waits for a frame of the microphone, and who for room for one of the loudspeaker.
+    captured: AtomicWaker,
+    room: AtomicWaker,
+}
+
+/// What both sides touch, each with interrupts off. Cells, so that nothing here can panic in an interrupt.
+struct Shared<const FRAME: usize, const DEPTH: usize> {
+    microphone: Queue<FRAME, DEPTH>,
+    loudspeaker: Queue<FRAME, DEPTH>,
+    counters: Cell<PumpCounters>,
+}
+
+impl<const FRAME: usize, const DEPTH: usize> Shared<FRAME, DEPTH> {
+    fn count<T>(&self, change: impl FnOnce(&mut PumpCounters) -> T) -> T {
+        let mut counters = self.counters.get();
+        let result = change(&mut counters);
+        self.counters.set(counters);
+        result
+    }
+}
+
+/// Frames in their order: `len` of them from `first` on, in a ring.
+struct Queue<const FRAME: usize, const DEPTH: usize> {
+    frames: [Cell<[i16; FRAME]>; DEPTH],
+    first: Cell<usize>,
+    len: Cell<usize>,
+}
+
+impl<const FRAME: usize, const DEPTH: usize> Queue<FRAME, DEPTH> {
+    const fn new() -> Self {
+        Self { frames: [const { Cell::new([0; FRAME]) }; DEPTH], first: Cell::new(0), len: Cell::new(0) }
+    }
+
+    /// A place in the ring that is less than twice its length.
+    fn wrapped(place: usize) -> usize {
+        if place < DEPTH { place } else { place - DEPTH }
+    }
+
+    fn is_full(&self) -> bool {
+        self.len.get() >= DEPTH
+    }
+
+    /// Puts a frame behind the others. Whether there was room.
+    fn push(&self, frame: &[i16; FRAME]) -> bool {
+        let free =
+            (!self.is_full()).then(|| self.frames.get(Self::wrapped(self.first.get() + self.len.get()))).flatten();
+        if let Some(free) = free {
+            free.set(*frame);
+            self.len.set(self.len.get() + 1);
+        }
+        free.is_some()
+    }
+
+    /// Takes the first frame out. Whether there was one.
+    fn pop(&self, frame: &mut [i16; FRAME]) -> bool {
+        let taken = (self.len.get() > 0).then(|| self.frames.get(self.first.get())).flatten();
+        if let Some(taken) = taken {
+            *frame = taken.get();
+            self.first.set(Self::wrapped(self.first.get() + 1));
+            self.len.set(self.len.get() - 1);
+        }
+        taken.is_some()
+    }
+
+    /// Takes all frames out; how many there were.
+    fn clear(&self) -> u32 {
+        self.len.replace(0) as u32
+    }
 }
 
 impl<const FRAME: usize, const DEPTH: usize> Default for Pump<FRAME, DEPTH> {
@@ -84,44 +152,48 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
     /// An empty pump.
     pub const fn new() -> Self {
         const { assert!(FRAME > 0 && DEPTH > 0, "a frame has samples, and a queue has room") };
-        Self {
-            microphone: Channel::new(),
-            loudspeaker: Channel::new(),
-            counters: Mutex::new(Cell::new(PumpCounters::ZERO)),
-        }
+        let shared =
+            Shared { microphone: Queue::new(), loudspeaker: Queue::new(), counters: Cell::new(PumpCounters::ZERO) };
+        Self { shared: Mutex::new(shared), captured: AtomicWaker::new(), room: AtomicWaker::new() }
     }
 
     /// The interrupt's side: takes a full frame of the microphone and fills one for the loudspeaker. It never waits.
     pub fn half_transfer(&self, captured: &[i16; FRAME], playback: &mut [i16; FRAME]) {
-        self.count(|counters| {
-            counters.captured = counters.captured.wrapping_add(1);
-            if self.microphone.is_full() {
-                // Old sound is of no use to the one who listens: what waits gives way to the newest.
-                counters.overruns = counters.overruns.wrapping_add(self.drop_captured());
-            }
-            let _has_room = self.microphone.try_send(*captured);
-            match self.loudspeaker.try_receive() {
-                Ok(frame) => {
-                    *playback = frame;
-                    counters.played = counters.played.wrapping_add(1);
+        let played = self.shared.lock(|shared| {
+            shared.count(|counters| {
+                counters.captured = counters.captured.wrapping_add(1);
+                if shared.microphone.is_full() {
+                    // Old sound is of no use to the one who listens: what waits gives way to the newest.
+                    counters.overruns = counters.overruns.wrapping_add(shared.microphone.clear());
                 }
-                Err(_) => {
+                shared.microphone.push(captured);
+                let played = shared.loudspeaker.pop(playback);
+                if played {
+                    counters.played = counters.played.wrapping_add(1);
+                } else {
                     playback.fill(0);
                     counters.underruns = counters.underruns.wrapping_add(u32::from(counters.played > 0));
                 }
-            }
+                played
+            })
         });
+        self.captured.wake();
+        if played {
+            self.room.wake();
+        }
     }
 
     /// The peripheral stood still for so many frames: its DMA was overrun, and both ways begin anew. They are counted as lost and as
     /// silent, so that the task's time goes on with the clock's; without that a call would be late by them from then on.
     pub fn lose(&self, frames: u32) {
-        self.count(|counters| {
-            counters.captured = counters.captured.wrapping_add(frames);
-            counters.overruns = counters.overruns.wrapping_add(frames);
-            if counters.played > 0 {
-                counters.underruns = counters.underruns.wrapping_add(frames);
-            }
+        self.shared.lock(|shared| {
+            shared.count(|counters| {
+                counters.captured = counters.captured.wrapping_add(frames);
+                counters.overruns = counters.overruns.wrapping_add(frames);
+                if counters.played > 0 {
+                    counters.underruns = counters.underruns.wrapping_add(frames);
+                }
+            });
         });
     }
 
@@ -132,24 +204,7 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
 
     /// What went through so far.
     pub fn counters(&self) -> PumpCounters {
-        self.counters.lock(Cell::get)
-    }
-
-    /// Empties the microphone's queue and returns how many frames that was.
-    fn drop_captured(&self) -> u32 {
-        let frames = self.microphone.len() as u32;
-        self.microphone.clear();
-        frames
-    }
-
-    /// Changes the counters, and what `change` does with the queues, in one critical section.
-    fn count<T>(&self, change: impl FnOnce(&mut PumpCounters) -> T) -> T {
-        self.counters.lock(|cell| {
-            let mut counters = cell.get();
-            let result = change(&mut counters);
-            cell.set(counters);
-            result
-        })
+        self.shared.lock(|shared| shared.counters.get())
     }
 }
 
@@ -160,27 +215,42 @@ pub struct PumpPort<'a, const FRAME: usize, const DEPTH: usize> {
     seen: PumpCounters,
 }
 
+/// Waits until `done`; `waker` is woken when it may be.
+async fn wait_until(waker: &AtomicWaker, mut done: impl FnMut() -> bool) {
+    poll_fn(|context| {
+        if done() {
+            return Poll::Ready(());
+        }
+        waker.register(context.waker());
+        // An interrupt may have come before it was registered.
+        if done() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, FRAME, DEPTH> {
     async fn read(&mut self, pcm: &mut [i16; FRAME]) -> Result<(), Overrun> {
         let seen = self.seen.overruns;
-        let overruns = self.pump.count(|counters| {
-            if counters.overruns != seen {
-                // Frames that waited since would stay in the queue for good: a frame read is a frame written.
-                counters.overruns = counters.overruns.wrapping_add(self.pump.drop_captured());
-            }
-            counters.overruns
+        let overruns = self.pump.shared.lock(|shared| {
+            shared.count(|counters| {
+                if counters.overruns != seen {
+                    // Frames that waited since would stay in the queue for good: a frame read is a frame written.
+                    counters.overruns = counters.overruns.wrapping_add(shared.microphone.clear());
+                }
+                counters.overruns
+            })
         });
         self.seen.overruns = overruns;
         match overruns.wrapping_sub(seen) {
             0 => {}
             frames => return Err(Overrun { frames }),
         }
-        *pcm = self.pump.microphone.receive().await;
+        wait_until(&self.pump.captured, || self.pump.shared.lock(|shared| shared.microphone.pop(pcm))).await;
         Ok(())
     }
 
     async fn write(&mut self, pcm: &[i16; FRAME]) -> Result<(), Underrun> {
-        self.pump.loudspeaker.send(*pcm).await;
+        wait_until(&self.pump.room, || self.pump.shared.lock(|shared| shared.loudspeaker.push(pcm))).await;
         let underruns = self.pump.counters().underruns;
         match underruns.wrapping_sub(self.seen.underruns) {
             0 => Ok(()),
@@ -194,9 +264,9 @@ impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, F
     /// By the newest interrupt: what waits behind the frame that was read came later; what is written now is taken by the
     /// interrupt after those for which frames wait, and is heard a frame behind it, when the DMA has come round to it.
     fn delay(&self) -> PortDelay {
-        self.pump.counters.lock(|_| PortDelay {
-            capture: self.pump.microphone.len() * FRAME,
-            playback: (self.pump.loudspeaker.len() + 2) * FRAME,
+        self.pump.shared.lock(|shared| PortDelay {
+            capture: shared.microphone.len.get() * FRAME,
+            playback: (shared.loudspeaker.len.get() + 2) * FRAME,
         })
     }
 }

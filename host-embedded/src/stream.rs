@@ -34,6 +34,7 @@ const EVENTS: usize = 4;
 /// The codecs, and the payload type of events beside them.
 struct WithEvents<'a, C> {
     codecs: &'a mut C,
+    /// `None` as well where the phone has no part for them.
     events: Option<PayloadType>,
 }
 
@@ -105,7 +106,7 @@ impl G711Stream {
     /// As for [`with_parts`](Self::with_parts).
     #[inline(always)]
     pub fn new(config: PhoneConfig) -> Result<Self, PhoneError> {
-        Self::with_parts(config, Parts::g711(None))
+        Self::with_parts(config, Parts::g711())
     }
 }
 
@@ -134,23 +135,38 @@ impl<P: PhoneParts> PhoneStream<P> {
         let longest = MemoryOf::<P>::PACKET_SAMPLES.saturating_sub(2 * Self::tick_samples());
         StreamSender::<P>::check(config.sender.ptime_ms, encoder, longest).map_err(PhoneError::Sender)?;
         let (memory, packet) = MemoryOf::<P>::lay_out(room);
-        let mut sender = Sender::with_room(config.sender, encoder, packet).map_err(PhoneError::Sender)?;
-        if noise.is_some() {
-            sender.set_comfort_noise(noise);
-        }
+        let events = config.events.filter(|_| P::EVENTS);
         let receiver = ReceiverConfig {
             sample_rate_hz: P::Codecs::SAMPLE_RATE_HZ,
             rtp_clock_hz: P::Codecs::RTP_CLOCK_HZ,
             delay: config.delay,
             tick: Duration::from_millis(u64::from(TICK_MS)),
         };
-        let mut receiver = Receiver::with_memory(receiver, memory).map_err(PhoneError::Receiver)?;
-        let events = config.events;
-        receiver.set_payloads(&mut WithEvents { codecs: &mut codecs, events });
-        let mut keys = EventSender::new();
-        keys.set_format(events.map(|payload_type| EventFormat { payload_type, clock_hz: P::Codecs::RTP_CLOCK_HZ }));
-        let heard = EventReceiver::new(EventsConfig::default());
-        Ok(Self { receiver, sender, strategy, codecs, sends, keys, heard, events, sending: true })
+        let mut stream = Self {
+            // No `?`: it would be two more copies on the stack.
+            sender: match Sender::with_room(config.sender, encoder, packet) {
+                Ok(sender) => sender,
+                Err(error) => return Err(PhoneError::Sender(error)),
+            },
+            receiver: match Receiver::with_memory(receiver, memory) {
+                Ok(receiver) => receiver,
+                Err(error) => return Err(PhoneError::Receiver(error)),
+            },
+            strategy,
+            codecs,
+            sends,
+            keys: EventSender::new(),
+            heard: EventReceiver::new(EventsConfig::default()),
+            events,
+            sending: true,
+        };
+        if noise.is_some() {
+            stream.sender.set_comfort_noise(noise);
+        }
+        stream.receiver.set_payloads(&mut WithEvents { codecs: &mut stream.codecs, events });
+        let clock_hz = P::Codecs::RTP_CLOCK_HZ;
+        stream.keys.set_format(events.map(|payload_type| EventFormat { payload_type, clock_hz }));
+        Ok(stream)
     }
 
     const fn tick_samples() -> usize {
@@ -165,7 +181,7 @@ impl<P: PhoneParts> PhoneStream<P> {
     #[inline(never)]
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
         let received = self.receiver.receive(now, datagram);
-        if self.events.is_some() && !matches!(received, Err(_) | Ok(Received::Probation)) {
+        if P::EVENTS && self.events.is_some() && !matches!(received, Err(_) | Ok(Received::Probation)) {
             self.hear_event(now, datagram);
         }
         received
@@ -183,23 +199,27 @@ impl<P: PhoneParts> PhoneStream<P> {
     }
 
     pub(crate) fn press(&mut self, key: KeyPress) -> Result<(), KeyError> {
-        if self.events.is_none() {
+        if !P::EVENTS || self.events.is_none() {
             return Err(KeyError::NoEvents);
         }
         self.keys.press(key).map_err(KeyError::Full)
     }
 
     pub(crate) fn release(&mut self) {
-        self.keys.release();
+        if P::EVENTS {
+            self.keys.release();
+        }
     }
 
     pub(crate) fn next_event(&mut self, now: Instant) -> Option<EventReport> {
-        self.heard.next(now)
+        if P::EVENTS { self.heard.next(now) } else { None }
     }
 
     /// The microphone lost so many samples: time goes on without them.
     pub fn pause(&mut self, samples: usize) {
-        self.keys.cut();
+        if P::EVENTS {
+            self.keys.cut();
+        }
         self.sender.pause(samples);
     }
 
@@ -208,7 +228,9 @@ impl<P: PhoneParts> PhoneStream<P> {
     }
 
     pub(crate) fn change_source(&mut self, ssrc: Ssrc, seq: Seq, timestamp: RtpTime) {
-        self.keys.cut();
+        if P::EVENTS {
+            self.keys.cut();
+        }
         self.sender.change_source(ssrc, seq, timestamp);
     }
 
@@ -250,9 +272,10 @@ impl<P: PhoneParts> Media for PhoneStream<P> {
 
     #[inline]
     fn transmit(&mut self, _: Instant, datagram: &mut [u8]) -> Option<Self::Transmit> {
-        let event = self.sender.event(&mut self.keys, datagram);
-        if event.is_some() {
-            return event;
+        if P::EVENTS
+            && let Some(event) = self.sender.event(&mut self.keys, datagram)
+        {
+            return Some(event);
         }
         self.sender.packet(self.codecs.encoder(self.sends)?, datagram)
     }

@@ -86,7 +86,8 @@ pub struct TransportCounters {
     pub moved: u32,
 }
 
-/// RTP and RTCP over one socket. `BYTES`: the longest datagram that is sent.
+/// RTP and RTCP over one socket. `BYTES`: the longest datagram that is sent. `EXTENDED`: whether reports are extended, as of
+/// [`RtcpReporter`].
 ///
 /// With SRTP around RTP and RTCP, to a side whose address the description told:
 ///
@@ -125,10 +126,10 @@ pub struct TransportCounters {
 /// # assert_eq!(last.get(), 182);
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
-pub struct Transport<S: Socket, G, const BYTES: usize> {
+pub struct Transport<S: Socket, G, const BYTES: usize, const EXTENDED: bool = true> {
     socket: S,
     guard: G,
-    reporter: RtcpReporter<1>,
+    reporter: RtcpReporter<1, EXTENDED>,
     /// The other side, once it is known.
     remote: Option<S::Address>,
     /// Where its description says that it is.
@@ -141,9 +142,9 @@ pub struct Transport<S: Socket, G, const BYTES: usize> {
     outgoing: [u8; BYTES],
 }
 
-impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
+impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transport<S, G, BYTES, EXTENDED> {
     /// A transport that sends nothing until it knows the other side.
-    pub fn new(socket: S, guard: G, reporter: RtcpReporter<1>) -> Self {
+    pub fn new(socket: S, guard: G, reporter: RtcpReporter<1, EXTENDED>) -> Self {
         const { assert!(BYTES >= RtcpReporter::<1>::MAX_REPORT_LEN + 32, "a report and its tag have room") };
         Self {
             socket,
@@ -177,7 +178,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
     }
 
     /// What the reporter knows: round trip, how the other side hears this one.
-    pub fn reporter(&self) -> &RtcpReporter<1> {
+    pub fn reporter(&self) -> &RtcpReporter<1, EXTENDED> {
         &self.reporter
     }
 
@@ -289,7 +290,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize> Transport<S, G, BYTES> {
     }
 }
 
-impl<S: Socket, G: PacketGuard, const BYTES: usize> Network for Transport<S, G, BYTES> {
+impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Network for Transport<S, G, BYTES, EXTENDED> {
     async fn receive(&mut self, datagram: &mut [u8]) -> Incoming {
         let (len, from, arrival) = self.socket.receive(datagram).await;
         let Some(datagram) = datagram.get_mut(..len) else {

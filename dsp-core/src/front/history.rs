@@ -51,8 +51,10 @@ impl<S: Storage<i16>> RenderHistory<S> {
     }
 
     /// Whether it has memory.
+    #[inline(always)]
     pub(super) fn keeps(&self) -> bool {
-        self.kept > 0
+        // Of an array of no samples the compiler knows it, and leaves out the rest.
+        !self.samples.as_ref().is_empty() && self.kept > 0
     }
 
     /// Notes a tick of interleaved samples, the first of which is heard at `play_at`.

@@ -24,12 +24,12 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let Some((info, _)) = self.jitter.peek(0) else { return false };
         // What was made up right before a packet that follows what was decoded was made up while that was on its way.
         let late =
-            if self.playhead.gap(info.timestamp) <= 0 { self.rates.ticks(self.made_up.samples as usize) } else { 0 };
+            if self.playhead.gap(info.timestamp) <= 0 { self.rates().ticks(self.made_up.samples as usize) } else { 0 };
         let bound = bound.max(self.least_delay);
         self.state.is_playing()
             && packet > 0
             && self.delay.owed().saturating_add(late) >= packet
-            && (behind > bound as i32 || waited > Duration::from_samples(u64::from(bound), self.rates.clock_hz))
+            && (behind > bound as i32 || waited > Duration::from_samples(u64::from(bound), self.rates().clock_hz))
             && self.jitter.peek(1).is_some()
     }
 
@@ -50,7 +50,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if behind <= least {
             self.delay.set_owed(0);
         }
-        if behind > self.rates.ticks_in(FAR) as i32 {
+        if behind > self.rates().ticks_in(FAR) as i32 {
             self.delay.set_owed(self.delay.owed().max(behind as u32));
         }
     }

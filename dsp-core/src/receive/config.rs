@@ -46,7 +46,7 @@ pub(super) struct Rates {
 
 impl Rates {
     /// The ratio of a configuration that was checked: 8 to 192 kHz, and neither is more than 24 times the other.
-    pub(super) fn new(sample_rate_hz: u32, clock_hz: u32) -> Self {
+    pub(super) const fn new(sample_rate_hz: u32, clock_hz: u32) -> Self {
         let (ticks, samples) = ((clock_hz / sample_rate_hz) as u8, (sample_rate_hz / clock_hz) as u8);
         let khz = if clock_hz.is_multiple_of(1_000) { (clock_hz / 1_000) as u8 } else { 0 };
         Self { sample_rate_hz, clock_hz, khz, ticks, samples }

@@ -244,6 +244,13 @@ impl DelayEstimator {
         estimator
     }
 
+    /// The same for a loudspeaker that asks for so much at a time.
+    pub(super) fn with_tick(ticks_per_second: u32, config: DelayConfig, tick_ms: u32) -> Self {
+        let mut estimator = Self::new(ticks_per_second, config);
+        estimator.set_tick(tick_ms);
+        estimator
+    }
+
     /// Forgets all arrivals.
     pub(super) fn reset(&mut self) {
         self.weighed.forget();

@@ -15,16 +15,19 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     pub(super) fn fill(&mut self, turn: Turn, samples: usize, at: Instant, wanted: usize, tick: &mut Tick<'_>) {
         let Turn { first, delay, .. } = turn;
         let info = first.info;
-        let bridge = self.rates.samples_in(BRIDGE);
+        let bridge = self.rates().samples_in(BRIDGE);
         let room = self.sound.interleaved_room(0);
         let payload = self.jitter.payload(first.offset);
         let decoder = tick.payloads.decoder(info.payload_type);
-        let decoder = decoder.filter(|decoder| self.rates.fits::<CHANNELS>(&decoder.info()));
+        let decoder = decoder.filter(|decoder| self.rates().fits::<CHANNELS>(&decoder.info()));
         let Some(decoder) = decoder else { return self.conceal(samples.min(wanted), tick) };
-        let ratio = self.kinds.ratio(info.payload_type);
+        let ratio = self.ratio(info.payload_type);
         let length = Length::of(decoder, payload, ratio).unwrap_or_default();
         let packet = length.samples;
-        let reach = self.rates.samples(ratio.length(decoder.redundancy(payload)));
+        let reach = match M::PARTS.codec_recovery {
+            true => self.rates().samples(ratio.length(decoder.redundancy(payload))),
+            false => 0,
+        };
         if packet > 0 && samples > reach && reach > 0 {
             // It covers the end of the gap only: go no further for now.
             return self.conceal((samples - reach).min(wanted), tick);
@@ -34,7 +37,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             let unit = packet.min(reach);
             let ahead = samples.saturating_sub(1) / unit * unit;
             let part = samples - ahead;
-            let ahead_ticks = self.rates.ticks(ahead);
+            let ahead_ticks = self.rates().ticks(ahead);
             let theirs = ratio.back(ahead_ticks as i32) as u32;
             let mut recover = || self.sound.make(0, unit, |out| decoder.recover(payload, theirs, out));
             if part * 2 > unit && unit <= room && recover() == Some(true) {
@@ -42,7 +45,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 self.concealer.reset();
                 self.settle(Cause::Lost);
                 self.playhead.seek(info.timestamp.plus(0_u32.wrapping_sub(ahead_ticks)));
-                self.weigh_reach(info.arrival, self.playhead.next_time, 1, self.rates.ticks(unit));
+                self.weigh_reach(info.arrival, self.playhead.next_time, 1, self.rates().ticks(unit));
                 tick.played.recovered += unit as u32;
                 self.made_up.recovered += 1;
                 return;
@@ -57,7 +60,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if samples > bridge || packet == 0 || packet > self.sound.interleaved_room(samples) {
             return self.conceal(samples.min(wanted), tick);
         }
-        if samples > 0 && !self.concealer.is_concealing() && self.sound.conceal_by(decoder, samples) {
+        let by_codec = M::PARTS.codec_recovery && samples > 0 && !self.concealer.is_concealing();
+        if by_codec && self.sound.conceal_by(decoder, samples) {
             self.conceals = true;
             self.concealer.dismiss();
             self.sound.commit(samples);
@@ -77,8 +81,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 self.concealer.meet(self.sound.extend(samples + packet), samples);
                 self.sound.commit(samples + packet);
                 self.count_concealed(samples, &mut tick.played);
-                let at = at + self.rates.lasting(samples);
-                let delay = delay.saturating_add(self.rates.ticks(samples) as i32);
+                let at = at + self.rates().lasting(samples);
+                let delay = delay.saturating_add(self.rates().ticks(samples) as i32);
                 self.settle(Cause::Lost);
                 self.skip_missing(first);
                 count_decoded(info.kind, packet, &mut tick.played);
@@ -105,7 +109,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let likely = if self.jitter.peek(0).is_some() {
             self.made_up.spliced
         } else {
-            let late = || self.delay.relative(self.rates.at(now), self.playhead.next_time.0);
+            let late = || self.delay.relative(self.rates().at(now), self.playhead.next_time.0);
             let hole = !known.reorders && !self.jitter.is_empty();
             hole || late().is_some_and(|late| late > known.usual as i32)
         };
@@ -117,16 +121,17 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// How many samples a packet may wait from `at` on, within the bound.
     fn may_wait(&self, at: Instant, info: &PacketInfo) -> usize {
         let bound = Duration::from_millis(u64::from(self.delay.max_ms()));
-        self.rates.samples_in((info.arrival + bound).since(at))
+        self.rates().samples_in((info.arrival + bound).since(at))
     }
 
     /// Conceals `samples` with the codec's own means or in the waveform; what comes after is unknown.
     pub(super) fn conceal(&mut self, samples: usize, tick: &mut Tick<'_>) {
         let samples = samples.clamp(1, self.sound.room());
-        let step = self.rates.samples_in(CONCEAL_STEP);
+        let step = self.rates().samples_in(CONCEAL_STEP);
         let own = match self.payload_type.and_then(|payload_type| tick.payloads.decoder(payload_type)) {
-            Some(decoder) if self.rates.fits::<CHANNELS>(&decoder.info()) => {
-                let own = !self.concealer.is_concealing() && self.sound.conceal_by(decoder, step);
+            Some(decoder) if self.rates().fits::<CHANNELS>(&decoder.info()) => {
+                let by_codec = M::PARTS.codec_recovery && !self.concealer.is_concealing();
+                let own = by_codec && self.sound.conceal_by(decoder, step);
                 if !own {
                     decoder.follow(samples);
                 }
@@ -149,7 +154,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if self.playhead.filled == 0 && samples > 0 {
             bump(&mut self.stats.concealment_events);
         }
-        self.playhead.fill(self.rates.ticks(samples));
+        self.playhead.fill(self.rates().ticks(samples));
         self.made_up.samples = self.made_up.samples.saturating_add(samples as u32);
         played.concealed += samples as u32;
     }
@@ -158,18 +163,18 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// it isn't needed any more, now that the packet that ends the gap is here.
     pub(super) fn cut_short(&mut self, now: Instant, target: u32) {
         let queued = self.sound.queued();
-        let ticks_queued = self.rates.ticks(queued);
+        let ticks_queued = self.rates().ticks(queued);
         if queued == 0 || queued > self.made_up.samples as usize || ticks_queued > self.playhead.filled {
             return;
         }
         let Some(First { info, .. }) = self.first() else { return };
-        let delay = self.delay.relative(self.rates.at(now), info.timestamp.0).unwrap_or(0);
+        let delay = self.delay.relative(self.rates().at(now), info.timestamp.0).unwrap_or(0);
         let gap = self.playhead.gap(info.timestamp).saturating_sub((self.playhead.filled - ticks_queued) as i32);
-        let needed = self.rates.samples(gap.min((target as i32).saturating_sub(delay)).max(0) as u32);
+        let needed = self.rates().samples(gap.min((target as i32).saturating_sub(delay)).max(0) as u32);
         if needed < queued {
             let spare = queued - needed;
             self.sound.shorten(spare);
-            self.playhead.take_back(self.rates.ticks(spare));
+            self.playhead.take_back(self.rates().ticks(spare));
             self.made_up.samples -= spare as u32;
             self.stats.concealed_samples -= spare as u64;
             self.made_up.spliced = true;
@@ -183,7 +188,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             Cause::Lost => self.stats.concealed_lost_samples += samples,
             Cause::Late => {
                 self.stats.concealed_late_samples += samples;
-                self.delay.owe(self.rates.ticks(samples as usize));
+                self.delay.owe(self.rates().ticks(samples as usize));
             }
         }
     }
@@ -191,7 +196,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Counts a pause: the next packet is there, and its timestamp is `gap` ticks after the end of what was played.
     /// What was concealed for that time belonged to the pause; beyond that, the packet was late.
     pub(super) fn settle_pause(&mut self, gap: u32, played: &mut Played) {
-        let paused = self.made_up.samples.min(self.rates.samples(gap) as u32);
+        let paused = self.made_up.samples.min(self.rates().samples(gap) as u32);
         self.stats.silent_pauses += u32::from(gap > self.playhead.packet_ticks);
         self.stats.concealment_events = self.stats.concealment_events.saturating_sub(u32::from(paused > 0));
         self.made_up.samples -= paused;
@@ -201,7 +206,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// Comfort noise, as it was described last.
     pub(super) fn noise(&mut self, samples: usize, played: &mut Played) {
-        if !self.noise.is_ready() {
+        if !M::PARTS.comfort_noise || !self.noise.is_ready() {
             return self.pause(samples, played);
         }
         let samples = samples.clamp(1, self.sound.room());
@@ -216,15 +221,17 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             self.concealer.join(self.sound.extend(samples));
         }
         self.sound.commit(samples);
-        self.playhead.fill(self.rates.ticks(samples));
+        self.playhead.fill(self.rates().ticks(samples));
         played.noise += samples as u32;
     }
 
     /// The background of a codec that pauses, as its decoder makes it; silence if it makes none.
     pub(super) fn background(&mut self, samples: usize, tick: &mut Tick<'_>) {
-        let step = self.rates.samples_in(CONCEAL_STEP);
+        let step = self.rates().samples_in(CONCEAL_STEP);
         let own = match self.payload_type.and_then(|payload_type| tick.payloads.decoder(payload_type)) {
-            Some(decoder) if self.rates.fits::<CHANNELS>(&decoder.info()) => self.sound.conceal_by(decoder, step),
+            Some(decoder) if M::PARTS.codec_recovery && self.rates().fits::<CHANNELS>(&decoder.info()) => {
+                self.sound.conceal_by(decoder, step)
+            }
             _ => false,
         };
         if !own {
@@ -232,7 +239,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
         self.concealer.dismiss();
         self.sound.commit(step);
-        self.playhead.fill(self.rates.ticks(step));
+        self.playhead.fill(self.rates().ticks(step));
         tick.played.noise += step as u32;
     }
 
@@ -245,7 +252,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             self.sound.silence(samples);
         }
         self.sound.commit(samples);
-        self.playhead.fill(self.rates.ticks(samples));
+        self.playhead.fill(self.rates().ticks(samples));
         played.silence += samples as u32;
     }
 
@@ -254,8 +261,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let samples = samples.clamp(1, self.sound.room());
         if fading {
             self.concealer.conceal(self.sound.extend(samples));
-            self.playhead.fill(self.rates.ticks(samples));
-            if self.playhead.filled >= self.rates.ticks_in(UNDERRUN) {
+            self.playhead.fill(self.rates().ticks(samples));
+            if self.playhead.filled >= self.rates().ticks_in(UNDERRUN) {
                 self.state.faded();
             }
             played.concealed += samples as u32;

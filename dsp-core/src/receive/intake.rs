@@ -1,7 +1,7 @@
 //! Taking in datagrams when the network delivers them: they are parsed, counted and stored. Sources that must prove
 //! themselves, and clocks that jump, are handled here.
 
-use super::clocks::{SourceClocks, Stamp};
+use super::clocks::{Ratio, SourceClocks, Stamp};
 use super::jitter::{PacketInfo, PacketKind, PushError};
 use super::memory::ReceiverMemory;
 use super::stats::bump;
@@ -58,7 +58,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             return Err(ReceiveError::TooLong { bytes: payload.len() });
         }
         let kind = if is_padding { PacketKind::Unknown } else { self.kinds.of(payload_type) };
-        let arrival = self.rates.at(now);
+        let arrival = self.rates().at(now);
         let mut restarted = false;
         match self.source.ssrc {
             // A source proves itself by what was agreed on (RFC 3550, A.1).
@@ -103,8 +103,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
         // A packet that was overtaken says nothing about the clock of those that overtook it.
         let timestamp = if !kind.has_time() {
-            let place = self.source.clocks.place(stamp, self.playhead.packet_ticks);
-            self.source.timeline.place(place)
+            self.source.timeline.place(self.place(stamp))
         } else if matches!(update, SequenceUpdate::Late { .. }) {
             let timestamp = self.place_overtaken(arrival, stamp);
             if self.is_far_off(arrival, timestamp) {
@@ -113,9 +112,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             }
             timestamp
         } else {
-            let least = self.rates.ticks_in(LEAST_JUMP) as i32;
-            let newest = self.kinds.ratio_of(self.source.clocks.newest());
-            let sent = self.source.clocks.follow(stamp, newest, arrival, self.playhead.packet_ticks, least);
+            let sent = if M::PARTS.clocks {
+                let least = self.rates().ticks_in(LEAST_JUMP) as i32;
+                let newest = self.newest_ratio();
+                self.source.clocks.follow(stamp, newest, arrival, self.playhead.packet_ticks, least)
+            } else {
+                stamp.sent
+            };
             restarted |= self.follow_clock(arrival, packet.seq(), sent);
             self.source.timeline.place(sent)
         };
@@ -131,7 +134,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let place = self.source.timeline.place(sent);
         let relative = self.delay.relative(arrival, place.0).unwrap_or(0);
         let step = Newer { seq, sent, arrival, relative };
-        let least = self.rates.ticks_in(LEAST_JUMP) as i32;
+        let least = self.rates().ticks_in(LEAST_JUMP) as i32;
         let jumped = self.source.timeline.follow(step, self.playhead.packet_ticks, least..=self.far() as i32);
         self.stats.restarts = self.stats.restarts.saturating_add(u32::from(jumped));
         self.stats.time_jumps = self.stats.time_jumps.saturating_add(u32::from(jumped));
@@ -140,6 +143,9 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// A packet's timestamp in the clock of its payload type.
     fn stamp(&mut self, packet: &RtpPacket<'_>) -> Stamp {
+        if !M::PARTS.clocks {
+            return Stamp { seq: packet.seq(), sent: packet.timestamp(), clock: 0, ratio: Ratio::ONE };
+        }
         let clock = self.kinds.clock(packet.payload_type());
         // Only what counts in the same clock tells how G.722 counts.
         let alike = clock == self.kinds.clock(PayloadType::G722);
@@ -147,10 +153,26 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         Stamp { seq: packet.seq(), sent, clock, ratio: self.kinds.ratio(packet.payload_type()) }
     }
 
+    /// Where a packet lies that is not the newest, or has no time of its own.
+    fn place(&self, stamp: Stamp) -> RtpTime {
+        if M::PARTS.clocks { self.source.clocks.place(stamp, self.playhead.packet_ticks) } else { stamp.sent }
+    }
+
+    /// A tick of the clock that a payload type counts in.
+    #[inline]
+    pub(super) fn ratio(&self, payload_type: PayloadType) -> Ratio {
+        if M::PARTS.clocks { self.kinds.ratio(payload_type) } else { Ratio::ONE }
+    }
+
+    /// The same of the newest packet's.
+    pub(super) fn newest_ratio(&self) -> Ratio {
+        if M::PARTS.clocks { self.kinds.ratio_of(self.source.clocks.newest()) } else { Ratio::ONE }
+    }
+
     /// Where a packet lies that was overtaken.
     fn place_overtaken(&self, arrival: u32, stamp: Stamp) -> RtpTime {
         let off = |place: RtpTime| self.delay.relative(arrival, place.0).unwrap_or(0).unsigned_abs();
-        let sent = self.source.clocks.place(stamp, self.playhead.packet_ticks);
+        let sent = self.place(stamp);
         self.source.timeline.place_overtaken(stamp.seq, sent, off)
     }
 
@@ -162,7 +184,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// No packet is early or late by more than this, in ticks.
     fn far(&self) -> u32 {
-        self.delay.maximum().max(self.rates.ticks_in(JUMP))
+        self.delay.maximum().max(self.rates().ticks_in(JUMP))
     }
 
     fn store(
@@ -208,7 +230,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 }
                 // How late it was is worth knowing all the same.
                 self.delay.update(arrival, info.timestamp.0);
-                if error == PushError::Late {
+                if M::PARTS.bursts && error == PushError::Late {
                     self.source.bursts.lost_came_late();
                 }
                 Ok(Received::Late)
@@ -218,7 +240,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// Another source is heard from here on.
     fn hear(&mut self, ssrc: Ssrc) {
-        self.stats.total.add(&self.source.reset(ssrc));
+        self.stats.total.add(&self.source.reset(ssrc, M::PARTS.bursts));
         self.delay.reset_base();
     }
 

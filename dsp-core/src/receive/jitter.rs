@@ -65,7 +65,8 @@ impl PacketKind {
 #[non_exhaustive]
 pub enum Fate {
     /// The packet was decoded.
-    Played,
+    // From 1 on, so that none is 0, and memory with no packet in it all zeros: as a static it takes no flash.
+    Played = 1,
     /// The packet described comfort noise (RFC 3389).
     Noise,
     /// The packet was a telephone event.
@@ -239,7 +240,9 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         Some(Self::empty(memory))
     }
 
-    const fn empty(memory: PacketMemory<M>) -> Self {
+    /// In memory that is usable, and all whose slots are empty.
+    #[inline(always)]
+    pub(super) const fn empty(memory: PacketMemory<M>) -> Self {
         Self { memory, head: 0, tail: 0, occupied: 0, packets: 0, live: 0, next: None, newest: 0, begun: false }
     }
 

@@ -36,6 +36,7 @@
 //! # Ok::<(), ConfigError>(())
 //! ```
 
+use super::config::Rates;
 pub use super::jitter::{CELL_BYTES, Cell, Run, Slot};
 use crate::storage::Storage;
 
@@ -49,6 +50,55 @@ pub trait ReceiverMemory {
     type Runs: Storage<Run>;
     /// Samples of one channel: those played last and those yet to be played.
     type Sound: Storage<i16>;
+    /// Which parts the receiver in this memory has: all of them, unless it's written.
+    const PARTS: ReceiverParts = ReceiverParts::ALL;
+}
+
+/// Parts of a receiver that a program of few bytes may do without. One that isn't there takes no flash; it says so itself of what
+/// becomes of the packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReceiverParts {
+    /// Comfort noise (RFC 3389) is generated. Without, its packets are passed over, as those of an unknown payload type.
+    pub comfort_noise: bool,
+    /// Redundant audio data (RFC 2198) is taken apart. Without, such packets are of an unknown payload type.
+    pub redundancy: bool,
+    /// Bursts and gaps (RFC 3611, 4.7.2) are counted. Without, [`bursts`](super::Receiver::bursts) counts nothing.
+    pub bursts: bool,
+    /// Payload types may count in another clock than the receiver's (RFC 7160), or count it wrongly
+    /// ([`TickRate`](super::TickRate)). Without, every timestamp is taken as it comes.
+    pub clocks: bool,
+    /// Codecs fill gaps by their own means: concealment, redundancy in their payloads, a background in pauses. Without, every gap is
+    /// filled in the waveform, and a pause is silence.
+    pub codec_recovery: bool,
+    /// The rate of the sound and of the timestamps in Hz, where it is one and known when the program is made; another one is refused
+    /// ([`ConfigError::Rates`](super::ConfigError)). `None`: what the configuration says.
+    pub rate_hz: Option<u32>,
+}
+
+impl ReceiverParts {
+    /// All there is.
+    pub const ALL: Self =
+        Self { comfort_noise: true, redundancy: true, bursts: true, clocks: true, codec_recovery: true, rate_hz: None };
+
+    /// What the sound of a codec without means of its own needs, at this rate and in a clock of the same, and nothing else.
+    pub const fn least(rate_hz: u32) -> Self {
+        Self {
+            comfort_noise: false,
+            redundancy: false,
+            bursts: false,
+            clocks: false,
+            codec_recovery: false,
+            rate_hz: Some(rate_hz),
+        }
+    }
+
+    pub(super) const fn rates(self) -> Option<Rates> {
+        match self.rate_hz {
+            Some(hz) => Some(Rates::new(hz, hz)),
+            None => None,
+        }
+    }
 }
 
 /// Memory in arrays: `CELLS` slots, `CELLS` cells of 64 bytes, and `SAMPLES` samples for each channel.
@@ -115,7 +165,10 @@ impl<const CELLS: usize, const SAMPLES: usize, const CHANNELS: usize> Default
     for Memory<Arrays<CELLS, SAMPLES>, CHANNELS>
 {
     fn default() -> Self {
-        Self { packets: PacketMemory::ARRAYS, sound: [[0; SAMPLES]; CHANNELS] }
+        // Not `ARRAYS`: a constant lies in flash, to be copied.
+        let packets =
+            PacketMemory { slots: [Slot::EMPTY; CELLS], cells: [[0; CELL_BYTES]; CELLS], runs: [Run::EMPTY; CELLS] };
+        Self { packets, sound: [[0; SAMPLES]; CHANNELS] }
     }
 }
 
@@ -142,6 +195,36 @@ impl MemoryNeed {
             slots: max(self.slots, other.slots),
             cells: max(self.cells, other.cells),
             samples: max(self.samples, other.samples),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ConfigError, DelayConfig, Receiver, ReceiverConfig};
+    use super::*;
+
+    enum Known {}
+
+    impl ReceiverMemory for Known {
+        type Slots = [Slot; 8];
+        type Cells = [Cell; 8];
+        type Runs = [Run; 8];
+        type Sound = [i16; 1_600];
+        const PARTS: ReceiverParts = ReceiverParts::least(8_000);
+    }
+
+    #[test]
+    fn another_rate_than_the_one_that_is_known_is_refused() {
+        let make = |sample_rate_hz, rtp_clock_hz| {
+            let packets = PacketMemory { slots: [Slot::EMPTY; 8], cells: [[0; CELL_BYTES]; 8], runs: [Run::EMPTY; 8] };
+            let config =
+                ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay: DelayConfig::fixed(40), ..Default::default() };
+            Receiver::<Known, 1>::with_memory(config, Memory { packets, sound: [[0; 1_600]] }).map(|_| ()).err()
+        };
+        assert_eq!(make(8_000, 8_000), None);
+        for (sample_rate_hz, rtp_clock_hz) in [(16_000, 8_000), (8_000, 16_000), (16_000, 16_000)] {
+            assert_eq!(make(sample_rate_hz, rtp_clock_hz), Some(ConfigError::Rates { sample_rate_hz, rtp_clock_hz }));
         }
     }
 }

@@ -139,7 +139,7 @@ use delay::DelayEstimator;
 pub use delay::{DelayConfig, Purpose};
 pub use events::{EventHeader, EventPhase, EventReceiver, EventReport, EventStats, EventsConfig};
 pub use jitter::{ArrayBuffer, Fate, JitterBuffer, PacketInfo, PacketKind, PushError};
-use memory::{Arrays, Memory, MemoryNeed, ReceiverMemory};
+use memory::{Arrays, Memory, MemoryNeed, ReceiverMemory, Slot};
 use redundancy::ReceivedRedundancy;
 use source::Source;
 use speed::Speed;
@@ -256,36 +256,57 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// # Errors
     /// Returns a [`ConfigError`] if a rate is out of range, the bounds of the delay contradict each other, or the
     /// memory is too small or larger than a receiver can use.
-    #[inline]
+    // It is checked first and then made in one go, in line: a result or a part that is made by itself would be another copy on the stack.
+    #[inline(always)]
     pub fn with_memory(config: ReceiverConfig, memory: Memory<M, CHANNELS>) -> Result<Self, ConfigError> {
+        let need = MemoryNeed {
+            slots: memory.packets.slot_count(),
+            cells: memory.packets.cell_count(),
+            samples: memory.sound.iter().map(|channel| channel.as_ref().len()).min().unwrap_or(0),
+        };
+        let rates = Self::check(&config, need, memory.packets.is_usable())?;
+        Ok(Self::made(&config, rates, memory))
+    }
+
+    /// Whether a receiver can be made so; its rates.
+    fn check(config: &ReceiverConfig, got: MemoryNeed, usable: bool) -> Result<Rates, ConfigError> {
         const { assert!(CHANNELS > 0, "a receiver has a channel at least") };
-        let ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay, tick } = config;
+        let &ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay, .. } = config;
         let (low, high) = (sample_rate_hz.min(rtp_clock_hz), sample_rate_hz.max(rtp_clock_hz));
         if low < 8_000 || sample_rate_hz > 48_000 || high > 192_000 || !high.is_multiple_of(low) {
+            return Err(ConfigError::Rates { sample_rate_hz, rtp_clock_hz });
+        }
+        if M::PARTS.rate_hz.is_some_and(|known| low != known || high != known) {
             return Err(ConfigError::Rates { sample_rate_hz, rtp_clock_hz });
         }
         if delay.min_ms > delay.max_ms || delay.max_ms > 10_000 {
             return Err(ConfigError::DelayBounds { min_ms: delay.min_ms, max_ms: delay.max_ms });
         }
-        let rates = Rates::new(sample_rate_hz, rtp_clock_hz);
+        let rates = const { M::PARTS.rates() }.unwrap_or(Rates::new(sample_rate_hz, rtp_clock_hz));
         let whole = rates.samples_in(HISTORY) + rates.samples_in(BRIDGE);
         let need = whole + CHANNELS * rates.samples_in(Duration::from_millis(20));
-        let got = memory.sound.iter().map(|channel| channel.as_ref().len()).min().unwrap_or(0);
-        if got < need {
-            return Err(ConfigError::TooFewSamples { need, got });
+        if got.samples < need {
+            return Err(ConfigError::TooFewSamples { need, got: got.samples });
         }
-        let (slots, cells) = (memory.packets.slot_count(), memory.packets.cell_count());
-        let jitter = JitterBuffer::with_memory(memory.packets).ok_or(ConfigError::Packets { slots, cells })?;
-        let mut estimator = DelayEstimator::new(rtp_clock_hz, delay);
+        if !usable {
+            return Err(ConfigError::Packets { slots: got.slots, cells: got.cells });
+        }
+        Ok(rates)
+    }
+
+    #[inline(always)]
+    fn made(config: &ReceiverConfig, rates: Rates, mut memory: Memory<M, CHANNELS>) -> Self {
+        memory.packets.slots.as_mut().fill(Slot::EMPTY);
+        let &ReceiverConfig { sample_rate_hz, rtp_clock_hz, delay, tick } = config;
         // Rounded to the next ms, as 441 samples at 44.1 kHz are 10 ms.
-        estimator.set_tick(tick.as_micros().div_ceil(1_000).min(10_000) as u32);
-        Ok(Self {
+        let tick_ms = tick.as_micros().div_ceil(1_000).min(10_000) as u32;
+        Self {
             rates,
             tick_samples: rates.samples_in(tick) as u32,
             source: Source::new(),
-            delay: estimator,
+            delay: DelayEstimator::with_tick(rtp_clock_hz, delay, tick_ms),
             least_delay: 0,
-            jitter,
+            jitter: JitterBuffer::empty(memory.packets),
             sound: SyncBuffer::new(rates.samples_in(HISTORY), memory.sound),
             concealer: Concealers::new(sample_rate_hz),
             noise: NoiseGenerator::new(),
@@ -298,7 +319,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             kinds: PayloadKinds::SOUND,
             redundancy: ReceivedRedundancy::default(),
             stats: ReceiverStats::default(),
-        })
+        }
+    }
+
+    /// Known beforehand, where the parts say so: then what is counted in them is constant.
+    #[inline(always)]
+    fn rates(&self) -> Rates {
+        const { M::PARTS.rates() }.unwrap_or(self.rates)
     }
 
     /// Makes the receiver as it was when it was new, with the same settings. Use it when a stream from another sender
@@ -311,7 +338,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         self.sound.reset();
         self.concealer.reset();
         self.noise = NoiseGenerator::new();
-        self.speed = Speed::new(self.rates.sample_rate_hz);
+        self.speed = Speed::new(self.rates().sample_rate_hz);
         (self.state, self.playhead, self.made_up) = (State::WAITING, Playhead::START, MadeUp::NOTHING);
         (self.payload_type, self.conceals) = (None, false);
         self.redundancy = self.redundancy.reset();
@@ -360,13 +387,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let mut reception =
             ReceptionStats::new(source.ssrc.unwrap_or_default(), &source.sequence, &source.interarrival);
         // In the clock that the sender counts in.
-        let ratio = self.kinds.ratio_of(source.clocks.newest());
+        let ratio = self.newest_ratio();
         reception.jitter_ticks = ratio.back(reception.jitter_ticks as i32) as u32;
         ReceiverStats {
             reception,
-            clock_hz: ratio.clock_hz(self.rates.clock_hz),
+            clock_hz: ratio.clock_hz(self.rates().clock_hz),
             total,
-            target_delay_ms: self.rates.ms(self.delay.target().max(self.least_delay)),
+            target_delay_ms: self.rates().ms(self.delay.target().max(self.least_delay)),
             drift_ppm: self.delay.drift_ppm(),
             double_clock: source.tick_rate.is_double(),
             buffered_packets: self.jitter.len() as u32,

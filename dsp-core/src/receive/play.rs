@@ -80,7 +80,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         self.cut_short(now, target);
         while filled < wanted {
             if self.sound.queued() == 0 {
-                self.produce(now + self.rates.lasting(filled), wanted - filled, &mut tick);
+                self.produce(now + self.rates().lasting(filled), wanted - filled, &mut tick);
             }
             if self.concealer.unmet() > 0 {
                 self.concealer.go_on(self.sound.next(wanted - filled));
@@ -90,17 +90,17 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         self.prepare(now, estimate);
         self.speed.played(wanted);
         let mut played = tick.played;
-        played.target_delay_ms = self.rates.ms(target);
+        played.target_delay_ms = self.rates().ms(target);
         self.stats.count(&played, wanted);
         played
     }
 
     /// Makes the samples that are heard from `at` on: at least one.
     fn produce(&mut self, at: Instant, wanted: usize, tick: &mut Tick<'_>) {
-        let now = self.rates.at(at);
+        let now = self.rates().at(at);
         let target = tick.target as i32;
         // Beyond the bound the packet would be dropped.
-        let start = start(target, self.rates.ticks_in(PERIOD) as i32, self.least_delay > 0);
+        let start = start(target, self.rates().ticks_in(PERIOD) as i32, self.least_delay > 0);
         let start = start.min(self.delay.maximum() as i32).max(target);
         loop {
             // Each turn of this loop that goes on has taken a packet out of the buffer, or has begun to play or ceased to,
@@ -120,7 +120,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                             self.start(turn.first, &mut tick.played);
                             continue;
                         }
-                        Some(_) => self.rates.samples(start.saturating_sub(delay) as u32).min(wanted),
+                        Some(_) => self.rates().samples(start.saturating_sub(delay) as u32).min(wanted),
                         None => wanted,
                     };
                     return self.wait(wait, fading, &mut tick.played);
@@ -144,9 +144,9 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 start,
                 reorders: tick.estimate.reorders,
                 maximum: self.delay.maximum() as i32,
-                step: self.rates.ticks_in(CONCEAL_STEP) as i32,
+                step: self.rates().ticks_in(CONCEAL_STEP) as i32,
             });
-            let samples = |ticks: i32| self.rates.samples(ticks.max(0) as u32);
+            let samples = |ticks: i32| self.rates().samples(ticks.max(0) as u32);
             match (operation, turn) {
                 // A strategy of somebody's own may ask for what isn't there.
                 (Operation::Decode | Operation::Merge | Operation::Drop | Operation::Fill(_), None) => {
@@ -206,7 +206,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     }
 
     fn has_ended(&self) -> bool {
-        self.playhead.filled > self.rates.ticks_in(UNDERRUN)
+        self.playhead.filled > self.rates().ticks_in(UNDERRUN)
     }
 
     /// Begins to play with the packet `first`.
@@ -220,7 +220,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
         self.skip_missing(first);
         self.state = State::STARTED;
-        self.speed.hold(&self.rates);
+        self.speed.hold(&self.rates());
         self.playhead.seek(first.info.timestamp);
         self.made_up.joined();
     }
@@ -236,15 +236,15 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             self.take_in(other, info);
             return false;
         };
-        let ratio = self.kinds.ratio(info.payload_type);
-        let reach = if missing > 0 { ratio.length(decoder.redundancy(payload)) } else { 0 };
+        let ratio = self.ratio(info.payload_type);
+        let reach = if M::PARTS.codec_recovery && missing > 0 { ratio.length(decoder.redundancy(payload)) } else { 0 };
         // A packet that was only late continues what was played before it: what is made up must last whole periods.
         let gap = self.playhead.gap(info.timestamp);
         let late = self.playhead.filled > 0 && !self.made_up.broken && gap == 0 && self.concealer.is_concealing();
         let more = if late && self.concealer.may_search() { self.concealer.until_in_phase() } else { 0 };
         let length = Length::of(decoder, payload, ratio);
         let expected = length.unwrap_or_default();
-        let bound = self.rates.samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
+        let bound = self.rates().samples(self.delay.maximum().saturating_sub(delay.max(0) as u32));
         let room = self.sound.room().saturating_sub(CHANNELS * expected.samples);
         let more = more.min(bound).min(room);
         // What a decoder remembers of an earlier turn has nothing to do with this one.
@@ -252,12 +252,14 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if switched {
             decoder.reset();
         }
-        let pauses = decoder.pauses(payload);
-        let fits = self.rates.fits::<CHANNELS>(&decoder.info());
+        let pauses = M::PARTS.codec_recovery && decoder.pauses(payload);
+        let fits = self.rates().fits::<CHANNELS>(&decoder.info());
         let length =
             length.filter(|length| fits && decode_into(&mut self.sound, more, decoder, payload, length.samples));
         self.pass(if length.is_some() { Fate::Played } else { Fate::Undecodable });
-        self.weigh_reach(info.arrival, info.timestamp, missing, reach);
+        if M::PARTS.codec_recovery {
+            self.weigh_reach(info.arrival, info.timestamp, missing, reach);
+        }
         let Some(Length { ticks, samples }) = length else {
             self.made_up.broken = true;
             return false;
@@ -288,8 +290,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
         count_decoded(info.kind, samples, &mut tick.played);
         self.state.send(if pauses { Sending::Pause } else { Sending::Sound });
-        let at = at + self.rates.lasting(more);
-        let delay = delay.saturating_add(self.rates.ticks(more) as i32);
+        let at = at + self.rates().lasting(more);
+        let delay = delay.saturating_add(self.rates().ticks(more) as i32);
         self.after_decoding(info, ticks, at, delay, &mut tick.played);
         // A gap that begins in this tick would be one more search.
         if self.sound.queued() >= wanted {
@@ -301,7 +303,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Takes a packet out for which there is no decoder.
     fn take_in(&mut self, other: OtherPayload, info: PacketInfo) {
         let fate = match other {
-            OtherPayload::Noise => {
+            OtherPayload::Noise if M::PARTS.comfort_noise => {
                 let description = self.jitter.payload(0);
                 // Within a pause noise moves to what is told; a pause begins with it.
                 let goes_on = matches!(self.state, State::Playing { sending: Sending::Noise });
@@ -320,7 +322,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 Fate::Event
             }
             // No sound, as if it had not come.
-            OtherPayload::Redundancy | OtherPayload::Unknown => Fate::Unknown,
+            OtherPayload::Noise | OtherPayload::Redundancy | OtherPayload::Unknown => Fate::Unknown,
         };
         self.pass(fate);
     }
@@ -354,14 +356,16 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         self.playhead.decoded(info.timestamp, ticks);
         self.delay.set_packet(ticks);
         self.made_up.joined();
-        let delay_us = self.rates.length(delay.max(0) as u32).as_micros() as u32;
+        let delay_us = self.rates().length(delay.max(0) as u32).as_micros() as u32;
         let waited_us = at.since(info.arrival).as_micros().min(u64::from(u32::MAX)) as u32;
         played.playout_delay_us = Some(delay_us);
         played.buffer_delay_us = Some(waited_us);
         let sent = self.source.timeline.sent(info.seq, info.timestamp);
-        let (clock, ratio) = (self.kinds.clock(info.payload_type), self.kinds.ratio(info.payload_type));
-        played.timestamp = Some(self.source.clocks.sent(clock, ratio, sent));
-        let samples = self.rates.samples(ticks) as u32;
+        played.timestamp = Some(match M::PARTS.clocks {
+            true => self.source.clocks.sent(self.kinds.clock(info.payload_type), self.ratio(info.payload_type), sent),
+            false => sent,
+        });
+        let samples = self.rates().samples(ticks) as u32;
         self.stats.playout_delay.count(delay_us, samples);
         self.stats.buffer_delay.count(waited_us, samples);
     }

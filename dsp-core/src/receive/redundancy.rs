@@ -46,7 +46,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// The blocks of a packet with redundant audio data; `None` for any other packet.
     pub(super) fn take_apart<'a>(&mut self, packet: &RtpPacket<'a>) -> Result<Option<RedPayload<'a>>, ReceiveError> {
         let number = packet.payload_type();
-        if self.redundancy.payload_type != Some(number) && !self.kinds.is_redundancy(number) {
+        let is_red = self.redundancy.payload_type == Some(number) || self.kinds.is_redundancy(number);
+        if !M::PARTS.redundancy || !is_red {
             return Ok(None);
         }
         let red = RedPayload::parse(packet.payload()).map_err(|error| {
@@ -77,7 +78,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         // Blocks have no sequence numbers. Packets of one length lie evenly; else it's the order.
         let packet = self.playhead.packet_ticks;
         // Counted in the clock of the packet that carries it.
-        let offset = self.kinds.ratio(carrier.payload_type).length(block.timestamp_offset);
+        let offset = self.ratio(carrier.payload_type).length(block.timestamp_offset);
         let even = packet > 0 && offset.is_multiple_of(packet);
         let back = if even { (offset / packet).min(1 << 14) as u16 } else { rank };
         let seq = Seq(carrier.seq.0.wrapping_sub(back));
@@ -92,7 +93,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         }
         if self.redundancy.newest_copy.is_none_or(|newest| seq.distance(newest) > 0) {
             self.redundancy.newest_copy = Some(seq);
-            self.delay.update_copy(self.rates.at(now), timestamp.0);
+            self.delay.update_copy(self.rates().at(now), timestamp.0);
         }
         // What has been concealed by more than half stays so, or the delay would grow for nothing.
         let begins = self.playhead.gap(timestamp);
@@ -134,7 +135,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let covered = reach.checked_div(self.playhead.packet_ticks).unwrap_or(0).min(missing as u32).min(REACH_PACKETS);
         for back in 1..=covered {
             let timestamp = timestamp.0.wrapping_sub(back.wrapping_mul(self.playhead.packet_ticks));
-            self.delay.update_copy(self.rates.at(arrival), timestamp);
+            self.delay.update_copy(self.rates().at(arrival), timestamp);
         }
     }
 }

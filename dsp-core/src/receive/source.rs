@@ -50,11 +50,14 @@ impl Source {
         }
     }
 
-    /// Another source is heard from here on. What the sequence of the one before came to.
-    pub(super) fn reset(&mut self, ssrc: Ssrc) -> ReceptionTotals {
+    /// Another source is heard from here on. What the sequence of the one before came to. `bursts`: whether they are counted.
+    #[inline]
+    pub(super) fn reset(&mut self, ssrc: Ssrc, bursts: bool) -> ReceptionTotals {
         let totals = self.sequence.totals();
         let mut earlier_bursts = self.earlier_bursts;
-        earlier_bursts.add(&self.bursts.stats());
+        if bursts {
+            earlier_bursts.add(&self.bursts.stats());
+        }
         *self = Self { ssrc: Some(ssrc), earlier_bursts, ..Self::new() };
         totals
     }

@@ -51,7 +51,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if self.speed.pause > 0 || self.concealer.is_concealing() || !self.concealer.may_search() {
             return;
         }
-        let rates = self.rates;
+        let rates = self.rates();
         let estimate = self.delay.estimate();
         let target = tick.target;
         self.fall_behind(delay, target, rates.ticks_in(PERIOD) as i32);
@@ -89,8 +89,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 (!can_wait || self.speed.too_long > rates.ticks_in(PATIENCE)).then_some(by / 2)
             }
         };
-        self.speed.stretcher.hurry(hurry.map(|by| self.rates.ms(by)));
-        let most = self.rates.samples(by).min(self.sound.room());
+        self.speed.stretcher.hurry(hurry.map(|by| self.rates().ms(by)));
+        let most = self.rates().samples(by).min(self.sound.room());
         self.concealer.search_elsewhere();
         let changed = match change {
             Stretch::Accelerate(_) => {
@@ -115,7 +115,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             let hole = matches!(change, Stretch::Decelerate(_)) && self.delay.bound().is_some();
             let much = hole || by > rates.ticks_in(MUCH);
             let pause = if much { SHORT_PAUSE } else { STRETCH_PAUSE };
-            self.speed.pause = self.rates.samples_in(pause) as u32;
+            self.speed.pause = self.rates().samples_in(pause) as u32;
         }
     }
 
@@ -123,7 +123,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Counted to a packet beyond `target`: nobody wants to know more. Where packets keep their order, one that was
     /// overtaken is lost, and to play slower would not bring it.
     fn ahead(&self, target: u32, reorders: bool) -> u32 {
-        let mut ahead = self.rates.ticks(self.sound.queued());
+        let mut ahead = self.rates().ticks(self.sound.queued());
         let (mut before, mut first) = (self.playhead.next_time, true);
         for offset in 0.. {
             let Some((info, _)) = self.jitter.peek(offset) else {

@@ -19,6 +19,7 @@ pub(super) struct SyncBuffer<S, const CHANNELS: usize> {
 
 impl<S: Storage<i16>, const CHANNELS: usize> SyncBuffer<S, CHANNELS> {
     /// Keeps at least `keep` samples of history, which `pcm` has room for; it begins as silence.
+    #[inline(always)]
     pub(super) fn new(keep: usize, mut pcm: [S; CHANNELS]) -> Self {
         for channel in &mut pcm {
             channel.as_mut().fill(0);

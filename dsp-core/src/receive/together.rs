@@ -14,7 +14,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// pauses and by time stretching. With a value above zero the delay is also held within about 10 ms of its target,
     /// closer than otherwise. Zero, as at the beginning, removes the requirement.
     pub fn set_least_delay(&mut self, least: Duration) {
-        let ticks = least.as_samples(self.rates.clock_hz).min(u64::from(self.delay.maximum()));
+        let ticks = least.as_samples(self.rates().clock_hz).min(u64::from(self.delay.maximum()));
         self.least_delay = ticks as u32;
     }
 
@@ -33,13 +33,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// Target delay after the fastest packet that this stream would have without
     /// [`set_least_delay`](Self::set_least_delay).
     pub fn own_delay(&self) -> Duration {
-        self.rates.length(self.delay.target())
+        self.rates().length(self.delay.target())
     }
 
     /// RTP timestamp of a packet that arrives at `now` and is as fast as the fastest, on this receiver's clock (see
     /// [`report_time`](Self::report_time)); `None` before the first packet.
     pub fn media_time(&self, now: Instant) -> Option<RtpTime> {
-        let ticks = self.rates.at(now);
+        let ticks = self.rates().at(now);
         // Negative if `now` lies before that of the fastest packet: modulo 2^32 all the same.
         self.delay.relative(ticks, 0).map(|time| self.source.timeline.sent_now(RtpTime(time as u32)))
     }

@@ -119,14 +119,15 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             let decoder = payloads.decoder(payload_type).map(|decoder| decoder.info().rtp_clock_hz);
             let bits = match payloads.other(payload_type) {
                 _ if decoder.is_some() => (false, false),
-                OtherPayload::Noise => (false, false),
+                OtherPayload::Noise if M::PARTS.comfort_noise => (false, false),
                 OtherPayload::Event => (true, true),
-                OtherPayload::Redundancy => (false, true),
-                OtherPayload::Unknown => (true, false),
+                OtherPayload::Redundancy if M::PARTS.redundancy => (false, true),
+                OtherPayload::Noise | OtherPayload::Redundancy | OtherPayload::Unknown => (true, false),
             };
             let clock_hz = decoder.or(payloads.clock_hz(payload_type)).filter(|_| bits != (true, false));
-            let clock_hz = clock_hz.filter(|hz| *hz > 0).unwrap_or(self.rates.clock_hz);
-            self.kinds.set(payload_type, bits, Ratio::new(clock_hz, self.rates.clock_hz));
+            let clock_hz = clock_hz.filter(|hz| *hz > 0).unwrap_or(self.rates().clock_hz);
+            let ratio = if M::PARTS.clocks { Ratio::new(clock_hz, self.rates().clock_hz) } else { Ratio::ONE };
+            self.kinds.set(payload_type, bits, ratio);
         }
     }
 
@@ -243,7 +244,9 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if fate == PacketFate::Lost {
             self.delay.lost();
         }
-        let length = self.rates.length(self.playhead.packet_ticks);
-        self.source.bursts.count(fate, length);
+        if M::PARTS.bursts {
+            let length = self.rates().length(self.playhead.packet_ticks);
+            self.source.bursts.count(fate, length);
+        }
     }
 }

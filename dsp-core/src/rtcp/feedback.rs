@@ -44,7 +44,7 @@ impl Early {
     }
 }
 
-impl<const SOURCES: usize> RtcpReporter<SOURCES> {
+impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED> {
     /// Sets what a later offer and answer agreed on: the timing of feedback, whether feedback may be sent without a
     /// report, and the session bandwidth in kbit/s (0 counts as 1). It applies from the next interval on.
     pub fn agree_feedback(
@@ -66,7 +66,12 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
     /// report, and always so without AVPF ([`ReporterConfig::feedback`](super::ReporterConfig::feedback)). One call
     /// stands for all feedback that waits.
     pub fn request(&mut self, now: Instant) {
-        if self.config.feedback.is_none() || !self.early.allowed || self.early.due.is_some() || self.former.is_some() {
+        if !EXTENDED
+            || self.config.feedback.is_none()
+            || !self.early.allowed
+            || self.early.due.is_some()
+            || self.former.is_some()
+        {
             return;
         }
         // The interval that runs now; its half is shared by all who may have the same to tell (3.5.1).
@@ -108,7 +113,7 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         feedback: &[Feedback<'_>],
         out: &mut [u8],
     ) -> Result<Option<usize>, WriteError> {
-        if self.early.due.is_none_or(|due| now < due) {
+        if !EXTENDED || self.early.due.is_none_or(|due| now < due) {
             return Ok(None);
         }
         if feedback.is_empty() {

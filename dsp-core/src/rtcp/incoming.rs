@@ -108,7 +108,7 @@ pub(super) struct Peer {
     heard: Instant,
 }
 
-impl<const SOURCES: usize> RtcpReporter<SOURCES> {
+impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED> {
     /// Takes in an RTCP datagram of the other side that arrived at `now`. It must already be unprotected by a
     /// [guard](crate::guard). A goodbye is accepted even without a report before it, although RFC 3550 (6.1) asks for
     /// one.
@@ -130,12 +130,12 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             Packet::Feedback(feedback) => feedback.sender == self.config.ssrc,
             _ => false,
         };
-        if compound.packets().flatten().any(|packet| from_us(&packet)) {
+        if compound.packets().known::<EXTENDED>().flatten().any(|packet| from_us(&packet)) {
             report.collision = true;
             return report;
         }
         self.interval.average_in(compound.as_bytes().len());
-        for packet in compound.packets() {
+        for packet in compound.packets().known::<EXTENDED>() {
             match packet {
                 Ok(Packet::SenderReport(sr)) => {
                     let clock = SenderClock { ssrc: sr.ssrc(), info: sr.info(), arrived: now };
@@ -144,8 +144,8 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
                     self.heard(now, sr.ssrc(), sr.blocks(), &mut report);
                 }
                 Ok(Packet::ReceiverReport(rr)) => self.heard(now, rr.ssrc(), rr.blocks(), &mut report),
-                Ok(Packet::Xr(xr)) => self.extended(now, &xr, &mut report),
-                Ok(Packet::Feedback(feedback)) => self.told_back(&feedback, &mut report),
+                Ok(Packet::Xr(xr)) if EXTENDED => self.extended(now, &xr, &mut report),
+                Ok(Packet::Feedback(feedback)) if EXTENDED => self.told_back(&feedback, &mut report),
                 Ok(Packet::Bye(bye)) => {
                     for peer in &mut self.peers {
                         let leaves = peer.take_if(|peer| bye.ssrcs().any(|ssrc| ssrc == peer.ssrc)).is_some();
@@ -297,6 +297,26 @@ mod tests {
         assert_eq!(receive(&metrics[1..2]), None);
         assert_eq!(receive(&metrics), Some(metrics[2]));
         assert_eq!(reporter.peer_voip(), Some(metrics[2]));
+    }
+
+    #[test]
+    fn a_reporter_without_extended_reports_passes_them_over_and_sends_none() {
+        let (mut bytes, metrics) = ([0; 200], VoipMetrics { ssrc: Ssrc(1), ..VoipMetrics::default() });
+        let mut writer = CompoundWriter::new(&mut bytes);
+        writer.receiver_report(Ssrc(2), &[ReportBlock { ssrc: Ssrc(1), ..ReportBlock::default() }]).unwrap();
+        writer.extended_report(Ssrc(2), &[XrBlock::VoipMetrics(metrics)]).unwrap();
+        let len = writer.finish();
+        let config = crate::rtcp::ReporterConfig { receiver_round_trip: true, ..super::super::tests::config() };
+        let mut reporter = RtcpReporter::<1, false>::new(config, START).unwrap();
+        reporter.set_voip(Some(metrics));
+        let told = reporter.receive(START, &bytes[..len]).unwrap();
+        assert_eq!((told.reception.map(|told| told.block.ssrc), told.voip, told.malformed), (Some(Ssrc(1)), None, 0));
+        let mut out = [0; RtcpReporter::<1, false>::MAX_REPORT_LEN];
+        let len = (1..100)
+            .find_map(|second| reporter.poll(START + Duration::from_secs(second), &[], None, &mut out).unwrap());
+        let compound = Compound::parse(&out[..len.unwrap()], CompoundRule::ReportFirst).unwrap();
+        assert!(compound.packets().all(|packet| matches!(packet, Ok(Packet::ReceiverReport(_) | Packet::Sdes(_)))));
+        assert_eq!(compound.packets().count(), 2);
     }
 
     #[test]

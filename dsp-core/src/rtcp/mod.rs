@@ -30,16 +30,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use core::slice;
-
 use crate::quality::ReceptionStats;
 use crate::time::{Duration, Instant, NtpTime, RtpTime, Ssrc};
-use crate::wire::rtcp::xr::{Dlrr, DlrrItem};
-use crate::wire::rtcp::{
-    CompoundWriter, Feedback, ReportBlock, SdesItem, SenderInfo, VoipMetrics, WriteError, XrBlock,
-};
+use crate::wire::rtcp::{CompoundWriter, Feedback, ReportBlock, SdesItem, SenderInfo, VoipMetrics, WriteError};
 
 mod config;
+mod extended;
 mod feedback;
 mod goodbye;
 mod incoming;
@@ -75,6 +71,9 @@ pub struct SendInfo {
 /// Schedules and writes this side's RTCP reports, and reads those of the other side. A report has blocks about at most
 /// `SOURCES` sources, 1 to 31.
 ///
+/// With `EXTENDED`, the default, it knows extended reports (RFC 3611) and feedback (RFC 4585). Without, it passes over what the other
+/// side says of them and sends none, whatever is configured, and none of their code is in the program.
+///
 /// [The module's page](self) shows the loop of a program, [`PeerReport`] shows two sides that report to each other. At
 /// the end of a call a program says goodbye:
 ///
@@ -95,7 +94,7 @@ pub struct SendInfo {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct RtcpReporter<const SOURCES: usize> {
+pub struct RtcpReporter<const SOURCES: usize, const EXTENDED: bool = true> {
     config: ReporterConfig,
     cname: Cname,
     last_sent: Instant,
@@ -123,7 +122,7 @@ pub struct RtcpReporter<const SOURCES: usize> {
     next_departure: usize,
 }
 
-impl<const SOURCES: usize> RtcpReporter<SOURCES> {
+impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED> {
     /// SR with a block for each source, and SDES with the longest CNAME.
     const LONGEST_PLAIN_REPORT: usize = 28 + 24 * SOURCES + 8 + (2 + Cname::MAX_LEN + 1).next_multiple_of(4);
 
@@ -320,26 +319,8 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
             None => writer.receiver_report(ssrc, blocks)?,
         }
         writer.sdes(&[(ssrc, &[SdesItem { kind: SdesItem::CNAME, value: self.cname.as_bytes() }])])?;
-        // An end without a wall clock may use the time since it joined (RFC 3611, 4.4).
-        let reference = (self.config.receiver_round_trip && active_send.is_none())
-            .then(|| send.map_or(NtpTime::default().plus(now.since(Instant::ZERO)), |send| send.ntp));
-        let reference = reference.filter(|_| !minimal);
-        let answer = self.answer(now).filter(|_| !minimal).map(DlrrItem::to_bytes);
-        let extended = [
-            self.voip.filter(|_| !minimal).map(XrBlock::VoipMetrics),
-            reference.map(XrBlock::ReceiverReferenceTime),
-            answer.as_ref().map(|answer| XrBlock::Dlrr(Dlrr::new(slice::from_ref(answer)))),
-        ];
-        let mut blocks = [XrBlock::ReceiverReferenceTime(NtpTime::default()); 3];
-        let mut count = 0;
-        for block in extended.into_iter().flatten() {
-            blocks[count] = block;
-            count += 1;
-        }
-        if count > 0 {
-            writer.extended_report(ssrc, &blocks[..count])?;
-        }
-        for message in feedback {
+        let reference = if EXTENDED && !minimal { self.write_extended(now, send, &mut writer)? } else { None };
+        for message in feedback.iter().filter(|_| EXTENDED) {
             writer.feedback(message)?;
         }
         if let Some(reason) = leaving {
@@ -360,12 +341,6 @@ impl<const SOURCES: usize> RtcpReporter<SOURCES> {
         }
         self.interval.average_in(len);
         Ok(len)
-    }
-
-    /// The answer to the peer's reference time (RFC 3611, 4.5).
-    fn answer(&self, now: Instant) -> Option<DlrrItem> {
-        let (ssrc, last_rr, arrived) = self.peer_reference.filter(|_| self.config.receiver_round_trip)?;
-        Some(DlrrItem { ssrc, last_rr, delay_since_last_rr: delay_since(now, arrived) })
     }
 
     fn block(&self, now: Instant, stats: &ReceptionStats) -> ReportBlock {
@@ -413,7 +388,8 @@ fn delay_since(now: Instant, arrived: Instant) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::rtcp::{Compound, CompoundRule, Packet};
+    use crate::wire::rtcp::{Compound, CompoundRule, Packet, XrBlock};
+    use core::slice;
 
     pub(super) const START: Instant = Instant::from_millis(1_000_000);
 

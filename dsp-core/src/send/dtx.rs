@@ -17,7 +17,7 @@
 //! for each sample.
 
 use crate::codec::cn::{NoiseAnalyzer, NoiseDescription};
-use crate::process::activity::SpeechDetector;
+use crate::process::activity::{NoDetector, SpeechDetector};
 use crate::process::level::Level;
 use crate::time::PayloadType;
 
@@ -35,6 +35,14 @@ const QUIET: i16 = -6_000;
 const OTHER: i16 = 600;
 /// What stands out for longer has become the noise.
 const RISEN_MS: u32 = 160;
+
+/// What a detector `D` is in, if there is any. A type without values takes no room in an `Option`: then there is nothing, and the
+/// compiler, which can't tell by the `Option` alone, leaves out what would be done with it.
+#[inline(always)]
+pub(super) fn of<D, T>(held: &mut Option<T>) -> Option<&mut T> {
+    const { assert!(size_of::<Option<NoDetector>>() == 0, "there is a value of NoDetector") };
+    if size_of::<Option<D>>() == 0 { None } else { held.as_mut() }
+}
 
 /// What becomes of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

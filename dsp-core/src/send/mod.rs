@@ -55,7 +55,7 @@ mod packetizer;
 mod redundancy;
 
 pub use config::{PacketLengthError, SendError, SendStats, SenderConfig};
-use dtx::{Dtx, Verdict};
+use dtx::{Dtx, Verdict, of};
 pub use events::{EventFormat, EventSender, KeyPress, KeysFull};
 use levels::AudioLevelMeter;
 pub use packetizer::Overflow;
@@ -144,18 +144,17 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
     ///
     /// # Errors
     /// Returns a [`PacketLengthError`] for the reasons of [`check`](Self::check).
+    #[inline(always)]
     pub fn with_room(config: SenderConfig, encoder: &dyn Encoder, room: S) -> Result<Self, PacketLengthError> {
-        let info = encoder.info();
-        let got = room.as_ref().len();
-        let need = Self::check(config.ptime_ms, encoder, got)?;
+        let need = Self::check(config.ptime_ms, encoder, room.as_ref().len())?;
         Ok(Self {
             ssrc: config.ssrc,
             seq: config.first_seq,
             timestamp: config.first_timestamp,
             payload_type: config.payload_type,
             marker: true,
-            info,
-            packetizer: Packetizer::new(need, room).ok_or(PacketLengthError::NoRoom { need, got })?,
+            info: encoder.info(),
+            packetizer: Packetizer::new(need, room),
             dtx: None,
             speech: None,
             spoken: 0,
@@ -316,7 +315,7 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
         self.spoken = 0;
         self.timestamp = self.timestamp.plus(self.info.ticks((samples + self.a_channel(dropped)) as u32));
         self.marker = true;
-        if let Some(dtx) = &mut self.dtx {
+        if let Some(dtx) = of::<D, _>(&mut self.dtx) {
             dtx.interrupt();
         }
     }
@@ -381,10 +380,10 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
         self.spoken = self.spoken.saturating_sub(frame);
         self.packetizer.pop();
         self.timestamp = self.timestamp.plus(ticks);
-        if let Some(levels) = &mut self.levels {
+        if let Some(levels) = of::<D, _>(&mut self.levels) {
             levels.hear_nothing();
         }
-        if let Some(dtx) = &mut self.dtx {
+        if let Some(dtx) = of::<D, _>(&mut self.dtx) {
             dtx.interrupt();
         }
         let written = header.write(datagram).and_then(|header| {
@@ -425,15 +424,16 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
                 ..RtpHeader::default()
             };
             let told = self.speech.map(|_| self.spoken > 0);
-            let verdict = match &mut self.dtx {
+            let mut dtx = of::<D, _>(&mut self.dtx);
+            let verdict = match &mut dtx {
                 Some(dtx) if self.info.channels == 1 => dtx.judge(frame, told),
                 _ => Verdict::Speech,
             };
             let noise = matches!(verdict, Verdict::Noise(_));
-            if let Some(levels) = &mut self.levels {
+            if let Some(levels) = of::<D, _>(&mut self.levels) {
                 levels.hear(frame, self.info.channels, told.or(noise.then_some(false)));
             }
-            let result = match (verdict, &self.dtx) {
+            let result = match (verdict, dtx) {
                 (Verdict::Noise(description), Some(dtx)) => {
                     (header.marker, header.payload_type) = (false, dtx.payload_type);
                     write_packet(&header, datagram, |payload| description.write(payload))

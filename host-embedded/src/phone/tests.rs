@@ -407,7 +407,7 @@ fn keys_come_back<P: PhoneParts, const TICK: usize>(config: PhoneConfig, parts: 
 
 #[test]
 fn keys_are_told_once_each_at_a_tenth_lost() {
-    keys_come_back::<_, TICK>(PhoneConfig::default(), Parts::g711(None::<NoBlock>), ());
+    keys_come_back::<_, TICK>(PhoneConfig::default(), Parts::g711(), ());
     let codecs = Wide(G722Encoder::new(Mode::Kbps64), G722Decoder::new(Mode::Kbps64));
     let config = PhoneConfig::default();
     let sender = SenderConfig { payload_type: G722, ..config.sender };

@@ -1,6 +1,6 @@
 //! A whole desk phone, as its budget is measured: pump, phone, RTP and RTCP over one socket; with SRTP and of G.722, as the
-//! features `desk-srtp` and `desk-g722` say; with `desk-lent` the phone of PCMU lies in memory that is lent to it. What isn't asked for
-//! is not in the image.
+//! features `desk-srtp` and `desk-g722` say; with `desk-lent` the phone of PCMU lies in memory that is lent to it, with `desk-lean` it
+//! is the least there is. What isn't asked for is not in the image.
 
 use dsp_core::guard::PacketGuard;
 use dsp_core::rtcp::{Cname, ReporterConfig, RtcpReporter};
@@ -53,10 +53,9 @@ mod sound {
 
     pub type Desk = PhoneOf<WideParts, TICK, 0>;
 
-    #[inline(always)]
-    pub fn make(config: PhoneConfig, _: bool) -> Option<Desk> {
+    pub fn make(place: &mut Option<Desk>, config: PhoneConfig, _: bool) -> Option<&mut Desk> {
         let codecs = Wide(G722Encoder::new(Mode::Kbps64), G722Decoder::new(Mode::Kbps64));
-        Desk::with_parts(config, Parts { block: None, noise: None, strategy: Standard, codecs }).ok()
+        Desk::place(place, config, Parts { block: None, noise: None, strategy: Standard, codecs }, ()).ok()
     }
 }
 
@@ -83,29 +82,50 @@ mod sound {
     pub const NUMBER: PayloadType = PayloadType::PCMU;
     pub type Desk = PhoneOf<LentParts, TICK, 0>;
 
-    #[inline(always)]
-    pub fn make(config: PhoneConfig, first: bool) -> Option<Desk> {
+    pub fn make(place: &mut Option<Desk>, config: PhoneConfig, first: bool) -> Option<&mut Desk> {
         let room = match first {
-            true => singleton!(: NarrowbandRoom = NarrowbandRoom::new()),
-            false => singleton!(: NarrowbandRoom = NarrowbandRoom::new()),
+            true => singleton!(: NarrowbandRoom = const { NarrowbandRoom::new() }),
+            false => singleton!(: NarrowbandRoom = const { NarrowbandRoom::new() }),
         };
         let codecs = Lent::new(G711::default());
-        Desk::with_room(config, Parts { block: None, noise: None, strategy: Standard, codecs }, room?).ok()
+        Desk::place(place, config, Parts { block: None, noise: None, strategy: Standard, codecs }, room?).ok()
     }
 }
 
-#[cfg(not(any(feature = "desk-g722", feature = "desk-lent")))]
+#[cfg(feature = "desk-lean")]
+mod sound {
+    use cortex_m::singleton;
+    use dsp_core::receive::DelayConfig;
+    use dsp_core::time::PayloadType;
+    use host_embedded::lean::{LEAN_DELAY_MS, LeanRoom, LentLeanPhone};
+    use host_embedded::phone::{self, PhoneConfig};
+
+    pub const TICK: usize = phone::TICK;
+    pub const NUMBER: PayloadType = PayloadType::PCMU;
+    pub type Desk = LentLeanPhone<'static>;
+
+    pub fn make(place: &mut Option<Desk>, config: PhoneConfig, first: bool) -> Option<&mut Desk> {
+        let room = match first {
+            true => singleton!(: LeanRoom = const { LeanRoom::new() }),
+            false => singleton!(: LeanRoom = const { LeanRoom::new() }),
+        };
+        let delay = DelayConfig { max_ms: LEAN_DELAY_MS, ..config.delay };
+        Desk::lean_in(place, PhoneConfig { delay, ..config }, room?).ok()
+    }
+}
+
+#[cfg(not(any(feature = "desk-g722", feature = "desk-lent", feature = "desk-lean")))]
 mod sound {
     use dsp_core::time::PayloadType;
+    use host_embedded::parts::Parts;
     use host_embedded::phone::{self, Phone, PhoneConfig};
 
     pub const TICK: usize = phone::TICK;
     pub const NUMBER: PayloadType = PayloadType::PCMU;
     pub type Desk = Phone;
 
-    #[inline(always)]
-    pub fn make(config: PhoneConfig, _: bool) -> Option<Desk> {
-        Phone::new(config).ok()
+    pub fn make(place: &mut Option<Desk>, config: PhoneConfig, _: bool) -> Option<&mut Desk> {
+        Desk::place(place, config, Parts::g711(), ()).ok()
     }
 }
 
@@ -132,9 +152,13 @@ fn guard(_: bool) -> Option<Guard> {
 }
 
 /// Bytes of the longest datagram that is sent.
+#[cfg(not(feature = "desk-lean"))]
 const DATAGRAM: usize = 704;
 
+#[cfg(not(feature = "desk-lean"))]
 pub type Network<S> = Transport<S, Guard, DATAGRAM>;
+#[cfg(feature = "desk-lean")]
+pub type Network<S> = host_embedded::lean::LeanTransport<S, Guard>;
 pub type DeskPump = Pump<TICK, 3>;
 
 /// How a phone is made: with telephone events.
@@ -149,19 +173,23 @@ fn config(first: bool) -> PhoneConfig {
     PhoneConfig { sender, events: PayloadType::new(101), ..PhoneConfig::default() }
 }
 
-/// One of two phones.
-#[inline(always)]
-pub fn phone(first: bool) -> Option<Desk> {
-    sound::make(config(first), first)
+/// One of two phones, in its place.
+pub fn phone(place: &mut Option<Desk>, first: bool) -> Option<&mut Desk> {
+    sound::make(place, config(first), first)
 }
 
-/// Its network.
-#[inline(always)]
-pub fn network<S: Socket>(first: bool, socket: S, remote: S::Address) -> Option<Network<S>> {
+/// Its network, in its place. Out of line, so that what it takes of the stack is given back.
+#[inline(never)]
+pub fn network<S: Socket>(
+    place: &mut Option<Network<S>>,
+    first: bool,
+    socket: S,
+    remote: S::Address,
+) -> Option<&mut Network<S>> {
     let ssrc = config(first).sender.ssrc;
     let reporter = ReporterConfig { ssrc, cname: Cname::new("phone"), seed: ssrc.0, ..ReporterConfig::default() };
     let reporter = RtcpReporter::new(reporter, Instant::ZERO).ok()?;
-    let mut network = Transport::new(socket, guard(first)?, reporter);
+    let network = place.insert(Transport::new(socket, guard(first)?, reporter));
     network.set_remote(remote);
     // What a guard adds has room.
     (network.guard().max_growth() < 32).then_some(network)

@@ -11,7 +11,8 @@ use dsp_core::process::level::Metered;
 use dsp_core::process::mixer::Mixer;
 use dsp_core::process::voice::{VoiceConfig, VoiceDetector};
 use dsp_core::tone::{
-    Country, Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone, ProgressDetector, ProgressGenerator, ProgressTone,
+    Country, Digit, DtmfConfig, DtmfDetector, DtmfGenerator, DtmfTone, ProgressDetector, ProgressGenerator,
+    ProgressTone,
 };
 
 const FRAME: usize = 160;

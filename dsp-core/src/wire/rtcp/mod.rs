@@ -216,16 +216,27 @@ pub struct Packets<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Iterator for Packets<'a> {
-    type Item = Result<Packet<'a>, ParseError>;
+impl<'a> Packets<'a> {
+    /// These packets; unless `EXTENDED`, extended reports and feedback are passed on as unknown and not taken apart.
+    pub(crate) fn known<const EXTENDED: bool>(mut self) -> impl Iterator<Item = Result<Packet<'a>, ParseError>> {
+        core::iter::from_fn(move || self.next_known::<EXTENDED>())
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next_known<const EXTENDED: bool>(&mut self) -> Option<Result<Packet<'a>, ParseError>> {
         let &[first, kind, high, low] = self.rest.first_chunk()?;
         let (packet, rest) = self.rest.split_at_checked(packet_len(high, low))?;
         self.rest = rest;
         let padding = if first & PADDING_BIT != 0 { usize::from(*packet.last()?) } else { 0 };
         let body = packet.get(4..packet.len().checked_sub(padding)?)?;
-        Some(Packet::parse(kind, first & 0x1f, body))
+        Some(Packet::parse::<EXTENDED>(kind, first & 0x1f, body))
+    }
+}
+
+impl<'a> Iterator for Packets<'a> {
+    type Item = Result<Packet<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_known::<true>()
     }
 }
 
@@ -259,15 +270,17 @@ pub enum Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
-    fn parse(packet_type: u8, count: u8, body: &'a [u8]) -> Result<Self, ParseError> {
+    fn parse<const EXTENDED: bool>(packet_type: u8, count: u8, body: &'a [u8]) -> Result<Self, ParseError> {
         let packet = match packet_type {
             packet_type::SR => SenderReport::parse(count, body).map(Self::SenderReport),
             packet_type::RR => ReceiverReport::parse(count, body).map(Self::ReceiverReport),
             packet_type::SDES => Sdes::parse(count, body).map(Self::Sdes),
             packet_type::BYE => Bye::parse(count, body).map(Self::Bye),
             packet_type::APP => App::parse(count, body).map(Self::App),
-            packet_type::XR => Xr::parse(body).map(Self::Xr),
-            packet_type::RTPFB | packet_type::PSFB => Feedback::parse(packet_type, count, body).map(Self::Feedback),
+            packet_type::XR if EXTENDED => Xr::parse(body).map(Self::Xr),
+            packet_type::RTPFB | packet_type::PSFB if EXTENDED => {
+                Feedback::parse(packet_type, count, body).map(Self::Feedback)
+            }
             _ => Some(Self::Unknown { packet_type, count, body }),
         };
         packet.ok_or(ParseError::Body { packet_type, got: body.len() })

@@ -94,16 +94,20 @@ fn main() -> ! {
     let ways = [RefCell::new(Way::new()), RefCell::new(Way::new())];
     let clocks = [SimClock::default(), SimClock::default()];
     let [one, other] = &ways;
+    let (mut phones, mut networks) = ([None, None], [None, None]);
+    let ([phone, far], [network, far_network]) = (phones.each_mut(), networks.each_mut());
     meter::paint_stack();
-    let (Some(mut phone), Some(mut network)) =
-        (desk::phone(true), desk::network(true, Wire { clock: &clocks[0], there: other, here: one }, 1))
-    else {
+    let (Some(phone), Some(network)) = (
+        desk::phone(phone, true),
+        desk::network(network, true, Wire { clock: &clocks[0], there: other, here: one }, 1),
+    ) else {
         panic!("no phone")
     };
     print("stack make", meter::painted_stack_used());
-    let (Some(mut far), Some(mut far_network)) =
-        (desk::phone(false), desk::network(false, Wire { clock: &clocks[1], there: one, here: other }, 1))
-    else {
+    let (Some(far), Some(far_network)) = (
+        desk::phone(far, false),
+        desk::network(far_network, false, Wire { clock: &clocks[1], there: one, here: other }, 1),
+    ) else {
         panic!("no phone")
     };
     let said = RefCell::new([0; TICK]);
@@ -122,12 +126,12 @@ fn main() -> ! {
         // The same voice at either rate.
         *said.borrow_mut() = core::array::from_fn(|at| babble::voice((first + at as u32) / slow));
         let start = meter::instructions();
-        let done = block_on(phone.tick(&mut port, &mut network));
-        desk::after(&mut phone, &mut network, clocks[0].now());
+        let done = block_on(phone.tick(&mut port, network));
+        desk::after(phone, network, clocks[0].now());
         let took = meter::instructions() - start;
         assert!(done.unsent == 0, "a packet was not sent");
-        block_on(far.tick(&mut far_port, &mut far_network));
-        desk::after(&mut far, &mut far_network, clocks[1].now());
+        block_on(far.tick(&mut far_port, far_network));
+        desk::after(far, far_network, clocks[1].now());
         if tick >= BEGINNING {
             all += u64::from(took);
             most = most.max(took);
@@ -139,8 +143,8 @@ fn main() -> ! {
     print("tick", (all / u64::from(TICKS - BEGINNING)) as u32);
     print("most", most);
     print("stack run", deepest);
-    print("ram phone", size_of_val(&phone) as u32);
-    print("ram network", size_of_val(&network) as u32);
+    print("ram phone", size_of_val(phone) as u32);
+    print("ram network", size_of_val(network) as u32);
     print("ram pump", size_of::<desk::DeskPump>() as u32);
     print("lost", phone.receiver_stats().total.lost() as u32);
     print("concealed", phone.receiver_stats().concealed_samples as u32);

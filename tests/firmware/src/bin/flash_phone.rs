@@ -7,6 +7,7 @@
 use core::future;
 use core::ptr::{read_volatile, write_volatile};
 
+use cortex_m::singleton;
 use cortex_m_rt::{entry, exception};
 use dsp_core::time::Instant;
 use embassy_futures::block_on;
@@ -15,7 +16,7 @@ use host_embedded::transport::Socket;
 #[path = "../desk.rs"]
 mod desk;
 
-use desk::{DeskPump, TICK};
+use desk::{Desk, DeskPump, Network, TICK};
 
 const PERIPHERAL: *mut u32 = 0x4000_0000 as *mut u32;
 
@@ -67,12 +68,17 @@ fn SysTick() {
 
 #[entry]
 fn main() -> ! {
-    let (Some(mut phone), Some(mut network)) = (desk::phone(true), desk::network(true, Wire, 1)) else { stop() };
+    let (Some(phone), Some(network)) = (
+        singleton!(: Option<Desk> = None).and_then(|place| desk::phone(place, true)),
+        singleton!(: Option<Network<Wire>> = None).and_then(|place| desk::network(place, true, Wire, 1)),
+    ) else {
+        stop()
+    };
     let mut port = PUMP.port();
     loop {
-        let tick = block_on(phone.tick(&mut port, &mut network));
+        let tick = block_on(phone.tick(&mut port, network));
         write(tick.overrun + tick.underrun);
-        desk::after(&mut phone, &mut network, Instant::from_micros(u64::from(read())));
+        desk::after(phone, network, Instant::from_micros(u64::from(read())));
     }
 }
 
