@@ -4,10 +4,16 @@
 //! the firmware calls [`Pump::half_transfer`] with the half of the microphone's buffer that is full and the half of the
 //! loudspeaker's that is free; a task reads and writes the same frames over the [`AudioPort`] from [`Pump::port`].
 //!
+//! Use it wherever an interrupt hands over halves of a DMA buffer. Where a HAL's driver has a ring of its own that a task reads and
+//! writes, [`slots::serve`](crate::slots::serve) is that interrupt's part.
+//!
 //! A pump is `const`-made and lies in a `static`. Each direction holds at most `DEPTH` frames: a task that falls behind
 //! by more costs frames, which are counted, and not ever more delay: both queues begin anew.
-//! Delay: one frame of DMA each way, and at most `DEPTH` frames after a task was late. Cost: two copies of a frame an
-//! interrupt, with interrupts off. Memory: `4 * FRAME * DEPTH` bytes.
+//! Delay: one frame of DMA each way, and at most `DEPTH` frames after a task was late. Cost: a copy of a frame each way in the interrupt
+//! and in the task. Interrupts are off only while indices and counters change, for as long whatever a frame's length is: who copies
+//! has claimed the frame before, and nobody else touches it meanwhile. Memory: `4 * FRAME * DEPTH` bytes, and some 20 for each frame.
+//!
+//! Limits: one interrupt on one side, one task on the other. A second one that comes in between loses its frame, which is counted.
 //!
 //! ```
 //! use host_embedded::pump::Pump;
@@ -22,10 +28,13 @@
 //! ```
 
 use core::cell::Cell;
+use core::future::poll_fn;
+use core::task::Poll;
 
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use embassy_sync::channel::Channel;
+use embassy_sync::mutex::Mutex as Claimed;
+use embassy_sync::waitqueue::AtomicWaker;
 
 use crate::port::{AudioPort, Overrun, PortDelay, Underrun};
 
@@ -69,9 +78,100 @@ impl PumpCounters {
 /// assert_eq!(pcm, [9; 80]);
 /// ```
 pub struct Pump<const FRAME: usize, const DEPTH: usize> {
-    microphone: Channel<CriticalSectionRawMutex, [i16; FRAME], DEPTH>,
-    loudspeaker: Channel<CriticalSectionRawMutex, [i16; FRAME], DEPTH>,
-    counters: Mutex<CriticalSectionRawMutex, Cell<PumpCounters>>,
+    microphone: Frames<FRAME, DEPTH>,
+    loudspeaker: Frames<FRAME, DEPTH>,
+    state: Mutex<CriticalSectionRawMutex, Cell<State>>,
+}
+
+/// The frames of one direction. They are locked by whoever has claimed one, so that nobody ever waits.
+struct Frames<const FRAME: usize, const DEPTH: usize> {
+    frames: [Claimed<CriticalSectionRawMutex, [i16; FRAME]>; DEPTH],
+    /// The task's.
+    waker: AtomicWaker,
+}
+
+impl<const FRAME: usize, const DEPTH: usize> Frames<FRAME, DEPTH> {
+    const fn new() -> Self {
+        Self { frames: [const { Claimed::new([0; FRAME]) }; DEPTH], waker: AtomicWaker::new() }
+    }
+
+    /// Does `copy` with a frame that was claimed; `false` if somebody else has it, which isn't meant to be.
+    fn with(&self, claimed: usize, copy: impl FnOnce(&mut [i16; FRAME])) -> bool {
+        let frame = self.frames.get(claimed).and_then(|frame| frame.try_lock().ok());
+        frame.map(|mut frame| copy(&mut frame)).is_some()
+    }
+}
+
+/// Which frames of a direction wait: those from `first` on, in a ring. In front of them may be one that is being read, behind them one
+/// that is being written.
+#[derive(Clone, Copy)]
+struct Ring {
+    first: usize,
+    waiting: usize,
+    reading: bool,
+    writing: bool,
+}
+
+impl Ring {
+    const EMPTY: Self = Self { first: 0, waiting: 0, reading: false, writing: false };
+
+    /// The frame that is `behind` the first, of `depth`.
+    const fn at(&self, behind: usize, depth: usize) -> usize {
+        let at = self.first + behind;
+        if at < depth { at } else { at - depth }
+    }
+
+    /// Claims the frame that has waited longest.
+    fn begin_read(&mut self) -> Option<usize> {
+        if self.reading || self.waiting == 0 {
+            return None;
+        }
+        self.reading = true;
+        self.waiting -= 1;
+        Some(self.first)
+    }
+
+    fn end_read(&mut self, depth: usize) {
+        self.first = self.at(1, depth);
+        self.reading = false;
+    }
+
+    /// Claims a frame that is free.
+    fn begin_write(&mut self, depth: usize) -> Option<usize> {
+        let used = self.waiting + usize::from(self.reading);
+        if self.writing || used >= depth {
+            return None;
+        }
+        self.writing = true;
+        Some(self.at(used, depth))
+    }
+
+    fn end_write(&mut self) {
+        self.writing = false;
+        self.waiting += 1;
+    }
+
+    /// Drops what waits, by the side that reads: how many frames that was. What is being written stays where it is.
+    fn skip(&mut self, depth: usize) -> u32 {
+        if self.reading {
+            return 0;
+        }
+        self.first = self.at(self.waiting, depth);
+        core::mem::take(&mut self.waiting) as u32
+    }
+
+    /// The same by the side that writes, which isn't writing. What is being read stays where it is.
+    fn clear(&mut self) -> u32 {
+        core::mem::take(&mut self.waiting) as u32
+    }
+}
+
+/// All that is changed with interrupts off.
+#[derive(Clone, Copy)]
+struct State {
+    microphone: Ring,
+    loudspeaker: Ring,
+    counters: PumpCounters,
 }
 
 impl<const FRAME: usize, const DEPTH: usize> Default for Pump<FRAME, DEPTH> {
@@ -84,39 +184,54 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
     /// An empty pump.
     pub const fn new() -> Self {
         const { assert!(FRAME > 0 && DEPTH > 0, "a frame has samples, and a queue has room") };
-        Self {
-            microphone: Channel::new(),
-            loudspeaker: Channel::new(),
-            counters: Mutex::new(Cell::new(PumpCounters::ZERO)),
-        }
+        let state = State { microphone: Ring::EMPTY, loudspeaker: Ring::EMPTY, counters: PumpCounters::ZERO };
+        Self { microphone: Frames::new(), loudspeaker: Frames::new(), state: Mutex::new(Cell::new(state)) }
     }
 
     /// The interrupt's side: takes a full frame of the microphone and fills one for the loudspeaker. It never waits.
     pub fn half_transfer(&self, captured: &[i16; FRAME], playback: &mut [i16; FRAME]) {
-        self.count(|counters| {
-            counters.captured = counters.captured.wrapping_add(1);
-            if self.microphone.is_full() {
-                // Old sound is of no use to the one who listens: what waits gives way to the newest.
-                counters.overruns = counters.overruns.wrapping_add(self.drop_captured());
+        let (free, next) = self.change(Self::begin_half);
+        let kept = free.is_some_and(|free| self.microphone.with(free, |frame| *frame = *captured));
+        let played = next.is_some_and(|next| self.loudspeaker.with(next, |frame| *playback = *frame));
+        if !played {
+            playback.fill(0);
+        }
+        self.change(|state| {
+            if free.is_some() {
+                state.microphone.end_write();
             }
-            let _has_room = self.microphone.try_send(*captured);
-            match self.loudspeaker.try_receive() {
-                Ok(frame) => {
-                    *playback = frame;
-                    counters.played = counters.played.wrapping_add(1);
-                }
-                Err(_) => {
-                    playback.fill(0);
-                    counters.underruns = counters.underruns.wrapping_add(u32::from(counters.played > 0));
-                }
+            if next.is_some() {
+                state.loudspeaker.end_read(DEPTH);
             }
         });
+        debug_assert!(kept == free.is_some() && played == next.is_some(), "who has claimed a frame has it");
+        self.microphone.waker.wake();
+        self.loudspeaker.waker.wake();
+    }
+
+    /// Claims a frame to be written and one to be read, for an interrupt, and counts them.
+    fn begin_half(State { microphone, loudspeaker, counters }: &mut State) -> (Option<usize>, Option<usize>) {
+        counters.captured = counters.captured.wrapping_add(1);
+        let mut free = microphone.begin_write(DEPTH);
+        if free.is_none() {
+            // Old sound is of no use to the one who listens: what waits gives way to the newest.
+            let lost = if microphone.writing { 0 } else { microphone.clear() };
+            free = microphone.begin_write(DEPTH);
+            counters.overruns = counters.overruns.wrapping_add(lost + u32::from(free.is_none()));
+        }
+        let next = loudspeaker.begin_read();
+        if next.is_some() {
+            counters.played = counters.played.wrapping_add(1);
+        } else {
+            counters.underruns = counters.underruns.wrapping_add(u32::from(counters.played > 0));
+        }
+        (free, next)
     }
 
     /// The peripheral stood still for so many frames: its DMA was overrun, and both ways begin anew. They are counted as lost and as
     /// silent, so that the task's time goes on with the clock's; without that a call would be late by them from then on.
     pub fn lose(&self, frames: u32) {
-        self.count(|counters| {
+        self.change(|State { counters, .. }| {
             counters.captured = counters.captured.wrapping_add(frames);
             counters.overruns = counters.overruns.wrapping_add(frames);
             if counters.played > 0 {
@@ -132,22 +247,15 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
 
     /// What went through so far.
     pub fn counters(&self) -> PumpCounters {
-        self.counters.lock(Cell::get)
+        self.change(|state| state.counters)
     }
 
-    /// Empties the microphone's queue and returns how many frames that was.
-    fn drop_captured(&self) -> u32 {
-        let frames = self.microphone.len() as u32;
-        self.microphone.clear();
-        frames
-    }
-
-    /// Changes the counters, and what `change` does with the queues, in one critical section.
-    fn count<T>(&self, change: impl FnOnce(&mut PumpCounters) -> T) -> T {
-        self.counters.lock(|cell| {
-            let mut counters = cell.get();
-            let result = change(&mut counters);
-            cell.set(counters);
+    /// Changes indices and counters in one critical section, whose length is the same for all frames.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        self.state.lock(|cell| {
+            let mut state = cell.get();
+            let result = change(&mut state);
+            cell.set(state);
             result
         })
     }
@@ -162,11 +270,12 @@ pub struct PumpPort<'a, const FRAME: usize, const DEPTH: usize> {
 
 impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, FRAME, DEPTH> {
     async fn read(&mut self, pcm: &mut [i16; FRAME]) -> Result<(), Overrun> {
+        let pump = self.pump;
         let seen = self.seen.overruns;
-        let overruns = self.pump.count(|counters| {
+        let overruns = pump.change(|State { microphone, counters, .. }| {
             if counters.overruns != seen {
                 // Frames that waited since would stay in the queue for good: a frame read is a frame written.
-                counters.overruns = counters.overruns.wrapping_add(self.pump.drop_captured());
+                counters.overruns = counters.overruns.wrapping_add(microphone.skip(DEPTH));
             }
             counters.overruns
         });
@@ -175,13 +284,31 @@ impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, F
             0 => {}
             frames => return Err(Overrun { frames }),
         }
-        *pcm = self.pump.microphone.receive().await;
+        let next = poll_fn(|context| {
+            // Before it looks: a frame that comes in between wakes it.
+            pump.microphone.waker.register(context.waker());
+            pump.change(|state| state.microphone.begin_read()).map_or(Poll::Pending, Poll::Ready)
+        });
+        let next = next.await;
+        let read = pump.microphone.with(next, |frame| *pcm = *frame);
+        debug_assert!(read, "who has claimed a frame has it");
+        pump.change(|state| state.microphone.end_read(DEPTH));
         Ok(())
     }
 
     async fn write(&mut self, pcm: &[i16; FRAME]) -> Result<(), Underrun> {
-        self.pump.loudspeaker.send(*pcm).await;
-        let underruns = self.pump.counters().underruns;
+        let pump = self.pump;
+        let free = poll_fn(|context| {
+            pump.loudspeaker.waker.register(context.waker());
+            pump.change(|state| state.loudspeaker.begin_write(DEPTH)).map_or(Poll::Pending, Poll::Ready)
+        });
+        let free = free.await;
+        let written = pump.loudspeaker.with(free, |frame| *frame = *pcm);
+        debug_assert!(written, "who has claimed a frame has it");
+        let underruns = pump.change(|state| {
+            state.loudspeaker.end_write();
+            state.counters.underruns
+        });
         match underruns.wrapping_sub(self.seen.underruns) {
             0 => Ok(()),
             frames => {
@@ -194,10 +321,8 @@ impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, F
     /// By the newest interrupt: what waits behind the frame that was read came later; what is written now is taken by the
     /// interrupt after those for which frames wait, and is heard a frame behind it, when the DMA has come round to it.
     fn delay(&self) -> PortDelay {
-        self.pump.counters.lock(|_| PortDelay {
-            capture: self.pump.microphone.len() * FRAME,
-            playback: (self.pump.loudspeaker.len() + 2) * FRAME,
-        })
+        let State { microphone, loudspeaker, .. } = self.pump.change(|state| *state);
+        PortDelay { capture: microphone.waiting * FRAME, playback: (loudspeaker.waiting + 2) * FRAME }
     }
 }
 
@@ -289,6 +414,117 @@ mod tests {
             }
             assert_eq!(pump.counters().overruns, lost, "every frame is read or reported");
         });
+    }
+
+    /// Whoever copies has no lock that another one could wait for: an interrupt comes in the middle of a copy, and the frame stays whole.
+    #[test]
+    fn an_interrupt_gets_through_while_a_frame_is_copied() {
+        let pump = Pump::<4, 3>::new();
+        let interrupts = |from: i16| {
+            // On a thread of its own, which a critical section would keep out for ever.
+            let interrupt = || (from..from + 4).for_each(|n| pump.half_transfer(&[n; 4], &mut [0; 4]));
+            std::thread::scope(|scope| scope.spawn(interrupt).join().expect("it never waits"));
+        };
+        pump.half_transfer(&[1; 4], &mut [0; 4]);
+        let next = pump.change(|state| state.microphone.begin_read()).expect("one waits");
+        assert!(pump.microphone.with(next, |frame| {
+            interrupts(10);
+            assert_eq!(*frame, [1; 4]);
+        }));
+        pump.change(|state| state.microphone.end_read(3));
+        let free = pump.change(|state| state.loudspeaker.begin_write(3)).expect("there is room");
+        assert!(pump.loudspeaker.with(free, |frame| {
+            interrupts(20);
+            *frame = [7; 4];
+        }));
+        // What isn't written to its end isn't played.
+        assert_eq!(pump.counters().played, 0);
+        pump.change(|state| state.loudspeaker.end_write());
+        let mut playback = [0; 4];
+        pump.half_transfer(&[0; 4], &mut playback);
+        assert_eq!(playback, [7; 4]);
+    }
+
+    /// Interrupts at every point of a task's reads and writes, with queues of so many frames.
+    fn interrupted<const DEPTH: usize>() {
+        let pump = Pump::<4, DEPTH>::new();
+        let (mut state, mut captured, mut written) = (1u32, 0u16, 0u16);
+        let (mut read, mut last_read, mut last_played) = (0u32, 0u16, 0u16);
+        let mut random = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % below
+        };
+        for _ in 0..10_000 {
+            let mut some = |most: u32| {
+                for _ in 0..random(most) {
+                    captured += 1;
+                    let mut playback = [-1; 4];
+                    pump.half_transfer(&[captured as i16; 4], &mut playback);
+                    let [first, rest @ ..] = playback;
+                    assert!(rest.iter().all(|sample| *sample == first), "a frame of two: {playback:?}");
+                    if first != 0 {
+                        assert!(first as u16 > last_played, "{first} behind {last_played}");
+                        last_played = first as u16;
+                    }
+                }
+            };
+            some(3);
+            if let Some(next) = pump.change(|state| state.microphone.begin_read()) {
+                some(3);
+                let mut heard = [0; 4];
+                assert!(pump.microphone.with(next, |frame| heard = *frame));
+                some(3);
+                pump.change(|state| state.microphone.end_read(DEPTH));
+                let [first, rest @ ..] = heard;
+                assert!(rest.iter().all(|sample| *sample == first) && first as u16 > last_read, "{heard:?}");
+                (last_read, read) = (first as u16, read + 1);
+            }
+            some(2);
+            if let Some(free) = pump.change(|state| state.loudspeaker.begin_write(DEPTH)) {
+                written += 1;
+                some(2);
+                assert!(pump.loudspeaker.with(free, |frame| *frame = [written as i16; 4]));
+                some(2);
+                pump.change(|state| state.loudspeaker.end_write());
+            }
+        }
+        let waiting = pump.change(|state| (state.microphone.waiting, state.loudspeaker.waiting));
+        let counters = pump.counters();
+        assert_eq!(counters.captured, u32::from(captured));
+        assert_eq!(read + counters.overruns + waiting.0 as u32, u32::from(captured), "every frame is read, lost or waits");
+        assert_eq!(counters.played + waiting.1 as u32, u32::from(written), "every frame is played or waits");
+        assert!(counters.overruns > 1_000 && read > 5_000 && counters.played > 5_000, "{counters:?}");
+    }
+
+    #[test]
+    fn frames_stay_whole_and_in_order_wherever_interrupts_come() {
+        interrupted::<1>();
+        interrupted::<2>();
+        interrupted::<3>();
+    }
+
+    /// A second caller in the middle of another's call loses its frame, and nothing else.
+    #[test]
+    fn an_interrupt_within_an_interrupt_is_counted() {
+        let pump = Pump::<1, 2>::new();
+        let mut port = pump.port();
+        assert!(is_ready(port.write(&[5])));
+        let (free, next) = pump.change(Pump::<1, 2>::begin_half);
+        let mut playback = [1];
+        pump.half_transfer(&[8], &mut playback);
+        assert_eq!((playback, pump.counters().overruns), ([0], 1));
+        assert!(pump.microphone.with(free.expect("it was there first"), |frame| *frame = [9]));
+        assert!(pump.loudspeaker.with(next.expect("one waits"), |frame| playback = *frame));
+        pump.change(|state| {
+            state.microphone.end_write();
+            state.loudspeaker.end_read(2);
+        });
+        assert_eq!(playback, [5]);
+        let mut heard = [0];
+        // The frame that came first is as old as the one that was lost.
+        assert_eq!(block_on(port.read(&mut heard)), Err(Overrun { frames: 2 }));
+        pump.half_transfer(&[10], &mut [0]);
+        assert_eq!((block_on(port.read(&mut heard)), heard), (Ok(()), [10]));
     }
 
     #[test]
