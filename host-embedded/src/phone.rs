@@ -386,6 +386,37 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.stream.set_sending(sending);
     }
 
+    /// Goes on with packets of another length, as a later offer or answer asks for it (`ptime`, RFC 8866, 6.4). What the microphone has
+    /// heard since the last packet goes with the next.
+    ///
+    /// # Errors
+    /// [`PhoneError::Sender`] if the codec has no packets of this length, or the memory no room for them; nothing has changed then.
+    ///
+    /// ```
+    /// use host_embedded::phone::{Phone, PhoneConfig};
+    /// # use embassy_futures::block_on;
+    /// # use host_embedded::sim::{SimClock, SimNetwork, SimPort};
+    ///
+    /// # let clock = SimClock::default();
+    /// # let mut port = SimPort::new(&clock, |pcm: &mut [i16; 80]| pcm.fill(1_000), |_: &[i16; 80]| ());
+    /// let mut lengths = Vec::new();
+    /// # let mut network = SimNetwork::new(&clock, |_, _: &mut [u8]| None, |datagram: &[u8]| lengths.push(datagram.len()));
+    /// let mut phone = Phone::new(PhoneConfig::default())?;
+    /// for tick in 0..9 {
+    ///     if tick == 5 {
+    ///         phone.set_packet_ms(40)?;
+    ///         assert!(phone.set_packet_ms(70).is_err());
+    ///     }
+    ///     block_on(phone.tick(&mut port, &mut network));
+    /// }
+    /// // 20 ms of G.711 behind 12 bytes of header, and 40 ms.
+    /// assert_eq!(lengths, [172, 172, 332]);
+    /// # Ok::<(), host_embedded::phone::PhoneError>(())
+    /// ```
+    pub fn set_packet_ms(&mut self, ptime_ms: u32) -> Result<(), PhoneError> {
+        self.stream.set_packet_ms(ptime_ms)
+    }
+
     /// Goes on as another source, with other numbers: after a collision of SSRCs (RFC 3550, 8.2), or when a call is handed over.
     /// Under SRTP a source must not come back while its key lasts.
     pub fn change_source(&mut self, ssrc: Ssrc, seq: Seq, timestamp: RtpTime) {
