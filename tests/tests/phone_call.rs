@@ -1,11 +1,11 @@
 //! A desk phone's firmware in QEMU (`examples/qemu-phone`) in calls with the command line: keys and ports by offer and answer, sound
-//! both ways, and between two desktops the same call to compare with. All of it is .ci/long's:
+//! both ways, and between two desktops the same call to compare with. `phone_call_smoke` runs with all tests, the others are .ci/long's:
 //!
 //!     cargo test --workspace --test phone_call -- --include-ignored --nocapture --test-threads=1
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::Duration;
@@ -35,18 +35,12 @@ const AN505: Board = Board { machine: "mps2-an505", target: "thumbv8m.main-none-
 
 /// Whether the compiler builds for the phone's processor.
 fn has_target(target: &str) -> bool {
-    let core = || {
-        let libraries = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output().ok()?;
-        let libraries = String::from_utf8(libraries.stdout).ok()?;
-        let mut files = fs::read_dir(libraries.trim()).ok()?.flatten();
-        files.find(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
-    };
-    let add = || {
-        let mut rustup = Command::new("rustup");
-        let added = rustup.args(["target", "add", target]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        added.is_ok_and(|status| status.success())
-    };
-    core().is_some() || add()
+    let libraries = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
+    let Ok(libraries) = libraries else { return false };
+    let files = fs::read_dir(String::from_utf8_lossy(&libraries.stdout).trim());
+    files.is_ok_and(|mut files| {
+        files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libcore-")))
+    })
 }
 
 /// The firmware of a board; `None` where QEMU or the compiler's target is missing.
@@ -94,6 +88,12 @@ struct Plan<'a> {
     network: Option<(NetworkConfig, u64)>,
     /// What happens to the phone meanwhile: the test's folder, and the port that leads to the phone.
     meanwhile: Option<fn(&Path, u16)>,
+    /// What becomes of the desktop's descriptions on their way to the phone; with a network only.
+    rewrite: fn(String) -> String,
+    /// In place of voices the phone, the desktop and a third one have steady tones of so many Hz.
+    tones: Option<[u32; 3]>,
+    /// Whether there is a third one, who is called by the phone.
+    third: bool,
 }
 
 impl Default for Plan<'_> {
@@ -109,6 +109,9 @@ impl Default for Plan<'_> {
             asked,
             network: None,
             meanwhile: None,
+            rewrite: |text| text,
+            tones: None,
+            third: false,
         }
     }
 }
@@ -119,6 +122,7 @@ struct Outcome {
     rate_hz: u32,
     phone: Ended,
     desktop: Ended,
+    third: Option<Ended>,
 }
 
 fn rate_of(codec: &str) -> u32 {
@@ -135,8 +139,29 @@ fn voice(name: &str, folder: &Path, rate_hz: u32) -> String {
     format!("{name}.wav")
 }
 
+/// A tone of 2 s, at a level of speech.
+fn tone(name: &str, folder: &Path, rate_hz: u32, hz: u32) -> String {
+    let turn = |n: u32| f64::from(n) * f64::from(hz) * std::f64::consts::TAU / f64::from(rate_hz);
+    let pcm: Vec<i16> = (0..2 * rate_hz).map(|n| (4_000.0 * turn(n).sin()) as i16).collect();
+    let mut sink = WavSink::create(folder.join(format!("{name}.wav")), rate_hz).unwrap();
+    sink.write(&pcm).unwrap();
+    sink.finish().unwrap();
+    format!("{name}.wav")
+}
+
+/// The amplitude of a tone in this.
+fn amplitude(pcm: &[i16], hz: u32, rate_hz: u32) -> f64 {
+    let (mut real, mut imaginary) = (0.0, 0.0);
+    for (n, sample) in pcm.iter().enumerate() {
+        let turn = n as f64 * f64::from(hz) * std::f64::consts::TAU / f64::from(rate_hz);
+        real += f64::from(*sample) * turn.cos();
+        imaginary += f64::from(*sample) * turn.sin();
+    }
+    2.0 * real.hypot(imaginary) / pcm.len() as f64
+}
+
 /// Carries descriptions from one file to another, each time that one is new, with this port in place of the one in it.
-fn carry(from: PathBuf, to: PathBuf, port: u16) {
+fn carry(from: PathBuf, to: PathBuf, port: u16, rewrite: fn(String) -> String) {
     std::thread::spawn(move || {
         let mut carried = String::new();
         // Until the test has ended and its folder is gone.
@@ -149,7 +174,8 @@ fn carry(from: PathBuf, to: PathBuf, port: u16) {
             let (before, behind) = text.split_once("m=audio ").expect("a stream of audio");
             let (_, behind) = behind.split_once(' ').expect("a port");
             let part = to.with_extension("part");
-            fs::write(&part, format!("{before}m=audio {port} {behind}")).expect("the test's folder can be written");
+            fs::write(&part, rewrite(format!("{before}m=audio {port} {behind}")))
+                .expect("the test's folder can be written");
             fs::rename(&part, &to).expect("the same");
             carried = text;
         }
@@ -160,15 +186,19 @@ impl Plan<'_> {
     fn call(&self, test: &str, image: Option<&Path>) -> Outcome {
         let folder = folder(test);
         let rate_hz = rate_of(self.codec);
-        let voices = [voice("woman", &folder, rate_hz), voice("man", &folder, rate_hz)];
+        let voices = match self.tones {
+            None => [voice("woman", &folder, rate_hz), voice("man", &folder, rate_hz), String::new()],
+            Some(tones) => [0, 1, 2].map(|n| tone(["woman", "man", "child"][n], &folder, rate_hz, tones[n])),
+        };
         let ports = [free_port_pair(), free_port_pair()];
+        let third_ports = [free_port_pair(), free_port_pair()];
         let _proxy = self.network.map(|(network, seed)| {
             let peers = ports.map(|port| ([127, 0, 0, 1], port).into());
             let proxy = PairedProxy::start(peers, network, seed).unwrap();
             // The second one sends to the proxy's second port, and so to the first one.
             let [near, far] = proxy.ports();
-            carry(folder.join("first.sdp"), folder.join("first-there.sdp"), far);
-            carry(folder.join("second.sdp"), folder.join("second-there.sdp"), near);
+            carry(folder.join("first.sdp"), folder.join("first-there.sdp"), far, |text| text);
+            carry(folder.join("second.sdp"), folder.join("second-there.sdp"), near, self.rewrite);
             proxy
         });
         let read =
@@ -199,12 +229,18 @@ impl Plan<'_> {
             add(&format!("advertise=127.0.0.1:{}", ports[0]));
             add(&format!("seconds={}", self.seconds));
             add(&format!("write=first.sdp,arg=read={},arg=said={},arg=heard=first.wav", read("second"), voices[0]));
+            if self.third {
+                let port = third_ports[0];
+                add(&format!("third-write=third.sdp,arg=third-read=child.sdp,arg=third-advertise=127.0.0.1:{port}"));
+            }
             self.asked[0].iter().copied().for_each(&mut add);
             let mut qemu = Command::new("qemu-system-arm");
             qemu.args(["-machine", self.board.machine, "-nographic", "-serial", "none"]);
             qemu.args(["-object", "filter-dump,id=dump,netdev=net0,file=wire.pcap"]);
             qemu.args(["-monitor", "unix:monitor,server=on,wait=off", "-nic"]);
-            qemu.arg(format!("user,id=net0,hostfwd=udp:127.0.0.1:{}-10.0.2.15:5004", ports[0]));
+            let [near, third] =
+                [ports[0], third_ports[0]].map(|port| format!("hostfwd=udp:127.0.0.1:{port}-10.0.2.15"));
+            qemu.arg(format!("user,id=net0,{near}:5004,{third}:5006"));
             qemu.args(["-semihosting-config", &arguments, "-kernel"]).arg(image.expect("a phone's firmware"));
             Running::start(qemu.current_dir(&folder), &folder, "first")
         };
@@ -219,10 +255,31 @@ impl Plan<'_> {
         if let Some(meanwhile) = self.meanwhile {
             meanwhile(&folder, ports[0]);
         }
+        let third = self.third.then(|| {
+            read_when_there(&folder.join("third.sdp"));
+            let mut program = Command::new(media_core());
+            program.args([
+                "answer",
+                "third.sdp",
+                "--write",
+                "child.sdp",
+                "--address",
+                "127.0.0.1",
+                "--codec",
+                self.codec,
+            ]);
+            program.args(["--port", &third_ports[1].to_string(), "--repeat", "--microphone", &voices[2], "--json"]);
+            program.args(["--speaker", "third.wav", "--seconds", &self.seconds.to_string()]);
+            if !self.srtp {
+                program.arg("--no-srtp");
+            }
+            Running::start(program.current_dir(&folder), &folder, "third")
+        });
         let desktop = second.wait(LIMIT).success();
+        let third = third.map(|third| third.wait(LIMIT).success());
         let phone = first.wait(LIMIT);
         println!("first: {}\nsecond: {}", phone.stdout, desktop.stderr);
-        Outcome { folder, rate_hz, phone: phone.success(), desktop }
+        Outcome { folder, rate_hz, phone: phone.success(), desktop, third }
     }
 }
 
@@ -294,8 +351,8 @@ fn assert_whole(outcome: &Outcome, seconds: u64) {
     assert!(desktop["round_trip_ms"].is_number(), "{desktop}");
 }
 
+/// Ten seconds of a call. It builds the firmware, which takes a minute the first time.
 #[test]
-#[ignore = "the firmware takes a minute to build: .ci/long"]
 fn phone_call_smoke() {
     let Some(image) = firmware(AN386) else { return };
     let outcome = Plan::default().call("phone-smoke", Some(&image));
@@ -320,8 +377,8 @@ fn phone_call_on_a_cortex_m33() {
     }
 }
 
-/// The types of service of the IPv4 packets that a capture of Ethernet holds, from this port of UDP.
-fn types_of_service(pcap: &[u8], port: u16) -> Vec<u8> {
+/// The IPv4 packets that a capture of Ethernet holds, from this port of UDP.
+fn packets_from(pcap: &[u8], port: u16) -> Vec<&[u8]> {
     let word = |at: usize| u32::from_le_bytes(pcap[at..at + 4].try_into().unwrap());
     assert_eq!((word(0), word(20)), (0xa1b2_c3d4, 1), "a capture of Ethernet, little-endian");
     let (mut at, mut found) = (24, Vec::new());
@@ -329,8 +386,8 @@ fn types_of_service(pcap: &[u8], port: u16) -> Vec<u8> {
         let len = word(at + 8) as usize;
         let frame = &pcap[at + 16..at + 16 + len];
         at += 16 + len;
-        if len > 36 && frame[12..15] == [0x08, 0x00, 0x45] && frame[23] == 17 && frame[34..36] == port.to_be_bytes() {
-            found.push(frame[15]);
+        if len > 43 && frame[12..15] == [0x08, 0x00, 0x45] && frame[23] == 17 && frame[34..36] == port.to_be_bytes() {
+            found.push(&frame[14..]);
         }
     }
     found
@@ -351,8 +408,146 @@ fn phone_call_rings_is_marked_and_ends_with_the_other_side() {
     let heard = outcome.sound("first.wav");
     let loudest = |from_ms: usize, to_ms: usize| heard[8 * from_ms..8 * to_ms].iter().map(|x| x.unsigned_abs()).max();
     assert!(loudest(100, 900) > Some(3_000) && loudest(1_150, 1_900) == Some(0), "{:?}", loudest(1_150, 1_900));
-    let marks = types_of_service(&fs::read(outcome.folder.join("wire.pcap")).unwrap(), 5004);
-    assert!(marks.len() > 200 && marks.iter().all(|mark| *mark == 46 << 2), "{} packets", marks.len());
+    let wire = fs::read(outcome.folder.join("wire.pcap")).unwrap();
+    let packets = packets_from(&wire, 5004);
+    assert!(packets.len() > 200 && packets.iter().all(|packet| packet[1] == 46 << 2), "{} packets", packets.len());
+    outcome.end();
+}
+
+/// Seconds of what was heard.
+fn seconds(heard: &[i16], rate_hz: u32, from: f64, to: f64) -> &[i16] {
+    let at = |seconds: f64| ((seconds * f64::from(rate_hz)) as usize).min(heard.len());
+    &heard[at(from)..at(to)]
+}
+
+fn loudest(pcm: &[i16]) -> u16 {
+    pcm.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0)
+}
+
+/// The longest silence, in seconds.
+fn longest_silence(pcm: &[i16], rate_hz: u32) -> f64 {
+    let mut longest = 0;
+    let mut silent = 0;
+    for sample in pcm {
+        silent = if sample.unsigned_abs() < 30 { silent + 1 } else { 0 };
+        longest = longest.max(silent);
+    }
+    f64::from(longest) / f64::from(rate_hz)
+}
+
+/// The user lifts the receiver when it rings, goes on over the loudspeaker and puts it down, mutes the microphone for 3 s, takes the
+/// receiver again, and hangs up by it.
+#[test]
+#[ignore = "a call of 15 s in real time: .ci/long"]
+fn phone_call_by_hook_switch_and_keys() {
+    let Some(image) = firmware(AN386) else { return };
+    let phone: &[&str] = &[
+        "user=lift@2",
+        "user=speaker@5",
+        "user=put-down@7",
+        "user=mute@8",
+        "user=mute@11",
+        "user=lift@13",
+        "user=put-down@16",
+        "loud=loud.wav",
+        "seconds=40",
+    ];
+    let tones = Some([400, 700, 1_100]);
+    let plan = Plan { seconds: 18, answers: true, asked: [phone, &[]], tones, ..Plan::default() };
+    let outcome = plan.call("phone-hook", Some(&image));
+    // It rings over the loudspeaker, too.
+    assert_eq!(outcome.all("path"), ["speaker", "handset", "speaker", "handset"]);
+    // Not when the receiver was put down beside the loudspeaker, but at 16 s and the time of a flash.
+    assert_eq!(outcome.all("goodbye"), ["ours"]);
+    let milliseconds = outcome.told("milliseconds");
+    assert!((14_000..20_000).contains(&milliseconds), "{milliseconds} ms");
+    let (handset, speaker) = (outcome.sound("first.wav"), outcome.sound("loud.wav"));
+    assert_eq!(handset.len(), speaker.len());
+    let voiced = |heard: &[i16], from, to| loudest(seconds(heard, outcome.rate_hz, from, to));
+    assert!(voiced(&speaker, 0.1, 0.9) > 3_000 && voiced(&handset, 0.0, 1.9) == 0, "the bell");
+    assert!(voiced(&handset, 2.5, 4.9) > 3_000 && voiced(&speaker, 2.2, 4.9) == 0, "by the receiver");
+    assert!(voiced(&speaker, 5.3, 12.8) > 3_000 && voiced(&handset, 5.3, 12.8) == 0, "over the loudspeaker");
+    assert!(voiced(&handset, 13.5, 16.0) > 3_000 && voiced(&speaker, 13.3, 16.0) == 0, "by the receiver again");
+    // What the microphone hears is sent but for 3 s.
+    let there = outcome.sound("second.wav");
+    let silent = longest_silence(seconds(&there, outcome.rate_hz, 2.0, 14.0), outcome.rate_hz);
+    assert!((2.7..3.3).contains(&silent), "{silent} s of silence");
+    outcome.end();
+}
+
+/// A codec chip whose clock is slow by 500 ppm: both ways are resampled, and its drift is found.
+#[test]
+#[ignore = "a call of 40 s in real time: .ci/long"]
+fn phone_call_follows_a_codec_chip_whose_clock_is_its_own() {
+    let Some(image) = firmware(AN386) else { return };
+    for codec in ["pcmu", "g722"] {
+        let plan = Plan { codec, seconds: 40, asked: [&["drift=500"], &[]], ..Plan::default() };
+        let outcome = plan.call(&format!("phone-drift-{codec}"), Some(&image));
+        assert_whole(&outcome, 40);
+        // It's followed with a time constant of 50 s.
+        let drift = outcome.told("drift, ppb");
+        assert!((100_000..=500_000).contains(&drift), "{drift} ppb");
+        let scores = outcome.scores();
+        assert!(scores.iter().all(|score| *score > 0.9), "{scores:?}");
+        outcome.end();
+    }
+}
+
+/// The phone calls a third one and takes them into the call: each hears the two others, and afterwards it goes on between two.
+#[test]
+#[ignore = "calls of 16 s in real time: .ci/long"]
+fn phone_call_of_three() {
+    let Some(image) = firmware(AN386) else { return };
+    for codec in ["pcmu", "g722"] {
+        let asked: [&[&str]; 2] = [&["user=join@3", "user=join@12"], &[]];
+        let tones = [400, 700, 1_100];
+        let plan = Plan { codec, srtp: true, seconds: 16, asked, tones: Some(tones), third: true, ..Plan::default() };
+        let outcome = plan.call(&format!("phone-three-{codec}"), Some(&image));
+        assert_eq!(outcome.all("third"), ["joined", "left"]);
+        assert!(outcome.told("third sent") > 200 && outcome.told("third received") > 200);
+        assert!(outcome.third.is_some());
+        // Theirs begins when they are called.
+        let heard = [("first.wav", 6.0, 11.0), ("second.wav", 6.0, 11.0), ("third.wav", 2.0, 7.0)];
+        for (own, (name, from, to)) in heard.into_iter().enumerate() {
+            let heard = outcome.sound(name);
+            let part = seconds(&heard, outcome.rate_hz, from, to);
+            for (who, hz) in tones.into_iter().enumerate() {
+                let level = amplitude(part, hz, outcome.rate_hz);
+                println!("{name}: {hz} Hz at {level:.0}");
+                assert!(if who == own { level < 200.0 } else { level > 2_000.0 }, "{name}: {hz} Hz at {level}");
+            }
+        }
+        let heard = outcome.sound("first.wav");
+        let alone = tones.map(|hz| amplitude(seconds(&heard, outcome.rate_hz, 13.0, 15.0), hz, outcome.rate_hz));
+        assert!(alone[0] < 200.0 && alone[1] > 2_000.0 && alone[2] < 200.0, "{alone:?}");
+        outcome.end();
+    }
+}
+
+/// The desktop's later offer asks for packets of 40 ms.
+#[test]
+#[ignore = "a call of 10 s in real time: .ci/long"]
+fn phone_call_takes_another_packet_length_from_a_later_offer() {
+    let Some(image) = firmware(AN386) else { return };
+    let longer = |text: String| {
+        let later = text.contains("x-media-core:offer") && text.contains("a=sendrecv");
+        if later { text.replace("a=ptime:20", "a=ptime:40") } else { text }
+    };
+    let desktop: &[&str] = &["--hold-at", "3", "--resume-at", "5"];
+    let network = Some((NetworkConfig::default(), 1));
+    let plan = Plan { asked: [&[], desktop], network, rewrite: longer, ..Plan::default() };
+    let outcome = plan.call("phone-ptime", Some(&image));
+    assert!(outcome.all("refused").is_empty());
+    let wire = fs::read(outcome.folder.join("wire.pcap")).unwrap();
+    // UDP's payload, of sound: reports are no such lengths.
+    let lengths = packets_from(&wire, 5004).into_iter().map(|packet| u16::from_be_bytes([packet[24], packet[25]]) - 8);
+    let lengths: Vec<_> = lengths.filter(|length| [12 + 160, 12 + 320].contains(length)).collect();
+    let first_long = lengths.iter().position(|length| *length == 332).expect("packets of 40 ms");
+    let (short, long) = lengths.split_at(first_long);
+    assert!(short.len() > 75 && short.iter().all(|length| *length == 172), "{short:?}");
+    assert!(long.len() > 50 && long.iter().all(|length| *length == 332), "{long:?}");
+    let scores = outcome.scores();
+    assert!(scores.iter().all(|score| *score > 0.9), "{scores:?}");
     outcome.end();
 }
 
