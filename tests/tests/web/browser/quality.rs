@@ -76,8 +76,8 @@ fn browser_clean_call() {
         page.close();
         server.interrupt();
         server.wait(LIMIT).success();
-        let here = pesq("wb", &microphone, &folder.join("spoken.wav"));
-        let there = pesq("wb", &file, &folder.join("heard.wav"));
+        let here = pesq("wb", &microphone, &folder.join("spoken.wav"), false);
+        let there = pesq("wb", &file, &folder.join("heard.wav"), false);
         println!("{here:.2} {there:.2} {losses:?}");
         calls.push(Scored { here, there, losses });
     }
@@ -146,7 +146,7 @@ fn call_over(browser: &Chromium, folder: &Path, peer: Peer<'_>, network: Network
     server.wait(LIMIT).success();
     assert_eq!(told["restarts"], 0, "{told}");
     fs::rename(folder.join("spoken.wav"), &here).unwrap();
-    let (here, there) = (pesq("nb", &microphone, &here), pesq("nb", &file, &there));
+    let (here, there) = (pesq("nb", &microphone, &here, false), pesq("nb", &file, &there, false));
     println!("seed {seed}: {here:.2} {there:.2} {:?}\n{told}\n{stats}", losses(&stats));
     Scored { here, there, losses: losses(&stats) }
 }
