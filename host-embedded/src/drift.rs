@@ -1,7 +1,7 @@
 //! A codec chip whose clock isn't that of the network side: both ways go through a resampler that is steered, so that 10 ms of the
 //! phone are 10 ms of the processor's clock.
 //!
-//! A chip that is master, or has a crystal of its own, drifts against the processor by up to some 100 ppm. Without this the phone's time
+//! Use it where the chip isn't clocked by the processor: a chip that is master, or has a crystal of its own, drifts against the processor by up to some 100 ppm. Without this the phone's time
 //! is the chip's: it sends so much faster or slower than it says, and the far end's sound has to be stretched now and then. With
 //! [`DriftPort`] over the chip's port a tick comes early or late by what the clocks differ: once in 50 s at 200 ppm a tick
 //! waits for no frame, or for two.
@@ -15,6 +15,8 @@
 //! millisecond and at most 500 ppm (0.9 cents): two thirds of a drift within 50 s. For the first 2.5 s nothing is steered. Delay: [`Plan::delay_samples`] each way (2 ms at 8 kHz with `Quality::Fast`), one frame
 //! at most that waits for the phone, and one for the chip. Cost: a steered
 //! [`resample`](dsp_core::process::resample) each way. All integer.
+//!
+//! Limits: beyond 500 ppm it falls behind. A processor whose crystal is bad itself makes the phone's time as bad.
 //!
 //! ```
 //! # use core::cell::Cell;

@@ -8,6 +8,9 @@
 //! `HISTORY` samples of what was played for it. Other codecs, comfort noise and a strategy of one's own are
 //! [`parts`](crate::parts).
 //!
+//! Limits: one call and one microphone. A second call is a [`stream`](crate::stream), which [`three_way`](crate::three_way) brings into this
+//! one. What comes before and behind a call, ringing and the hook switch, is [`desk`](crate::desk).
+//!
 //! Memory: a [`Phone`] takes 11 KiB, of which the receiver takes most; no heap. It is made by value and moved to where it lies, at the
 //! cost of the stack; where that is dear, most of it can be [lent](crate::parts::RoomOf). All arithmetic is integer.
 //!

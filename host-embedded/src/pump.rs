@@ -491,7 +491,11 @@ mod tests {
         let waiting = pump.change(|state| (state.microphone.waiting, state.loudspeaker.waiting));
         let counters = pump.counters();
         assert_eq!(counters.captured, u32::from(captured));
-        assert_eq!(read + counters.overruns + waiting.0 as u32, u32::from(captured), "every frame is read, lost or waits");
+        assert_eq!(
+            read + counters.overruns + waiting.0 as u32,
+            u32::from(captured),
+            "every frame is read, lost or waits"
+        );
         assert_eq!(counters.played + waiting.1 as u32, u32::from(written), "every frame is played or waits");
         assert!(counters.overruns > 1_000 && read > 5_000 && counters.played > 5_000, "{counters:?}");
     }

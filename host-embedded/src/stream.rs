@@ -7,6 +7,22 @@
 //!
 //! Cost: all arithmetic is integer, and there is no heap. How much memory its packets take says
 //! [`PhoneMemory`].
+//!
+//! ```
+//! use dsp_core::front::Media;
+//! use dsp_core::time::Instant;
+//! use host_embedded::phone::PhoneConfig;
+//! use host_embedded::stream::G711Stream;
+//!
+//! let mut stream = G711Stream::new(PhoneConfig::default())?;
+//! let (now, mut datagram) = (Instant::ZERO, [0; 640]);
+//! stream.capture(now, &[1_000; 160]);
+//! // 20 ms behind 12 bytes of header.
+//! assert_eq!(stream.transmit(now, &mut datagram), Some(Ok(172)));
+//! # Ok::<(), host_embedded::phone::PhoneError>(())
+//! ```
+//!
+//! Limits: mono, and one codec at a time to send; it receives whatever its table decodes.
 
 use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
 use dsp_core::front::{Media, NoBlock};

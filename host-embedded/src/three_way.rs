@@ -5,6 +5,9 @@
 //! [`tick`](PhoneOf::tick) the three are mixed by the core's [`Conference`]: N-1, one limiter for all. Both calls have the same rate
 //! of sound; their codecs may differ.
 //!
+//! Use it where the phone itself brings two calls together, without a server. Limits: three and no more, and no echo of one call in
+//! the other is taken out; [`Conference`] has more seats where there is memory for their streams.
+//!
 //! What the two calls say is sent on in the tick in which it is played. What the microphone hears is mixed a tick later, 10 ms, since a
 //! tick plays before it listens. Memory: [`ThreeWay`], 2 KB at 8 kHz. All integer.
 //!
