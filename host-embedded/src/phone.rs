@@ -141,6 +141,37 @@ pub struct Tick {
     pub crowded: bool,
 }
 
+/// The steps of a tick that was begun: the loudspeaker's frame goes to the port, the microphone hears `heard`, and `send` gets what is to
+/// be sent, with the datagram; it returns whether that was any.
+pub(crate) async fn exchange<M, A, B, const TICK: usize, const HISTORY: usize>(
+    front: &mut FrontEnd<B, TICK, [i16; HISTORY]>,
+    media: &mut M,
+    port: &mut A,
+    heard: &[i16; TICK],
+    datagram: &mut [u8],
+    tick: &mut Tick,
+    mut send: impl FnMut(M::Transmit, &[u8]) -> bool,
+) where
+    M: Media,
+    A: AudioPort<TICK>,
+    B: CaptureBlock<i16>,
+{
+    while let Some(step) = front.step(media, datagram) {
+        match step {
+            Step::Loudspeaker { pcm, played } => {
+                tick.played = played;
+                // A tick has so many samples, always.
+                if let Some(pcm) = pcm.first_chunk() {
+                    tick.underrun = port.write(pcm).await.map_or_else(|underrun| underrun.frames, |()| 0);
+                    front.underrun(tick.underrun as usize * TICK);
+                }
+            }
+            Step::Microphone(microphone) => microphone.pcm.copy_from_slice(heard),
+            Step::Transmit(sent) => tick.unsent += u32::from(!send(sent, datagram)),
+        }
+    }
+}
+
 /// A G.711 phone without parts of one's own.
 pub type Phone = PhoneWith<NoBlock, 0>;
 /// A G.711 phone with a capture block, which can look back on `HISTORY` samples of what was played.
@@ -255,21 +286,11 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         let begun = network.now();
         self.set_delay(port.delay());
         self.begin(begun, true);
-        while let Some(step) = self.front.step(&mut Mixed { stream: &mut self.stream, local }, datagram) {
-            match step {
-                Step::Loudspeaker { pcm, played } => {
-                    tick.played = played;
-                    // A tick has so many samples, always.
-                    if let Some(pcm) = pcm.first_chunk() {
-                        tick.underrun = port.write(pcm).await.map_or_else(|underrun| underrun.frames, |()| 0);
-                        self.front.underrun(tick.underrun as usize * TICK);
-                    }
-                }
-                Step::Microphone(microphone) => microphone.pcm.copy_from_slice(&heard),
-                Step::Transmit(Ok(bytes)) => network.send(&datagram[..bytes]),
-                Step::Transmit(Err(_)) => tick.unsent += 1,
-            }
-        }
+        let Self { stream, front } = self;
+        let send = |sent: Result<usize, SendError>, datagram: &[u8]| {
+            sent.map(|bytes| network.send(datagram.get(..bytes).unwrap_or_default())).is_ok()
+        };
+        exchange(front, &mut Mixed { stream, local }, port, &heard, datagram, &mut tick, send).await;
         tick.took = network.now().since(begun);
         tick
     }
