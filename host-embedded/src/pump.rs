@@ -11,7 +11,7 @@
 //! by more costs frames, which are counted, and not ever more delay: both queues begin anew.
 //! Delay: one frame of DMA each way, and at most `DEPTH` frames after a task was late. Cost: a copy of a frame each way in the interrupt
 //! and in the task. Interrupts are off only while indices and counters change, for as long whatever a frame's length is: who copies
-//! has claimed the frame before, and nobody else touches it meanwhile. Memory: `4 * FRAME * DEPTH` bytes, and some 20 for each frame.
+//! has claimed the frame before, and nobody else touches it meanwhile. Memory: `4 * FRAME * DEPTH` bytes, and 16 more for each frame.
 //!
 //! Limits: one interrupt on one side, one task on the other. A second one that comes in between loses its frame, which is counted.
 //!
