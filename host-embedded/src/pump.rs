@@ -11,7 +11,8 @@
 //! by more costs frames, which are counted, and not ever more delay: both queues begin anew.
 //! Delay: one frame of DMA each way, and at most `DEPTH` frames after a task was late. Cost: a copy of a frame each way in the interrupt
 //! and in the task. Interrupts are off only while indices and counters change, for as long whatever a frame's length is: who copies
-//! has claimed the frame before, and nobody else touches it meanwhile. Memory: `4 * FRAME * DEPTH` bytes, and 16 more for each frame.
+//! has claimed the frame before, and nobody else touches it meanwhile. Nothing in it can panic. Memory: `4 * FRAME * DEPTH` bytes, and
+//! some 80 for the rest.
 //!
 //! Limits: one interrupt on one side, one task on the other. A second one that comes in between loses its frame, which is counted.
 //!
@@ -29,11 +30,11 @@
 
 use core::cell::Cell;
 use core::future::poll_fn;
+use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use core::task::Poll;
 
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use embassy_sync::mutex::Mutex as Claimed;
 use embassy_sync::waitqueue::AtomicWaker;
 
 use crate::port::{AudioPort, Overrun, PortDelay, Underrun};
@@ -78,27 +79,62 @@ impl PumpCounters {
 /// assert_eq!(pcm, [9; 80]);
 /// ```
 pub struct Pump<const FRAME: usize, const DEPTH: usize> {
-    microphone: Frames<FRAME, DEPTH>,
-    loudspeaker: Frames<FRAME, DEPTH>,
+    slots: [Slot<FRAME>; DEPTH],
     state: Mutex<CriticalSectionRawMutex, Cell<State>>,
+    /// Who waits for a frame of the microphone, and who for room for one of the loudspeaker.
+    captured: AtomicWaker,
+    room: AtomicWaker,
 }
 
-/// The frames of one direction. They are locked by whoever has claimed one, so that nobody ever waits.
-struct Frames<const FRAME: usize, const DEPTH: usize> {
-    frames: [Claimed<CriticalSectionRawMutex, [i16; FRAME]>; DEPTH],
-    /// The task's.
-    waker: AtomicWaker,
+/// Room for a frame each way, two samples a word: the microphone's is in the first half. Atomics, because both sides reach them without a
+/// lock; that one side at a time does is the [`Ring`]'s work. What orders them is the critical section in which a frame is claimed
+/// and given back.
+struct Slot<const FRAME: usize> {
+    words: [AtomicU32; FRAME],
+    /// The last sample of each, where a frame has an odd number of them.
+    odd: [AtomicU16; 2],
 }
 
-impl<const FRAME: usize, const DEPTH: usize> Frames<FRAME, DEPTH> {
+impl<const FRAME: usize> Slot<FRAME> {
     const fn new() -> Self {
-        Self { frames: [const { Claimed::new([0; FRAME]) }; DEPTH], waker: AtomicWaker::new() }
+        Self { words: [const { AtomicU32::new(0) }; FRAME], odd: [const { AtomicU16::new(0) }; 2] }
     }
 
-    /// Does `copy` with a frame that was claimed; `false` if somebody else has it, which isn't meant to be.
-    fn with(&self, claimed: usize, copy: impl FnOnce(&mut [i16; FRAME])) -> bool {
-        let frame = self.frames.get(claimed).and_then(|frame| frame.try_lock().ok());
-        frame.map(|mut frame| copy(&mut frame)).is_some()
+    fn microphone(&self) -> Place<'_> {
+        Place { words: &self.words, odd: &self.odd[0] }
+    }
+
+    fn loudspeaker(&self) -> Place<'_> {
+        Place { words: self.words.split_at(FRAME / 2).1, odd: &self.odd[1] }
+    }
+}
+
+/// Where a frame lies.
+struct Place<'a> {
+    words: &'a [AtomicU32],
+    odd: &'a AtomicU16,
+}
+
+impl Place<'_> {
+    fn store(&self, frame: &[i16]) {
+        let (pairs, rest) = frame.as_chunks();
+        for (word, [even, odd]) in self.words.iter().zip(pairs) {
+            word.store(u32::from(*even as u16) | u32::from(*odd as u16) << 16, Ordering::Relaxed);
+        }
+        if let [last] = rest {
+            self.odd.store(*last as u16, Ordering::Relaxed);
+        }
+    }
+
+    fn load(&self, frame: &mut [i16]) {
+        let (pairs, rest) = frame.as_chunks_mut();
+        for (word, [even, odd]) in self.words.iter().zip(pairs) {
+            let two = word.load(Ordering::Relaxed);
+            (*even, *odd) = (two as i16, (two >> 16) as i16);
+        }
+        if let [last] = rest {
+            *last = self.odd.load(Ordering::Relaxed) as i16;
+        }
     }
 }
 
@@ -185,16 +221,19 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
     pub const fn new() -> Self {
         const { assert!(FRAME > 0 && DEPTH > 0, "a frame has samples, and a queue has room") };
         let state = State { microphone: Ring::EMPTY, loudspeaker: Ring::EMPTY, counters: PumpCounters::ZERO };
-        Self { microphone: Frames::new(), loudspeaker: Frames::new(), state: Mutex::new(Cell::new(state)) }
+        let slots = [const { Slot::new() }; DEPTH];
+        Self { slots, state: Mutex::new(Cell::new(state)), captured: AtomicWaker::new(), room: AtomicWaker::new() }
     }
 
     /// The interrupt's side: takes a full frame of the microphone and fills one for the loudspeaker. It never waits.
     pub fn half_transfer(&self, captured: &[i16; FRAME], playback: &mut [i16; FRAME]) {
         let (free, next) = self.change(Self::begin_half);
-        let kept = free.is_some_and(|free| self.microphone.with(free, |frame| *frame = *captured));
-        let played = next.is_some_and(|next| self.loudspeaker.with(next, |frame| *playback = *frame));
-        if !played {
-            playback.fill(0);
+        if let Some(free) = free {
+            self.copy(free, |slot| slot.microphone().store(captured));
+        }
+        match next {
+            Some(next) => self.copy(next, |slot| slot.loudspeaker().load(playback)),
+            None => playback.fill(0),
         }
         self.change(|state| {
             if free.is_some() {
@@ -204,9 +243,17 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
                 state.loudspeaker.end_read(DEPTH);
             }
         });
-        debug_assert!(kept == free.is_some() && played == next.is_some(), "who has claimed a frame has it");
-        self.microphone.waker.wake();
-        self.loudspeaker.waker.wake();
+        self.captured.wake();
+        if next.is_some() {
+            self.room.wake();
+        }
+    }
+
+    /// Copies a frame that was claimed, with interrupts on.
+    fn copy(&self, claimed: usize, copy: impl FnOnce(&Slot<FRAME>)) {
+        if let Some(slot) = self.slots.get(claimed) {
+            copy(slot);
+        }
     }
 
     /// Claims a frame to be written and one to be read, for an interrupt, and counts them.
@@ -286,12 +333,11 @@ impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, F
         }
         let next = poll_fn(|context| {
             // Before it looks: a frame that comes in between wakes it.
-            pump.microphone.waker.register(context.waker());
+            pump.captured.register(context.waker());
             pump.change(|state| state.microphone.begin_read()).map_or(Poll::Pending, Poll::Ready)
         });
         let next = next.await;
-        let read = pump.microphone.with(next, |frame| *pcm = *frame);
-        debug_assert!(read, "who has claimed a frame has it");
+        pump.copy(next, |slot| slot.microphone().load(pcm));
         pump.change(|state| state.microphone.end_read(DEPTH));
         Ok(())
     }
@@ -299,12 +345,11 @@ impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, F
     async fn write(&mut self, pcm: &[i16; FRAME]) -> Result<(), Underrun> {
         let pump = self.pump;
         let free = poll_fn(|context| {
-            pump.loudspeaker.waker.register(context.waker());
+            pump.room.register(context.waker());
             pump.change(|state| state.loudspeaker.begin_write(DEPTH)).map_or(Poll::Pending, Poll::Ready)
         });
         let free = free.await;
-        let written = pump.loudspeaker.with(free, |frame| *frame = *pcm);
-        debug_assert!(written, "who has claimed a frame has it");
+        pump.copy(free, |slot| slot.loudspeaker().store(pcm));
         let underruns = pump.change(|state| {
             state.loudspeaker.end_write();
             state.counters.underruns
@@ -327,219 +372,4 @@ impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, F
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use core::future::Future;
-    use core::pin::pin;
-    use core::task::{Context, Poll, Waker};
-    use embassy_futures::block_on;
-
-    fn is_ready<F: Future>(future: F) -> bool {
-        pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
-    }
-
-    #[test]
-    fn frames_go_both_ways_in_order() {
-        let pump = Pump::<4, 3>::new();
-        let mut port = pump.port();
-        for n in 0..100i16 {
-            let mut playback = [-1; 4];
-            pump.half_transfer(&[n; 4], &mut playback);
-            assert_eq!(playback, [if n == 0 { 0 } else { 1_000 + n - 1 }; 4]);
-            let mut heard = [0; 4];
-            assert_eq!(block_on(port.read(&mut heard)), Ok(()));
-            assert_eq!(heard, [n; 4]);
-            assert_eq!(block_on(port.write(&[1_000 + n; 4])), Ok(()));
-        }
-        assert_eq!(pump.counters(), PumpCounters { captured: 100, overruns: 0, played: 99, underruns: 0 });
-    }
-
-    #[test]
-    fn a_slow_task_loses_old_frames_and_is_told() {
-        let pump = Pump::<2, 3>::new();
-        let mut port = pump.port();
-        let (mut heard, mut playback) = ([0; 2], [0; 2]);
-        assert_eq!(block_on(port.write(&[7; 2])), Ok(()));
-        for n in 0..4 {
-            pump.half_transfer(&[n; 2], &mut playback);
-            assert_eq!(playback, if n == 0 { [7; 2] } else { [0; 2] });
-        }
-        // The fourth frame found the queue full, and was too old itself when the task came back.
-        assert_eq!(block_on(port.read(&mut heard)), Err(Overrun { frames: 4 }));
-        assert!(!is_ready(port.read(&mut heard)));
-        assert_eq!(block_on(port.write(&[8; 2])), Err(Underrun { frames: 3 }));
-        assert_eq!(block_on(port.write(&[9; 2])), Ok(()));
-        pump.half_transfer(&[5; 2], &mut playback);
-        assert_eq!(playback, [8; 2]);
-        assert_eq!(block_on(port.read(&mut heard)), Ok(()));
-        assert_eq!(heard, [5; 2]);
-        assert_eq!(pump.counters(), PumpCounters { captured: 5, overruns: 4, played: 2, underruns: 3 });
-    }
-
-    #[test]
-    fn waits_for_frames_and_for_room() {
-        let pump = Pump::<1, 2>::new();
-        let mut port = pump.port();
-        let (mut heard, mut playback) = ([0], [0]);
-        // A read that is given up loses nothing.
-        assert!(!is_ready(port.read(&mut heard)));
-        pump.half_transfer(&[5], &mut playback);
-        assert!(is_ready(port.read(&mut heard)));
-        assert_eq!(heard, [5]);
-        assert!(is_ready(port.write(&[1])) && is_ready(port.write(&[2])) && !is_ready(port.write(&[3])));
-        pump.half_transfer(&[6], &mut playback);
-        assert!(is_ready(port.write(&[4])));
-    }
-
-    #[test]
-    fn an_interrupt_wakes_the_task() {
-        let pump = Pump::<1, 2>::new();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for n in 0..300 {
-                    pump.half_transfer(&[n], &mut [0]);
-                    std::thread::yield_now();
-                }
-            });
-            let mut port = pump.port();
-            let (mut heard, mut read, mut lost, mut last) = ([0], 0, 0, -1);
-            while read + lost < 300 {
-                match block_on(port.read(&mut heard)) {
-                    Ok(()) => {
-                        assert!(heard[0] > last, "frames keep their order");
-                        (last, read) = (heard[0], read + 1);
-                    }
-                    Err(overrun) => lost += overrun.frames,
-                }
-            }
-            assert_eq!(pump.counters().overruns, lost, "every frame is read or reported");
-        });
-    }
-
-    /// Whoever copies has no lock that another one could wait for: an interrupt comes in the middle of a copy, and the frame stays whole.
-    #[test]
-    fn an_interrupt_gets_through_while_a_frame_is_copied() {
-        let pump = Pump::<4, 3>::new();
-        let interrupts = |from: i16| {
-            // On a thread of its own, which a critical section would keep out for ever.
-            let interrupt = || (from..from + 4).for_each(|n| pump.half_transfer(&[n; 4], &mut [0; 4]));
-            std::thread::scope(|scope| scope.spawn(interrupt).join().expect("it never waits"));
-        };
-        pump.half_transfer(&[1; 4], &mut [0; 4]);
-        let next = pump.change(|state| state.microphone.begin_read()).expect("one waits");
-        assert!(pump.microphone.with(next, |frame| {
-            interrupts(10);
-            assert_eq!(*frame, [1; 4]);
-        }));
-        pump.change(|state| state.microphone.end_read(3));
-        let free = pump.change(|state| state.loudspeaker.begin_write(3)).expect("there is room");
-        assert!(pump.loudspeaker.with(free, |frame| {
-            interrupts(20);
-            *frame = [7; 4];
-        }));
-        // What isn't written to its end isn't played.
-        assert_eq!(pump.counters().played, 0);
-        pump.change(|state| state.loudspeaker.end_write());
-        let mut playback = [0; 4];
-        pump.half_transfer(&[0; 4], &mut playback);
-        assert_eq!(playback, [7; 4]);
-    }
-
-    /// Interrupts at every point of a task's reads and writes, with queues of so many frames.
-    fn interrupted<const DEPTH: usize>() {
-        let pump = Pump::<4, DEPTH>::new();
-        let (mut state, mut captured, mut written) = (1u32, 0u16, 0u16);
-        let (mut read, mut last_read, mut last_played) = (0u32, 0u16, 0u16);
-        let mut random = |below: u32| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 16) % below
-        };
-        for _ in 0..10_000 {
-            let mut some = |most: u32| {
-                for _ in 0..random(most) {
-                    captured += 1;
-                    let mut playback = [-1; 4];
-                    pump.half_transfer(&[captured as i16; 4], &mut playback);
-                    let [first, rest @ ..] = playback;
-                    assert!(rest.iter().all(|sample| *sample == first), "a frame of two: {playback:?}");
-                    if first != 0 {
-                        assert!(first as u16 > last_played, "{first} behind {last_played}");
-                        last_played = first as u16;
-                    }
-                }
-            };
-            some(3);
-            if let Some(next) = pump.change(|state| state.microphone.begin_read()) {
-                some(3);
-                let mut heard = [0; 4];
-                assert!(pump.microphone.with(next, |frame| heard = *frame));
-                some(3);
-                pump.change(|state| state.microphone.end_read(DEPTH));
-                let [first, rest @ ..] = heard;
-                assert!(rest.iter().all(|sample| *sample == first) && first as u16 > last_read, "{heard:?}");
-                (last_read, read) = (first as u16, read + 1);
-            }
-            some(2);
-            if let Some(free) = pump.change(|state| state.loudspeaker.begin_write(DEPTH)) {
-                written += 1;
-                some(2);
-                assert!(pump.loudspeaker.with(free, |frame| *frame = [written as i16; 4]));
-                some(2);
-                pump.change(|state| state.loudspeaker.end_write());
-            }
-        }
-        let waiting = pump.change(|state| (state.microphone.waiting, state.loudspeaker.waiting));
-        let counters = pump.counters();
-        assert_eq!(counters.captured, u32::from(captured));
-        assert_eq!(
-            read + counters.overruns + waiting.0 as u32,
-            u32::from(captured),
-            "every frame is read, lost or waits"
-        );
-        assert_eq!(counters.played + waiting.1 as u32, u32::from(written), "every frame is played or waits");
-        assert!(counters.overruns > 1_000 && read > 5_000 && counters.played > 5_000, "{counters:?}");
-    }
-
-    #[test]
-    fn frames_stay_whole_and_in_order_wherever_interrupts_come() {
-        interrupted::<1>();
-        interrupted::<2>();
-        interrupted::<3>();
-    }
-
-    /// A second caller in the middle of another's call loses its frame, and nothing else.
-    #[test]
-    fn an_interrupt_within_an_interrupt_is_counted() {
-        let pump = Pump::<1, 2>::new();
-        let mut port = pump.port();
-        assert!(is_ready(port.write(&[5])));
-        let (free, next) = pump.change(Pump::<1, 2>::begin_half);
-        let mut playback = [1];
-        pump.half_transfer(&[8], &mut playback);
-        assert_eq!((playback, pump.counters().overruns), ([0], 1));
-        assert!(pump.microphone.with(free.expect("it was there first"), |frame| *frame = [9]));
-        assert!(pump.loudspeaker.with(next.expect("one waits"), |frame| playback = *frame));
-        pump.change(|state| {
-            state.microphone.end_write();
-            state.loudspeaker.end_read(2);
-        });
-        assert_eq!(playback, [5]);
-        let mut heard = [0];
-        // The frame that came first is as old as the one that was lost.
-        assert_eq!(block_on(port.read(&mut heard)), Err(Overrun { frames: 2 }));
-        pump.half_transfer(&[10], &mut [0]);
-        assert_eq!((block_on(port.read(&mut heard)), heard), (Ok(()), [10]));
-    }
-
-    #[test]
-    fn poll_is_pending_without_interrupts() {
-        let pump = Pump::<1, 1>::new();
-        let mut port = pump.port();
-        let mut heard = [0];
-        let mut read = pin!(port.read(&mut heard));
-        let mut context = Context::from_waker(Waker::noop());
-        assert_eq!(read.as_mut().poll(&mut context), Poll::Pending);
-        pump.half_transfer(&[1], &mut [0]);
-        assert_eq!(read.as_mut().poll(&mut context), Poll::Ready(Ok(())));
-    }
-}
+mod tests;
