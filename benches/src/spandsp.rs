@@ -64,8 +64,8 @@ impl Default for G722Encoder {
 impl G722Encoder {
     /// Encodes `pcm` at 16 kHz; two samples a byte.
     pub fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) {
-        assert!(payload.len() >= pcm.len() / 2);
-        // SAFETY: the state is live; the library reads `len` samples and writes half as many bytes.
+        assert!(pcm.len().is_multiple_of(2) && payload.len() >= pcm.len() / 2);
+        // SAFETY: the state is live; the library reads `len` samples, two at a time, and writes half as many bytes.
         unsafe { sys::g722_encode(self.0.pointer.as_ptr(), payload.as_mut_ptr(), pcm.as_ptr(), pcm.len() as c_int) };
     }
 }

@@ -1,7 +1,7 @@
-//! A browser calls: open the address that is printed, press *Call*, and hear yourself. The calls' endpoint (WHIP, RFC
-//! 9725) and the page that uses it stand in an axum router beside whatever else is there.
+//! Answers calls of browsers: open the address that is printed, press *Call*, and hear yourself. The endpoint for the
+//! calls (WHIP, RFC 9725), and the page that uses it, are part of an axum router beside other routes.
 //!
-//! One learns to add calls of browsers to a web server of one's own, and who is at the other end of them.
+//! You learn how to add calls of browsers to a web server of your own, and how to choose what they talk to.
 
 use axum::Router;
 use axum::routing::get;

@@ -1,10 +1,10 @@
-//! What a call weighs, by what was agreed on: a table in Markdown.
+//! Prints how much memory a call takes, by what was agreed on, as a table in Markdown.
 //!
-//! One learns where a call's memory goes, by codec, protection, channels and sources.
+//! You learn where the memory of a call goes: by codec, protection, channels and sources.
 //!
-//! Each row is a process of its own that makes 1,000 calls, which agree with each other two by two and hear a second of
-//! sound. "Counted" is [`Call::memory_bytes`]; "resident" is what the process has grown by, a call, and has everything
-//! in it: codec libraries, SDP texts, the allocator's own. Resident memory is known on Linux only.
+//! Each row is a process of its own that makes 1,000 calls, which agree with each other in pairs and hear a second of
+//! sound. "Counted" is [`Call::memory_bytes`]. "Resident" is the growth of the process for each call, with everything
+//! in it: codec libraries, SDP texts and the allocator's own memory. It is known on Linux only.
 
 use std::error::Error;
 use std::net::SocketAddr;

@@ -1,13 +1,13 @@
 //! Conceals lost packets in speech, with the concealment alone: no call, no RTP, no jitter buffer.
 //!
-//! One learns the three calls of a `Concealer`: `conceal` makes the next piece of a gap up from what was heard before,
-//! `merge` goes over into the sound behind it, and `bridge` fills a gap from both sides where the packet behind it is
-//! known already.
+//! You learn the three functions of a `Concealer`: `conceal` makes the next piece of a gap from what was heard before
+//! it, `merge` fades over into the sound after the gap, and `bridge` fills a gap from both sides when the packet after
+//! it is known already.
 //!
-//! Without arguments it loses every tenth packet of a voice and says how loud the holes are. `conceal IN.wav MASK.txt
-//! OUT.wav [--ahead]` does it to a file: packets are 20 ms, and the mask has one character a packet, `1` for a lost
-//! one. With `--ahead` the packet after a gap is known when the gap has to be filled, as when a jitter buffer holds it:
-//! like the receiver, the last 60 ms of a gap are then filled from both sides.
+//! Without arguments, the program loses every tenth packet of a recording and prints how loud the gaps are. `conceal
+//! IN.wav MASK.txt OUT.wav [--ahead]` processes a file. Packets are 20 ms long, and the mask has one character for
+//! each packet, `1` for a lost one. With `--ahead`, the packet after a gap is known when the gap has to be filled, as
+//! if a jitter buffer held it; the last 60 ms of a gap are then filled from both sides, as in the receiver.
 
 use std::{env, error::Error, fs};
 

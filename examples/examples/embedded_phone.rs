@@ -1,9 +1,9 @@
-//! Two desk phones call each other as their firmware would: SDP without a heap, SRTP, RTCP, and a tick each 10 ms.
+//! Two desk phones call each other as their firmware would: SDP without a heap, SRTP, RTCP, and a tick every 10 ms.
 //!
-//! One learns which parts a phone's firmware is made of, and the loop around them. Here the audio port and the socket
-//! are simulated, so it runs on a desktop; on a board the port is a `Pump`'s and the socket is the network stack's
-//! (`host-embedded/PORTING.md`), and the loop stays. Nothing on the way from microphone to network allocates but the
-//! wire between the two.
+//! You learn which parts the firmware of a phone consists of, and what the loop around them looks like. Here the audio
+//! port and the socket are simulated, so the program runs on a desktop. On a board the port belongs to a `Pump` and
+//! the socket to the network stack (`host-embedded/PORTING.md`), and the loop stays the same. On the way from
+//! microphone to network, only the simulated wire between the two phones allocates.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

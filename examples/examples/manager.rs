@@ -1,7 +1,7 @@
-//! What a SIP stack asks of a media manager, with both ends in one program and the signalling by hand: a call, a hold,
-//! a re-INVITE that is refused, and a transfer.
+//! Shows what a SIP stack asks of a media manager, with both ends in one program and the signalling by hand: a call, a
+//! hold, a re-INVITE that is refused, and a transfer.
 //!
-//! One learns which function belongs to which SIP message, and what is told in return.
+//! You learn which function belongs to which SIP message, and which events come back.
 
 use std::error::Error;
 use std::time::Duration;

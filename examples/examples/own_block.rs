@@ -1,10 +1,11 @@
-//! A block of one's own in the capture chain of a call: it takes out of the microphone what the loudspeaker played.
+//! Puts a block of your own into the capture chain of a call: it removes from the microphone what the loudspeaker
+//! played.
 //!
-//! One learns how a block knows what was played and when, which any echo canceller needs.
+//! You learn how a block knows what was played and when, which every echo canceller needs.
 //!
-//! The room is one that can be known: 12 ms after the loudspeaker the microphone hears a quarter of it. Real rooms have
-//! to be learnt, but what a canceller needs of a call is the same: what was played, when, and when its own frame was
-//! captured.
+//! The room is a known one: 12 ms after the loudspeaker, the microphone hears a quarter of its sound. The paths of
+//! real rooms must be learnt, but what a canceller needs from a call is the same: what was played, when, and when its
+//! own frame was captured.
 
 use std::error::Error;
 

@@ -1,9 +1,9 @@
-//! A codec of one's own in a call: eight bits a sample, the upper ones of 16, under a name of its own.
+//! Adds a codec of your own to a call: eight bits for each sample, the upper ones of 16, under a name of its own.
 //!
-//! One learns what the registry wants to know of a codec, and that its name in SDP, its packets and its sound follow
-//! from that.
+//! You learn what the registry needs to know about a codec. Its name in SDP, its packets and its sound follow from
+//! that.
 //!
-//! What is registered is ten lines; the rest is the codec, and a call that proves it.
+//! The registration is ten lines. The rest is the codec itself, and a call that proves that it works.
 
 use std::error::Error;
 

@@ -1,8 +1,7 @@
-//! A guard of one's own in a call: SRTP whose keys come later, and from elsewhere than the description.
+//! Gives a call a guard of your own: SRTP whose keys come later, and not from the description.
 //!
-//! One learns how keys from elsewhere come into a call, and what a call does until they are there.
-//!
-//! Until they are there the call waits: it sends nothing, and what comes is refused.
+//! You learn how keys from elsewhere get into a call, and what the call does until they are there: it sends nothing,
+//! and it refuses what comes.
 
 use std::error::Error;
 

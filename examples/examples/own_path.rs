@@ -1,8 +1,8 @@
-//! A path of one's own in a call: one that follows nobody, and keeps a NAT's binding open while nothing is said.
+//! Gives a call a path of your own, which never follows packets to another address, and which keeps a NAT's binding
+//! open while nothing is said.
 //!
-//! One learns what a path decides: whom packets are believed from, where they go to, and what it sends by itself.
-//!
-//! Every 15 s it sends a STUN binding indication (RFC 8445, 11), which asks for no answer.
+//! You learn what a path decides: from whom packets are believed, where packets are sent, and what the path itself
+//! sends. This one sends a STUN binding indication every 15 s (RFC 8445, 11), which asks for no answer.
 
 use std::error::Error;
 use std::net::SocketAddr;

@@ -1,8 +1,8 @@
-//! A receiver with a strategy of one's own: for music, nothing is ever played faster or slower, and packets wait
-//! longer.
+//! Runs a receiver with a strategy of your own, made for music: nothing is ever played faster or slower, and packets
+//! wait longer.
 //!
-//! One learns the three questions that a receiver asks of a strategy (which delay, what next, faster or slower), and
-//! that what isn't answered is decided as by default.
+//! You learn the three questions that a receiver asks a strategy: which delay to steer to, what to do next, and
+//! whether to play faster or slower. A strategy that leaves a question out gets the default answer.
 
 use dsp_core::codec::Encoder;
 use dsp_core::codec::g711::Pcmu;

@@ -1,9 +1,9 @@
-//! Writes what passes a call on the wire: a capture (pcap) of its datagrams, protected as they are, and the SRTP keys
-//! to read it.
+//! Records what a call sends and receives on the wire: a capture (pcap) of its datagrams, protected as they are, and
+//! the SRTP keys to read it.
 //!
-//! One learns how a tap looks into a running call without holding it up, and what `replay_in_ten_lines` and `media-core
-//! replay CAPTURE --keys KEYS` play. The files go to the folder that is given, or to the system's folder for temporary
-//! files.
+//! You learn how a tap looks into a running call without delaying it. `replay_in_ten_lines` and `media-core replay
+//! CAPTURE --keys KEYS` play what it records. The files go to the folder that is given as argument, or to the system's
+//! folder for temporary files.
 
 use std::env;
 use std::error::Error;

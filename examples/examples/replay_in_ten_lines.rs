@@ -1,7 +1,7 @@
 //! Plays a capture through the real receiver in virtual time, and says in words what its listeners heard:
 //! `replay_in_ten_lines [CAPTURE [KEYS]]`.
 //!
-//! One learns how a capture becomes a report. Without arguments it is what `record_a_capture` has written.
+//! You learn how a capture becomes a report. Without arguments, the program plays what `record_a_capture` has written.
 
 use std::env;
 use std::error::Error;

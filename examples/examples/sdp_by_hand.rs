@@ -1,7 +1,7 @@
-//! Offers and answers without a call: pure functions from text to text.
+//! Makes offers and answers without a call, by pure functions from text to text.
 //!
-//! One learns to answer a phone's offer with one codec of several, what becomes of a stream that isn't ours, and how
-//! the session goes on: a hold is a later offer of the same session.
+//! You learn how to answer a phone's offer with one codec of several, what becomes of a stream that you do not want,
+//! and how a session continues: a hold is a later offer of the same session.
 
 use std::error::Error;
 

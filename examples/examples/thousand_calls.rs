@@ -1,9 +1,10 @@
-//! A server's side of it: a thousand calls with SRTP, ticked in one batch on one thread, without a task or timer each.
+//! Runs a server's calls: a thousand calls with SRTP, ticked in one batch on one thread, without a task or a timer for
+//! each.
 //!
-//! One learns to run a server's calls without a runtime, and what each costs in time and memory.
+//! You learn how to run calls on a server without an async runtime, and what each costs in time and memory.
 //!
-//! Every second call talks with the one before it. Prints what a tick costs and what a call weighs. With the argument
-//! `plain` they talk without SRTP.
+//! Every second call talks with the one before it. The program prints what a tick costs and how much memory a call
+//! takes. With the argument `plain` the calls talk without SRTP.
 
 use std::error::Error;
 use std::net::SocketAddr;

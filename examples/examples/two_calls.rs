@@ -1,7 +1,7 @@
-//! Two calls in one program, without sockets: offer, answer, SRTP, and a second of speech each way.
+//! Holds two calls in one program, without sockets: offer, answer, SRTP, and a second of speech in each direction.
 //!
-//! One learns the whole of a call in one loop: how two sides agree, what a tick asks for step by step, and where the
-//! numbers of a call are.
+//! You learn the whole of a call in one loop: how two sides agree, what a tick asks for step by step, and where to
+//! find the statistics of a call.
 
 use std::error::Error;
 use std::net::SocketAddr;

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Calls that follow the network (`--adapt`) beside calls of fixed settings, through a narrow link in virtual time.
 
-    adapt.py [--markdown] [--links 24,34,64,200] [--queues 50,200,1000] [--losses 0,5,20] [--bulk 0,1] [--jobs 2]
-    adapt.py --rates                what Opus' bit rates and its redundancy cost and give, for session/adapter.rs
+    adapt.py [--links 24,34,64,200] [--queues 50,200,1000] [--losses 0,5,20] [--bulk 0,1] [--voices 2] [--jobs 2]
+    adapt.py --rates [--dred 100]   what Opus' bit rates and its redundancy cost and give, for session/adapter.rs
+    adapt.py --codecs [--dred 100]  what is chosen by codec where 0 to 20 % of the packets are lost at random and there is room
+
+All of them print a table of BENCHMARKS.md. --dred needs a program that was built with --features opus-dred.
 
 Opus, mono at 16 kHz; four voices of MEDIA_CORE_SHARED/data, 12 s each, said again and again for 60 s, of which the time from second
 12 on is scored, in parts of 12 s. Adapting by feedback on packets and by reports alone; fixed settings are bit rate, packet length and
@@ -41,8 +44,9 @@ def delay_impairment(ms):
 
 
 def call(job):
-    """One call: what was sent, and PESQ-WB, delay and R of what was heard."""
-    o, name, setting, cell = job
+    """One call: what was sent, and PESQ, delay and R of what was heard. PESQ is P.862.2, or P.862.1 of a codec at 8 kHz."""
+    o, name, setting, cell, *rest = job
+    codec, copies, dred = rest or ("opus", 0, 0)
     speech = voice(name, RATE)
     link, queue, loss, bulk = cell
     with tempfile.TemporaryDirectory() as d:
@@ -50,17 +54,17 @@ def call(job):
         sf.write(said, speech, RATE, subtype="PCM_16")
         seed = 1 + list(VOICES).index(name)
         command = [o.program, said, heard, "set=" + setting, "link=%d" % (link * 1000), "queue=%g" % queue, "loss=%g" % loss,
-                   "bulk=%g" % bulk, "seconds=%d" % CALL_SECONDS, "seed=%d" % seed]
+                   "bulk=%g" % bulk, "seconds=%d" % CALL_SECONDS, "seed=%d" % seed, "codec=" + codec, "copies=%d" % copies, "dred=%d" % dred]
         told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
         x, rate = sf.read(heard, dtype="int16")
-        assert rate == RATE
     meter, scores = meters(), []
-    delay = int((told["playout_ms"] or 0) * RATE / 1000)
+    speech = meter.rs(speech, RATE, rate) if rate != RATE else speech
+    delay = int((told["playout_ms"] or 0) * rate / 1000)
     for n in range(1, CALL_SECONDS // SECONDS - 1):
-        begin = n * SECONDS * RATE + max(0, delay - RATE // 4)
-        part = x[begin:begin + SECONDS * RATE + RATE // 2]
+        begin = n * SECONDS * rate + max(0, delay - rate // 4)
+        part = x[begin:begin + SECONDS * rate + rate // 2]
         try:
-            scores.append(pesq(meter, RATE, speech, part, "wb"))
+            scores.append(pesq(meter, rate, speech, part, "wb" if rate == RATE else "nb"))
         except Exception as error:  # nothing was heard
             if "utterances" not in str(error).lower():
                 raise
@@ -76,7 +80,10 @@ def rates(o):
     wide = (10_000, 200)
     settings = [("%d/20/0" % bps, 0) for bps in (8000, 12000, 16000, 20000, 24000, 32000, 48000, 64000)]
     settings += [("%d/20/%d" % (bps, expected), loss) for bps in (16000, 24000, 32000, 48000) for loss in (5, 10, 20) for expected in (0, loss)]
-    jobs = [(o, name, setting, (*wide, loss, 0)) for setting, loss in settings for name in VOICES]
+    if o.dred:
+        settings = [("%d/20/%d" % (bps, loss), loss) for bps in (16000, 24000, 32000, 48000) for loss in (5, 10, 20)]
+        settings += [("%d/20/10" % bps, 0) for bps in (16000, 24000, 32000, 48000)]
+    jobs = [(o, name, setting, (*wide, loss, 0), "opus", 0, o.dred) for setting, loss in settings for name in VOICES]
     with ProcessPoolExecutor(o.jobs) as pool:
         told = list(pool.map(call, jobs))
     print("| bit rate, packet, expected loss | loss | sent, kbit/s | PESQ-WB | R | made up |")
@@ -88,10 +95,45 @@ def rates(o):
               float(np.mean([rating(row["pesq"]) for row in rows])), mean["concealed_percent"]), flush=True)
 
 
+def codecs(o):
+    """What adapting calls choose by codec where packets are lost and there is room, beside calls that choose nothing."""
+    wide, names = (10_000, 200), list(VOICES)[:o.voices]
+    rows = [("opus", 0, 0), ("opus", 2, 0), ("g722", 2, 0), ("pcmu", 2, 0)]
+    if o.dred:  # this build conceals in another way, too
+        rows = [("opus", 0, 0), ("opus", 0, o.dred)]
+    cells = [(row, loss) for row in rows for loss in (0, 5, 10, 20)]
+    jobs = []
+    for (codec, copies, dred), loss in cells:
+        for name in names:
+            jobs.append((o, name, "packets", (*wide, loss, 0), codec, copies, dred))
+            jobs.append((o, name, "32000/20/0", (*wide, loss, 0), codec, 0, 0))
+    with ProcessPoolExecutor(o.jobs) as pool:
+        told = list(pool.map(call, jobs))
+    print("| codec | lost | chosen, of the last call | sent, kbit/s | made up | PESQ | made up and PESQ without |")
+    print("|---|---|---|---|---|---|---|")
+    for n, ((codec, copies, dred), loss) in enumerate(cells):
+        part = told[n * 2 * len(names):(n + 1) * 2 * len(names)]
+        adapting, fixed = part[::2], part[1::2]
+        mean = lambda calls, what: float(np.mean([row[what] for row in calls]))
+        chosen, words = adapting[-1]["chosen"], []
+        if chosen["bit_rate_bps"]:
+            words.append("%g kbit/s" % (chosen["bit_rate_bps"] / 1000))
+        words.append("%d ms" % chosen["packet_ms"])
+        if chosen["expected_loss_percent"]:
+            words.append("%s for %d %%" % ("DRED" if dred else "FEC", chosen["expected_loss_percent"]))
+        if chosen["copies"]:
+            words.append("%d repeated" % chosen["copies"])
+        name = codec + (", RFC 2198" if copies else "") + (", DRED of %d ms" % dred if dred else "")
+        print("| %s | %g %% | %s | %.1f | %.1f %% | %.2f | %.1f %%, %.2f |" % (
+            name, loss, ", ".join(words), mean(adapting, "payload_bps") / 1000, mean(adapting, "concealed_percent"),
+            mean(adapting, "pesq"), mean(fixed, "concealed_percent"), mean(fixed, "pesq")), flush=True)
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--markdown", action="store_true", help="the table of BENCHMARKS.md")
     a.add_argument("--rates", action="store_true", help="Opus' bit rates instead")
+    a.add_argument("--codecs", action="store_true", help="what is chosen by codec instead")
+    a.add_argument("--dred", type=int, default=0, help="Opus' Deep Redundancy of so many ms")
     a.add_argument("--links", default="24,34,64,200", type=numbers, help="kbit/s")
     a.add_argument("--queues", default="50,200,1000", type=numbers, help="ms")
     a.add_argument("--losses", default="0,5,20", type=numbers, help="percent")
@@ -103,6 +145,8 @@ def main():
     o = a.parse_args()
     if o.rates:
         return rates(o)
+    if o.codecs:
+        return codecs(o)
     names = list(VOICES)[:o.voices]
     settings = ADAPTING + FIXED
     # Beside a bulk transfer a narrow link has no room for anybody.

@@ -210,12 +210,23 @@ fn another_bandwidth_in_a_running_call_is_one_for_what_is_repeated() {
 
 #[test]
 fn a_bulk_transfer_beside_it_doesnt_starve_a_call() {
+    beside_a_bulk_transfer(300_000.0, 150_000.0);
+}
+
+/// Where the transfer has few packets under way, its queue comes and goes faster than a call could empty one.
+#[test]
+fn a_bulk_transfer_over_a_slow_link_doesnt_starve_a_call() {
+    beside_a_bulk_transfer(200_000.0, 100_000.0);
+}
+
+/// Over a link of `rate_bps` that the bulk transfer gets at least `theirs_bps` of.
+fn beside_a_bulk_transfer(rate_bps: f64, theirs_bps: f64) {
     // Which packets find the queue full depends on how the two fall together: in the mean of several round trips.
     let round_trips = [40.0, 47.0, 60.0];
     let (mut sent_bps, mut lost) = ([0.0; 3], [0.0; 3]);
     for round_trip_ms in round_trips {
         let bulk = BulkConfig { from_ms: 20_000.0, until_ms: 1e9, round_trip_ms };
-        let shared = BottleneckConfig { rate_bps: 300_000.0, queue_ms: 200.0, bulk: Some(bulk) };
+        let shared = BottleneckConfig { rate_bps, queue_ms: 200.0, bulk: Some(bulk) };
         // By feedback on packets, by reports, and a call that sends what it sends.
         let calls = [(ADAPTING, true), (ADAPTING, false), (None, false)];
         for (index, (adaptation, packets)) in calls.into_iter().enumerate() {
@@ -226,14 +237,15 @@ fn a_bulk_transfer_beside_it_doesnt_starve_a_call() {
             println!("{:.0} bit/s, {:.1} % lost, {told:?}", minute.payload_bps, minute.lost_percent);
             assert!(minute.payload_bps > 5_000.0);
             let theirs = both.network(0).bottleneck().unwrap().bulk_bytes() as f64 * 8.0 / 100.0;
-            assert!(theirs > 150_000.0, "{theirs}");
+            assert!(theirs > theirs_bps, "{theirs}");
             sent_bps[index] += minute.payload_bps / round_trips.len() as f64;
             lost[index] += minute.lost_percent / round_trips.len() as f64;
         }
     }
     // What the transfer brings about is lost whatever a call sends.
+    println!("{rate_bps} bit/s: sent {sent_bps:.0?} bit/s, lost {lost:.1?} %");
     let [by_packets, by_reports, fixed] = sent_bps;
-    assert!(by_packets > 12_000.0 && by_reports > 6_000.0 && fixed > 12_000.0, "{sent_bps:?}");
+    assert!(by_packets > 12_000.0 && by_reports > 10_000.0 && fixed > 12_000.0, "{sent_bps:?}");
     let [by_packets, by_reports, fixed] = lost;
     assert!(by_packets < fixed + 4.0 && by_reports < fixed + 4.0, "{lost:?}");
 }

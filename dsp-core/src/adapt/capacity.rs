@@ -161,6 +161,9 @@ pub struct Capacity {
     random_until: Instant,
     /// Until when a queue counts as somebody else's.
     beside_until: Instant,
+    /// The highest rate at which a queue was seen, and until when that is remembered.
+    queued_bps: u32,
+    queued_until: Instant,
     /// How long all must be well before the next probe.
     well_for: Duration,
     well_since: Option<Instant>,
@@ -197,6 +200,8 @@ impl Capacity {
             random: 0,
             random_until: Instant::ZERO,
             beside_until: Instant::ZERO,
+            queued_bps: 0,
+            queued_until: Instant::ZERO,
             well_for: WELL_FOR,
             well_since: None,
             steps_bps: [0; 2],
@@ -343,6 +348,15 @@ impl Capacity {
             most_bps = self.before.rate_bps;
         }
         self.before = Before { rate_bps: most_bps, loss: self.loss };
+        let comes_again = now < self.queued_until;
+        self.queued_bps = if comes_again { self.queued_bps.max(most_bps) } else { most_bps };
+        self.queued_until = now + BESIDE_FOR;
+        if comes_again && self.phase == Phase::Steady && self.rate_bps <= self.bounds.least_bps {
+            // It had gone, and came back though the least was sent: it isn't ours.
+            self.rate_bps = self.within(u64::from(self.queued_bps) * 3 / 4);
+            self.enter(now, Phase::Beside);
+            return;
+        }
         // What is sent below the rate, in a pause of the speech, is no sign of a network that carries less.
         let carried_bps = carried_bps.max(u64::from(self.rate_bps) * carried_bps / sent_bps.max(1) / 2);
         self.carried_bps = carried_bps.min(u64::from(most_bps)) as u32;
@@ -389,7 +403,7 @@ impl Capacity {
             self.rate_bps = self.rate_bps.min(self.emptying_rate(self.queue_now(seen)));
         }
         let since = now.since(self.longest_at);
-        if since < JUDGE_AFTER.max(Duration::from_micros(2 * seen.duration.as_micros())) {
+        if since < JUDGE_AFTER {
             return;
         }
         if self.rate_bps <= self.bounds.least_bps && self.carried_bps <= self.bounds.least_bps {

@@ -18,6 +18,9 @@ const WORTH: i32 = ONE as i32;
 /// So many bit/s of payloads are worth a point of R: what sounds no better isn't sent. Headers cost nothing here, or longer packets
 /// would be taken where there's room for short ones.
 const WORTH_BPS: u32 = 32_000;
+/// A packet that is longer by so many ms is worth a point of R less. Below 100 ms of delay the E-model takes nothing off, but shorter
+/// packets make a livelier conversation, and lose less at once.
+const WORTH_MS: u32 = 20;
 /// Loss for which a codec is asked to be redundant in itself, at least.
 const IN_BAND_FROM: u32 = PERCENT;
 
@@ -31,7 +34,7 @@ pub struct CodecRate {
     pub ie_tenths: u16,
 }
 
-/// Redundancy that a codec has in itself (Opus, RFC 6716, 2.1.7): the next packet holds a coarse copy.
+/// Redundancy that a codec has in itself: later packets hold a coarse copy (Opus' in-band FEC, RFC 6716, 2.1.7, and DRED).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct InBand {
@@ -39,8 +42,10 @@ pub struct InBand {
     pub from_bps: u32,
     /// What of its bit rate the sound itself keeps, in 64ths.
     pub keeps: u8,
-    /// What of a loss is made up by it, where the next packet came, in 64ths.
+    /// What of a loss is made up by it, where one of the packets that hold the copy came, in 64ths.
     pub recovers: u8,
+    /// How many packets behind a lost one hold the copy, of those that a receiver waits for.
+    pub reach: u8,
 }
 
 /// What can be asked of a codec and its packets.
@@ -157,9 +162,10 @@ impl Settings<'_> {
         let Conditions { loss, loss_behind, delay_ms, .. } = *conditions;
         let (loss, behind) = (loss.min(100 * PERCENT), loss_behind.clamp(loss.min(100 * PERCENT), 100 * PERCENT));
         let (mut sound_bps, mut missing) = (choice.bps, loss);
-        if let Some(InBand { keeps, recovers, .. }) = self.in_band.filter(|_| choice.in_band) {
+        if let Some(InBand { keeps, recovers, reach, .. }) = self.in_band.filter(|_| choice.in_band) {
             sound_bps = (u64::from(choice.bps) * u64::from(keeps) / 64) as u32;
-            missing -= missing * (100 * PERCENT - behind) / (100 * PERCENT) * u32::from(recovers).min(64) / 64;
+            let none_came = (0..reach).fold(100 * PERCENT, |all, _| all * behind / (100 * PERCENT));
+            missing -= missing * (100 * PERCENT - none_came) / (100 * PERCENT) * u32::from(recovers).min(64) / 64;
         }
         // Each packet behind that comes has it, and all that may are waited for.
         for _ in 0..choice.copies {
@@ -174,6 +180,7 @@ impl Settings<'_> {
     /// How a choice sounds, less what it costs, in 256ths of R.
     fn worth(&self, conditions: &Conditions, choice: &Choice) -> i32 {
         let price = u64::from(self.payload_bps(choice)) * u64::from(ONE) / u64::from(WORTH_BPS);
+        let price = price + u64::from(choice.packet_ms) * u64::from(ONE) / u64::from(WORTH_MS);
         self.rating(conditions, choice) - price as i32
     }
 
@@ -250,7 +257,7 @@ mod tests {
             most_payload_bps: u32::MAX,
             header_bytes: 50,
             loss: LossImpairment::default(),
-            in_band: Some(InBand { from_bps: 24_000, keeps: 44, recovers: 48 }),
+            in_band: Some(InBand { from_bps: 24_000, keeps: 44, recovers: 48, reach: 1 }),
         }
     }
 
@@ -331,8 +338,8 @@ mod tests {
         let mut running = None;
         let mut changes = Vec::new();
         for n in 0..200u32 {
-            // Around a bound between two rates.
-            let conditions = at(51_000 + (n % 2) * 3_000, 0);
+            // Around the least rate for 64 kbit/s in packets of 40 ms, which is hardly better than 32 in packets of 20 ms.
+            let conditions = at(73_000 + (n % 2) * 3_000, 0);
             let choice = opus().choose(&conditions, running);
             if choice != running {
                 changes.push(n);

@@ -162,6 +162,21 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
+/// Redundancy that an encoder puts into its own payloads, so that a decoder can recover a lost packet from a later one. How much of
+/// it there is follows the expected loss ([`Adaptation::with_expected_loss`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum InBandRedundancy {
+    /// The encoder has none.
+    #[default]
+    None,
+    /// A payload has a coarse copy of the sound in the one before (Opus' in-band FEC, RFC 6716, 2.1.7).
+    Fec,
+    /// A payload has a coarse description of the sound in several payloads before it (Opus' Deep Redundancy, DRED).
+    Deep,
+}
+
 /// PCM to payload.
 pub trait Encoder {
     /// What this encoder makes.
@@ -182,6 +197,11 @@ pub trait Encoder {
     fn adapt(&mut self, wanted: &Adaptation) -> Adaptation {
         let _ = wanted;
         Adaptation::default()
+    }
+
+    /// Which redundancy its payloads can have, as it is set now. By default there is none.
+    fn in_band_redundancy(&self) -> InBandRedundancy {
+        InBandRedundancy::None
     }
 
     /// Says whether somebody speaks in what is encoded from now on, as a capture chain knows; `None` is nobody's word. An

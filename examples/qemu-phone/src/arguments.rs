@@ -1,4 +1,4 @@
-//! What the firmware is asked for, as `name=value` on QEMU's command line.
+//! Settings of the firmware, given as `name=value` on QEMU's command line.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 

@@ -1,5 +1,5 @@
-//! One call: ticks of the phone, reports, keys, what the user does at its time, later offers of both sides, and a third one who is taken
-//! into it.
+//! One call: ticks of the phone, reports, pressed keys, what the user does at set times, later offers of both sides, and
+//! a third party that is called into it.
 
 use core::net::SocketAddr;
 

@@ -1,8 +1,10 @@
-//! The codec chip: each 10 ms its interrupt brings a frame of the microphone, from a WAV file by semihosting, and takes one for
-//! the loudspeaker, into another. What the interrupt does with them is what it does on silicon: the pump's half transfer.
+//! The codec chip. Every 10 ms its interrupt brings a frame of the microphone, read from a WAV file by semihosting,
+//! and takes a frame for the loudspeaker, written to another file. The interrupt does with them what it does on a real
+//! board: the pump's half transfer.
 //!
-//! The chip's clock is the board's. Where the emulator was stopped for a while the frames that were due come faster until none
-//! is: a codec chip's clock doesn't stand still either. It may be slow or fast by some parts of a million.
+//! The chip's clock is the board's, or slow or fast by some ppm. After the emulator was stopped for a while, the frames
+//! that became due arrive in quick succession until none is left, because the clock of a codec chip does not stand still
+//! either.
 
 use core::cell::RefCell;
 

@@ -1,4 +1,5 @@
-//! Time for embassy: CMSDK timer 0 counts at 25 MHz, the system's own timer looks each millisecond who wants to be woken.
+//! Time for embassy: CMSDK timer 0 counts at the system clock, and once a millisecond the SysTick timer looks for
+//! tasks to wake.
 
 use core::cell::{Cell, RefCell};
 use core::task::Waker;

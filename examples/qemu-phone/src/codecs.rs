@@ -1,4 +1,4 @@
-//! What the phone is made of, at 8 kHz and at 16.
+//! The parts of the phone, at 8 kHz and at 16 kHz.
 
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::{Decoder, Encoder, PayloadTable};

@@ -1,4 +1,4 @@
-//! SRTP, or none.
+//! The guard of the phone: SRTP, or none.
 
 use dsp_core::guard::srtp::{FormerKeys, Rollover, Srtp};
 use dsp_core::guard::{GuardError, PacketGuard, Plain};

@@ -1,5 +1,5 @@
-//! Ethernet by an SMSC LAN9118 (the registers are those of its data sheet, chapter 5): frames go through its FIFOs by the
-//! processor, a word at a time, and an interrupt tells when some have come or the link has changed.
+//! Ethernet by an SMSC LAN9118; the registers are those of chapter 5 of its data sheet. The processor moves frames
+//! through the chip's FIFOs word by word, and an interrupt tells that frames have come or that the link has changed.
 
 use core::task::Context;
 

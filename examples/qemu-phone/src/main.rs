@@ -1,7 +1,9 @@
-//! A desk phone on the boards AN385, AN386, AN500 and AN505 of Arm's MPS2, as QEMU has them: RTP, RTCP and SRTP over the board's
-//! Ethernet, a codec chip whose sound is in files, and offers and answers in files where a SIP stack would be.
+//! A desk phone on the boards AN385, AN386, AN500 and AN505 of Arm's MPS2, as QEMU emulates them: RTP, RTCP and SRTP
+//! over the board's Ethernet, a codec chip whose sound is in files, and offers and answers in files instead of a SIP
+//! stack.
 //!
-//! `README.md` beside it says how it is built and called.
+//! You learn how the parts of a phone's firmware fit together on embassy's executor and network stack: interrupt,
+//! pump, phone, transport, tones and a watch over the call. `README.md` beside it says how to build and call it.
 
 #![no_std]
 #![no_main]

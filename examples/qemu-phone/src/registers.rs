@@ -1,4 +1,5 @@
-//! Where this board's peripherals lie (Arm's application notes AN385, AN386, AN500 and AN505), and words of theirs.
+//! Addresses of this board's peripherals (Arm's application notes AN385, AN386, AN500 and AN505), and access to their
+//! registers.
 
 use core::ptr::{read_volatile, write_volatile};
 

@@ -1,5 +1,5 @@
-//! Files, the command line and the end of the program by semihosting: what stands for a codec chip's sound, a signalling stack
-//! and a generator of random numbers here.
+//! Files, the command line, random numbers and the end of the program by semihosting. The files stand for the sound of
+//! a codec chip and for a signalling stack.
 
 use core::fmt::{self, Write};
 

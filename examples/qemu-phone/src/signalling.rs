@@ -1,5 +1,5 @@
-//! What stands for a SIP stack: offers and answers through two files of the host, as `media-core offer` and `media-core answer`
-//! exchange them.
+//! Signalling without a SIP stack: offers and answers in two files of the host, as `media-core offer` and `media-core
+//! answer` exchange them.
 
 use core::net::{IpAddr, SocketAddr};
 

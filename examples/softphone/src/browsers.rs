@@ -1,5 +1,5 @@
-//! Browsers that talk along: whoever opens the page has a handset of his own at this desk. He hears all who talk and is heard
-//! by them, so that a browser's call and a SIP call are one conversation.
+//! Browsers that join a conversation: whoever opens the page has a handset of his own at this desk. He hears everybody
+//! who talks, and everybody hears him, so a browser's call and a SIP call are one conversation.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

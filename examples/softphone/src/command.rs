@@ -1,4 +1,4 @@
-//! What a user types.
+//! The commands that a user types.
 
 use std::path::PathBuf;
 

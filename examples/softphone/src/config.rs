@@ -1,4 +1,4 @@
-//! The config file, and what is wrong with it in words.
+//! The configuration file. Errors name what is wrong in it.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,7 @@
-//! A SIP phone on a terminal: see README.md beside it.
+//! A SIP phone on a terminal, which `README.md` beside it describes.
+//!
+//! You learn how a SIP stack and `host_std::manager` work together in a whole program: registration, several lines,
+//! transfer, a conference, and one front end with echo cancellation for all lines.
 
 mod browsers;
 mod command;
@@ -22,9 +25,8 @@ use sound::Desk;
 
 const USAGE: &str = "usage: softphone CONFIG.toml
 
-The config file is described in README.md. Commands are read from the terminal, or from a pipe; `help` tells which
-there are.
-RUST_LOG says what is logged, as tracing-subscriber's filters do.";
+The configuration file is described in README.md. Commands are read from the terminal or a pipe; `help` lists them.
+RUST_LOG controls what is logged, with the filters of tracing-subscriber.";
 
 #[tokio::main]
 async fn main() -> ExitCode {

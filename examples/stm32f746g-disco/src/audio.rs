@@ -1,4 +1,5 @@
-//! Sound: SAI2 by DMA in a ring of two frames each way, the WM8994 behind it, and the pump between them and the phone.
+//! Sound: SAI2 by DMA, with a ring of two frames in each direction, the WM8994 behind it, and the pump between both
+//! and the phone.
 
 use embassy_stm32::i2c::I2c;
 use embassy_stm32::mode::Async;

@@ -1,4 +1,4 @@
-//! The board: its clocks, and who uses which pins.
+//! The board: its clocks, and which part uses which pins.
 
 use embassy_stm32::Config;
 use embassy_stm32::rcc::{

@@ -1,6 +1,8 @@
-//! A desk phone on the STM32F746G-DISCO: G.711 over the board's Ethernet, with SRTP, and the WM8994's headphones and line input.
+//! A desk phone on the STM32F746G-DISCO: G.711 over the board's Ethernet, with SRTP, and the WM8994's headphones and
+//! line input.
 //!
-//! `README.md` beside it says how it is built, flashed and called.
+//! You learn how to connect SAI, a codec chip and embassy's network stack of a real board to the phone. `README.md`
+//! beside it says how to build it, to flash it and to call it.
 
 #![no_std]
 #![no_main]

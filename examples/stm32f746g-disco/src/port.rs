@@ -1,4 +1,5 @@
-//! SAI as a port of slots: 16 bits in slots of 32, as I2S, with MCLK for the codec chip, which is the slave. For any STM32 that has it.
+//! SAI as a port of slots, for any STM32 that has SAI: samples of 16 bits in slots of 32 bits, as I2S, with MCLK for
+//! the codec chip, which is the slave.
 
 use embassy_stm32::sai::{self, Sai};
 use host_embedded::slots::{SlotReader, SlotWriter};

@@ -1,4 +1,4 @@
-//! What stands for a SIP stack: an offer comes as one datagram of SDP, the answer goes back to where it came from.
+//! Signalling without a SIP stack: an offer comes as one datagram of SDP, and the answer goes back to its sender.
 
 use core::net::{IpAddr, Ipv4Addr};
 

@@ -1,4 +1,5 @@
-//! Sound: I2S by DMA in a ring of two frames each way, the WM8960 behind it, and the pump between them and the phone.
+//! Sound: I2S by DMA, with a ring of two frames in each direction, the WM8960 behind it, and the pump between both and
+//! the phone.
 
 use embassy_stm32::i2c::I2c;
 use embassy_stm32::i2s::{self, I2S};

@@ -1,7 +1,8 @@
-//! A desk phone on the NUCLEO-H563ZI, a Cortex-M33: G.711 over the board's Ethernet, with SRTP, and a WM8960 on a board of its own over
-//! I2S. Calls are those of `stm32f746g-disco`, whose files these are.
+//! A desk phone on the NUCLEO-H563ZI, a Cortex-M33: G.711 over the board's Ethernet, with SRTP, and a WM8960 on a
+//! separate board over I2S. The handling of calls is shared with `stm32f746g-disco`.
 //!
-//! `README.md` beside it says how it is built, flashed and called.
+//! You learn how to connect I2S with a codec chip as the clock's master, and what changes from one board to another.
+//! `README.md` beside it says how to build it and to flash it.
 
 #![no_std]
 #![no_main]

@@ -1,4 +1,4 @@
-//! I2S as a port of slots, both ways at once. For any STM32 whose I2S has both: H5, H7.
+//! I2S as a port of slots, in both directions at once, for any STM32 whose I2S is full duplex: H5 and H7.
 
 use embassy_stm32::i2s::{self, Reader, Writer};
 use embassy_stm32::time::Hertz;

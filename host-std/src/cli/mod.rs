@@ -37,6 +37,7 @@ mod wire;
 use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -88,9 +89,28 @@ const MAN: &[u8] = include_bytes!("../../assets/man.wav");
 /// What a command ends with.
 type Outcome = Result<(), Box<dyn Error>>;
 
+/// Options whose value may be left out, and what they mean then. Clap would take a file's name behind them for the value, as in
+/// `process --vad mic.wav out.wav`.
+const WITHOUT_VALUE: [[&str; 2]; 2] = [["--ns", "--ns=medium"], ["--vad", "--vad=2"]];
+
+/// The arguments, where such an option before a file's name has its value.
+fn with_values(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    for at in 1..arguments.len() {
+        let [option, next] = &mut arguments[at - 1..=at] else { continue };
+        let is_file =
+            Path::new(next).extension().is_some() && next.to_str().is_none_or(|text| text.parse::<f64>().is_err());
+        let known = WITHOUT_VALUE.iter().find(|[name, _]| option == name);
+        if let Some([_, with_value]) = known.filter(|_| is_file) {
+            *option = (*with_value).into();
+        }
+    }
+    arguments
+}
+
 /// Parses the arguments and runs the command.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::from_arg_matches(&command_line().get_matches()).unwrap_or_else(|error| error.exit());
+    let matches = command_line().get_matches_from(with_values(std::env::args_os().collect()));
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let filter = EnvFilter::try_from_env("MEDIA_CORE_LOG").unwrap_or_else(|_| EnvFilter::new(LOG));
     // Where stderr can't be written, a word about that on stderr would be a panic, in the midst of a call.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use host_std::device::FileIo;
-use host_std::session::Certificate;
+use host_std::session::{AdaptationConfig, Certificate};
 use host_std::sockets::Ports;
 use host_std::web::{Card, Echo, Recording, RoomEnd, ServeConfig, SoundEnd, Tls, Web, WebConfig, serve};
 use tokio::net::TcpListener;
@@ -83,6 +83,9 @@ pub(super) struct WebArgs {
     /// The ports that calls' packets may come to, as 20000-20999 [default: any free ones]
     #[arg(help_heading = "Network", long, value_parser = ports, value_name = "FIRST-LAST")]
     ports: Option<RangeInclusive<u16>>,
+    /// What is sent follows the network that browsers' feedback shows: bit rate, packet length and redundancy
+    #[arg(help_heading = "Network", long)]
+    adapt: bool,
     /// Write what the latest caller says to this WAV file; with --with FILE.wav only
     #[arg(long, value_name = "FILE")]
     speaker: Option<PathBuf>,
@@ -122,6 +125,7 @@ pub(super) fn run(args: &WebArgs) -> Outcome {
             names: Some(args.name.clone()),
             max_calls: args.max_calls.into(),
             call_time: Duration::from_secs_f64(args.max_minutes * 60.0),
+            adaptation: args.adapt.then(|| AdaptationConfig::with_copies(1)),
             ..WebConfig::default()
         };
         let web = Web::shared(config, end);

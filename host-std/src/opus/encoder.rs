@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use dsp_core::codec::{Adaptation, CodecInfo, EncodeError, Encoder, Frames};
+use dsp_core::codec::{Adaptation, CodecInfo, EncodeError, Encoder, Frames, InBandRedundancy};
 
 use super::{
     FRAMES, OpusApplication, OpusBandwidth, OpusEncoderConfig, OpusError, OpusRateControl, OpusSignal, RTP_CLOCK_HZ,
@@ -161,6 +161,15 @@ impl Encoder for OpusEncoder {
             ..self.config
         };
         if self.set(config).is_ok() { taken } else { Adaptation::default() }
+    }
+
+    /// Deep Redundancy where it is set and built in, else FEC where it is set.
+    fn in_band_redundancy(&self) -> InBandRedundancy {
+        match self.config {
+            OpusEncoderConfig { dred_ms: 1.., .. } => InBandRedundancy::Deep,
+            OpusEncoderConfig { fec: true, .. } => InBandRedundancy::Fec,
+            _ => InBandRedundancy::None,
+        }
     }
 
     /// A payload buffer smaller than the bit rate asks for makes a smaller payload, as with a lower bit rate;

@@ -1,6 +1,6 @@
 //! Opus in calls (RFC 7587): `opus/48000/2`, whatever its rate and channels are.
 
-use dsp_core::codec::{Adaptation, CodecInfo, Decoder, EncodeError, Encoder, Frames};
+use dsp_core::codec::{Adaptation, CodecInfo, Decoder, EncodeError, Encoder, Frames, InBandRedundancy};
 
 use super::{Codec, CodecFormat, Description, Made, Terms};
 use crate::opus::{FRAMES, OpusApplication, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
@@ -176,6 +176,10 @@ impl Encoder for Pausing {
         let mut within = *wanted;
         within.bit_rate_bps = wanted.bit_rate_bps.map(|bps| bps.min(self.most_bps));
         self.encoder.adapt(&within)
+    }
+
+    fn in_band_redundancy(&self) -> InBandRedundancy {
+        self.encoder.in_band_redundancy()
     }
 
     /// In speech it doesn't pause, whatever the encoder itself would say; and it takes nothing that was said before for

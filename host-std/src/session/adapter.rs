@@ -11,7 +11,7 @@ use dsp_core::adapt::{
     BreakerConfig, Capacity, Choice, CircuitBreaker, CodecRate, Conditions, Hopeless, InBand, Observation,
     PacketWindow, Phase, RateBounds, ReportWindow, Settings, StreamReport,
 };
-use dsp_core::codec::Adaptation;
+use dsp_core::codec::{Adaptation, InBandRedundancy};
 use dsp_core::quality::LossImpairment;
 use dsp_core::rtcp::transport::PacketFeedback;
 use dsp_core::time::{Duration, Instant};
@@ -40,7 +40,10 @@ const OPUS_RATES: [CodecRate; 8] = [
 ];
 /// Opus' copy of the packet before: there is none at 16 kbit/s; from 24 on it makes up for 68 to 81 percent of losses that are
 /// independent, and costs as much as a third of the bit rate would (measured as above).
-const OPUS_IN_BAND: InBand = InBand { from_bps: 24_000, keeps: 44, recovers: 48 };
+const OPUS_FEC: InBand = InBand { from_bps: 24_000, keeps: 44, recovers: 48, reach: 1 };
+/// Opus' Deep Redundancy, 100 ms of it: below 32 kbit/s there may be none. Nearly every lost packet is in one of the next two that
+/// come, and sounds as if a third of it were missing still; the cost is that of FEC (`tests/quality/adapt.py --rates --dred 100`).
+const OPUS_DRED: InBand = InBand { from_bps: 32_000, keeps: 44, recovers: 43, reach: 2 };
 
 /// How a call adapts what it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +127,7 @@ pub struct AdaptationStats {
 pub(super) struct StreamOptions {
     /// A codec of many bit rates with redundancy of its own.
     pub(super) is_opus: bool,
+    pub(super) in_band: InBandRedundancy,
     /// The bit rate of another one.
     pub(super) packet_bps: u32,
     pub(super) max_ptime_ms: u32,
@@ -260,7 +264,11 @@ impl Adapter {
             most_payload_bps: options.bandwidth.payload_bps.unwrap_or(u32::MAX),
             header_bytes: options.header_bytes,
             loss: options.loss,
-            in_band: options.is_opus.then_some(OPUS_IN_BAND),
+            in_band: match options.in_band {
+                InBandRedundancy::Fec => Some(OPUS_FEC),
+                InBandRedundancy::Deep => Some(OPUS_DRED),
+                _ => None,
+            },
         };
         // Below what the codec needs at least there is nothing to steer.
         let least_bps = settings.least_bps().max(self.config.least_bps);

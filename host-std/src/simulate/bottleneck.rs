@@ -1,8 +1,10 @@
 //! The narrowest link of a network: a rate, a queue in front of it that drops what doesn't fit, and others who send through it.
 //!
 //! Whatever passes waits until what came before it has left. The bulk transfer is TCP as RFC 5681 has it, in outline: slow
-//! start, one more packet a round trip, half of them after a loss; it fills any queue. No randomness, so that the same packets at the
-//! same times find the same link.
+//! start, one more packet a round trip, half of them after a loss; it fills any queue. Its acknowledgements come late by up to the
+//! time that one of its packets takes: without that, a few packets that drop-tail queues keep in step with a call can take every
+//! place in the queue just before the call's packets come (Floyd and Jacobson, *On Traffic Phase Effects in Packet-Switched
+//! Gateways*, 1992). These delays are the same in each run, so the same packets at the same times find the same link.
 
 use std::collections::VecDeque;
 
@@ -102,9 +104,13 @@ impl Bottleneck {
         if waits > Duration::from_micros((self.config.queue_ms * 1_000.0) as u64) {
             return None;
         }
-        let takes = Duration::from_micros((bytes as f64 * 8e6 / self.config.rate_bps.max(1.0)) as u64);
-        self.idle_from = self.idle_from.max(now) + takes;
+        self.idle_from = self.idle_from.max(now) + self.takes(bytes);
         Some(self.idle_from)
+    }
+
+    /// How long the link is busy with so many bytes.
+    fn takes(&self, bytes: usize) -> Duration {
+        Duration::from_micros((bytes as f64 * 8e6 / self.config.rate_bps.max(1.0)) as u64)
     }
 }
 
@@ -123,6 +129,8 @@ struct Bulk {
     begun: bool,
     /// When it was last able to send.
     now: Instant,
+    /// Makes the delays of the acknowledgements.
+    delays: u64,
 }
 
 impl Bulk {
@@ -136,7 +144,15 @@ impl Bulk {
             delivered: 0,
             begun: false,
             now: Instant::ZERO,
+            delays: 1,
         }
+    }
+
+    /// How much later an acknowledgement comes, evenly spread up to `most`.
+    fn delay(&mut self, most: Duration) -> Duration {
+        // Knuth's linear congruential generator (MMIX); its upper bits are the good ones.
+        self.delays = self.delays.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_micros(most.as_micros() * (self.delays >> 48) >> 16)
     }
 
     fn run_until(&mut self, now: Instant, link: &mut Bottleneck) {
@@ -176,7 +192,8 @@ impl Bulk {
                 }
                 return;
             };
-            self.acknowledged.push_back(passed + round_trip);
+            let at = passed + round_trip + self.delay(link.takes(BULK_BYTES));
+            self.acknowledged.push_back(self.acknowledged.back().map_or(at, |&last| last.max(at)));
         }
     }
 }

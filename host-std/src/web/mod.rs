@@ -59,6 +59,7 @@ use std::time::Duration;
 use axum::Router;
 
 use crate::monitoring::Monitor;
+use crate::session::AdaptationConfig;
 use crate::sockets::Ports;
 
 pub use dashboard::{Dashboard, DashboardAccess};
@@ -109,6 +110,9 @@ pub struct WebConfig {
     pub kept_bytes: usize,
     /// Servers by which both sides learn how they are seen from outside (STUN).
     pub stun: Vec<SocketAddr>,
+    /// What is sent follows the network that the browser's feedback shows, with at most one payload repeated in a packet; `None`: bit
+    /// rate and packet length stay.
+    pub adaptation: Option<AdaptationConfig>,
 }
 
 impl Default for WebConfig {
@@ -130,6 +134,7 @@ impl Default for WebConfig {
             kept_time: Duration::from_secs(600),
             kept_bytes: 128 << 20,
             stun: Vec::new(),
+            adaptation: None,
         }
     }
 }

@@ -155,6 +155,7 @@ fn make(config: &WebConfig, end: &dyn SoundEnd, address: IpAddr, port: u16) -> R
         after_silence: Some(SILENCE),
         wall_clock: NtpTime::from_unix_micros(unix_micros),
         sound: Some((RATE_HZ, 1)),
+        adaptation: config.adaptation,
         ..CallConfig::new(port)?
     };
     end.prepare(&mut call);

@@ -1,4 +1,4 @@
-//! A call of Opus through a narrow link in virtual time: what it sends follows the network, or is fixed. `quality/adapt.py` scores it.
+//! A call through a narrow link in virtual time: what it sends follows the network, or is fixed. `quality/adapt.py` scores it.
 //!
 //! ```text
 //! adapt IN.wav OUT.wav set=packets link=48000 queue=200 loss=5 bulk=0 seconds=60 seed=1
@@ -7,7 +7,8 @@
 //! IN is mono at 16 kHz and is said by both sides again and again; OUT is what the second side heard of the first. `set` is
 //! `packets` (adapts by feedback on packets), `reports` (by reports alone), or fixed: bit rate in bit/s, packet length in ms and
 //! expected loss in percent, as `24000/20/10`. `link` is in bit/s with IP headers and `queue` in ms, `loss` in percent behind it;
-//! with `bulk=1` a bulk transfer shares the link from second 5 on. Prints figures of the time after second 10 as JSON, and when the
+//! with `bulk=1` a bulk transfer shares the link from second 5 on. `codec` is opus (the default), pcmu or g722; `copies` payloads at
+//! most are repeated in a packet (RFC 2198), and `dred` is the reach of Opus' Deep Redundancy in ms, in place of FEC. Prints figures of the time after second 10 as JSON, and when the
 //! call would have been given up (RFC 8083), if it would.
 
 use std::collections::HashMap;
@@ -21,7 +22,7 @@ use host_std::opus::OpusEncoderConfig;
 use host_std::record::call::CallRecorder;
 use host_std::registry::{CodecFormat, Opus, Registry};
 use host_std::sdp::{FeedbackOptions, SrtpPolicy};
-use host_std::session::{AdaptationConfig, Call, CallConfig, Identity};
+use host_std::session::{AdaptationConfig, AdaptationStats, Call, CallConfig, Identity};
 use host_std::simulate::bottleneck::{BottleneckConfig, BulkConfig};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
@@ -39,9 +40,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let settings: HashMap<&str, &str> = settings.iter().filter_map(|setting| setting.split_once('=')).collect();
     let number = |name: &str, default: f64| settings.get(name).map_or(Ok(default), |text| text.parse::<f64>());
     let set = *settings.get("set").unwrap_or(&"packets");
+    let (copies, dred_ms) = (number("copies", 0.0)? as u8, number("dred", 0.0)? as u16);
     let (adaptation, fixed) = match set {
-        "packets" | "reports" => (Some(AdaptationConfig::default()), None),
+        "packets" | "reports" => (Some(AdaptationConfig::with_copies(copies)), None),
         _ => (None, Some(fixed(set)?)),
+    };
+    let codec = match *settings.get("codec").unwrap_or(&"opus") {
+        "opus" => CodecFormat::opus(),
+        "pcmu" => CodecFormat::pcmu(),
+        "g722" => CodecFormat::g722(),
+        other => return Err(format!("codec={other}: opus, pcmu or g722").into()),
     };
     let network = NetworkConfig { loss_percent: number("loss", 0.0)?, delay_ms: 20.0, ..NetworkConfig::default() };
     let bulk = BulkConfig { from_ms: 5_000.0, until_ms: 1e9, round_trip_ms: 47.0 };
@@ -52,13 +60,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let seconds = number("seconds", 60.0)? as u64;
 
-    let calls = [call(PORTS[0], adaptation, set == "packets")?, call(PORTS[1], adaptation, set == "packets")?];
+    let sends = Sends { codec, adaptation, by_packets: set == "packets", copies, dred_ms };
+    let calls = [call(PORTS[0], &sends)?, call(PORTS[1], &sends)?];
     let addresses = PORTS.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let mut both = VirtualTime::connect(calls, addresses, network, 0.0, number("seed", 1.0)? as u64)?;
     both.set_bottlenecks(link);
     for end in &mut both.ends {
         end.speech = WavFrames::open(input, end.sample_rate_hz(), 1)?.read_all(Duration::from_secs(600))?;
-        if let Some(fixed) = &fixed {
+        if let Some(fixed) = fixed.as_ref().filter(|_| sends.codec == CodecFormat::opus()) {
             end.call.adapt(fixed)?;
         }
     }
@@ -100,6 +109,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             "queue_ms": waits_ms.iter().sum::<f64>() / waits_ms.len().max(1) as f64,
             "given_up": given_up,
             "changes": after[0].adaptation.map(|adaptation| adaptation.changes),
+            "chosen": after[0].adaptation.map(|AdaptationStats { taken, copies, .. }| serde_json::json!({
+                "bit_rate_bps": taken.bit_rate_bps,
+                "packet_ms": taken.packet_ms,
+                "expected_loss_percent": taken.expected_loss_percent,
+                "copies": copies,
+            })),
         })
     );
     Ok(())
@@ -113,12 +128,31 @@ fn fixed(text: &str) -> Result<Adaptation, Box<dyn Error>> {
     Ok(Adaptation::default().with_bit_rate(bps).with_packet_ms(packet_ms).with_expected_loss(u8::try_from(loss)?))
 }
 
-fn call(port: u16, adaptation: Option<AdaptationConfig>, packets: bool) -> Result<Call, Box<dyn Error>> {
+/// What both sides of a call send.
+struct Sends {
+    codec: CodecFormat,
+    adaptation: Option<AdaptationConfig>,
+    by_packets: bool,
+    copies: u8,
+    dred_ms: u16,
+}
+
+fn call(port: u16, sends: &Sends) -> Result<Call, Box<dyn Error>> {
+    let &Sends { adaptation, by_packets, copies, dred_ms, .. } = sends;
     let base = CallConfig::with_identity(port, Identity::seeded(port.into()));
-    let feedback = FeedbackOptions { profile: packets, ..FeedbackOptions::default() };
-    let opus = OpusEncoderConfig { sample_rate_hz: 16_000, expected_loss_percent: 0, ..OpusEncoderConfig::default() };
+    let feedback = FeedbackOptions { profile: by_packets, ..FeedbackOptions::default() };
+    let usual = OpusEncoderConfig::default();
+    let opus = OpusEncoderConfig {
+        sample_rate_hz: 16_000,
+        expected_loss_percent: 0,
+        // They share the bits, and FEC takes its part first.
+        fec: usual.fec && dred_ms == 0,
+        dred_ms,
+        ..usual
+    };
     let registry = Registry::builtin().with(Opus(opus));
-    let (codecs, srtp) = (vec![CodecFormat::opus()], SrtpPolicy::Off);
-    let circuit_breaker = true;
-    Ok(Call::new(CallConfig { codecs, registry, srtp, adaptation, circuit_breaker, feedback, ..base })?)
+    let (codecs, srtp) = (vec![sends.codec.clone()], SrtpPolicy::Off);
+    let (circuit_breaker, redundancy, redundancy_on_loss) = (true, copies, copies > 0);
+    let config = CallConfig { codecs, registry, srtp, adaptation, circuit_breaker, feedback, ..base };
+    Ok(Call::new(CallConfig { redundancy, redundancy_on_loss, ..config })?)
 }

@@ -356,6 +356,10 @@ fn speech_is_found_in_the_result_and_shown_on_the_page() {
         assert!((950.0..end).contains(&start) && end <= end_ms + 300.0, "{figures}");
     }
     assert!(!segments.is_empty());
+    // An option without its value takes no file's name for it.
+    let bare = run(&folder, &["--json", "--ns", "--vad", "mic.wav", "out.wav"]).success();
+    assert_eq!(json(&bare.stdout)["speech"], figures["speech"]);
+    run(&folder, &["--vad", "--ns", "mic.wav", "out.wav"]).success();
     let ended = run(&folder, &["--vad", "3", "--plot", "page.html", "mic.wav", "out.wav"]).success();
     assert!(
         ended.stdout.contains("  speech      ") && ended.stdout.contains(" % of the time in the result: "),

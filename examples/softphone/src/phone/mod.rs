@@ -1,7 +1,7 @@
-//! The phone: lines, what a user says, and what signalling and media say.
+//! The phone: its lines, the commands of its user, and the events of signalling and media.
 //!
-//! One task has all of it, so that nothing is decided on what another has changed meanwhile. What takes time — a
-//! request and its answer — is a task of its own that tells its outcome here.
+//! One task owns all of this, so no decision is based on state that another task has changed in the meantime. What
+//! takes time, such as a request and its response, is a task of its own that sends its result here.
 
 mod change;
 mod incoming;

@@ -1,4 +1,4 @@
-//! Signalling: rsipstack's endpoint, and what of a call's requests it leaves to its user.
+//! Signalling: rsipstack's endpoint, and the parts of a call's requests that rsipstack leaves to its user.
 
 pub(crate) mod headers;
 pub(crate) mod refer;

@@ -1,4 +1,4 @@
-//! Microphone, loudspeaker and the lines between them.
+//! Microphone, loudspeaker, and the lines between them.
 
 mod desk;
 mod device;

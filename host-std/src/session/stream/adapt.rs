@@ -45,6 +45,7 @@ impl Stream {
         let codec = &self.sending.agreed;
         StreamOptions {
             is_opus: codec.name.eq_ignore_ascii_case("opus"),
+            in_band: self.encoder.in_band_redundancy(),
             packet_bps: self.sending.packet_bps,
             max_ptime_ms: self.agreed.max_ptime_ms,
             bandwidth: self.agreed.bandwidth,

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dsp_core::time::Duration as Length;
 use host_std::session::driver::Clock;
+use host_std::simulate::bottleneck::BottleneckConfig;
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::proxy::Proxy;
 use host_std::wav::{WavSink, WavSource};
@@ -191,9 +192,23 @@ const THROUGH_PROXY: &str = r#"(() => {
 
 /// Presses Call, and puts a network between the page and its server.
 pub(crate) fn call_through(runtime: &tokio::runtime::Runtime, page: &Page<'_>, network: NetworkConfig, seed: u64) {
+    call_through_link(runtime, page, network, None, seed);
+}
+
+/// The same with a narrow link in front of the network, in each direction.
+pub(crate) fn call_through_link(
+    runtime: &tokio::runtime::Runtime,
+    page: &Page<'_>,
+    network: NetworkConfig,
+    link: Option<BottleneckConfig>,
+    seed: u64,
+) {
     // Whoever sends first to a port is who sits behind it.
     let peers = [([127, 0, 0, 1], 0).into(); 2];
-    let proxy = runtime.block_on(Proxy::bind(peers, network, seed)).unwrap();
+    let mut proxy = runtime.block_on(Proxy::bind(peers, network, seed)).unwrap();
+    if let Some(link) = link {
+        proxy.set_bottlenecks(link);
+    }
     let [near, far] = proxy.ports().unwrap();
     runtime.spawn(proxy.run(Clock::start()));
     page.eval(&format!("window.proxyPorts = [{near}, {far}]"));

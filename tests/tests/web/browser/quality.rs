@@ -6,6 +6,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use host_std::simulate::bottleneck::BottleneckConfig;
 use host_std::simulate::netsim::NetworkConfig;
 use media_core_tests::program::{Running, folder};
 use media_core_tests::score::pesq;
@@ -177,5 +178,57 @@ fn browser_bad_network() {
         skipped::lacks("aiortc is not installed (pip install aiortc; MEDIA_CORE_PYTHON)");
     }
     assert!(here >= 3.2, "{here}");
+    remove(folder);
+}
+
+/// A call of 60 s through a link of `rate_bps`, of which the second half is told: PESQ-WB of what the browser heard, what it lost in
+/// percent, the mean wait in its jitter buffer in ms, and what the server sent in kbit/s.
+fn call_through_narrow_link(browser: &Chromium, folder: &Path, rate_bps: f64, adapts: bool) -> [f64; 4] {
+    let mut options = vec!["--with", "man.wav", "--speaker", "spoken.wav"];
+    options.extend(adapts.then_some("--adapt"));
+    let (server, address) = server(folder, &options);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let page = browser.open(&address);
+    plain(&page);
+    let network = NetworkConfig { delay_ms: 20.0, ..NetworkConfig::default() };
+    call_through_link(&runtime, &page, network, Some(BottleneckConfig { rate_bps, queue_ms: 300.0, bulk: None }), 1);
+    sleep(Duration::from_secs(30));
+    let before = inbound(&page);
+    page.eval(LISTEN);
+    sleep(Duration::from_secs(30));
+    let after = inbound(&page);
+    let file = folder.join(format!("{rate_bps}-{adapts}.wav"));
+    write(&file, &heard(&page));
+    page.eval("document.getElementById('call').click()");
+    page.wait_for("document.getElementById('state').dataset.kind === 'idle'");
+    page.close();
+    server.interrupt();
+    server.wait(LIMIT).success();
+    let between = |name: &str| after[name].as_f64().unwrap_or(0.0) - before[name].as_f64().unwrap_or(0.0);
+    let lost = 100.0 * between("packetsLost") / (between("packetsLost") + between("packetsReceived")).max(1.0);
+    let waited = 1e3 * between("jitterBufferDelay") / between("jitterBufferEmittedCount").max(1.0);
+    [pesq("wb", &folder.join("man.wav"), &file), lost, waited, between("bytesReceived") * 8.0 / 30e3]
+}
+
+/// Chromium tells by transport-wide feedback when each packet came; what the server sends follows it.
+#[test]
+fn browser_narrow_link() {
+    if !long() {
+        return;
+    }
+    let _alone = alone();
+    let folder = folder("browser-narrow");
+    let microphone = speech(&folder, "woman", 90);
+    speech(&folder, "man", 90);
+    let Some(browser) = Chromium::start(&folder, Some(&microphone)) else { return };
+    for rate_bps in [34_000.0, 48_000.0, 100_000.0] {
+        let [adapting, fixed] =
+            [true, false].map(|adapts| call_through_narrow_link(&browser, &folder, rate_bps, adapts));
+        let told =
+            |[score, lost, waited, sent]: [f64; 4]| format!("{score:.2}; {lost:.1} %; {waited:.0} ms; {sent:.1}");
+        println!("narrow-row | {} kbit/s | {} | {} |", rate_bps / 1e3, told(adapting), told(fixed));
+        // Where there is room for all, both are as good; where there isn't, what doesn't follow the link loses packets.
+        assert!(adapting[0] > fixed[0] - 0.15 && adapting[1] < 2.0, "{adapting:?} {fixed:?}");
+    }
     remove(folder);
 }
