@@ -207,7 +207,7 @@ fn call_through_narrow_link(browser: &Chromium, folder: &Path, rate_bps: f64, ad
     let between = |name: &str| after[name].as_f64().unwrap_or(0.0) - before[name].as_f64().unwrap_or(0.0);
     let lost = 100.0 * between("packetsLost") / (between("packetsLost") + between("packetsReceived")).max(1.0);
     let waited = 1e3 * between("jitterBufferDelay") / between("jitterBufferEmittedCount").max(1.0);
-    [pesq("wb", &folder.join("man.wav"), &file), lost, waited, between("bytesReceived") * 8.0 / 30e3]
+    [pesq("wb", &folder.join("man.wav"), &file, false), lost, waited, between("bytesReceived") * 8.0 / 30e3]
 }
 
 /// Chromium tells by transport-wide feedback when each packet came; what the server sends follows it.
