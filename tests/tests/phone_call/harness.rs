@@ -170,6 +170,8 @@ pub(super) fn carry(from: PathBuf, to: PathBuf, port: u16, rewrite: fn(String) -
 
 impl Plan<'_> {
     pub(super) fn call(&self, test: &str, image: Option<&Path>) -> Outcome {
+        // Built before anybody waits for it.
+        media_core();
         let folder = folder(test);
         let rate_hz = rate_of(self.codec);
         let voices = match self.tones {
