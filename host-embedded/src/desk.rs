@@ -7,8 +7,12 @@
 //! Desk::apply -> TonePlayer (ring, dial, ringback, busy), PhoneOf (mute, another echo path), AudioPath for the codec chip
 //! ```
 //!
-//! It is a state machine without time, audio or network of its own: each input returns at most one request, and [`Desk::apply`]
-//! brings phone and tones to where the state wants them.
+//! Use it in firmware that has a receiver and keys of its own: it decides what each of them means in each state of a call. It is a state
+//! machine without time, audio or network of its own: each input returns at most one request, and [`Desk::apply`]
+//! brings phone and tones to where the state wants them. Memory: some 60 bytes.
+//!
+//! Limits: one call and one that waits. A second call, as for a [conference](crate::three_way), is the SIP stack's, as is what a hook
+//! flash means.
 //!
 //! ```
 //! use dsp_core::tone::Country;

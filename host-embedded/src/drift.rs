@@ -1,7 +1,7 @@
 //! A codec chip whose clock isn't that of the network side: both ways go through a resampler that is steered, so that 10 ms of the
 //! phone are 10 ms of the processor's clock.
 //!
-//! A chip that is master, or has a crystal of its own, drifts against the processor by up to some 100 ppm. Without this the phone's time
+//! Use it where the chip isn't clocked by the processor: a chip that is master, or has a crystal of its own, drifts against the processor by up to some 100 ppm. Without this the phone's time
 //! is the chip's: it sends so much faster or slower than it says, and the far end's sound has to be stretched now and then. With
 //! [`DriftPort`] over the chip's port a tick comes early or late by what the clocks differ: once in 50 s at 200 ppm a tick
 //! waits for no frame, or for two.
@@ -12,9 +12,11 @@
 //! ```
 //!
 //! The ratio follows how much the chip's frames are ahead of the clock or behind it, averaged over 2.5 s, by 20 ppm a
-//! millisecond and at most 500 ppm (0.9 cents). Delay: [`Plan::delay_samples`] each way (2 ms at 8 kHz with `Quality::Fast`), one frame
+//! millisecond and at most 500 ppm (0.9 cents): two thirds of a drift within 50 s. For the first 2.5 s nothing is steered. Delay: [`Plan::delay_samples`] each way (2 ms at 8 kHz with `Quality::Fast`), one frame
 //! at most that waits for the phone, and one for the chip. Cost: a steered
 //! [`resample`](dsp_core::process::resample) each way. All integer.
+//!
+//! Limits: beyond 500 ppm it falls behind. A processor whose crystal is bad itself makes the phone's time as bad.
 //!
 //! ```
 //! # use core::cell::Cell;
@@ -49,6 +51,9 @@ const PPB_PER_US: i64 = 20;
 const MOST_PPB: i64 = 500_000;
 /// The average's weight of what is new is one over two to the power of this: 2.56 s of frames.
 const AVERAGE: u32 = 8;
+/// So many frames are looked at before anything is steered: where the count begins is in their middle, and not at the first one, which
+/// may have waited for a task that began late. A clock that is off by 500 ppm is off by 1.3 ms then.
+const SETTLE: u32 = 1 << AVERAGE;
 /// Beyond this it's no drift, but a clock that was set or a processor that was stopped: time is counted anew.
 const JUMP_US: i64 = 200_000;
 /// Parts per billion for each sample by which the two ways differ.
@@ -76,8 +81,10 @@ struct Drift {
     made: u64,
     /// Microseconds that went by without them: frames that were lost, jumps of the clock.
     passed: i64,
-    /// How much too few they are in the mean, in microseconds by two to the power of `AVERAGE`.
+    /// How much too few they are in the mean, in microseconds by two to the power of `AVERAGE`; the sum, until there are so many.
     behind: i64,
+    /// Frames that were looked at, until they are `SETTLE`.
+    settled: u32,
 }
 
 impl Drift {
@@ -86,6 +93,15 @@ impl Drift {
         let begun = *self.begun.get_or_insert(now);
         let made = (self.made * 1_000_000 / u64::from(rate_hz)) as i64;
         let behind = now.since(begun).as_micros() as i64 - made - self.passed;
+        if self.settled < SETTLE {
+            self.settled += 1;
+            self.behind += behind;
+            if self.settled == SETTLE {
+                self.passed += self.behind >> AVERAGE;
+                self.behind = 0;
+            }
+            return 0;
+        }
         let average = self.behind >> AVERAGE;
         if (behind - average).abs() > JUMP_US {
             // What is known of the drift stays.
@@ -97,19 +113,22 @@ impl Drift {
     }
 
     fn ppb(&self) -> i32 {
+        if self.settled < SETTLE {
+            return 0;
+        }
         ((self.behind >> AVERAGE) * PPB_PER_US).clamp(-MOST_PPB, MOST_PPB) as i32
     }
 }
 
-type Way<'a> = Line<i16, &'a mut [i16]>;
+type SteeredLine<'a> = Line<i16, &'a mut [i16]>;
 
 /// A port of frames of `FRAME` samples by the clock `C`, over the chip's.
 pub struct DriftPort<'a, P, C, const FRAME: usize> {
     port: P,
     clock: C,
     design: Design<&'a [Taps16]>,
-    microphone: Way<'a>,
-    loudspeaker: Way<'a>,
+    microphone: SteeredLine<'a>,
+    loudspeaker: SteeredLine<'a>,
     drift: Drift,
     /// The chip's frame, and how much of it has gone through the filter.
     captured: [i16; FRAME],

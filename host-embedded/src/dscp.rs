@@ -4,6 +4,9 @@
 //! the Ethernet driver: it looks at each frame before it's sent, and marks UDP from the call's ports. Cost: a few
 //! comparisons a frame.
 //!
+//! Use it where the stack has no option for it; where a socket has one, as `IP_TOS`, use that. Limits: IPv4 without a VLAN tag, in
+//! frames of Ethernet II.
+//!
 //! ```
 //! # let mut frame = [0; 60];
 //! # frame[12..14].copy_from_slice(&[0x08, 0x00]);

@@ -1,8 +1,24 @@
 //! The hook switch: from a contact that bounces to what the user does with the receiver.
 //!
-//! Read it in each tick and hand its events to [`Desk`](crate::desk::Desk). [`HookSwitch`] has an example. A contact counts once it
-//! has been as it is for [`DEBOUNCE`]; a press of the cradle up to [`LONGEST_FLASH`] is a hook flash, so that putting the receiver
-//! down is told only after it.
+//! Use it where a contact tells whether the receiver is lifted: read it in each tick and hand its events to
+//! [`Desk`](crate::desk::Desk). A contact counts once it has been as it is for [`DEBOUNCE`]; a press of the cradle up to
+//! [`LONGEST_FLASH`] is a hook flash, so that putting the receiver down is told only after it.
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_embedded::hook::{HookEvent, HookSwitch};
+//!
+//! let mut hook = HookSwitch::new();
+//! let mut told = Vec::new();
+//! for tick in 0..300 {
+//!     // Lifted at 0.5 s, put down at 1.5 s.
+//!     let contact = (50..150).contains(&tick);
+//!     told.extend(hook.read(Instant::from_millis(10 * tick), contact).map(|event| (tick, event)));
+//! }
+//! assert_eq!(told, [(52, HookEvent::OffHook), (221, HookEvent::OnHook)]);
+//! ```
+//!
+//! Limits: a phone without hook flash hears of a receiver that is put down as late as one with it.
 
 use dsp_core::time::{Duration, Instant};
 

@@ -7,7 +7,32 @@
 //! [`lean`](crate::lean) is a phone with the least of them.
 //!
 //! Use them where a phone is to have another codec than G.711, comfort noise, a strategy or a capture block of its own, or memory
-//! that lies elsewhere. [`PhoneParts`], [`PhoneCodecs`] and [`RoomOf`] have an example each.
+//! that lies elsewhere. [`PhoneCodecs`] and [`RoomOf`] have an example each; this one names what a [`Phone`](crate::phone::Phone) has:
+//!
+//! ```
+//! use dsp_core::front::NoBlock;
+//! use dsp_core::process::activity::NoDetector;
+//! use dsp_core::receive::strategy::Standard;
+//! use host_embedded::parts::{G711, Parts, PhoneParts};
+//! use host_embedded::phone::{PhoneConfig, PhoneOf, TICK};
+//!
+//! enum Plain {}
+//!
+//! impl PhoneParts for Plain {
+//!     type Block = NoBlock;
+//!     type Detector = NoDetector;
+//!     type Strategy = Standard;
+//!     type Codecs = G711;
+//! }
+//!
+//! let parts = Parts { block: None, noise: None, strategy: Standard, codecs: G711::default() };
+//! let phone = PhoneOf::<Plain, TICK, 0>::with_parts(PhoneConfig::default(), parts)?;
+//! # assert_eq!(phone.send_stats().packets, 0);
+//! # Ok::<(), host_embedded::phone::PhoneError>(())
+//! ```
+//!
+//! Limits: all codecs of a table have one rate of sound and one RTP clock: a phone of G.711 and G.722 is two kinds of phone, of which a
+//! call makes one.
 
 use core::marker::PhantomData;
 

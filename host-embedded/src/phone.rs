@@ -8,6 +8,9 @@
 //! `HISTORY` samples of what was played for it. Other codecs, comfort noise and a strategy of one's own are
 //! [`parts`](crate::parts).
 //!
+//! Limits: one call and one microphone. A second call is a [`stream`](crate::stream), which [`three_way`](crate::three_way) brings into this
+//! one. What comes before and behind a call, ringing and the hook switch, is [`desk`](crate::desk).
+//!
 //! Memory: a [`Phone`] takes 11 KiB, of which the receiver takes most; no heap. It is made by value and moved to where it lies, at the
 //! cost of the stack; where that is dear, most of it can be [lent](crate::parts::RoomOf). All arithmetic is integer.
 //!
@@ -136,6 +139,37 @@ pub struct Tick {
     pub took: Duration,
     /// The budget for that was used up ([`Network::intake_budget`]): packets may be left with the network.
     pub crowded: bool,
+}
+
+/// The steps of a tick that was begun: the loudspeaker's frame goes to the port, the microphone hears `heard`, and `send` gets what is to
+/// be sent, with the datagram; it returns whether that was any.
+pub(crate) async fn exchange<M, A, B, const TICK: usize, const HISTORY: usize>(
+    front: &mut FrontEnd<B, TICK, [i16; HISTORY]>,
+    media: &mut M,
+    port: &mut A,
+    heard: &[i16; TICK],
+    datagram: &mut [u8],
+    tick: &mut Tick,
+    mut send: impl FnMut(M::Transmit, &[u8]) -> bool,
+) where
+    M: Media,
+    A: AudioPort<TICK>,
+    B: CaptureBlock<i16>,
+{
+    while let Some(step) = front.step(media, datagram) {
+        match step {
+            Step::Loudspeaker { pcm, played } => {
+                tick.played = played;
+                // A tick has so many samples, always.
+                if let Some(pcm) = pcm.first_chunk() {
+                    tick.underrun = port.write(pcm).await.map_or_else(|underrun| underrun.frames, |()| 0);
+                    front.underrun(tick.underrun as usize * TICK);
+                }
+            }
+            Step::Microphone(microphone) => microphone.pcm.copy_from_slice(heard),
+            Step::Transmit(sent) => tick.unsent += u32::from(!send(sent, datagram)),
+        }
+    }
 }
 
 /// A G.711 phone without parts of one's own.
@@ -279,21 +313,11 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         let begun = network.now();
         self.set_delay(port.delay());
         self.begin(begun, true);
-        while let Some(step) = self.front.step(&mut Mixed { stream: &mut self.stream, local }, datagram) {
-            match step {
-                Step::Loudspeaker { pcm, played } => {
-                    tick.played = played;
-                    // A tick has so many samples, always.
-                    if let Some(pcm) = pcm.first_chunk() {
-                        tick.underrun = port.write(pcm).await.map_or_else(|underrun| underrun.frames, |()| 0);
-                        self.front.underrun(tick.underrun as usize * TICK);
-                    }
-                }
-                Step::Microphone(microphone) => microphone.pcm.copy_from_slice(&heard),
-                Step::Transmit(Ok(bytes)) => network.send(&datagram[..bytes]),
-                Step::Transmit(Err(_)) => tick.unsent += 1,
-            }
-        }
+        let Self { stream, front } = self;
+        let send = |sent: Result<usize, SendError>, datagram: &[u8]| {
+            sent.map(|bytes| network.send(datagram.get(..bytes).unwrap_or_default())).is_ok()
+        };
+        exchange(front, &mut Mixed { stream, local }, port, &heard, datagram, &mut tick, send).await;
         tick.took = network.now().since(begun);
         tick
     }
@@ -411,6 +435,37 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     /// ```
     pub fn set_sending(&mut self, sending: bool) {
         self.stream.set_sending(sending);
+    }
+
+    /// Goes on with packets of another length, as a later offer or answer asks for it (`ptime`, RFC 8866, 6.4). What the microphone has
+    /// heard since the last packet goes with the next.
+    ///
+    /// # Errors
+    /// [`PhoneError::Sender`] if the codec has no packets of this length, or the memory no room for them; nothing has changed then.
+    ///
+    /// ```
+    /// use host_embedded::phone::{Phone, PhoneConfig};
+    /// # use embassy_futures::block_on;
+    /// # use host_embedded::sim::{SimClock, SimNetwork, SimPort};
+    ///
+    /// # let clock = SimClock::default();
+    /// # let mut port = SimPort::new(&clock, |pcm: &mut [i16; 80]| pcm.fill(1_000), |_: &[i16; 80]| ());
+    /// let mut lengths = Vec::new();
+    /// # let mut network = SimNetwork::new(&clock, |_, _: &mut [u8]| None, |datagram: &[u8]| lengths.push(datagram.len()));
+    /// let mut phone = Phone::new(PhoneConfig::default())?;
+    /// for tick in 0..9 {
+    ///     if tick == 5 {
+    ///         phone.set_packet_ms(40)?;
+    ///         assert!(phone.set_packet_ms(70).is_err());
+    ///     }
+    ///     block_on(phone.tick(&mut port, &mut network));
+    /// }
+    /// // 20 ms of G.711 behind 12 bytes of header, and 40 ms.
+    /// assert_eq!(lengths, [172, 172, 332]);
+    /// # Ok::<(), host_embedded::phone::PhoneError>(())
+    /// ```
+    pub fn set_packet_ms(&mut self, ptime_ms: u32) -> Result<(), PhoneError> {
+        self.stream.set_packet_ms(ptime_ms)
     }
 
     /// Goes on as another source, with other numbers: after a collision of SSRCs (RFC 3550, 8.2), or when a call is handed over.

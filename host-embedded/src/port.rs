@@ -7,8 +7,22 @@
 //! Both directions share the bit clock, so one frame read is one frame to write: `read` paces the whole phone. Samples are
 //! mono `i16`; a stereo codec chip's port takes one slot and fills both.
 //!
-//! Limits: where the two directions have clocks of their own, or the chip's differs from the processor's, put
-//! [`DriftPort`](crate::drift::DriftPort) over it.
+//! Limits: both directions have one clock. Where it isn't the processor's, put [`DriftPort`](crate::drift::DriftPort) over the port. Two
+//! chips with a clock each are no port.
+//!
+//! ```
+//! use embassy_futures::block_on;
+//! use host_embedded::port::AudioPort;
+//! use host_embedded::pump::Pump;
+//!
+//! static PUMP: Pump<80, 3> = Pump::new();
+//!
+//! // The interrupt has brought a frame.
+//! PUMP.half_transfer(&[500; 80], &mut [0; 80]);
+//! let (mut port, mut pcm) = (PUMP.port(), [0; 80]);
+//! block_on(port.read(&mut pcm)).expect("no frame was lost");
+//! assert_eq!(pcm, [500; 80]);
+//! ```
 
 use core::fmt;
 

@@ -4,10 +4,17 @@
 //! the firmware calls [`Pump::half_transfer`] with the half of the microphone's buffer that is full and the half of the
 //! loudspeaker's that is free; a task reads and writes the same frames over the [`AudioPort`] from [`Pump::port`].
 //!
+//! Use it wherever an interrupt hands over halves of a DMA buffer. Where a HAL's driver has a ring of its own that a task reads and
+//! writes, [`slots::serve`](crate::slots::serve) is that interrupt's part.
+//!
 //! A pump is `const`-made and lies in a `static`. Each direction holds at most `DEPTH` frames: a task that falls behind
 //! by more costs frames, which are counted, and not ever more delay: both queues begin anew.
-//! Delay: one frame of DMA each way, and at most `DEPTH` frames after a task was late. Cost: two copies of a frame an
-//! interrupt, with interrupts off. Memory: `4 * FRAME * DEPTH` bytes.
+//! Delay: one frame of DMA each way, and at most `DEPTH` frames after a task was late. Cost: a copy of a frame each way in the interrupt
+//! and in the task. Interrupts are off only while indices and counters change, for as long whatever a frame's length is: who copies
+//! has claimed the frame before, and nobody else touches it meanwhile. Nothing in it can panic. Memory: `4 * FRAME * DEPTH` bytes, and
+//! some 80 for the rest.
+//!
+//! Limits: one interrupt on one side, one task on the other. A second one that comes in between loses its frame, which is counted.
 //!
 //! ```
 //! use host_embedded::pump::Pump;
@@ -23,6 +30,7 @@
 
 use core::cell::Cell;
 use core::future::poll_fn;
+use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use core::task::Poll;
 
 use embassy_sync::blocking_mutex::Mutex;
@@ -71,75 +79,135 @@ impl PumpCounters {
 /// assert_eq!(pcm, [9; 80]);
 /// ```
 pub struct Pump<const FRAME: usize, const DEPTH: usize> {
-    shared: Mutex<CriticalSectionRawMutex, Shared<FRAME, DEPTH>>,
+    slots: [Slot<FRAME>; DEPTH],
+    state: Mutex<CriticalSectionRawMutex, Cell<State>>,
     /// Who waits for a frame of the microphone, and who for room for one of the loudspeaker.
     captured: AtomicWaker,
     room: AtomicWaker,
 }
 
-/// What both sides touch, each with interrupts off. Cells, so that nothing here can panic in an interrupt.
-struct Shared<const FRAME: usize, const DEPTH: usize> {
-    microphone: Queue<FRAME, DEPTH>,
-    loudspeaker: Queue<FRAME, DEPTH>,
-    counters: Cell<PumpCounters>,
+/// Room for a frame each way, two samples a word: the microphone's is in the first half. Atomics, because both sides reach them without a
+/// lock; that one side at a time does is the [`Ring`]'s work. What orders them is the critical section in which a frame is claimed
+/// and given back.
+struct Slot<const FRAME: usize> {
+    words: [AtomicU32; FRAME],
+    /// The last sample of each, where a frame has an odd number of them.
+    odd: [AtomicU16; 2],
 }
 
-impl<const FRAME: usize, const DEPTH: usize> Shared<FRAME, DEPTH> {
-    fn count<T>(&self, change: impl FnOnce(&mut PumpCounters) -> T) -> T {
-        let mut counters = self.counters.get();
-        let result = change(&mut counters);
-        self.counters.set(counters);
-        result
-    }
-}
-
-/// Frames in their order: `len` of them from `first` on, in a ring.
-struct Queue<const FRAME: usize, const DEPTH: usize> {
-    frames: [Cell<[i16; FRAME]>; DEPTH],
-    first: Cell<usize>,
-    len: Cell<usize>,
-}
-
-impl<const FRAME: usize, const DEPTH: usize> Queue<FRAME, DEPTH> {
+impl<const FRAME: usize> Slot<FRAME> {
     const fn new() -> Self {
-        Self { frames: [const { Cell::new([0; FRAME]) }; DEPTH], first: Cell::new(0), len: Cell::new(0) }
+        Self { words: [const { AtomicU32::new(0) }; FRAME], odd: [const { AtomicU16::new(0) }; 2] }
     }
 
-    /// A place in the ring that is less than twice its length.
-    fn wrapped(place: usize) -> usize {
-        if place < DEPTH { place } else { place - DEPTH }
+    fn microphone(&self) -> Place<'_> {
+        Place { words: &self.words, odd: &self.odd[0] }
     }
 
-    fn is_full(&self) -> bool {
-        self.len.get() >= DEPTH
+    fn loudspeaker(&self) -> Place<'_> {
+        Place { words: self.words.split_at(FRAME / 2).1, odd: &self.odd[1] }
     }
+}
 
-    /// Puts a frame behind the others. Whether there was room.
-    fn push(&self, frame: &[i16; FRAME]) -> bool {
-        let free =
-            (!self.is_full()).then(|| self.frames.get(Self::wrapped(self.first.get() + self.len.get()))).flatten();
-        if let Some(free) = free {
-            free.set(*frame);
-            self.len.set(self.len.get() + 1);
+/// Where a frame lies.
+struct Place<'a> {
+    words: &'a [AtomicU32],
+    odd: &'a AtomicU16,
+}
+
+impl Place<'_> {
+    fn store(&self, frame: &[i16]) {
+        let (pairs, rest) = frame.as_chunks();
+        for (word, [even, odd]) in self.words.iter().zip(pairs) {
+            word.store(u32::from(*even as u16) | u32::from(*odd as u16) << 16, Ordering::Relaxed);
         }
-        free.is_some()
-    }
-
-    /// Takes the first frame out. Whether there was one.
-    fn pop(&self, frame: &mut [i16; FRAME]) -> bool {
-        let taken = (self.len.get() > 0).then(|| self.frames.get(self.first.get())).flatten();
-        if let Some(taken) = taken {
-            *frame = taken.get();
-            self.first.set(Self::wrapped(self.first.get() + 1));
-            self.len.set(self.len.get() - 1);
+        if let [last] = rest {
+            self.odd.store(*last as u16, Ordering::Relaxed);
         }
-        taken.is_some()
     }
 
-    /// Takes all frames out; how many there were.
-    fn clear(&self) -> u32 {
-        self.len.replace(0) as u32
+    fn load(&self, frame: &mut [i16]) {
+        let (pairs, rest) = frame.as_chunks_mut();
+        for (word, [even, odd]) in self.words.iter().zip(pairs) {
+            let two = word.load(Ordering::Relaxed);
+            (*even, *odd) = (two as i16, (two >> 16) as i16);
+        }
+        if let [last] = rest {
+            *last = self.odd.load(Ordering::Relaxed) as i16;
+        }
     }
+}
+
+/// Which frames of a direction wait: those from `first` on, in a ring. In front of them may be one that is being read, behind them one
+/// that is being written.
+#[derive(Clone, Copy)]
+struct Ring {
+    first: usize,
+    waiting: usize,
+    reading: bool,
+    writing: bool,
+}
+
+impl Ring {
+    const EMPTY: Self = Self { first: 0, waiting: 0, reading: false, writing: false };
+
+    /// The frame that is `behind` the first, of `depth`.
+    const fn at(&self, behind: usize, depth: usize) -> usize {
+        let at = self.first + behind;
+        if at < depth { at } else { at - depth }
+    }
+
+    /// Claims the frame that has waited longest.
+    fn begin_read(&mut self) -> Option<usize> {
+        if self.reading || self.waiting == 0 {
+            return None;
+        }
+        self.reading = true;
+        self.waiting -= 1;
+        Some(self.first)
+    }
+
+    fn end_read(&mut self, depth: usize) {
+        self.first = self.at(1, depth);
+        self.reading = false;
+    }
+
+    /// Claims a frame that is free.
+    fn begin_write(&mut self, depth: usize) -> Option<usize> {
+        let used = self.waiting + usize::from(self.reading);
+        if self.writing || used >= depth {
+            return None;
+        }
+        self.writing = true;
+        Some(self.at(used, depth))
+    }
+
+    fn end_write(&mut self) {
+        self.writing = false;
+        self.waiting += 1;
+    }
+
+    /// Drops what waits, by the side that reads: how many frames that was. What is being written stays where it is.
+    fn skip(&mut self, depth: usize) -> u32 {
+        if self.reading {
+            return 0;
+        }
+        self.first = self.at(self.waiting, depth);
+        core::mem::take(&mut self.waiting) as u32
+    }
+
+    /// The same by the side that writes, which isn't writing. What is being read stays where it is.
+    fn clear(&mut self) -> u32 {
+        core::mem::take(&mut self.waiting) as u32
+    }
+}
+
+/// All that is changed with interrupts off.
+#[derive(Clone, Copy)]
+struct State {
+    microphone: Ring,
+    loudspeaker: Ring,
+    counters: PumpCounters,
 }
 
 impl<const FRAME: usize, const DEPTH: usize> Default for Pump<FRAME, DEPTH> {
@@ -152,48 +220,70 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
     /// An empty pump.
     pub const fn new() -> Self {
         const { assert!(FRAME > 0 && DEPTH > 0, "a frame has samples, and a queue has room") };
-        let shared =
-            Shared { microphone: Queue::new(), loudspeaker: Queue::new(), counters: Cell::new(PumpCounters::ZERO) };
-        Self { shared: Mutex::new(shared), captured: AtomicWaker::new(), room: AtomicWaker::new() }
+        let state = State { microphone: Ring::EMPTY, loudspeaker: Ring::EMPTY, counters: PumpCounters::ZERO };
+        let slots = [const { Slot::new() }; DEPTH];
+        Self { slots, state: Mutex::new(Cell::new(state)), captured: AtomicWaker::new(), room: AtomicWaker::new() }
     }
 
     /// The interrupt's side: takes a full frame of the microphone and fills one for the loudspeaker. It never waits.
     pub fn half_transfer(&self, captured: &[i16; FRAME], playback: &mut [i16; FRAME]) {
-        let played = self.shared.lock(|shared| {
-            shared.count(|counters| {
-                counters.captured = counters.captured.wrapping_add(1);
-                if shared.microphone.is_full() {
-                    // Old sound is of no use to the one who listens: what waits gives way to the newest.
-                    counters.overruns = counters.overruns.wrapping_add(shared.microphone.clear());
-                }
-                shared.microphone.push(captured);
-                let played = shared.loudspeaker.pop(playback);
-                if played {
-                    counters.played = counters.played.wrapping_add(1);
-                } else {
-                    playback.fill(0);
-                    counters.underruns = counters.underruns.wrapping_add(u32::from(counters.played > 0));
-                }
-                played
-            })
+        let (free, next) = self.change(Self::begin_half);
+        if let Some(free) = free {
+            self.copy(free, |slot| slot.microphone().store(captured));
+        }
+        match next {
+            Some(next) => self.copy(next, |slot| slot.loudspeaker().load(playback)),
+            None => playback.fill(0),
+        }
+        self.change(|state| {
+            if free.is_some() {
+                state.microphone.end_write();
+            }
+            if next.is_some() {
+                state.loudspeaker.end_read(DEPTH);
+            }
         });
         self.captured.wake();
-        if played {
+        if next.is_some() {
             self.room.wake();
         }
+    }
+
+    /// Copies a frame that was claimed, with interrupts on.
+    fn copy(&self, claimed: usize, copy: impl FnOnce(&Slot<FRAME>)) {
+        if let Some(slot) = self.slots.get(claimed) {
+            copy(slot);
+        }
+    }
+
+    /// Claims a frame to be written and one to be read, for an interrupt, and counts them.
+    fn begin_half(State { microphone, loudspeaker, counters }: &mut State) -> (Option<usize>, Option<usize>) {
+        counters.captured = counters.captured.wrapping_add(1);
+        let mut free = microphone.begin_write(DEPTH);
+        if free.is_none() {
+            // Old sound is of no use to the one who listens: what waits gives way to the newest.
+            let lost = if microphone.writing { 0 } else { microphone.clear() };
+            free = microphone.begin_write(DEPTH);
+            counters.overruns = counters.overruns.wrapping_add(lost + u32::from(free.is_none()));
+        }
+        let next = loudspeaker.begin_read();
+        if next.is_some() {
+            counters.played = counters.played.wrapping_add(1);
+        } else {
+            counters.underruns = counters.underruns.wrapping_add(u32::from(counters.played > 0));
+        }
+        (free, next)
     }
 
     /// The peripheral stood still for so many frames: its DMA was overrun, and both ways begin anew. They are counted as lost and as
     /// silent, so that the task's time goes on with the clock's; without that a call would be late by them from then on.
     pub fn lose(&self, frames: u32) {
-        self.shared.lock(|shared| {
-            shared.count(|counters| {
-                counters.captured = counters.captured.wrapping_add(frames);
-                counters.overruns = counters.overruns.wrapping_add(frames);
-                if counters.played > 0 {
-                    counters.underruns = counters.underruns.wrapping_add(frames);
-                }
-            });
+        self.change(|State { counters, .. }| {
+            counters.captured = counters.captured.wrapping_add(frames);
+            counters.overruns = counters.overruns.wrapping_add(frames);
+            if counters.played > 0 {
+                counters.underruns = counters.underruns.wrapping_add(frames);
+            }
         });
     }
 
@@ -204,7 +294,17 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
 
     /// What went through so far.
     pub fn counters(&self) -> PumpCounters {
-        self.shared.lock(|shared| shared.counters.get())
+        self.change(|state| state.counters)
+    }
+
+    /// Changes indices and counters in one critical section, whose length is the same for all frames.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        self.state.lock(|cell| {
+            let mut state = cell.get();
+            let result = change(&mut state);
+            cell.set(state);
+            result
+        })
     }
 }
 
@@ -215,43 +315,45 @@ pub struct PumpPort<'a, const FRAME: usize, const DEPTH: usize> {
     seen: PumpCounters,
 }
 
-/// Waits until `done`; `waker` is woken when it may be.
-async fn wait_until(waker: &AtomicWaker, mut done: impl FnMut() -> bool) {
-    poll_fn(|context| {
-        if done() {
-            return Poll::Ready(());
-        }
-        waker.register(context.waker());
-        // An interrupt may have come before it was registered.
-        if done() { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-}
-
 impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, FRAME, DEPTH> {
     async fn read(&mut self, pcm: &mut [i16; FRAME]) -> Result<(), Overrun> {
+        let pump = self.pump;
         let seen = self.seen.overruns;
-        let overruns = self.pump.shared.lock(|shared| {
-            shared.count(|counters| {
-                if counters.overruns != seen {
-                    // Frames that waited since would stay in the queue for good: a frame read is a frame written.
-                    counters.overruns = counters.overruns.wrapping_add(shared.microphone.clear());
-                }
-                counters.overruns
-            })
+        let overruns = pump.change(|State { microphone, counters, .. }| {
+            if counters.overruns != seen {
+                // Frames that waited since would stay in the queue for good: a frame read is a frame written.
+                counters.overruns = counters.overruns.wrapping_add(microphone.skip(DEPTH));
+            }
+            counters.overruns
         });
         self.seen.overruns = overruns;
         match overruns.wrapping_sub(seen) {
             0 => {}
             frames => return Err(Overrun { frames }),
         }
-        wait_until(&self.pump.captured, || self.pump.shared.lock(|shared| shared.microphone.pop(pcm))).await;
+        let next = poll_fn(|context| {
+            // Before it looks: a frame that comes in between wakes it.
+            pump.captured.register(context.waker());
+            pump.change(|state| state.microphone.begin_read()).map_or(Poll::Pending, Poll::Ready)
+        });
+        let next = next.await;
+        pump.copy(next, |slot| slot.microphone().load(pcm));
+        pump.change(|state| state.microphone.end_read(DEPTH));
         Ok(())
     }
 
     async fn write(&mut self, pcm: &[i16; FRAME]) -> Result<(), Underrun> {
-        wait_until(&self.pump.room, || self.pump.shared.lock(|shared| shared.loudspeaker.push(pcm))).await;
-        let underruns = self.pump.counters().underruns;
+        let pump = self.pump;
+        let free = poll_fn(|context| {
+            pump.room.register(context.waker());
+            pump.change(|state| state.loudspeaker.begin_write(DEPTH)).map_or(Poll::Pending, Poll::Ready)
+        });
+        let free = free.await;
+        pump.copy(free, |slot| slot.loudspeaker().store(pcm));
+        let underruns = pump.change(|state| {
+            state.loudspeaker.end_write();
+            state.counters.underruns
+        });
         match underruns.wrapping_sub(self.seen.underruns) {
             0 => Ok(()),
             frames => {
@@ -264,112 +366,10 @@ impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, F
     /// By the newest interrupt: what waits behind the frame that was read came later; what is written now is taken by the
     /// interrupt after those for which frames wait, and is heard a frame behind it, when the DMA has come round to it.
     fn delay(&self) -> PortDelay {
-        self.pump.shared.lock(|shared| PortDelay {
-            capture: shared.microphone.len.get() * FRAME,
-            playback: (shared.loudspeaker.len.get() + 2) * FRAME,
-        })
+        let State { microphone, loudspeaker, .. } = self.pump.change(|state| *state);
+        PortDelay { capture: microphone.waiting * FRAME, playback: (loudspeaker.waiting + 2) * FRAME }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use core::future::Future;
-    use core::pin::pin;
-    use core::task::{Context, Poll, Waker};
-    use embassy_futures::block_on;
-
-    fn is_ready<F: Future>(future: F) -> bool {
-        pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
-    }
-
-    #[test]
-    fn frames_go_both_ways_in_order() {
-        let pump = Pump::<4, 3>::new();
-        let mut port = pump.port();
-        for n in 0..100i16 {
-            let mut playback = [-1; 4];
-            pump.half_transfer(&[n; 4], &mut playback);
-            assert_eq!(playback, [if n == 0 { 0 } else { 1_000 + n - 1 }; 4]);
-            let mut heard = [0; 4];
-            assert_eq!(block_on(port.read(&mut heard)), Ok(()));
-            assert_eq!(heard, [n; 4]);
-            assert_eq!(block_on(port.write(&[1_000 + n; 4])), Ok(()));
-        }
-        assert_eq!(pump.counters(), PumpCounters { captured: 100, overruns: 0, played: 99, underruns: 0 });
-    }
-
-    #[test]
-    fn a_slow_task_loses_old_frames_and_is_told() {
-        let pump = Pump::<2, 3>::new();
-        let mut port = pump.port();
-        let (mut heard, mut playback) = ([0; 2], [0; 2]);
-        assert_eq!(block_on(port.write(&[7; 2])), Ok(()));
-        for n in 0..4 {
-            pump.half_transfer(&[n; 2], &mut playback);
-            assert_eq!(playback, if n == 0 { [7; 2] } else { [0; 2] });
-        }
-        // The fourth frame found the queue full, and was too old itself when the task came back.
-        assert_eq!(block_on(port.read(&mut heard)), Err(Overrun { frames: 4 }));
-        assert!(!is_ready(port.read(&mut heard)));
-        assert_eq!(block_on(port.write(&[8; 2])), Err(Underrun { frames: 3 }));
-        assert_eq!(block_on(port.write(&[9; 2])), Ok(()));
-        pump.half_transfer(&[5; 2], &mut playback);
-        assert_eq!(playback, [8; 2]);
-        assert_eq!(block_on(port.read(&mut heard)), Ok(()));
-        assert_eq!(heard, [5; 2]);
-        assert_eq!(pump.counters(), PumpCounters { captured: 5, overruns: 4, played: 2, underruns: 3 });
-    }
-
-    #[test]
-    fn waits_for_frames_and_for_room() {
-        let pump = Pump::<1, 2>::new();
-        let mut port = pump.port();
-        let (mut heard, mut playback) = ([0], [0]);
-        // A read that is given up loses nothing.
-        assert!(!is_ready(port.read(&mut heard)));
-        pump.half_transfer(&[5], &mut playback);
-        assert!(is_ready(port.read(&mut heard)));
-        assert_eq!(heard, [5]);
-        assert!(is_ready(port.write(&[1])) && is_ready(port.write(&[2])) && !is_ready(port.write(&[3])));
-        pump.half_transfer(&[6], &mut playback);
-        assert!(is_ready(port.write(&[4])));
-    }
-
-    #[test]
-    fn an_interrupt_wakes_the_task() {
-        let pump = Pump::<1, 2>::new();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for n in 0..300 {
-                    pump.half_transfer(&[n], &mut [0]);
-                    std::thread::yield_now();
-                }
-            });
-            let mut port = pump.port();
-            let (mut heard, mut read, mut lost, mut last) = ([0], 0, 0, -1);
-            while read + lost < 300 {
-                match block_on(port.read(&mut heard)) {
-                    Ok(()) => {
-                        assert!(heard[0] > last, "frames keep their order");
-                        (last, read) = (heard[0], read + 1);
-                    }
-                    Err(overrun) => lost += overrun.frames,
-                }
-            }
-            assert_eq!(pump.counters().overruns, lost, "every frame is read or reported");
-        });
-    }
-
-    #[test]
-    fn poll_is_pending_without_interrupts() {
-        let pump = Pump::<1, 1>::new();
-        let mut port = pump.port();
-        let mut heard = [0];
-        let mut read = pin!(port.read(&mut heard));
-        let mut context = Context::from_waker(Waker::noop());
-        assert_eq!(read.as_mut().poll(&mut context), Poll::Pending);
-        pump.half_transfer(&[1], &mut [0]);
-        assert_eq!(read.as_mut().poll(&mut context), Poll::Ready(Ok(())));
-    }
-}
+mod tests;

@@ -1,15 +1,19 @@
 //! A port at another rate than the phone's: a codec chip that can only do 48 kHz under a phone at 8 or 16 kHz.
 //!
+//! Use it where the board's clocks allow no rate of telephony; a chip that can run at the phone's rate needs none of it.
 //! Frames on both sides are 10 ms, so their lengths say the rates: 480 samples are 48 kHz, 441 are 44.1 kHz, 80 are 8 kHz. Each
-//! way goes through the core's resampler, whose delay [`AudioPort::delay`] includes. Cost and memory are
+//! direction goes through the core's resampler, whose delay [`AudioPort::delay`] includes. Cost and memory are
 //! [`resample`](dsp_core::process::resample)'s.
+//!
+//! Limits: rates whose ratio is exact, which all of telephony and of codec chips are. It follows no drift:
+//! [`DriftPort`](crate::drift::DriftPort) over it does.
 //!
 //! ```
 //! use dsp_core::kernel::Taps16;
 //! use dsp_core::process::resample::{Plan, Quality, ResampleError, table_i16};
 //! use host_embedded::port::AudioPort;
 //! use host_embedded::pump::Pump;
-//! use host_embedded::resampled::{ResampledPort, Way, plan};
+//! use host_embedded::resampled::{ResampledPort, ResamplerSetup, plan};
 //!
 //! const DOWN: Plan = plan(480, 80, Quality::Fast);
 //! const UP: Plan = plan(80, 480, Quality::Fast);
@@ -20,8 +24,8 @@
 //! static PUMP: Pump<480, 3> = Pump::new();
 //!
 //! let (mut heard, mut played) = ([0; DOWN.history_len(480)], [0; UP.history_len(80)]);
-//! let microphone = Way { quality: Quality::Fast, table: &DOWN_TABLE, history: &mut heard };
-//! let loudspeaker = Way { quality: Quality::Fast, table: &UP_TABLE, history: &mut played };
+//! let microphone = ResamplerSetup { quality: Quality::Fast, table: &DOWN_TABLE, history: &mut heard };
+//! let loudspeaker = ResamplerSetup { quality: Quality::Fast, table: &UP_TABLE, history: &mut played };
 //! let mut port = ResampledPort::<_, 480, 80>::new(PUMP.port(), microphone, loudspeaker)?;
 //!
 //! PUMP.half_transfer(&[1_000; 480], &mut [0; 480]);
@@ -48,8 +52,8 @@ pub const fn plan(from: usize, to: usize, quality: Quality) -> Plan {
     }
 }
 
-/// What one way takes.
-pub struct Way<'a> {
+/// What the resampler of one direction is made of: its quality, and the table and the memory that the firmware has for it.
+pub struct ResamplerSetup<'a> {
     /// That of the plan.
     pub quality: Quality,
     /// Of a [`plan`], made by [`table_i16`](dsp_core::process::resample::table_i16).
@@ -60,7 +64,7 @@ pub struct Way<'a> {
 
 type Resampler<'a> = (Design<&'a [Taps16]>, Line<i16, &'a mut [i16]>);
 
-impl<'a> Way<'a> {
+impl<'a> ResamplerSetup<'a> {
     fn begin(self, from: usize, to: usize) -> Result<Resampler<'a>, ResampleError> {
         let Self { quality, table, history } = self;
         let plan = Plan::exact(from as u32 * 100, to as u32 * 100, quality)?;
@@ -80,8 +84,12 @@ impl<'a, P: AudioPort<DEVICE>, const DEVICE: usize, const FRAME: usize> Resample
     /// A port that was silent so far.
     ///
     /// # Errors
-    /// [`ResampleError`] if a way's table or history isn't made for these frames.
-    pub fn new(port: P, microphone: Way<'a>, loudspeaker: Way<'a>) -> Result<Self, ResampleError> {
+    /// [`ResampleError`] if a direction's table or history isn't made for these frames.
+    pub fn new(
+        port: P,
+        microphone: ResamplerSetup<'a>,
+        loudspeaker: ResamplerSetup<'a>,
+    ) -> Result<Self, ResampleError> {
         let (microphone, loudspeaker) = (microphone.begin(DEVICE, FRAME)?, loudspeaker.begin(FRAME, DEVICE)?);
         Ok(Self { port, microphone, loudspeaker, device: [0; DEVICE] })
     }
@@ -150,8 +158,8 @@ mod tests {
     fn a_tone_goes_through_both_ways_as_late_as_it_says_and_no_frame_is_lost() {
         let pump: Pump<480, 3> = Pump::new();
         let (mut heard, mut played) = ([0; DOWN.history_len(480)], [0; UP.history_len(80)]);
-        let microphone = Way { quality: Quality::Fast, table: &DOWN_TABLE, history: &mut heard };
-        let loudspeaker = Way { quality: Quality::Fast, table: &UP_TABLE, history: &mut played };
+        let microphone = ResamplerSetup { quality: Quality::Fast, table: &DOWN_TABLE, history: &mut heard };
+        let loudspeaker = ResamplerSetup { quality: Quality::Fast, table: &UP_TABLE, history: &mut played };
         let mut port = ResampledPort::<_, 480, 80>::new(pump.port(), microphone, loudspeaker).expect("it fits");
         let (mut ears, mut mouth) = (Vec::new(), Vec::new());
         for tick in 0..20 {
@@ -185,11 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn a_way_for_other_frames_is_refused() {
+    fn a_table_for_other_frames_is_refused() {
         let pump: Pump<480, 3> = Pump::new();
         let (mut heard, mut played) = ([0; DOWN.history_len(480)], [0; UP.history_len(80)]);
-        let microphone = Way { quality: Quality::Fast, table: &UP_TABLE[1..], history: &mut heard };
-        let loudspeaker = Way { quality: Quality::Fast, table: &UP_TABLE, history: &mut played };
+        let microphone = ResamplerSetup { quality: Quality::Fast, table: &UP_TABLE[1..], history: &mut heard };
+        let loudspeaker = ResamplerSetup { quality: Quality::Fast, table: &UP_TABLE, history: &mut played };
         let port = ResampledPort::<_, 480, 80>::new(pump.port(), microphone, loudspeaker);
         assert!(matches!(port.err(), Some(ResampleError::Table { .. })));
     }

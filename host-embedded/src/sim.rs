@@ -1,7 +1,26 @@
 //! A simulated phone's outside: a clock, an audio port and a network that do what closures say.
 //!
-//! Use it for tests of firmware on a host or in an emulator, with the same loop that runs on the board. [`SimPort`] and
-//! [`SimNetwork`] have examples, and the crate's page has a phone that hears itself.
+//! Use it for tests of firmware on a host or in an emulator, with the same loop that runs on the board; the
+//! [crate's page](crate) has a phone that hears itself.
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use embassy_futures::block_on;
+//! use host_embedded::phone::{Phone, PhoneConfig};
+//! use host_embedded::sim::{SimClock, SimNetwork, SimPort};
+//!
+//! let clock = SimClock::default();
+//! let mut port = SimPort::new(&clock, |pcm: &mut [i16; 80]| pcm.fill(1_000), |_: &[i16; 80]| ());
+//! let mut sent = 0;
+//! let mut network = SimNetwork::new(&clock, |_, _: &mut [u8]| None, |_: &[u8]| sent += 1);
+//! let mut phone = Phone::new(PhoneConfig::default())?;
+//! for _ in 0..100 {
+//!     block_on(phone.tick(&mut port, &mut network));
+//! }
+//! // A second of the call, in packets of 20 ms.
+//! assert_eq!((clock.now(), sent), (Instant::from_millis(1_000), 50));
+//! # Ok::<(), host_embedded::phone::PhoneError>(())
+//! ```
 //!
 //! The clock stands still but for the port, which moves it on by a frame with each `read`; nothing ever waits. So a
 //! call runs as fast as the processor can, and the same everywhere. Limits: this

@@ -4,6 +4,9 @@
 //! The peripheral's DMA runs in a ring; a HAL's driver reads and writes as many slots as it's given. [`serve`] is the task
 //! between such a driver and a [`Pump`]: it takes one slot of each frame, and plays each sample in both.
 //!
+//! Use it where a HAL has a driver of the peripheral, with a ring of its own; where the DMA's interrupt is your own, call
+//! [`Pump::half_transfer`] there. Limits: two slots a frame, one microphone.
+//!
 //! Nothing of it may be dropped midway but for good: what a driver had already copied would be gone. The phone's side, which is
 //! dropped whenever a packet comes first, is the pump's port, and loses nothing.
 //!

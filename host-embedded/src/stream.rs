@@ -7,6 +7,22 @@
 //!
 //! Cost: all arithmetic is integer, and there is no heap. How much memory its packets take says
 //! [`PhoneMemory`].
+//!
+//! ```
+//! use dsp_core::front::Media;
+//! use dsp_core::time::Instant;
+//! use host_embedded::phone::PhoneConfig;
+//! use host_embedded::stream::G711Stream;
+//!
+//! let mut stream = G711Stream::new(PhoneConfig::default())?;
+//! let (now, mut datagram) = (Instant::ZERO, [0; 640]);
+//! stream.capture(now, &[1_000; 160]);
+//! // 20 ms behind 12 bytes of header.
+//! assert_eq!(stream.transmit(now, &mut datagram), Some(Ok(172)));
+//! # Ok::<(), host_embedded::phone::PhoneError>(())
+//! ```
+//!
+//! Limits: mono, and one codec at a time to send; it receives whatever its table decodes.
 
 use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
 use dsp_core::front::{Media, NoBlock};
@@ -227,6 +243,17 @@ impl<P: PhoneParts> PhoneStream<P> {
         self.sending = sending;
     }
 
+    /// Goes on with packets of another length in ms, as a later offer or answer asks for it. What waits goes with the next packet.
+    ///
+    /// # Errors
+    /// [`PhoneError::Sender`] if the codec has no packets of this length, or the memory no room for them; nothing has changed then.
+    pub fn set_packet_ms(&mut self, ptime_ms: u32) -> Result<(), PhoneError> {
+        let encoder = self.codecs.encoder(self.sends).ok_or(PhoneError::PayloadType(self.sends))?;
+        let longest = MemoryOf::<P>::PACKET_SAMPLES.saturating_sub(2 * Self::tick_samples());
+        StreamSender::<P>::check(ptime_ms, encoder, longest).map_err(PhoneError::Sender)?;
+        self.sender.set_packet_ms(ptime_ms, encoder).map_err(PhoneError::Sender)
+    }
+
     pub(crate) fn change_source(&mut self, ssrc: Ssrc, seq: Seq, timestamp: RtpTime) {
         if P::EVENTS {
             self.keys.cut();
@@ -234,7 +261,8 @@ impl<P: PhoneParts> PhoneStream<P> {
         self.sender.change_source(ssrc, seq, timestamp);
     }
 
-    pub(crate) fn send_info(&self, ntp: NtpTime) -> SendInfo {
+    /// What was sent until now, as a report tells it; `ntp` is the wall clock, or the time since the phone was switched on.
+    pub fn send_info(&self, ntp: NtpTime) -> SendInfo {
         let SendStats { packets, octets, .. } = self.sender.stats();
         SendInfo { ntp, rtp: self.sender.timestamp(), packets, octets }
     }

@@ -5,6 +5,9 @@
 //! [`tick`](PhoneOf::tick) the three are mixed by the core's [`Conference`]: N-1, one limiter for all. Both calls have the same rate
 //! of sound; their codecs may differ.
 //!
+//! Use it where the phone itself brings two calls together, without a server. Limits: three and no more, and no echo of one call in
+//! the other is taken out; [`Conference`] has more seats where there is memory for their streams.
+//!
 //! What the two calls say is sent on in the tick in which it is played. What the microphone hears is mixed a tick later, 10 ms, since a
 //! tick plays before it listens. Memory: [`ThreeWay`], 2 KB at 8 kHz. All integer.
 //!
@@ -32,7 +35,7 @@
 //! ```
 
 use dsp_core::conference::{Conference, ConferenceConfig, ConferenceError, LimiterStats, Port};
-use dsp_core::front::{Media, Step};
+use dsp_core::front::Media;
 use dsp_core::process::activity::Activity;
 use dsp_core::receive::Played;
 use dsp_core::send::SendError;
@@ -40,7 +43,7 @@ use dsp_core::time::Instant;
 
 use crate::parts::{PhoneCodecs, PhoneMemory, PhoneParts};
 use crate::phone::intake::{One, Two, take_in};
-use crate::phone::{Network, PhoneOf, Tick};
+use crate::phone::{Network, PhoneOf, Tick, exchange};
 use crate::port::AudioPort;
 use crate::stream::PhoneStream;
 
@@ -166,21 +169,17 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.set_delay(port.delay());
         self.begin(begun, true);
         let (first, front) = self.halves();
-        while let Some(step) = front.step(&mut Mixed { first, second, three }, ours) {
-            match step {
-                Step::Loudspeaker { pcm, played } => {
-                    tick.played = played;
-                    if let Some(pcm) = pcm.first_chunk() {
-                        tick.underrun = port.write(pcm).await.map_or_else(|underrun| underrun.frames, |()| 0);
-                        front.underrun(tick.underrun as usize * TICK);
-                    }
-                }
-                Step::Microphone(microphone) => microphone.pcm.copy_from_slice(&heard),
-                Step::Transmit((false, Ok(bytes))) => network.send(&ours[..bytes]),
-                Step::Transmit((true, Ok(bytes))) => their_network.send(&ours[..bytes]),
-                Step::Transmit((_, Err(_))) => tick.unsent += 1,
+        let send = |(theirs, sent): (bool, Result<usize, SendError>), datagram: &[u8]| {
+            let Ok(bytes) = sent else { return false };
+            let datagram = datagram.get(..bytes).unwrap_or_default();
+            if theirs {
+                their_network.send(datagram)
+            } else {
+                network.send(datagram)
             }
-        }
+            true
+        };
+        exchange(front, &mut Mixed { first, second, three }, port, &heard, ours, &mut tick, send).await;
         tick.took = network.now().since(begun);
         tick
     }

@@ -6,6 +6,10 @@
 //! [`PhoneOf::tick_with`](crate::phone::PhoneOf::tick_with) adds it to what is played, before a canceller's history, so that a tone is an
 //! echo that it knows. All integer; a phone that never names it doesn't have it in its image.
 //!
+//! Use it where the phone itself tells its user how a call stands; [`Desk`](crate::desk::Desk) chooses the tone. Limits: one tone at a
+//! time, in place of the one before. Melodies of one's own are [segments](dsp_core::tone::Segment) of one or two frequencies, and sound from a
+//! file is a [`LocalSound`] of one's own.
+//!
 //! ```
 //! use dsp_core::tone::{Country, ProgressTone};
 //! use embassy_futures::block_on;

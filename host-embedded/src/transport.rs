@@ -5,6 +5,9 @@
 //! come from (RFC 4961): behind a NAT its description names another address. Of plain RTP the first packet decides that, and
 //! any from the address that the description names, since another could be forged; of SRTP each does.
 //!
+//! Use it over a network stack's UDP socket, of which it takes three functions. Limits: one port for RTP and RTCP, and no ICE; where the
+//! other side wants a port of its own for RTCP, reports are left out.
+//!
 //! After each tick the firmware calls [`report`](Transport::report), which sends what is due:
 //!
 //! ```

@@ -3,6 +3,9 @@
 //! A [`CallWatch`] looks at each tick and at what the firmware knows besides ([`Seen`]). It only tells: the phone goes on by itself
 //! through all of it, and is as before once it is over. No heap, no clock of its own.
 //!
+//! Use it in each call whose troubles somebody should hear of. Limits: it knows what it is told: a wire that is cut behind the first
+//! switch is [`Trouble::NoPackets`] and not [`Trouble::LinkDown`].
+//!
 //! ```
 //! use dsp_core::time::Instant;
 //! use host_embedded::phone::Tick;

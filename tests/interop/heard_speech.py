@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """How speech came over a call: PESQ (ITU-T P.862) of stretches of 8 s, each found in what was said.
 
-    heard_speech.py wb|nb said.wav heard.wav      prints the mean, the lowest, and the number of stretches
+    heard_speech.py wb|nb said.wav heard.wav [repeated]      prints the mean, the lowest, and the number of stretches
+
+`repeated`: what was said was said again and again. Without that a stretch that was heard across the seam is found in a part of what was
+said, and its score is that of another sound.
 
 The first stretch begins with the first sound that was heard: what was said before there was a way to each other is no question of how
 it sounds, and all that comes after is counted, the first seconds with their delay that is still being found too.
@@ -43,10 +46,12 @@ def place(said, part):
     return int(np.argmax(same / np.sqrt(power + np.mean(power) * 0.01 + 1e-9)))
 
 
-def stretches(mode, said, heard):
+def stretches(mode, said, heard, repeated=None):
     """The score of each stretch, and where it lies in both, in seconds."""
     rate = 16_000 if mode == "wb" else 8_000
     said, heard = read(said, rate), read(heard, rate)
+    if repeated:
+        said = np.tile(said, 1 + -(-STRETCH_S * rate // len(said)))
     # What is heard first may be said at the very beginning.
     said = np.concatenate([np.zeros(rate), said])
     n = STRETCH_S * rate
@@ -58,7 +63,7 @@ def stretches(mode, said, heard):
 
 
 def main():
-    scores = [score for score, _, _ in stretches(*sys.argv[1:4])]
+    scores = [score for score, _, _ in stretches(*sys.argv[1:5])]
     print("%.2f %.2f %d" % (np.mean(scores), min(scores), len(scores)))
 
 

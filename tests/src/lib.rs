@@ -10,6 +10,7 @@ pub mod digits;
 pub mod echoed;
 pub mod fnv;
 pub mod golden;
+pub mod paired;
 pub mod phone_flood;
 pub mod program;
 pub mod resampled;

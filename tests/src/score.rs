@@ -55,15 +55,21 @@ pub fn score(sent: &[i16], heard: &[i16], rate_hz: u32) -> Score {
     Score { median: found.get(found.len() / 2).copied().unwrap_or(0.0), segments: found.len() }
 }
 
-/// PESQ of what was heard, wideband (`wb`) or narrowband (`nb`), by the meters' Python (`MEDIA_CORE_METERS`).
+/// PESQ of what was heard, wideband (`wb`) or narrowband (`nb`), by the meters' Python (`MEDIA_CORE_METERS`). `repeated`: it was said
+/// again and again.
 ///
 /// # Panics
 /// Where there are no meters, or no speech was heard.
-pub fn pesq(mode: &str, said: &Path, heard: &Path) -> f64 {
+pub fn pesq(mode: &str, said: &Path, heard: &Path, repeated: bool) -> f64 {
     let meters = std::env::var("MEDIA_CORE_METERS")
         .unwrap_or_else(|_| format!("{}/.cache/media-core-meters", std::env::var("HOME").unwrap_or_default()));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/heard_speech.py");
-    let scored = Command::new(format!("{meters}/bin/python")).arg(script).arg(mode).args([said, heard]).output();
+    let scored = Command::new(format!("{meters}/bin/python"))
+        .arg(script)
+        .arg(mode)
+        .args([said, heard])
+        .args(repeated.then_some("repeated"))
+        .output();
     let scored = scored.expect("the meters of MEDIA_CORE_METERS");
     let text = String::from_utf8_lossy(&scored.stdout).into_owned();
     let words: Vec<f64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();

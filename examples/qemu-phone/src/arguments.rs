@@ -1,10 +1,13 @@
 //! Settings of the firmware, given as `name=value` on QEMU's command line.
 
-use core::net::SocketAddrV4;
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 use dsp_core::sdp::Format;
 use dsp_core::time::{Duration, PayloadType};
 use dsp_core::tone::{Digit, EventCode};
+use host_embedded::desk::UserInput;
+
+use crate::user::{Act, Script};
 
 /// G.722 and both laws of G.711.
 pub(crate) const CODECS: [Format; 3] = [
@@ -13,28 +16,37 @@ pub(crate) const CODECS: [Format; 3] = [
     Format { name: "PCMA", clock_hz: 8_000, payload_type: PayloadType::PCMA },
 ];
 
-/// What is asked for; times are those since the call began.
-pub(crate) struct Arguments<'a> {
+/// Where a call's descriptions lie, and which way its packets come.
+#[derive(Clone, Copy)]
+pub(crate) struct Ends<'a> {
     /// Our description's file, and the other side's.
     pub(crate) write: &'a str,
     pub(crate) read: &'a str,
+    /// The address at which the other side finds us: that of the host, which lets it through.
+    pub(crate) advertise: SocketAddrV4,
+}
+
+/// What is asked for; times are those since the call began.
+pub(crate) struct Arguments<'a> {
+    pub(crate) ends: Ends<'a>,
+    /// The same for a third one.
+    pub(crate) third: Ends<'a>,
     /// Whether we begin.
     pub(crate) offers: bool,
     pub(crate) codec: Format,
     pub(crate) srtp: bool,
-    /// The address at which the other side finds us: that of the host, which lets it through.
-    pub(crate) advertise: SocketAddrV4,
-    /// What the microphone hears, and what the loudspeaker plays.
+    /// What the microphone hears, and what is played; over the case's loudspeaker, if that has a file of its own.
     pub(crate) said: &'a str,
     pub(crate) heard: &'a str,
+    pub(crate) loud: Option<&'a str>,
+    /// By how much the codec chip's clock is slow, in ppm, where it's its own.
+    pub(crate) drift: Option<i32>,
     pub(crate) seconds: u64,
-    /// How many seconds it rings before an offer is answered.
-    pub(crate) ring: u64,
     /// Keys, and when they are pressed.
     pub(crate) keys: &'a str,
     pub(crate) keys_at: Option<Duration>,
-    pub(crate) hold_at: Option<Duration>,
-    pub(crate) resume_at: Option<Duration>,
+    /// What the user does, from the first ring or from the call's beginning on.
+    pub(crate) script: Script,
     /// When another SSRC is taken.
     pub(crate) source_at: Option<Duration>,
 }
@@ -46,20 +58,19 @@ impl<'a> Arguments<'a> {
     /// If one of them is unknown or can't be read: the emulator ends with these words.
     pub(crate) fn parse(line: &'a str) -> Self {
         let mut all = Self {
-            write: "phone.sdp",
-            read: "desktop.sdp",
+            ends: Ends { write: "phone.sdp", read: "desktop.sdp", advertise: address(5004) },
+            third: Ends { write: "phone-third.sdp", read: "third.sdp", advertise: address(5006) },
             offers: true,
             codec: CODECS[1],
             srtp: true,
-            advertise: "127.0.0.1:5004".parse().expect("an address"),
             said: "phone-said.wav",
             heard: "phone-heard.wav",
+            loud: None,
+            drift: None,
             seconds: 10,
-            ring: 0,
             keys: "",
             keys_at: None,
-            hold_at: None,
-            resume_at: None,
+            script: Script::EMPTY,
             source_at: None,
         };
         for argument in line.split_ascii_whitespace() {
@@ -70,9 +81,9 @@ impl<'a> Arguments<'a> {
         all
     }
 
-    /// Whether it rings before the call.
+    /// Whether it rings before the call, until the receiver is lifted.
     pub(crate) fn rings(&self) -> bool {
-        self.ring > 0 && !self.offers
+        self.script.has(Act::Lift) && !self.offers
     }
 
     /// The rate of the codec's sound.
@@ -82,28 +93,41 @@ impl<'a> Arguments<'a> {
 
     fn take(&mut self, name: &str, value: &'a str) -> Option<()> {
         match name {
-            "write" => self.write = value,
-            "read" => self.read = value,
+            "write" => self.ends.write = value,
+            "read" => self.ends.read = value,
+            "third-write" => self.third.write = value,
+            "third-read" => self.third.read = value,
+            "third-advertise" => self.third.advertise = value.parse().ok()?,
             "role" => self.offers = value == "offer",
             "codec" => self.codec = *CODECS.iter().find(|codec| codec.name.eq_ignore_ascii_case(value))?,
             "srtp" => self.srtp = value != "no",
-            "advertise" => self.advertise = value.parse().ok()?,
+            "advertise" => self.ends.advertise = value.parse().ok()?,
             "said" => self.said = value,
             "heard" => self.heard = value,
+            "loud" => self.loud = Some(value),
+            "drift" => self.drift = Some(value.parse().ok().filter(|ppm: &i32| ppm.unsigned_abs() <= 1_000)?),
             "seconds" => self.seconds = value.parse().ok()?,
-            "ring" => self.ring = value.parse().ok()?,
+            "ring" => self.script.add(Act::Lift, seconds(value)?)?,
+            "user" => {
+                let (act, at) = value.split_once('@')?;
+                self.script.add(Act::named(act)?, seconds(at)?)?;
+            }
             "keys" => {
                 let (keys, at) = value.split_once('@')?;
                 keys.chars().all(|sign| key(sign).is_some()).then_some(())?;
                 (self.keys, self.keys_at) = (keys, Some(seconds(at)?));
             }
-            "hold-at" => self.hold_at = Some(seconds(value)?),
-            "resume-at" => self.resume_at = Some(seconds(value)?),
+            // The same key.
+            "hold-at" | "resume-at" => self.script.add(Act::Key(UserInput::HoldKey), seconds(value)?)?,
             "source-at" => self.source_at = Some(seconds(value)?),
             _ => return None,
         }
         Some(())
     }
+}
+
+fn address(port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
 }
 
 fn seconds(value: &str) -> Option<Duration> {

@@ -1,4 +1,5 @@
-//! One call: ticks of the phone, reports, pressed keys, changes at their set times, and later offers of both sides.
+//! One call: ticks of the phone, reports, pressed keys, what the user does at set times, later offers of both sides, and
+//! a third party that is called into it.
 
 use core::net::SocketAddr;
 
@@ -8,18 +9,22 @@ use dsp_core::sdp::{Agreed, Direction};
 use dsp_core::send::{KeyPress, SenderConfig};
 use dsp_core::time::{Duration, Instant, NtpTime, RtpTime, Seq, Ssrc};
 use embassy_net::Stack;
+use host_embedded::desk::Request;
 use host_embedded::parts::PhoneParts;
 use host_embedded::phone::{PhoneConfig, PhoneOf};
-use host_embedded::port::AudioPort;
+use host_embedded::stream::PhoneStream;
+use host_embedded::three_way::ThreeWay;
 use host_embedded::transport::Transport;
 use host_embedded::watch::{CallEvent, CallWatch, Seen, Trouble};
 
 use crate::arguments::{Arguments, key};
-use crate::clock;
 use crate::guard::Guard;
+use crate::port::ChipPort;
 use crate::semihosting::{random, say};
 use crate::signalling::Signalling;
 use crate::socket::{PhoneSocket, endpoint};
+use crate::user::{User, Wish};
+use crate::{chip, clock};
 
 /// Bytes of the longest datagram that is sent.
 const DATAGRAM: usize = 704;
@@ -91,22 +96,101 @@ fn due(at: &mut Option<Duration>, since: Duration) -> bool {
     at.take_if(|at| since >= *at).is_some()
 }
 
-/// Talks until the time is over.
-pub(crate) async fn run<P: PhoneParts, A: AudioPort<TICK>, const TICK: usize>(
+/// What a call is made of besides the phone.
+pub(crate) struct Connected<'a> {
+    pub(crate) arguments: &'a Arguments<'a>,
+    pub(crate) signalling: Signalling<'a>,
+    pub(crate) agreed: Agreed,
+    pub(crate) network: PhoneNetwork<'a>,
+    /// For a third one.
+    pub(crate) socket: PhoneSocket<'a>,
+    pub(crate) user: User,
+    pub(crate) stack: Stack<'a>,
+}
+
+/// Somebody who is taken into the call.
+#[allow(clippy::large_enum_variant, reason = "it lies in the call's task, once")]
+enum Third<'a, P: PhoneParts, const TICK: usize> {
+    /// Nobody was called yet.
+    Nobody(PhoneSocket<'a>),
+    /// An offer was made.
+    Called(PhoneSocket<'a>, Signalling<'a>),
+    /// All three talk.
+    Joined(Joined<'a, P, TICK>),
+    /// They have left.
+    Gone,
+}
+
+struct Joined<'a, P: PhoneParts, const TICK: usize> {
+    stream: PhoneStream<P>,
+    network: PhoneNetwork<'a>,
+    three: ThreeWay<TICK>,
+}
+
+impl<'a, P: PhoneParts, const TICK: usize> Third<'a, P, TICK> {
+    /// The user's key: calls them, or lets them go.
+    fn key(self, arguments: &'a Arguments<'a>) -> Self {
+        match self {
+            Self::Nobody(socket) => {
+                let mut signalling = Signalling::new(arguments, arguments.third, true);
+                signalling.offer(Direction::SendRecv);
+                Self::Called(socket, signalling)
+            }
+            Self::Joined(mut joined) => {
+                joined.leave();
+                Self::Gone
+            }
+            Self::Called(..) | Self::Gone => self,
+        }
+    }
+
+    /// Looks whether they have answered.
+    fn look(self, stream: &impl Fn(PhoneConfig, &Agreed) -> PhoneStream<P>) -> Self {
+        let Self::Called(socket, mut signalling) = self else { return self };
+        let Some(agreed) = signalling.poll() else { return Self::Called(socket, signalling) };
+        say!("third=joined");
+        let config = config(&agreed);
+        let network = network(socket, &agreed, &config);
+        let three = ThreeWay::new().expect("a rate of telephony");
+        Self::Joined(Joined { stream: stream(config, &agreed), network, three })
+    }
+}
+
+impl<P: PhoneParts, const TICK: usize> Joined<'_, P, TICK> {
+    fn report(&mut self, now: Instant) {
+        self.network.report(now, self.stream.receiver_stats().reception, self.stream.send_info(ntp(now)));
+    }
+
+    fn leave(&mut self) {
+        let now = clock::now();
+        let stats = self.stream.receiver_stats();
+        self.network.leave(now, stats.reception, self.stream.send_info(ntp(now)));
+        say!("third=left");
+        say!("third sent={}", self.network.counters().sent);
+        say!("third received={}", stats.received);
+    }
+}
+
+/// Talks until the time is over, the user hangs up or the other side has left. `stream`: makes the one of a third call.
+pub(crate) async fn run<'a, P: PhoneParts, const TICK: usize>(
     mut phone: PhoneOf<P, TICK, 0>,
-    mut port: A,
-    mut network: PhoneNetwork<'_>,
-    mut signalling: Signalling<'_>,
-    arguments: &Arguments<'_>,
-    mut agreed: Agreed,
-    stack: Stack<'_>,
+    mut port: ChipPort<TICK>,
+    connected: Connected<'a>,
+    stream: impl Fn(PhoneConfig, &Agreed) -> PhoneStream<P>,
 ) {
-    let Arguments { mut keys_at, mut hold_at, mut resume_at, mut source_at, .. } = *arguments;
+    let Connected { arguments, mut signalling, mut agreed, mut network, socket, mut user, stack } = connected;
+    let (mut keys_at, mut source_at) = (arguments.keys_at, arguments.source_at);
+    let mut third = Third::Nobody(socket);
     let begun = clock::now();
     let mut watch = CallWatch::new(begun);
     let (mut ticks, mut worst, mut overruns, mut underruns, mut unsent) = (0u32, Duration::ZERO, 0, 0, 0);
     loop {
-        let tick = phone.tick(&mut port, &mut network).await;
+        let tick = match &mut third {
+            Third::Joined(Joined { stream, network: theirs, three }) => {
+                phone.tick_three(&mut port, &mut network, (stream, theirs), three).await
+            }
+            _ => phone.tick_with(&mut port, &mut network, &mut user.tones).await,
+        };
         let now = clock::now();
         ticks += 1;
         worst = worst.max(tick.took);
@@ -146,24 +230,43 @@ pub(crate) async fn run<P: PhoneParts, A: AudioPort<TICK>, const TICK: usize>(
             }
         }
         let since = now.since(begun);
+        let mut hung_up = false;
+        let mut asked = |request, signalling: &mut Signalling<'_>| match request {
+            Request::HangUp => hung_up = true,
+            Request::Hold => signalling.offer(Direction::SendOnly),
+            Request::Resume => signalling.offer(Direction::SendRecv),
+            Request::Press(event) if phone.press(KeyPress::of(event)).is_err() => say!("refused=a key"),
+            Request::Press(_) => {}
+            Request::Flash => say!("flash=hook"),
+            // Before there is a call.
+            Request::Answer | Request::Dial | Request::Dialled(_) => {}
+        };
+        match user.tick(now) {
+            Some(Wish::Of(request)) => asked(request, &mut signalling),
+            Some(Wish::Join) => third = third.key(arguments),
+            None => {}
+        }
         if due(&mut keys_at, since) {
             for event in arguments.keys.chars().filter_map(key) {
-                if phone.press(KeyPress::of(event)).is_err() {
-                    say!("refused=a key");
+                if let Some(request) = user.digit(event) {
+                    asked(request, &mut signalling);
                 }
             }
         }
-        if due(&mut hold_at, since) {
-            signalling.offer(Direction::SendOnly);
+        if let Some(path) = user.apply(Some(&mut phone)) {
+            chip::set_path(path);
         }
-        if due(&mut resume_at, since) {
-            signalling.offer(Direction::SendRecv);
+        if let Third::Joined(joined) = &mut third {
+            joined.report(now);
         }
         if due(&mut source_at, since) {
             let packets = phone.send_stats().packets;
             let (ssrc, seq, timestamp) = draw();
             phone.change_source(ssrc, seq, timestamp);
             network.change_source(now, ssrc, packets);
+        }
+        if ticks.is_multiple_of(LOOK) {
+            third = third.look(&stream);
         }
         if ticks.is_multiple_of(LOOK)
             && let Some(changed) = signalling.poll()
@@ -174,20 +277,32 @@ pub(crate) async fn run<P: PhoneParts, A: AudioPort<TICK>, const TICK: usize>(
                 say!("refused=the keys");
             } else {
                 phone.set_sending(changed.direction.sends());
+                if phone.set_packet_ms(changed.ptime_ms).is_err() {
+                    say!("refused=packets of {} ms", changed.ptime_ms);
+                }
                 if (changed.address, changed.port) != (agreed.address, agreed.port) {
                     set_remote(&mut network, &changed);
                 }
                 agreed = changed;
             }
         }
+        if hung_up {
+            say!("goodbye=ours");
+        }
         // A SIP stack would be told of the goodbye, and hang up once BYE has come.
-        if left || since >= Duration::from_millis(1_000 * arguments.seconds) {
+        if left || hung_up || since >= Duration::from_millis(1_000 * arguments.seconds) {
             break;
         }
+    }
+    if let Third::Joined(joined) = &mut third {
+        joined.leave();
     }
     let now = clock::now();
     network.leave(now, phone.receiver_stats().reception, phone.send_info(ntp(now)));
     let (stats, counters) = (phone.receiver_stats(), network.counters());
+    if let Some(drift) = port.drift_ppb() {
+        say!("drift, ppb={drift}");
+    }
     say!("ticks={ticks}");
     say!("milliseconds={}", now.since(begun).as_millis());
     say!("worst tick, us={}", worst.as_micros());

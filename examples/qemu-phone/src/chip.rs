@@ -2,14 +2,16 @@
 //! and takes a frame for the loudspeaker, written to another file. The interrupt does with them what it does on a real
 //! board: the pump's half transfer.
 //!
-//! The chip's clock is the board's. After the emulator was stopped for a while, the frames that became due arrive in
-//! quick succession until none is left, because the clock of a codec chip does not stand still either.
+//! The chip's clock is the board's, or slow or fast by some ppm. After the emulator was stopped for a while, the frames
+//! that became due arrive in quick succession until none is left, because the clock of a codec chip does not stand still
+//! either.
 
 use core::cell::RefCell;
 
 use cortex_m::peripheral::NVIC;
 use critical_section::Mutex;
 use dsp_core::time::{Duration, Instant};
+use host_embedded::desk::AudioPath;
 use host_embedded::pump::Pump;
 
 use crate::arguments::Arguments;
@@ -25,6 +27,8 @@ pub(crate) static NARROW: Pump<80, DEPTH> = Pump::new();
 pub(crate) static WIDE: Pump<160, DEPTH> = Pump::new();
 
 const FRAME: Duration = Duration::from_millis(10);
+/// Parts of a million that a microsecond more or less in a frame's time is.
+const PPM_A_MICROSECOND: i32 = 100;
 /// Between two frames at least, where some are due: the task has to run as well.
 const CATCH_UP: Duration = Duration::from_millis(3);
 /// Bytes of the header that is written.
@@ -36,10 +40,14 @@ struct Chip {
     /// Where the sound begins in it.
     said_from: usize,
     heard: File,
+    /// The case's loudspeaker, if it has a file of its own, and whether sound goes there.
+    loud: Option<File>,
+    speaker: bool,
     /// Bytes of sound written.
     written: u32,
-    /// When the next frame is due.
+    /// When the next frame is due, and how long one takes.
     due: Instant,
+    frame: Duration,
 }
 
 static CHIP: Mutex<RefCell<Option<Chip>>> = Mutex::new(RefCell::new(None));
@@ -58,7 +66,7 @@ fn header(rate_hz: u32, bytes: u32) -> [u8; HEADER] {
 ///
 /// # Panics
 /// If a file can't be opened, or what is said isn't a WAV file of this rate.
-pub(crate) fn start(rate_hz: u32, &Arguments { said, heard, .. }: &Arguments<'_>) {
+pub(crate) fn start(rate_hz: u32, &Arguments { said, heard, loud, drift, .. }: &Arguments<'_>) {
     if critical_section::with(|cs| CHIP.borrow(cs).borrow().is_some()) {
         return;
     }
@@ -69,9 +77,24 @@ pub(crate) fn start(rate_hz: u32, &Arguments { said, heard, .. }: &Arguments<'_>
     assert!(begin.starts_with(b"RIFF") && rate == rate_hz, "{said} has {rate} Hz, and the call {rate_hz}");
     let data = begin.windows(4).position(|window| window == b"data").expect("a WAV file has data");
     file.seek(data + 8);
-    let mut out = File::open(heard, Mode::Write).unwrap_or_else(|| panic!("cannot write {heard}"));
-    out.write(&header(rate_hz, 0));
-    let chip = Chip { rate_hz, said: file, said_from: data + 8, heard: out, written: 0, due: clock::now() + FRAME };
+    let create = |name: &str| {
+        let mut out = File::open(name, Mode::Write).unwrap_or_else(|| panic!("cannot write {name}"));
+        out.write(&header(rate_hz, 0));
+        out
+    };
+    let slower = drift.unwrap_or_default() / PPM_A_MICROSECOND;
+    let frame = Duration::from_micros(FRAME.as_micros().saturating_add_signed(slower.into()));
+    let chip = Chip {
+        rate_hz,
+        said: file,
+        said_from: data + 8,
+        heard: create(heard),
+        loud: loud.map(create),
+        speaker: false,
+        written: 0,
+        due: clock::now() + frame,
+        frame,
+    };
     critical_section::with(|cs| CHIP.borrow(cs).replace(Some(chip)));
     wait_until(clock::now() + FRAME);
     write(TIMER1, timer::CONTROL, timer::ENABLE | timer::INTERRUPTS);
@@ -84,9 +107,21 @@ pub(crate) fn stop() {
     write(TIMER1, timer::CONTROL, 0);
     NVIC::mask(Line(TIMER1_INTERRUPT));
     if let Some(mut chip) = critical_section::with(|cs| CHIP.borrow(cs).take()) {
-        chip.heard.seek(0);
-        chip.heard.write(&header(chip.rate_hz, chip.written));
+        let header = header(chip.rate_hz, chip.written);
+        for file in [Some(&mut chip.heard), chip.loud.as_mut()].into_iter().flatten() {
+            file.seek(0);
+            file.write(&header);
+        }
     }
+}
+
+/// Where sound goes from now on.
+pub(crate) fn set_path(path: AudioPath) {
+    critical_section::with(|cs| {
+        if let Some(chip) = CHIP.borrow(cs).borrow_mut().as_mut() {
+            chip.speaker = path == AudioPath::Speaker;
+        }
+    });
 }
 
 fn wait_until(due: Instant) {
@@ -106,7 +141,7 @@ pub(crate) fn interrupt() {
         } else {
             chip.frame(&WIDE)
         }
-        chip.due += FRAME;
+        chip.due += chip.frame;
         wait_until(chip.due.max(clock::now() + CATCH_UP));
     });
 }
@@ -130,7 +165,16 @@ impl Chip {
         for (two, sample) in bytes.chunks_exact_mut(2).zip(playback) {
             two.copy_from_slice(&sample.to_le_bytes());
         }
-        self.heard.write(bytes);
+        match &mut self.loud {
+            // What isn't heard here is heard there.
+            Some(loud) => {
+                let (heard, silent) = if self.speaker { (loud, &mut self.heard) } else { (&mut self.heard, loud) };
+                heard.write(bytes);
+                bytes.fill(0);
+                silent.write(bytes);
+            }
+            None => drop(self.heard.write(bytes)),
+        }
         self.written += bytes.len() as u32;
     }
 }

@@ -15,10 +15,12 @@ mod clock;
 mod codecs;
 mod guard;
 mod lan9118;
+mod port;
 mod registers;
 mod semihosting;
 mod signalling;
 mod socket;
+mod user;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,32 +29,37 @@ use cortex_m_rt::{ExceptionFrame, entry, exception};
 use embassy_executor::{Spawner, raw};
 use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Runner, StackResources, StaticConfigV4};
 use embassy_time::{Duration, Timer};
+use host_embedded::desk::{Request, Signal};
 use host_embedded::phone::{Phone, PhoneOf};
 use host_embedded::pump::Pump;
-use host_embedded::tones::{LEVEL, RING, TonePlayer};
+use host_embedded::stream::{G711Stream, PhoneStream};
 use static_cell::{ConstStaticCell, StaticCell};
 
 use arguments::Arguments;
+use call::Connected;
 use codecs::{WideParts, wide};
 use lan9118::Lan9118;
 use registers::{ETHERNET_INTERRUPT, Line, TIMER1_INTERRUPT};
 use semihosting::say;
 use signalling::Signalling;
 use socket::{PhoneSocket, Room};
+use user::{User, Wish};
 
 /// This end in the emulator's network, and its gateway.
 const ADDRESS: Ipv4Cidr = Ipv4Cidr::new(Ipv4Address::new(10, 0, 2, 15), 24);
 const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
-/// The port of RTP and RTCP.
+/// The port of RTP and RTCP, and that of a third one's.
 const PORT: u16 = 5004;
+const THIRD_PORT: u16 = 5006;
 /// Of the range for local use.
 const HARDWARE_ADDRESS: [u8; 6] = [0x02, 0x00, 0x00, 0x00, 0x00, 0x01];
 
 static COMMAND_LINE: ConstStaticCell<[u8; 1_024]> = ConstStaticCell::new([0; 1_024]);
 static ARGUMENTS: StaticCell<Arguments<'static>> = StaticCell::new();
 static DEVICE: StaticCell<Lan9118> = StaticCell::new();
-static RESOURCES: StaticCell<StackResources<2>> = StaticCell::new();
+static RESOURCES: StaticCell<StackResources<3>> = StaticCell::new();
 static ROOM: ConstStaticCell<Room> = ConstStaticCell::new(Room::new());
+static THIRD_ROOM: ConstStaticCell<Room> = ConstStaticCell::new(Room::new());
 
 #[embassy_executor::task]
 async fn net(mut runner: Runner<'static, &'static mut Lan9118>) {
@@ -107,29 +114,49 @@ async fn phone(spawner: Spawner) {
     stack.wait_config_up().await;
     let socket = PhoneSocket::bind(stack, ROOM.take(), PORT);
 
-    let mut signalling = Signalling::new(arguments);
+    let third = PhoneSocket::bind(stack, THIRD_ROOM.take(), THIRD_PORT);
+
+    let mut signalling = Signalling::new(arguments, arguments.ends, arguments.offers);
+    let mut user = User::new(arguments.script, arguments.rate_hz());
     if arguments.rings() {
         signalling.offered().await;
-        // As long as nobody lifts the receiver.
+        user.signal(Signal::Invite);
         if arguments.rate_hz() == 16_000 {
-            ring(&chip::WIDE, arguments).await
+            ring(&chip::WIDE, arguments, &mut user).await
         } else {
-            ring(&chip::NARROW, arguments).await
+            ring(&chip::NARROW, arguments, &mut user).await
         };
+    } else if arguments.offers {
+        user.lift();
+        user.signal(Signal::Called);
+    } else {
+        user.signal(Signal::Invite);
+        user.lift();
     }
     let agreed = signalling.begin().await;
+    user.signal(Signal::Answered);
     say!("codec={}", agreed.format.name);
     let config = call::config(&agreed);
     let network = call::network(socket, &agreed, &config);
+    let own_clock = arguments.drift.is_some();
     if agreed.format.name == "G722" {
         let parts = wide(agreed.format.payload_type);
         let phone = PhoneOf::<WideParts, 160, 0>::with_parts(config, parts).expect("what was agreed on can be sent");
         chip::start(16_000, arguments);
-        call::run(phone, chip::WIDE.port(), network, signalling, arguments, agreed, stack).await;
+        let connected = Connected { arguments, signalling, agreed, network, socket: third, user, stack };
+        call::run(phone, port::wide(own_clock), connected, |config, agreed| {
+            let parts = wide(agreed.format.payload_type);
+            PhoneStream::with_parts(config, parts).expect("what was agreed on can be sent")
+        })
+        .await;
     } else {
         let phone = Phone::new(config).expect("what was agreed on can be sent");
         chip::start(8_000, arguments);
-        call::run(phone, chip::NARROW.port(), network, signalling, arguments, agreed, stack).await;
+        let connected = Connected { arguments, signalling, agreed, network, socket: third, user, stack };
+        call::run(phone, port::narrow(own_clock), connected, |config, _| {
+            G711Stream::new(config).expect("what was agreed on can be sent")
+        })
+        .await;
     }
     chip::stop();
     // The goodbye leaves.
@@ -137,16 +164,23 @@ async fn phone(spawner: Spawner) {
     semihosting::exit(true)
 }
 
-/// Rings, with the codec chip at the rate of the call to come.
-async fn ring<const TICK: usize>(pump: &Pump<TICK, { chip::DEPTH }>, arguments: &Arguments<'_>) {
+/// Rings until the receiver is lifted, with the codec chip at the rate of the call to come.
+async fn ring<const TICK: usize>(pump: &Pump<TICK, { chip::DEPTH }>, arguments: &Arguments<'_>, user: &mut User) {
     chip::start(arguments.rate_hz(), arguments);
-    let (mut port, mut tones) = (pump.port(), TonePlayer::new(arguments.rate_hz()));
-    tones.start(&RING, LEVEL).expect("a rate and a level of telephony");
-    for _ in 0..100 * arguments.ring {
-        tones.tick(&mut port).await;
+    let mut port = pump.port();
+    loop {
+        if let Some(path) = user.apply(None::<&mut Phone>) {
+            chip::set_path(path);
+        }
+        user.tones.tick(&mut port).await;
+        if let Some(Wish::Of(Request::Answer)) = user.tick(clock::now()) {
+            break;
+        }
     }
-    tones.stop();
-    tones.tick(&mut port).await;
+    if let Some(path) = user.apply(None::<&mut Phone>) {
+        chip::set_path(path);
+    }
+    user.tones.tick(&mut port).await;
 }
 
 #[exception]

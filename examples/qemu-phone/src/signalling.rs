@@ -8,7 +8,7 @@ use dsp_core::sdp::{Agreed, Direction, Format, Local, Remote, SdpError};
 use dsp_core::time::PayloadType;
 use embassy_time::{Duration, Timer};
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Ends};
 use crate::semihosting::{self, File, Mode, say};
 use crate::socket::endpoint;
 
@@ -19,7 +19,10 @@ const ROLE: &str = "x-media-core";
 
 /// Both sides' descriptions.
 pub(crate) struct Signalling<'a> {
-    arguments: &'a Arguments<'a>,
+    codec: Format,
+    ends: Ends<'a>,
+    /// Whether we began.
+    offers: bool,
     key: Option<MasterKey>,
     session: u64,
     version: u64,
@@ -35,14 +38,17 @@ pub(crate) struct Signalling<'a> {
 }
 
 impl<'a> Signalling<'a> {
-    pub(crate) fn new(arguments: &'a Arguments<'a>) -> Self {
+    /// Of a call that we begin, or that the other side does.
+    pub(crate) fn new(arguments: &Arguments<'_>, ends: Ends<'a>, offers: bool) -> Self {
         let mut bytes = [0; MasterKey::LEN];
         semihosting::random(&mut bytes);
         let key = arguments.srtp.then(|| MasterKey::from_bytes(&bytes));
         let mut session = [0; 4];
         semihosting::random(&mut session);
         Self {
-            arguments,
+            codec: arguments.codec,
+            ends,
+            offers,
             key,
             session: u32::from_le_bytes(session).into(),
             version: 0,
@@ -64,13 +70,13 @@ impl<'a> Signalling<'a> {
 
     /// The length of their text, once there is one that can be read.
     fn read(&mut self) -> Option<usize> {
-        let len = File::open(self.arguments.read, Mode::Read)?.read(&mut self.theirs);
+        let len = File::open(self.ends.read, Mode::Read)?.read(&mut self.theirs);
         Remote::parse(&self.theirs[..len]).is_ok().then_some(len)
     }
 
     /// The first offer and answer.
     pub(crate) async fn begin(&mut self) -> Agreed {
-        if self.arguments.offers {
+        if self.offers {
             self.offer(Direction::SendRecv);
         }
         loop {
@@ -86,10 +92,10 @@ impl<'a> Signalling<'a> {
         self.direction = direction;
         self.version += 1;
         self.pending = true;
-        let formats = [self.arguments.codec];
-        let local = local(self.arguments, &self.key, (self.session, self.version), self.direction, &formats);
+        let formats = [self.codec];
+        let local = local(&self.ends, &self.key, (self.session, self.version), self.direction, &formats);
         match local.offer(&mut self.text) {
-            Ok(text) => assert!(semihosting::replace(self.arguments.write, text), "cannot write the offer"),
+            Ok(text) => assert!(semihosting::replace(self.ends.write, text), "cannot write the offer"),
             Err(error) => panic!("no offer: {error}"),
         }
     }
@@ -103,7 +109,7 @@ impl<'a> Signalling<'a> {
             return None;
         }
         let offered = remote.session_attribute(ROLE) == Some("offer");
-        if self.pending && offered && self.arguments.offers {
+        if self.pending && offered && self.offers {
             // Both offered at once: that of who began counts.
             return None;
         }
@@ -114,13 +120,13 @@ impl<'a> Signalling<'a> {
         // An address of another family than the socket's can't be sent to.
         let reachable =
             remote.address().is_ok_and(|address| endpoint(SocketAddr::new(address, remote.port())).is_some());
-        let formats = [self.arguments.codec];
-        let local = local(self.arguments, &self.key, (self.session, self.version), self.direction, &formats);
+        let formats = [self.codec];
+        let local = local(&self.ends, &self.key, (self.session, self.version), self.direction, &formats);
         let agreed = if !reachable {
             refused(Err(SdpError::NoAddress))
         } else if answers {
             refused(local.answer(&remote, &mut self.text)).map(|(text, agreed)| {
-                assert!(semihosting::replace(self.arguments.write, text), "cannot write the answer");
+                assert!(semihosting::replace(self.ends.write, text), "cannot write the answer");
                 agreed
             })
         } else {
@@ -141,15 +147,15 @@ fn refused<T>(result: Result<T, SdpError>) -> Option<T> {
 }
 
 fn local<'b>(
-    arguments: &Arguments<'_>,
+    ends: &Ends<'_>,
     key: &'b Option<MasterKey>,
     (session, version): (u64, u64),
     direction: Direction,
     formats: &'b [Format],
 ) -> Local<'b> {
     Local {
-        address: IpAddr::V4(*arguments.advertise.ip()),
-        port: arguments.advertise.port(),
+        address: IpAddr::V4(*ends.advertise.ip()),
+        port: ends.advertise.port(),
         session,
         version,
         formats,

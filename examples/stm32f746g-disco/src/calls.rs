@@ -13,6 +13,7 @@ use embassy_stm32::rng::Rng;
 use host_embedded::phone::{Phone, PhoneConfig};
 use host_embedded::pump::Pump;
 use host_embedded::transport::Transport;
+use host_embedded::watch::{CallEvent, CallWatch, Seen};
 use static_cell::StaticCell;
 
 use crate::guard::Guard;
@@ -30,9 +31,28 @@ const SILENCE: Duration = Duration::from_millis(10_000);
 
 /// 10 ms at 8 kHz.
 pub(crate) const FRAME: usize = 80;
+const FRAME_MS: u64 = 10;
 /// Frames that wait each way, at most.
 pub(crate) const DEPTH: usize = 3;
 pub(crate) static PUMP: Pump<FRAME, DEPTH> = Pump::new();
+
+/// Sound that runs from a start of the peripheral until it stops, by the board's clock: what the pump wasn't given of it is lost.
+pub(crate) struct Run {
+    begun: Instant,
+    captured: u32,
+}
+
+impl Run {
+    pub(crate) fn begin() -> Self {
+        Self { begun: now(), captured: PUMP.counters().captured }
+    }
+
+    /// The peripheral stood still and starts again now: the call's time goes on by the frames that it didn't carry.
+    pub(crate) fn end(self) {
+        let due = (now().since(self.begun).as_millis() / FRAME_MS) as u32;
+        PUMP.lose(due.saturating_sub(PUMP.counters().captured.wrapping_sub(self.captured)));
+    }
+}
 
 static MEDIA: StaticCell<Room> = StaticCell::new();
 static TEXTS: StaticCell<Room> = StaticCell::new();
@@ -95,8 +115,9 @@ pub(crate) async fn calls(
         lamp.set_high();
         quiet(false).await;
         let (mut heard, mut last) = (0, now());
+        let mut watch = CallWatch::new(last);
         loop {
-            phone.tick(&mut port, &mut network).await;
+            let tick = phone.tick(&mut port, &mut network).await;
             let now = now();
             let ntp = NtpTime::default().plus(now.since(Instant::ZERO));
             if agreed.rtcp_mux {
@@ -106,7 +127,23 @@ pub(crate) async fn calls(
             if received != heard {
                 (heard, last) = (received, now);
             }
-            if button.is_high() || now.since(last) > SILENCE {
+            let counters = network.counters();
+            let seen = Seen {
+                now,
+                link_up: stack.is_link_up(),
+                received,
+                expected: agreed.direction.receives(),
+                refused: counters.refused.wrapping_add(counters.foreign),
+                goodbye: network.next_report().is_some_and(|report| report.bye),
+            };
+            watch.tick(&tick, &seen);
+            let mut left = false;
+            while let Some(event) = watch.next_event() {
+                // The SIP stack would be told, too.
+                log!("{}", defmt::Debug2Format(&event));
+                left |= event == CallEvent::Left;
+            }
+            if left || button.is_high() || now.since(last) > SILENCE {
                 network.leave(now, phone.receiver_stats().reception, phone.send_info(ntp));
                 break;
             }

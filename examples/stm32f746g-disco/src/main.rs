@@ -121,11 +121,13 @@ async fn main(spawner: Spawner) {
 
     let sound = async {
         loop {
+            let run = calls::Run::begin();
             // The ring begins with silence; the first write starts the clocks of both directions.
             let started = rx.0.start();
             let begun = tx.0.write(&[0; audio::RING]).await;
             let stopped = audio::carry(&mut rx, &mut tx).await;
             let _ = (started, begun, stopped);
+            run.end();
             log!("sound was interrupted");
         }
     };

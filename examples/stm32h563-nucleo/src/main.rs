@@ -120,9 +120,11 @@ async fn main(spawner: Spawner) {
 
     let sound = async {
         loop {
+            let run = calls::Run::begin();
             let stopped = audio::carry(&mut i2s).await;
             i2s.stop().await;
             let _ = stopped;
+            run.end();
             log!("sound was interrupted");
         }
     };

@@ -231,6 +231,9 @@ pub trait Chip {
 }
 
 /// The values of a reset, in the table's order.
+///
+/// # Panics
+/// If there are more than 64 registers: in a constant, when it is compiled.
 pub const fn resets<const N: usize>(registers: &[Register; N]) -> [u16; N] {
     assert!(N <= 64, "one bit of 64 says of each register whether its value is known");
     let mut values = [0; N];

@@ -1,5 +1,8 @@
 //! A bus with one chip on it that records what is written, waited for and read, without a heap.
 //!
+//! Use it to test a chip's table or firmware around it. Limits: it answers as a memory does; what a chip changes by itself, as a jack's
+//! state, the test writes.
+//!
 //! ```
 //! use embassy_futures::block_on;
 //! use host_embedded::codec_chips::mock::{BusEvent, Mock};

@@ -7,6 +7,21 @@
 //! left input to the left mixer alone. The auxiliary inputs and outputs, equalizer, limiter and level control are not used.
 //!
 //! Headings are those of the manufacturer's datasheet, revision 1.8.
+//!
+//! Use it with a [`CodecChip`](super::CodecChip), over the board's I2C and its timer. Here they are simulated:
+//!
+//! ```
+//! use embassy_futures::block_on;
+//! use host_embedded::codec_chips::mock::Mock;
+//! use host_embedded::codec_chips::nau88c22::Nau88c22;
+//! use host_embedded::codec_chips::{Clocks, CodecChip, Rate, Role, Setup, Word};
+//!
+//! let clocks = Clocks { mclk_hz: 12_288_000, rate: Rate::Hz48000, role: Role::Slave, word: Word::Bits16 };
+//! let mock: Mock<256> = Mock::of(&Nau88c22::default());
+//! let mut chip = CodecChip::new(Nau88c22::default(), mock.bus(), mock.delay(), Setup::new(clocks));
+//! block_on(chip.set_power(true))?;
+//! # Ok::<(), host_embedded::codec_chips::ChipError<host_embedded::codec_chips::mock::Nack>>(())
+//! ```
 
 use super::chip::{
     Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,

@@ -11,6 +11,21 @@
 //! the chip is slave.
 //!
 //! Headings are those of the manufacturer's datasheet, revision 4.2.
+//!
+//! Use it with a [`CodecChip`](super::CodecChip), over the board's I2C and its timer. Here they are simulated:
+//!
+//! ```
+//! use embassy_futures::block_on;
+//! use host_embedded::codec_chips::mock::Mock;
+//! use host_embedded::codec_chips::wm8960::Wm8960;
+//! use host_embedded::codec_chips::{Clocks, CodecChip, Rate, Role, Setup, Word};
+//!
+//! let clocks = Clocks { mclk_hz: 12_288_000, rate: Rate::Hz48000, role: Role::Slave, word: Word::Bits16 };
+//! let mock: Mock<256> = Mock::of(&Wm8960::default());
+//! let mut chip = CodecChip::new(Wm8960::default(), mock.bus(), mock.delay(), Setup::new(clocks));
+//! block_on(chip.set_power(true))?;
+//! # Ok::<(), host_embedded::codec_chips::ChipError<host_embedded::codec_chips::mock::Nack>>(())
+//! ```
 
 use super::chip::{
     Achieved, Bits, Chip, ChipStep, ChipTimings, Format, IdentityRegister, JackFlag, Register, ResetWrite,

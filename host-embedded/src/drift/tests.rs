@@ -142,6 +142,18 @@ fn a_clock_that_jumps_is_no_drift() {
     }
 }
 
+/// The first frames have waited for a task that began late: when they came says nothing of the clock.
+#[test]
+fn a_late_beginning_is_no_drift() {
+    let mut drift = Drift::default();
+    for n in 0..6_000u64 {
+        let at = 10_000 * n.max(4);
+        let ppb = drift.frame(Instant::from_micros(at), 8_000);
+        drift.made += 80;
+        assert!(ppb.abs() <= 50_000, "{n}: {ppb}");
+    }
+}
+
 #[test]
 fn frames_that_were_lost_are_no_drift_and_a_read_that_is_dropped_loses_nothing() {
     let pump: Pump<TICK, 2> = Pump::new();

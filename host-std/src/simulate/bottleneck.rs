@@ -152,7 +152,7 @@ impl Bulk {
     fn delay(&mut self, most: Duration) -> Duration {
         // Knuth's linear congruential generator (MMIX); its upper bits are the good ones.
         self.delays = self.delays.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        Duration::from_micros(most.as_micros() * (self.delays >> 48) >> 16)
+        Duration::from_micros((most.as_micros() * (self.delays >> 48)) >> 16)
     }
 
     fn run_until(&mut self, now: Instant, link: &mut Bottleneck) {

@@ -77,8 +77,8 @@ fn browser_clean_call() {
         page.close();
         server.interrupt();
         server.wait(LIMIT).success();
-        let here = pesq("wb", &microphone, &folder.join("spoken.wav"));
-        let there = pesq("wb", &file, &folder.join("heard.wav"));
+        let here = pesq("wb", &microphone, &folder.join("spoken.wav"), false);
+        let there = pesq("wb", &file, &folder.join("heard.wav"), false);
         println!("{here:.2} {there:.2} {losses:?}");
         calls.push(Scored { here, there, losses });
     }
@@ -147,7 +147,7 @@ fn call_over(browser: &Chromium, folder: &Path, peer: Peer<'_>, network: Network
     server.wait(LIMIT).success();
     assert_eq!(told["restarts"], 0, "{told}");
     fs::rename(folder.join("spoken.wav"), &here).unwrap();
-    let (here, there) = (pesq("nb", &microphone, &here), pesq("nb", &file, &there));
+    let (here, there) = (pesq("nb", &microphone, &here, false), pesq("nb", &file, &there, false));
     println!("seed {seed}: {here:.2} {there:.2} {:?}\n{told}\n{stats}", losses(&stats));
     Scored { here, there, losses: losses(&stats) }
 }
@@ -207,7 +207,7 @@ fn call_through_narrow_link(browser: &Chromium, folder: &Path, rate_bps: f64, ad
     let between = |name: &str| after[name].as_f64().unwrap_or(0.0) - before[name].as_f64().unwrap_or(0.0);
     let lost = 100.0 * between("packetsLost") / (between("packetsLost") + between("packetsReceived")).max(1.0);
     let waited = 1e3 * between("jitterBufferDelay") / between("jitterBufferEmittedCount").max(1.0);
-    [pesq("wb", &folder.join("man.wav"), &file), lost, waited, between("bytesReceived") * 8.0 / 30e3]
+    [pesq("wb", &folder.join("man.wav"), &file, false), lost, waited, between("bytesReceived") * 8.0 / 30e3]
 }
 
 /// Chromium tells by transport-wide feedback when each packet came; what the server sends follows it.
