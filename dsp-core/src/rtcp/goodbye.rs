@@ -5,7 +5,7 @@ use crate::quality::ReceptionStats;
 use crate::time::{Instant, Ssrc};
 use crate::wire::rtcp::{CompoundWriter, SdesItem, WriteError};
 
-impl<const SOURCES: usize> RtcpReporter<SOURCES> {
+impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED> {
     /// Whether the goodbye was written. Nothing is sent afterwards.
     pub const fn has_left(&self) -> bool {
         self.left
