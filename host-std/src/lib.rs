@@ -61,6 +61,7 @@
 //! and SRTP, and WAV files: no C, no sound card, no runtime.
 
 #![deny(unsafe_code)]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 // A byte's place in text from outside may lie within a character.
 #![cfg_attr(not(test), warn(clippy::string_slice))]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -4,7 +4,7 @@ use dsp_core::codec::Frames;
 
 /// What a codec can do under one format.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Description {
+pub struct CodecDescription {
     /// Rate of its sound in Hz; its RTP clock is in the format.
     pub sample_rate_hz: u32,
     /// Channels of its sound.
@@ -27,7 +27,7 @@ pub struct Description {
     pub decoder_bytes: usize,
 }
 
-impl Description {
+impl CodecDescription {
     /// The packet length in ms that is nearest below `wished_ms`, 10 at least, and whose payload at `bit_rate_bps` has at
     /// most `payload_bytes`; the shortest, where none is short enough.
     pub fn packet_ms(&self, wished_ms: u32, bit_rate_bps: u32, payload_bytes: usize) -> u32 {
@@ -63,13 +63,13 @@ mod tests {
     #[test]
     fn packet_lengths() {
         let opus = Frames::OneOf(&[2_500, 5_000, 10_000, 20_000, 40_000, 60_000]);
-        let l16 = Description::new(48_000, 1);
+        let l16 = CodecDescription::new(48_000, 1);
         assert_eq!([10, 20, 60].map(|ms| l16.packet_ms(ms, 768_000, 1_200)), [10, 10, 10]);
-        assert_eq!([10, 60].map(|ms| Description::new(48_000, 2).packet_ms(ms, 1_536_000, 1_200)), [10, 10]);
+        assert_eq!([10, 60].map(|ms| CodecDescription::new(48_000, 2).packet_ms(ms, 1_536_000, 1_200)), [10, 10]);
         assert_eq!(l16.packet_ms(60, 64_000, 320), 40);
-        let ilbc = Description { frames: Frames::Of(30_000), ..Description::new(8_000, 1) };
+        let ilbc = CodecDescription { frames: Frames::Of(30_000), ..CodecDescription::new(8_000, 1) };
         assert_eq!([60, 60, 20].map(|ms| ilbc.packet_ms(ms, 16_000, if ms == 20 { 1 } else { 100 })), [30, 30, 30]);
-        let opus_packets = Description { frames: opus, ..Description::new(48_000, 1) };
+        let opus_packets = CodecDescription { frames: opus, ..CodecDescription::new(48_000, 1) };
         assert_eq!([512_000, 200_000, 64_000].map(|bps| opus_packets.packet_ms(60, bps, 1_142)), [10, 40, 60]);
     }
 }

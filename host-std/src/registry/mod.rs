@@ -1,6 +1,6 @@
 //! The registry: the codecs that calls can agree on, by encoding name, RTP clock and channels.
 //!
-//! A [`Codec`] says what it is ([`Description`]), how SDP writes it ([`CodecFormat`]: RFC 8866, 6.6 and 6.15; RFC 4855),
+//! A [`Codec`] says what it is ([`CodecDescription`]), how SDP writes it ([`CodecFormat`]: RFC 8866, 6.6 and 6.15; RFC 4855),
 //! and makes an encoder or a decoder from what both sides wrote ([`Terms`]). A [`Registry`] is a list of them, cheap to
 //! clone: a server shares one between its calls, and a call with settings of its own has a copy with another entry.
 //! Offer and answer ([`sdp`](crate::sdp)) and the call ask the registry and know no codec by themselves, so a codec of
@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use dsp_core::codec::g711::Pcmu;
-//! use host_std::registry::{Codec, CodecFormat, Description, Made, Registry, Terms};
+//! use host_std::registry::{Codec, CodecFormat, CodecDescription, Made, Registry, Terms};
 //! use dsp_core::codec::{Decoder, Encoder};
 //!
 //! /// Mu-law under another name.
@@ -18,8 +18,8 @@
 //!     fn formats(&self) -> Vec<CodecFormat> {
 //!         vec![CodecFormat::new("X-COMPANDED", 8_000, 1)]
 //!     }
-//!     fn describe(&self, _: &CodecFormat) -> Description {
-//!         Description { bit_rate_bps: [64_000; 2], ..Description::new(8_000, 1) }
+//!     fn describe(&self, _: &CodecFormat) -> CodecDescription {
+//!         CodecDescription { bit_rate_bps: [64_000; 2], ..CodecDescription::new(8_000, 1) }
 //!     }
 //!     fn encoder(&self, _: &Terms<'_>) -> Made<dyn Encoder + Send> {
 //!         Ok(Box::new(Pcmu))
@@ -50,7 +50,7 @@ use std::sync::{Arc, LazyLock};
 pub use dsp_core::codec::Frames;
 use dsp_core::codec::{Decoder, Encoder};
 
-pub use description::Description;
+pub use description::CodecDescription;
 pub use format::CodecFormat;
 pub(crate) use format::is_token;
 pub use ilbc::Ilbc;
@@ -88,7 +88,7 @@ pub trait Codec: Send + Sync {
     fn formats(&self) -> Vec<CodecFormat>;
 
     /// What it does under `format`, which is one of [`formats`](Self::formats) with any parameters.
-    fn describe(&self, format: &CodecFormat) -> Description;
+    fn describe(&self, format: &CodecFormat) -> CodecDescription;
 
     /// The bit rate in bit/s that packets of `format` are made for: how long they may be within an MTU. What goes beyond it
     /// for a while has to fit by itself, as [`Encoder::encode`] is given that much room.
@@ -188,7 +188,7 @@ impl Registry {
     }
 
     /// What the codec with this format does; `None` if there is none.
-    pub fn describe(&self, format: &CodecFormat) -> Option<Description> {
+    pub fn describe(&self, format: &CodecFormat) -> Option<CodecDescription> {
         self.find(format).map(|codec| codec.describe(format))
     }
 

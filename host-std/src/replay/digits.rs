@@ -16,7 +16,7 @@ use super::payloads::{Payload, PayloadMap, PayloadMeaning, Shape};
 use super::report::CaptureStream;
 use super::run::{ReplayConfig, ReplayError, address, find, key, replay};
 use super::sound::StreamSound;
-use super::source::{CapturedDatagramKind, Keys, ReplaySource};
+use super::source::{CaptureKeys, CapturedDatagramKind, ReplaySource};
 use crate::report::{DigitRow, ToneRow, event_row};
 
 /// Events that are remembered of a stream.
@@ -76,7 +76,7 @@ pub struct StreamDigits {
 ///
 /// # Errors
 /// [`ReplayError`].
-pub fn digits(path: &Path, keys: &Keys, payloads: &PayloadMap) -> Result<Vec<StreamDigits>, ReplayError> {
+pub fn digits(path: &Path, keys: &CaptureKeys, payloads: &PayloadMap) -> Result<Vec<StreamDigits>, ReplayError> {
     if !fs::metadata(path).map_err(CaptureError::Io)?.is_file() {
         return Err(CaptureError::Other("it is no file, and a capture is read twice").into());
     }
@@ -153,7 +153,7 @@ pub struct StreamTones {
 /// [`ReplayError`].
 pub fn tones(
     path: &Path,
-    keys: &Keys,
+    keys: &CaptureKeys,
     payloads: &PayloadMap,
     country: &'static Country,
 ) -> Result<Vec<StreamTones>, ReplayError> {
@@ -167,7 +167,12 @@ pub fn tones(
 }
 
 /// Adds what is heard in the sound of each stream that can be played.
-fn in_sound(path: &Path, keys: &Keys, payloads: &PayloadMap, all: &mut Vec<StreamDigits>) -> Result<(), ReplayError> {
+fn in_sound(
+    path: &Path,
+    keys: &CaptureKeys,
+    payloads: &PayloadMap,
+    all: &mut Vec<StreamDigits>,
+) -> Result<(), ReplayError> {
     let config = ReplayConfig { payloads: payloads.clone(), ..ReplayConfig::default() };
     let report = match replay(path, keys, &config) {
         Err(ReplayError::NoStream(_)) => return Ok(()),

@@ -4,10 +4,10 @@
 //! of a trace under speech of one's own; [`grid`] plays a grid of simulated networks.
 //!
 //! ```no_run
-//! use host_std::replay::{Keys, ReplayConfig, replay};
+//! use host_std::replay::{CaptureKeys, ReplayConfig, replay};
 //! use std::path::Path;
 //!
-//! let report = replay(Path::new("call.pcap"), &Keys::default(), &ReplayConfig::default())?;
+//! let report = replay(Path::new("call.pcap"), &CaptureKeys::default(), &ReplayConfig::default())?;
 //! for stream in &report.streams {
 //!     println!("{}: {}", stream.from, stream.verdict);
 //!     for moment in &stream.worst {
@@ -48,7 +48,7 @@ pub use play::Loss;
 pub(crate) use report::MOST_SKIPPED;
 pub use report::{Capture, CaptureReport, CaptureStream, SkippedStream, WriteError};
 pub use run::{ReplayConfig, ReplayError, replay, replay_bytes};
-pub use source::{KeyError, Keys, read_keys};
+pub use source::{CaptureKeys, KeyError, read_keys};
 
 /// `report.json`: one entry a stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -121,9 +121,9 @@ impl ListenerReport {
 }
 
 impl ReplayReport {
-    /// As JSON, indented.
+    /// The report as JSON, indented, with a newline at its end.
+    #[expect(clippy::missing_panics_doc, reason = "it can't: structs of numbers and strings always become JSON")]
     pub fn to_json(&self) -> String {
-        // Cannot fail: plain data, no maps.
         serde_json::to_string_pretty(self).expect("a report is plain data") + "\n"
     }
 }

@@ -68,9 +68,9 @@ struct Key {
 
 /// The keys of a capture.
 #[derive(Default)]
-pub struct Keys(Vec<Key>);
+pub struct CaptureKeys(Vec<Key>);
 
-impl Keys {
+impl CaptureKeys {
     /// From the lines of a key file.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ pub(super) enum CapturedDatagramKind {
 /// A capture, read from its beginning.
 pub(super) struct ReplaySource<'a, R: Read> {
     reader: CaptureReader<R>,
-    keys: &'a Keys,
+    keys: &'a CaptureKeys,
     guards: HashMap<(SocketAddr, SocketAddr), Flow>,
     tries: HashMap<(SocketAddr, SocketAddr, Ssrc), u32>,
     pub(super) datagram: Datagram,
@@ -132,7 +132,7 @@ pub(super) struct ReplaySource<'a, R: Read> {
 }
 
 impl<'a, R: Read> ReplaySource<'a, R> {
-    pub(super) fn new(reader: CaptureReader<R>, keys: &'a Keys) -> Self {
+    pub(super) fn new(reader: CaptureReader<R>, keys: &'a CaptureKeys) -> Self {
         let (guards, tries) = (HashMap::new(), HashMap::new());
         Self { reader, keys, guards, tries, datagram: Datagram::default(), profile: None }
     }
@@ -247,8 +247,8 @@ impl<'a, R: Read> ReplaySource<'a, R> {
 ///
 /// # Errors
 /// What the file system answers, a line that is none, or [`KeyError`], as one sentence with the path.
-pub fn read_keys(path: &Path) -> Result<Keys, String> {
+pub fn read_keys(path: &Path) -> Result<CaptureKeys, String> {
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", PathBuf::from(path).display());
     let lines = crate::record::keys::read(path).map_err(|error| at(&error))?;
-    Keys::new(&lines).map_err(|error| at(&error))
+    CaptureKeys::new(&lines).map_err(|error| at(&error))
 }

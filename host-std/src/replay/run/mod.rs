@@ -28,7 +28,7 @@ use super::numbers::thousandth;
 use super::payloads::{Decoders, PayloadMap};
 use super::play::{Loss, PlayedStream, StreamPlayer};
 use super::report::{Capture, CaptureReport};
-use super::source::{CapturedDatagramKind, Keys, ReplaySource};
+use super::source::{CaptureKeys, CapturedDatagramKind, ReplaySource};
 use super::streams::{StreamKey, StreamParts};
 
 /// Streams that are played.
@@ -126,7 +126,7 @@ impl From<io::Error> for ReplayError {
 ///
 /// # Errors
 /// [`ReplayError`].
-pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<CaptureReport, ReplayError> {
+pub fn replay(path: &Path, keys: &CaptureKeys, config: &ReplayConfig) -> Result<CaptureReport, ReplayError> {
     // Nobody can read a pipe twice, and one that nobody writes to would be opened for ever.
     let about = std::fs::metadata(path).map_err(CaptureError::Io)?;
     if !about.is_file() && !about.is_dir() {
@@ -146,7 +146,7 @@ pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<Capture
 /// ```
 /// use dsp_core::time::Instant;
 /// use host_std::record::pcap::PcapWriter;
-/// use host_std::replay::{Keys, ReplayConfig, replay_bytes};
+/// use host_std::replay::{CaptureKeys, ReplayConfig, replay_bytes};
 ///
 /// let mut pcap = PcapWriter::new(Vec::new(), 0)?;
 /// for seq in (0..50u8).filter(|seq| seq % 10 != 5) {
@@ -156,7 +156,7 @@ pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<Capture
 ///     let at = Instant::from_millis(20 * u64::from(seq));
 ///     pcap.datagram(at, "192.0.2.1:4000".parse()?, "192.0.2.2:5004".parse()?, &packet)?;
 /// }
-/// let report = replay_bytes("call.pcap", &pcap.finish()?, &Keys::default(), &ReplayConfig::default())?;
+/// let report = replay_bytes("call.pcap", &pcap.finish()?, &CaptureKeys::default(), &ReplayConfig::default())?;
 /// let stream = &report.streams[0];
 /// assert_eq!((stream.codec.as_str(), stream.numbers.received, stream.numbers.lost), ("PCMU/8000", 45, 5));
 /// assert!(stream.numbers.concealed_ratio > 0.0);
@@ -165,7 +165,7 @@ pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<Capture
 pub fn replay_bytes(
     file: &str,
     bytes: &[u8],
-    keys: &Keys,
+    keys: &CaptureKeys,
     config: &ReplayConfig,
 ) -> Result<CaptureReport, ReplayError> {
     replay_with(file.into(), || CaptureReader::new(bytes), keys, config)
@@ -174,7 +174,7 @@ pub fn replay_bytes(
 fn replay_with<R: Read>(
     file: String,
     open: impl Fn() -> Result<CaptureReader<R>, CaptureError>,
-    keys: &Keys,
+    keys: &CaptureKeys,
     config: &ReplayConfig,
 ) -> Result<CaptureReport, ReplayError> {
     let Search { found, hidden, kinds, counts, format } = find(ReplaySource::new(open()?, keys), &config.payloads)?;
