@@ -1,14 +1,16 @@
-//! Files that are written: every path that writes one goes through here, so that all of them treat what is there alike.
+//! Files that are written: every file of this crate is written by this module, so that all of them treat an existing file alike.
 //!
-//! - [`OutputFile::create`] replaces: the file is written beside its name and takes it when it is whole, so that a
-//!   failure, also a killed process, leaves the old file as it was. Its permissions stay those of the old file.
-//! - [`OutputFile::in_place`] grows under its own name from the first byte on: a recording, of which everything up to
-//!   the last second counts.
-//! - [`OutputFile::private`] replaces, and afterwards only the owner may read the file, whatever was there: keys, and SDP
-//!   that has keys in it.
+//! | use | for |
+//! |---|---|
+//! | [`OutputFile::create`] | a file that replaces an older one. It is written under another name beside it and renamed when it is whole, so that a failure, also a killed process, leaves the old file as it was. Its permissions stay those of the old file. |
+//! | [`OutputFile::in_place`] | a file that grows under its own name from the first byte on: a recording, of which everything up to the last second counts |
+//! | [`OutputFile::private`] | a file that replaces an older one, and that afterwards only its owner may read: keys, and descriptions with keys in them |
+//! | [`write`] | a small file that is written at once |
 //!
-//! What is no ordinary file of its own is written through, as it is: a symbolic link, a file with several names (hard
-//! links) or with another owner, a pipe, a device. So is a file in a folder that can't be written.
+//! [`OutputFile`] has an example.
+//!
+//! **Limits.** What isn't an ordinary file of its own is written through, in place: a symbolic link, a file with several names (hard
+//! links) or another owner, a pipe, a device. So is a file in a folder that can't be written to.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};

@@ -1,13 +1,16 @@
 //! A player brings announcements and music on hold from files into a call or a room.
 //!
-//! Use it beside a [`Room`](crate::room::Room) (`announce`, `announce_to`), in a call, or wherever sound of a file is to be added
-//! to what is heard. [`Player`] has an example.
+//! Use it with a [`Room`](crate::room::Room) (`announce`, `announce_to`), in a call (`Call::announce`), or wherever the sound of a file is to
+//! be added to what is heard. [`Player`] has an example. To play files *as* a call's microphone use a
+//! [`FileIo`](crate::device::FileIo).
 //!
 //! A thread reads the file, resamples it and fills a ring of one second, so that a slow disk never holds up the sound.
-//! [`Player::read`] and [`Player::play`] take from the ring on the audio thread, without blocking or allocating. Where the disk
-//! is too slow there is silence, which is counted.
+//! [`Player::read`] and [`Player::play`] take from the ring on the audio thread, and neither block nor allocate. Where the disk is too
+//! slow there is silence, which is counted.
 //!
-//! Limits: WAV files in one or two channels of sound; [`WavFrames`] says what is read.
+//! **Cost.** A thread and a second of sound in memory for each player of a file; [`Player::of_samples`] has neither.
+//!
+//! **Limits.** Files are WAV, in one or two channels of sound; [`WavFrames`] says which are read.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,7 +1,11 @@
-//! A receiver with as many channels and as much memory as a stream needs, which are known only when a call is agreed on.
+//! A receiver whose memory is on the heap, so that it has as many channels and as much room as a stream turns out to need.
 //!
-//! Use it where packets come that are no [`Call`](crate::session::Call)'s, such as those of a capture or of a signalling of one's
-//! own. It is the core's [`Receiver`] with its memory on the heap; on a machine whose streams are known use that itself.
+//! Use [`AnyReceiver`] for RTP packets that belong to no [`Call`](crate::session::Call): those of a capture, or of a signalling of your own.
+//! A call has its receivers inside. Where the streams are known when the program is built use the core's [`Receiver`], whose memory can
+//! be static.
+//!
+//! **Limits.** One source (SSRC), with one or two channels. It knows neither SRTP nor RTCP: see [`dsp_core::guard`] and
+//! [`dsp_core::rtcp`]. **Delay, cost and standards** are those of [`Receiver`]: RFC 3550 and RFC 3551.
 
 use dsp_core::codec::PayloadTable;
 use dsp_core::quality::BurstStats;

@@ -1,14 +1,15 @@
 //! Quality reports as a SIP stack sends them to a collector: `application/vq-rtcpxr` (RFC 6035) as text.
 //!
-//! [`VqReporter`] makes them of a call's numbers: a report of each interval, one of the whole session, and alerts. How
-//! they travel, by PUBLISH or NOTIFY, is the SIP stack's.
+//! Use it where a collector of voice quality reports is in use. [`VqReporter`] makes the reports from a call's numbers: one of each
+//! interval, one of the whole session, and alerts; its example makes one. The SIP stack sends them, by PUBLISH or NOTIFY.
 //!
-//! What isn't known is left out, as 4.6 asks; what is told was measured between START and STOP. `LocalMetrics` is what is
-//! heard here; `RemoteMetrics` is what the other side last said of how it hears us (RFC 3611, 4.7), since the call began.
-//! The order of lines and of what is in them is that of the grammar (4.6.1). Between lines there is one line end as in the
-//! RFC's examples and the reports of phones, where the grammar, taken by its letters, has empty lines between groups.
+//! What isn't known is left out, as 4.6 asks, and what is told was measured between START and STOP. `LocalMetrics` say how the call is
+//! heard here. `RemoteMetrics` say how the other side hears us by its last report (RFC 3611, 4.7), since the call began. Lines and
+//! their parts have the order of the grammar (4.6.1). Lines end once, as in the RFC's examples and in the reports of phones, where the
+//! grammar taken literally has empty lines between groups.
 //!
-//! Levels are in dBm0: 0 dBov is 6.15 dBm0 by the overload of A-law (ITU-T G.711; G.100.1).
+//! **Limits.** One stream of a call is reported. Levels are in dBm0, where 0 dBov is 6.15 dBm0 by the overload point of A-law (ITU-T
+//! G.711; G.100.1).
 
 mod metrics;
 

@@ -1,20 +1,21 @@
-//! What is in a recording: levels, speech, noise, bandwidth, and what is wrong with it. The library piece behind
-//! `media-core probe`.
+//! What is in a recording: levels, speech, noise, bandwidth, digits and tones, and what is wrong with it.
 //!
-//! A [`Probe`] hears interleaved 16-bit sound as it comes, in pieces of any length, and keeps a level for each 10 ms, so that a
-//! recording may be as long as it likes. Each channel is measured by itself:
+//! Use a [`Probe`] for recordings that are complete; it is what `media-core probe` runs, and has an example. In a call that runs
+//! [`CallConfig::metering`](crate::session::CallConfig::metering) finds clipping, silence and howling instead, and digits and tones come by
+//! [`Call::next_digit`](crate::session::Call::next_digit) and [`Call::next_tone`](crate::session::Call::next_tone).
 //!
-//! - levels, clipping, silence, DC and howling by the core's [`SoundMeter`] (ITU-T P.56 for the active level);
-//! - speech by the core's voice detector in integers; pauses of less than [`Segments::JOIN_MS`] join what is on both sides;
-//! - the noise floor: the mean power of the frames in pauses, 100 ms from the next speech, that aren't digitally silent;
-//! - the signal-to-noise ratio: the mean power in speech less that of the noise, over the noise;
-//! - the bandwidth: the upper edge of the mean spectrum of whatever isn't silent ([`Bandwidth`]);
-//! - digits (DTMF), the tones of a call's progress in one country, and those of faxes and modems ([`dsp_core::tone`]).
+//! A probe takes interleaved 16-bit sound in pieces of any length. Each channel is measured by itself:
 //!
-//! Use it for recordings that are complete; of a call that runs, levels, clipping, silence and howling are told by
-//! [`CallConfig::metering`](crate::session::CallConfig::metering). [`Probe`] has an example.
+//! - Levels, clipping, silence, DC and howling are those of the core's [`SoundMeter`]; the active level is that of ITU-T P.56.
+//! - Speech is found by the core's voice detector. Pauses of less than [`Segments::JOIN_MS`] join the speech on both sides.
+//! - The noise floor is the mean power of those frames in pauses that are 100 ms or more from the next speech and aren't digital silence.
+//! - The signal-to-noise ratio is the mean power in speech less that of the noise, over that of the noise.
+//! - The bandwidth is the upper edge of the mean spectrum of everything that isn't silent ([`Bandwidth`]).
+//! - Digits (DTMF), the call-progress tones of one country, and the tones of faxes and modems are those of [`dsp_core::tone`].
 //!
-//! Limits: rates of 8,000 to 48,000 Hz.
+//! **Cost.** One level is kept for each 10 ms, so a recording may be as long as it likes.
+//!
+//! **Limits.** Rates are 8,000 to 48,000 Hz.
 
 mod bandwidth;
 mod segments;

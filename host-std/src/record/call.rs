@@ -1,7 +1,7 @@
-//! Records what passes a call in memory, and makes one side of a report of two such records.
+//! Records what passes a call in memory, and makes one side of a report from two such records.
 //!
-//! Use it for demos, tests and reports of calls of minutes; a recording of any length is a
-//! [`recorder`](super::recorder)'s. [`CallRecorder`] has an example.
+//! Use it for demos, tests and reports of calls of minutes, since its memory grows with the call. A recording of any length is a
+//! [`recorder`](super::recorder)'s. [`CallRecorder`] has an example, and [`report`](crate::report) shows the result.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

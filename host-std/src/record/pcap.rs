@@ -1,15 +1,18 @@
-//! A capture of datagrams in the classic pcap format (draft-ietf-opsawg-pcap), microsecond times, link type Ethernet.
+//! A capture of datagrams in the classic pcap format (draft-ietf-opsawg-pcap), with times in microseconds and link type Ethernet.
 //!
-//! An application sees datagrams, not frames, so the IPv4 or IPv6 header (RFC 791, RFC 8200) and the UDP header
-//! (RFC 768) around each are made up here from the socket addresses, with correct lengths and checksums. The Ethernet
-//! header has zeros for addresses, as captures of a loopback interface do; raw IP would need none, but tools that
-//! replay or decrypt a capture often take RTP to begin 42 bytes in. To read the streams of a call:
+//! Use [`PcapWriter`] to write datagrams of your own. A running call is captured by [`wire`](super::wire), and captures are read by
+//! `replay::capture`.
+//!
+//! An application sees datagrams and not frames. So the IPv4 or IPv6 header (RFC 791, RFC 8200) and the UDP header (RFC 768) around each
+//! are made up from the socket addresses, with correct lengths and checksums. The Ethernet header has zeros for addresses, as captures of
+//! a loopback interface do: raw IP would need none, but tools that replay or decrypt a capture often expect RTP at byte 42. To read the
+//! streams of a call:
 //!
 //! ```text
 //! tshark -r call.pcap -d udp.port==4000,rtp -q -z rtp,streams
 //! ```
 //!
-//! A datagram costs a buffered write of its length and 58 (IPv4) or 78 (IPv6) bytes; nothing is allocated.
+//! **Cost.** A datagram is a buffered write of its length and 58 (IPv4) or 78 (IPv6) bytes; nothing is allocated.
 
 use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, SocketAddr};

@@ -63,19 +63,19 @@ pub(super) fn event_header(packet: &RtpPacket<'_>, clock_hz: u32) -> EventHeader
     EventHeader { ssrc: packet.ssrc(), timestamp: packet.timestamp(), marker: packet.marker(), clock_hz }
 }
 
-/// A stream's digits.
+/// The DTMF digits of one stream.
 #[derive(Clone, Debug)]
 pub struct StreamDigits {
     /// Who sent it, and to whom, as `10.0.0.1:4000 -> 10.0.0.2:5000`, and its source in hex.
     pub stream: String,
-    /// Its digits; times count from the first packet of RTP in the capture.
+    /// The digits, whose times count from the first RTP packet of the capture.
     pub digits: Vec<DigitRow>,
 }
 
-/// The digits of all streams of the capture at `path` that have any.
+/// Lists the DTMF digits of all streams of the capture at `path`; streams without any are left out.
 ///
 /// # Errors
-/// [`ReplayError`].
+/// As for [`replay`](super::replay).
 pub fn digits(path: &Path, keys: &CaptureKeys, payloads: &PayloadMap) -> Result<Vec<StreamDigits>, ReplayError> {
     if !fs::metadata(path).map_err(CaptureError::Io)?.is_file() {
         return Err(CaptureError::Other("it is no file, and a capture is read twice").into());

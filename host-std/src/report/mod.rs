@@ -1,12 +1,12 @@
-//! A call told to people and programs: `report.json`, `report.html` and a short summary for the terminal.
+//! A finished call, told to people and programs: `report.json`, `report.html` and a short summary for the terminal.
 //!
-//! Use it after a call, a simulation or a replay. `record::call` fills it from what passed a call, and `replay` has reports of
-//! its own for captures. Numbers of a call that still runs are in [`monitoring`](crate::monitoring).
+//! Use it after a call or a simulation. `record::call` fills a report from what passed a call, and `replay` has reports of its own
+//! for captures. The numbers of a call that still runs are in [`monitoring`](crate::monitoring).
 //!
-//! [`Report`] is plain data; [`Report::to_json`], [`Report::to_html`] and its `Display` are pure functions of it, and
-//! [`Report::write`] puts the files where the recordings lie. Its example is a report by hand.
+//! [`Report`] is plain data. [`Report::to_json`], [`Report::to_html`] and its `Display` are pure functions of it, and
+//! [`Report::write`] puts the files beside the recordings. Its example makes a report by hand.
 //!
-//! Limits: the page has the sound in it up to a bound, and plays the WAV files beside it above that.
+//! **Limits.** The page contains the sound itself only up to a size; for longer calls it plays the WAV files beside it.
 
 #[cfg(feature = "cli")]
 mod conference;

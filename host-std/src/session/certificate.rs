@@ -30,17 +30,21 @@ const PRIVATE_KEY: &str = "PRIVATE KEY";
 /// Where the keys of SRTP come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Keying {
-    /// From the descriptions, `a=crypto` (SDES, RFC 4568): who reads the signalling reads the call.
+    /// From the descriptions, by `a=crypto` (SDES, RFC 4568). Whoever reads the signalling can hear the call.
     #[default]
     Described,
     /// From a DTLS handshake on the media path (DTLS-SRTP, RFC 5763), with certificates whose fingerprints the descriptions
     /// have.
     Dtls,
-    /// DTLS in our offers; in our answers DTLS if the offer has it, else the description.
+    /// By DTLS in our offers. In our answers by DTLS if the offer has it, else by the description.
     Either,
 }
 
-/// A certificate with its private key.
+/// The certificate that one side of a call shows in DTLS-SRTP (RFC 5763), with its private key: self-signed, by an ECDSA key on P-256.
+///
+/// The other side knows it only by its fingerprint, which the description carries (RFC 8122). A call without a certificate makes
+/// one for itself; make one for a whole server, or keep it in a file, where the fingerprint is to
+/// stay the same.
 ///
 /// A certificate that is kept between two runs of a program, so that the other side knows it again:
 ///

@@ -1,7 +1,10 @@
-//! The sound around a microphone: a recording that goes on beside what is said into it, again from its start when it ends.
+//! The noise around a microphone: a recording that is added to what is said into it, and is repeated when it ends.
 //!
-//! Its level is set against that of the speech: by so many dB is the recording's RMS below the active level of the speech
-//! (ITU-T P.56), which is how noisy speech is made for tests of noise suppression. What is beyond full scale is cut there.
+//! Use it in front of a noise suppressor that is tested. Whole calls have one on each side in
+//! [`virtual_time`](super::virtual_time) ([`End::ambience`](super::virtual_time::End::ambience)).
+//!
+//! The level is set relative to the speech: the recording's RMS level is a given number of dB below the active level of the speech
+//! (ITU-T P.56), as is usual in tests of noise suppression. The sum is clipped at full scale.
 //!
 //! Speech with noise 20 dB below it:
 //!

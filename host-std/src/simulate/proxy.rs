@@ -1,7 +1,9 @@
 //! A bad network on real sockets: a proxy on loopback between two calls, which loses, delays, reorders and repeats datagrams.
 //!
-//! Use it to test a program that isn't ours, or a driver with all that is around it; two calls of ours are tested faster in
-//! [`virtual_time`](super::virtual_time). What the network does is that of [`netsim`](super::netsim).
+//! Use it to test another program, or a driver with its sockets and devices; [`Proxy`] has an example. Two calls of this crate are
+//! tested faster in [`virtual_time`](super::virtual_time). The network is that of [`netsim`](super::netsim).
+//!
+//! **Limits.** It runs on loopback, in real time, and delays are as exact as tokio's timers, 1 ms. Each of its ports serves one side.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +17,7 @@ use crate::simulate::in_flight::InFlight;
 use crate::simulate::netsim::{Network, NetworkConfig};
 use crate::sockets::{SocketConfig, Sockets};
 
-/// Two sockets: what comes in on one goes out of the other, after the network had its way with it.
+/// Two sockets. What comes in on one goes out of the other, over the simulated network.
 ///
 /// ```
 /// use std::time::Duration;
