@@ -5,7 +5,7 @@
 //! | [`OutputFile::create`] | a file that replaces an older one. It is written under another name beside it and renamed when it is whole, so that a failure, also a killed process, leaves the old file as it was. Its permissions stay those of the old file. |
 //! | [`OutputFile::in_place`] | a file that grows under its own name from the first byte on: a recording, of which everything up to the last second counts |
 //! | [`OutputFile::private`] | a file that replaces an older one, and that afterwards only its owner may read: keys, and descriptions with keys in them |
-//! | [`write`] | a small file that is written at once |
+//! | [`write()`] | a small file that is written at once |
 //!
 //! [`OutputFile`] has an example.
 //!

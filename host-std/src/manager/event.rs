@@ -3,8 +3,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsp_core::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 use super::DialogId;
 use crate::session::{AdaptationStats, CallDigit, CallTone, Ending, Finding, PacketDirection};
@@ -122,6 +125,30 @@ impl fmt::Display for WhyEnded {
             Self::Socket => "the socket failed",
             Self::Device => "the sound device failed",
         })
+    }
+}
+
+/// The events of all sessions of a manager, to be fetched by one task. Where nobody fetches them sessions go on, and events
+/// that find no room are dropped and counted.
+pub struct Events {
+    pub(super) events: mpsc::Receiver<Event>,
+    pub(super) dropped: Arc<AtomicU64>,
+}
+
+impl Events {
+    /// The next event, in the order of each session; `None` once the manager and all its sessions are gone.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// The next event, if one is there.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    /// How many events had no room and are lost.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 }
 

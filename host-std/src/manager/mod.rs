@@ -70,9 +70,9 @@ pub use change::Change;
 pub use config::ManagerConfig;
 pub use dialog::DialogId;
 pub use error::ManagerError;
-pub use event::{Event, EventKind, WhyEnded};
+pub use event::{Event, EventKind, Events, WhyEnded};
 #[cfg(feature = "record")]
 pub use music::Music;
 pub use session::{Confirmed, Session};
-pub use table::{EndedDialog, Events, MediaManager, Shutdown};
+pub use table::{EndedDialog, MediaManager, Shutdown};
 pub use watch::Watching;

@@ -14,7 +14,7 @@ use super::dialog::InviteId;
 use super::opening::{cannot_bind, on_tokio};
 use super::session::Confirmed;
 use super::task::{AdditionalSockets, Ask, DetachedDevice, Given, SessionCommand};
-use super::{Change, DialogId, Event, ManagerConfig, ManagerError, Session};
+use super::{Change, DialogId, Event, Events, ManagerConfig, ManagerError, Session};
 use crate::device::AudioIo;
 use crate::sdp::Direction;
 use crate::session::driver::{self, Clock, close};
@@ -63,13 +63,6 @@ const GATHERING: StdDuration = StdDuration::from_millis(20);
 #[derive(Clone)]
 pub struct MediaManager {
     pub(super) inner: Arc<Inner>,
-}
-
-/// The events of all sessions of a manager, to be fetched by one task. Where nobody fetches them sessions go on, and events
-/// that find no room are dropped and counted.
-pub struct Events {
-    events: mpsc::Receiver<Event>,
-    dropped: Arc<AtomicU64>,
 }
 
 /// What is left of a dialog that ended.
@@ -122,23 +115,6 @@ impl Drop for SessionPlace {
             lock(&inner.sessions).remove(&self.invite);
             inner.ended.notify_waiters();
         }
-    }
-}
-
-impl Events {
-    /// The next event, in the order of each session; `None` once the manager and all its sessions are gone.
-    pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
-    }
-
-    /// The next event, if one is there.
-    pub fn try_next(&mut self) -> Option<Event> {
-        self.events.try_recv().ok()
-    }
-
-    /// How many events had no room and are lost.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
     }
 }
 

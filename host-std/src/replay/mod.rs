@@ -68,7 +68,7 @@ pub use report::{Capture, CaptureReport, CaptureStream, SkippedStream, WriteErro
 pub use run::{ReplayConfig, ReplayError, replay, replay_bytes};
 pub use source::{CaptureKeys, KeyError, read_keys};
 
-/// The report of a played [`trace`](self::trace), which is its `report.json`: one entry for each stream.
+/// The report of a played [`trace`], which is its `report.json`: one entry for each stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ReplayReport {
     /// The streams, in the order of their first packets.

@@ -70,10 +70,10 @@
 //! **Standards.** Levels that members' packets tell are RFC 6464 ([`Room::tell`]), and who is in a mix is told by RFC 6465
 //! ([`Room::contributors`]). The roles of a mixer are those of RFC 3550, 7.
 
+mod config;
 mod fade;
 
 use std::fmt;
-use std::num::NonZeroU16;
 
 use dsp_core::conference::{
     Conference, ConferenceConfig, ConferenceError, FloorPriority, LimiterStats, Port, PortActivity, PortStats,
@@ -93,6 +93,7 @@ use crate::record::fork::{ForkTap, Forked, Party};
 use crate::record::recorder::Track;
 use crate::session::Contributors;
 
+pub use config::{RoomConfig, RoomError};
 use fade::Fade;
 
 /// Length of a tick in ms.
@@ -103,67 +104,6 @@ const LONGEST: usize = 480;
 const LEVEL_MS: u16 = 100;
 /// For which a member counts as speaking after he spoke.
 const HANGOVER_MS: u16 = 200;
-
-/// Settings of a [`Room`].
-///
-/// A room for a call centre's conferences, in which at most three people are heard at once:
-///
-/// ```
-/// use std::num::NonZeroU16;
-///
-/// use host_std::room::{Room, RoomConfig};
-///
-/// let config = RoomConfig { capacity: 50, loudest: NonZeroU16::new(3), ..RoomConfig::default() };
-/// let room = Room::new(config)?;
-/// assert_eq!(room.sample_rate_hz(), 16_000);
-/// # Ok::<(), host_std::room::RoomError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoomConfig {
-    /// The rate at which all are mixed, in Hz: 8,000, 16,000, 32,000 or 48,000.
-    pub sample_rate_hz: u32,
-    /// How many members and announcements there can be together: 1 to 65,535. Their memory is allocated at once.
-    pub capacity: usize,
-    /// How many members are heard at once: the loudest of those who speak. With `None` all are heard.
-    pub loudest: Option<NonZeroU16>,
-}
-
-impl Default for RoomConfig {
-    /// 16 kHz, 200 members, and all of them are heard.
-    fn default() -> Self {
-        Self { sample_rate_hz: 16_000, capacity: 200, loudest: None }
-    }
-}
-
-/// Why a room can't do what was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RoomError {
-    /// A room can't have this rate, in Hz.
-    SampleRate(u32),
-    /// The room is full, its capacity is 0 or more than 65,535, or a gain is too high.
-    Conference(ConferenceError),
-    /// This member has left.
-    Left(MemberId),
-}
-
-impl fmt::Display for RoomError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SampleRate(rate) => write!(f, "a room at {rate} Hz; 8000, 16000, 32000 and 48000 Hz are possible"),
-            Self::Conference(error) => error.fmt(f),
-            Self::Left(member) => write!(f, "member {} has left the room", member.number),
-        }
-    }
-}
-
-impl std::error::Error for RoomError {}
-
-impl From<ConferenceError> for RoomError {
-    fn from(error: ConferenceError) -> Self {
-        Self::Conference(error)
-    }
-}
 
 /// The name of a member in his room. It isn't given to anybody else, not even after he has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

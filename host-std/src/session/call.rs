@@ -35,11 +35,12 @@ use dsp_core::time::{Duration, Instant, Ssrc};
 use super::adapter::{AdaptationPolicy, CongestionControl};
 #[cfg(feature = "record")]
 use super::announcement::Announcement;
-use super::config::{CallSettings, Spare};
+use super::config::CallSettings;
 use super::digits::{self, CallDigit};
 use super::front::NO_SOUND;
 #[cfg(feature = "ice")]
 use super::ice::{IceConfig, IceMode, OwnIce};
+use super::identity::Spare;
 use super::keys::OwnKeys;
 use super::metering::Meters;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::config::Identity;
+use super::identity::Identity;
 use super::outcome::CallError;
 use super::transport::{Gathered, Gatherer};
 use crate::sdp::{IceCandidate, IceCredentials, LocalIce, LocalMedia, MAX_CANDIDATES};

@@ -60,6 +60,7 @@ mod echo;
 mod front;
 #[cfg(feature = "ice")]
 mod ice;
+mod identity;
 mod keys;
 mod metering;
 #[cfg(feature = "nnnoiseless")]
@@ -100,7 +101,7 @@ pub use canceller::{EchoSettings, HostEcho};
 pub use capture::{CaptureConfig, CaptureStep, HostBlock, HostOwn, HostParts};
 #[cfg(feature = "dtls")]
 pub use certificate::{Certificate, CertificateError, Keying};
-pub use config::{CallConfig, Identity};
+pub use config::CallConfig;
 pub use denoiser::HostNoise;
 pub use digits::{CallDigit, DigitError, DigitPhase, DigitSource, DigitStats, DigitsWait, ToneDetection, sign};
 #[cfg(feature = "manager")]
@@ -109,6 +110,7 @@ pub use echo::EchoStatus;
 pub use front::{CallStream, HostFront, front_end};
 #[cfg(feature = "ice")]
 pub use ice::{IceConfig, IceMode, RelayState, RelayStats, TurnServer, TurnTransport};
+pub use identity::Identity;
 pub use keys::SrtpOptions;
 pub use metering::{CallSound, Fault, Finding, MeasurementPoint};
 #[cfg(feature = "nnnoiseless")]

@@ -6,7 +6,7 @@ use dsp_core::time::{Instant, Seq};
 use super::Call;
 use crate::sdp::{self, Negotiated};
 use crate::session::Identity;
-use crate::session::config::InitialRtpState;
+use crate::session::identity::InitialRtpState;
 use crate::session::outcome::CallError;
 use crate::session::stream::{Stream, StreamChange, StreamSetup};
 #[cfg(not(feature = "ice"))]

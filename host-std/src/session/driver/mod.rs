@@ -58,7 +58,7 @@ pub const TICK_MS: u32 = super::TICK_MS;
 pub(crate) const STATUS_EVERY: u64 = 10;
 
 /// The host's clock, which counts microseconds from when it was started. It turns tokio's time into the
-/// [`Instant`](dsp_core::time::Instant)s that calls count in.
+/// [`Instant`]s that calls count in.
 ///
 /// ```
 /// use dsp_core::time::Instant;
