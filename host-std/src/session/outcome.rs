@@ -194,52 +194,52 @@ impl From<SdpError> for CallError {
     }
 }
 
-/// Which of our two ports: they are one where RTCP is multiplexed.
+/// One of the two ports of a call. Where RTP and RTCP share a port, both are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Channel {
-    /// The RTP port.
+    /// The port of RTP.
     Rtp,
-    /// The RTCP port.
+    /// The port of RTCP.
     Rtcp,
 }
 
-/// A datagram to be sent: the first `len` bytes of the buffer that was given.
+/// A datagram to be sent, as [`Call::transmit`](super::Call::transmit) returns it: the first `len` bytes of the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transmit {
-    /// Bytes.
+    /// How many bytes of the buffer to send.
     pub len: usize,
-    /// From which of our addresses: where the socket is bound that it leaves by.
+    /// Our address from which to send: the one that the socket is bound to.
     pub from: SocketAddr,
-    /// Whither.
+    /// The address to which to send.
     pub to: SocketAddr,
-    /// From which of our ports.
+    /// The port from which to send.
     pub channel: Channel,
 }
 
-/// What became of a datagram that came in.
+/// What became of a datagram that arrived: [`Call::receive`](super::Call::receive) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incoming {
-    /// RTP: what the receiver did with it.
+    /// It was RTP, and the receiver did this with it.
     Audio(Received),
-    /// RTP or RTCP of a source that has no place, and why: where only one is heard, of our own
-    /// ([`Own`](Admission::Own)), a loop or a collision.
+    /// It was RTP or RTCP of a source that isn't heard, for this reason. Where only one source is heard, the reason is our own
+    /// SSRC ([`Own`](Admission::Own)): a loop or a collision.
     Unheard(Admission),
-    /// RTCP was read.
+    /// It was RTCP, and was read.
     Control,
-    /// RTCP was read: a source that is heard said goodbye; where there are several, the last of them. The call goes on
-    /// until [`Call::should_end`](super::Call::should_end) says otherwise: some phones say goodbye at every hold.
+    /// It was RTCP with a goodbye of a source that is heard, of the last one where there are several. The call goes on until
+    /// [`Call::should_end`](super::Call::should_end) says otherwise, since some phones say goodbye at every hold.
     Bye,
-    /// It came from an address that the latching policy doesn't believe, and proved nothing else.
+    /// It came from an address from which packets aren't accepted, and nothing proved that it is of the other side.
     Foreign,
     /// The guard refused it.
     Refused(GuardError),
-    /// The receiver could not take it.
+    /// The receiver could not use it.
     Unusable(ReceiveError),
-    /// Neither RTP nor RTCP, and meant for the path: STUN, say.
+    /// It was neither RTP nor RTCP, and was meant for ICE or DTLS.
     Handshake,
-    /// Neither RTP nor RTCP, or not to be heard now (no call yet, or on hold).
+    /// It was neither RTP nor RTCP, or couldn't be used now: before the call is agreed on, or on hold.
     Ignored,
 }
 

@@ -85,7 +85,7 @@ impl Default for SocketConfig {
     }
 }
 
-/// Bound sockets, which don't block: `tokio::net::UdpSocket::from_std` takes them as they are.
+/// The bound sockets of a call. They don't block, as `tokio::net::UdpSocket::from_std` wants them.
 #[derive(Debug)]
 pub struct Sockets {
     /// For RTP, and for RTCP where it has none of its own.

@@ -43,7 +43,7 @@ const ALIGN: AlignConfig = AlignConfig { max_wait: Duration::from_millis(500), m
 /// After its goodbye a source is played until nothing of it can be left: the longest delay, and a fade.
 const PLAY_OUT: Duration = Duration::from_secs(3);
 
-/// The numbers of one source that is heard.
+/// The numbers of one source of the other side: [`Call::sources`](crate::session::Call::sources).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SourceStats {
