@@ -52,7 +52,7 @@ impl OutputFile {
     /// Opens a file that takes the place of what is at `path` when it is finished.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the file system if the file can't be created, because the folder is missing, say.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::replace(path.as_ref(), false)
     }
@@ -69,7 +69,7 @@ impl OutputFile {
     /// Opens the file at `path` itself, empties it or makes it, and lets it grow there.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the file system if the file can't be created or emptied.
     pub fn in_place(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         Ok(Self::of(File::create(path)?, path))
@@ -96,7 +96,7 @@ impl OutputFile {
     /// It is whole: closes it, and lets it take its name.
     ///
     /// # Errors
-    /// What the file system answers; the old file is then as it was.
+    /// The error of the file system if the file can't be written to its end or renamed. The old file is then as it was.
     pub fn finish(mut self) -> io::Result<()> {
         self.file = None;
         let Some(part) = &self.part else { return Ok(()) };
@@ -141,7 +141,7 @@ impl Drop for OutputFile {
 /// Replaces the file at `path` by `bytes`, as [`OutputFile::create`] does.
 ///
 /// # Errors
-/// What the file system answers.
+/// The error of the file system if the file can't be written. An old file is then as it was.
 pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let mut file = OutputFile::create(path)?;
     file.write_all(bytes.as_ref())?;

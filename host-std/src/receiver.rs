@@ -42,7 +42,7 @@ fn memory<const CHANNELS: usize>(need: MemoryNeed) -> Memory<OnHeap, CHANNELS> {
     }
 }
 
-/// A mono or a stereo receiver, on the heap. Its methods are those of [`Receiver`].
+/// A mono or a stereo receiver whose memory is on the heap. Its methods are those of [`Receiver`].
 ///
 /// ```
 /// use dsp_core::codec::g711::Pcmu;
@@ -60,9 +60,9 @@ fn memory<const CHANNELS: usize>(need: MemoryNeed) -> Memory<OnHeap, CHANNELS> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub enum AnyReceiver {
-    /// One channel.
+    /// A receiver with one channel.
     Mono(Box<Receiver<OnHeap, 1>>),
-    /// Two, interleaved.
+    /// A receiver with two channels, which are interleaved.
     Stereo(Box<Receiver<OnHeap, 2>>),
 }
 
@@ -90,7 +90,7 @@ impl AnyReceiver {
         )
     }
 
-    /// A receiver of two channels, or of one, with so much memory.
+    /// A receiver with this much memory, of two channels if `channels` is 2, otherwise of one.
     ///
     /// # Errors
     /// As for [`Receiver::with_memory`].
@@ -102,8 +102,8 @@ impl AnyReceiver {
         })
     }
 
-    /// Takes as much more memory as is needed, with all that the receiver holds. It allocates: to be called where a call is
-    /// agreed on, not where it's played.
+    /// Grows the memory to what is needed, and keeps everything that the receiver holds. It allocates, so call it where a call is
+    /// agreed on, and not where it is played.
     pub fn grow(&mut self, need: MemoryNeed) {
         fn grow<const CHANNELS: usize>(receiver: &mut Receiver<OnHeap, CHANNELS>, need: MemoryNeed) {
             let (has, need) = (receiver.memory(), need.max(receiver.memory()));
@@ -126,28 +126,28 @@ impl AnyReceiver {
         }
     }
 
-    /// Takes in a datagram.
+    /// Takes a datagram with an RTP packet.
     ///
     /// # Errors
-    /// What it is not.
+    /// A [`ReceiveError`] that says why it isn't a packet that can be used.
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
         either!(self, receiver => receiver.receive(now, datagram))
     }
 
-    /// Takes in a packet that has been parsed already.
+    /// Takes an RTP packet that has been parsed already.
     ///
     /// # Errors
-    /// What can't be used of it.
+    /// A [`ReceiveError`] that says why it can't be used.
     pub fn receive_packet(&mut self, now: Instant, packet: RtpPacket<'_>) -> Result<Received, ReceiveError> {
         either!(self, receiver => receiver.receive_packet(now, packet))
     }
 
-    /// Plays a tick.
+    /// Writes the next tick of sound to `pcm`; `payloads` has the decoders by payload type.
     pub fn play(&mut self, now: Instant, payloads: &mut dyn PayloadTable, pcm: &mut [i16]) -> Played {
         either!(self, receiver => receiver.play(now, payloads, pcm))
     }
 
-    /// As [`play`](Self::play), with a strategy of one's own.
+    /// As [`play`](Self::play), with a strategy of your own.
     pub fn play_with(
         &mut self,
         now: Instant,

@@ -376,7 +376,7 @@ impl<W: Write> OpusFileWriter<W> {
     /// Writes a packet that lasts `ticks`.
     ///
     /// # Errors
-    /// What the output says.
+    /// The error of the output.
     pub fn packet(&mut self, packet: &[u8], ticks: u32) -> io::Result<()> {
         self.ticks += u64::from(ticks);
         if let Some((before, end)) = self.waiting.replace((packet.to_vec(), self.ticks)) {
@@ -393,7 +393,7 @@ impl<W: Write> OpusFileWriter<W> {
     /// Ends the file so that `heard_ticks` of it are heard, the pre-skip not counted, and gives the output back.
     ///
     /// # Errors
-    /// What the output says.
+    /// The error of the output.
     pub fn finish(mut self, heard_ticks: u64) -> io::Result<W> {
         if let Some((last, end)) = self.waiting.take() {
             let position = end.min(self.pre_skip + heard_ticks);

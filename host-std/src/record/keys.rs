@@ -150,7 +150,7 @@ impl FromStr for KeyLine {
 /// Writes the file, readable by its owner only where the system has such rights: also where there was one before.
 ///
 /// # Errors
-/// What the file system answers.
+/// The error of the file system if the file can't be written.
 pub fn write(path: impl AsRef<Path>, keys: &[KeyLine]) -> io::Result<()> {
     let mut text = HEADER.to_owned();
     for key in keys {

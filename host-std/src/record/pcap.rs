@@ -68,7 +68,7 @@ impl PcapWriter<BufWriter<OutputFile>> {
     /// `unix_micros_at_zero` is the wall clock, in microseconds since the Unix epoch, at [`Instant::ZERO`].
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the file system if the file can't be created.
     pub fn create(path: impl AsRef<Path>, unix_micros_at_zero: u64) -> io::Result<Self> {
         Self::new(BufWriter::new(OutputFile::in_place(path)?), unix_micros_at_zero)
     }
@@ -78,7 +78,7 @@ impl<W: Write> PcapWriter<W> {
     /// Writes the file header to `out`; see [`PcapWriter::create`].
     ///
     /// # Errors
-    /// What `out` answers.
+    /// The error of `out` if the file header can't be written.
     pub fn new(mut out: W, unix_micros_at_zero: u64) -> io::Result<Self> {
         let mut header = [0; 24];
         header[0..4].copy_from_slice(&0xa1b2_c3d4u32.to_le_bytes());
@@ -167,7 +167,7 @@ impl<W: Write> PcapWriter<W> {
     /// Gives what is buffered on, so that a file can be read up to here.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the output.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
@@ -180,7 +180,7 @@ impl<W: Write> PcapWriter<W> {
     /// Flushes and gives the writer back. Without it, the end of a buffered capture may go missing unnoticed.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the output.
     pub fn finish(mut self) -> io::Result<W> {
         self.out.flush()?;
         Ok(self.out)

@@ -5,7 +5,7 @@ use dsp_core::codec::{CodecInfo, DecodeError, Decoder, Encoder};
 
 use super::{Codec, CodecDescription, CodecFormat, Frames, Made, Terms};
 
-/// iLBC. The mode is in the format's parameters.
+/// The codec iLBC (RFC 3951, RFC 3952), in frames of 20 or 30 ms: the parameter `mode` of the format says which.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ilbc;
 

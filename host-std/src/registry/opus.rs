@@ -5,8 +5,8 @@ use dsp_core::codec::{Adaptation, CodecInfo, Decoder, EncodeError, Encoder, Fram
 use super::{Codec, CodecDescription, CodecFormat, Made, Terms};
 use crate::opus::{FRAMES, OpusApplication, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
 
-/// Opus with these settings, less what the other side's parameters forbid. Their rate is the rate of a call's sound,
-/// whatever the other side plays or captures.
+/// The codec Opus (RFC 7587) with these settings, restricted by what the other side's parameters forbid. The rate in the settings is the
+/// rate of a call's sound, whatever the other side plays or captures.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opus(pub OpusEncoderConfig);
 

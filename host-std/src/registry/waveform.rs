@@ -7,17 +7,17 @@ use dsp_core::codec::{Decoder, Encoder, l16};
 
 use super::{Codec, CodecDescription, CodecFormat, Frames, Made, Terms};
 
-/// G.711 mu-law.
+/// The codec G.711 mu-law, `PCMU` (RFC 3551, 4.5.14).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pcmu {
-    /// Whether its decoder conceals losses as Appendix I has it, which costs 3.75 ms of delay; else the receiver does.
+    /// Whether the decoder conceals losses as Appendix I of G.711 does, which adds 3.75 ms of delay. Otherwise the receiver does.
     pub appendix1: bool,
 }
 
-/// G.711 A-law.
+/// The codec G.711 A-law, `PCMA` (RFC 3551, 4.5.14).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pcma {
-    /// As for [`Pcmu`].
+    /// Whether the decoder conceals losses, as for [`Pcmu`].
     pub appendix1: bool,
 }
 
@@ -78,12 +78,12 @@ impl Codec for Pcma {
     }
 }
 
-/// G.722.
+/// The codec G.722 (RFC 3551, 4.5.2): 16 kHz sound with an RTP clock of 8 kHz.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct G722 {
-    /// RTP knows only mode 1, 64 kbit/s: with another one both sides must know of it.
+    /// The mode. RTP knows only mode 1, of 64 kbit/s; use another one only where the other side knows of it.
     pub mode: Mode,
-    /// Whether its decoder conceals losses; else the receiver does, and the decoder follows.
+    /// Whether the decoder conceals losses. Otherwise the receiver does, and the decoder follows what it plays.
     pub own_concealment: bool,
 }
 

@@ -150,7 +150,7 @@ pub struct StreamTones {
 /// The tones of a call's progress in a country, of faxes and of modems in all streams of the capture at `path` that have any.
 ///
 /// # Errors
-/// [`ReplayError`].
+/// As for [`replay`](super::replay).
 pub fn tones(
     path: &Path,
     keys: &CaptureKeys,

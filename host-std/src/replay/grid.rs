@@ -153,7 +153,7 @@ fn cell(
 /// The grid as a table for people and for `diff`.
 ///
 /// # Errors
-/// As [`grid`].
+/// As for [`grid`].
 pub fn table(speech: &[i16], config: &GridConfig) -> Result<String, ConfigError> {
     let mut text = format!("Speech of {} s in packets of {FRAME_MS} ms, seed {}\n\n", config.seconds, config.seed);
     text += "   loss  burst  jitter   drift |  buffer     p95 playout | concealed  gaps stretched |  late dropped\n";

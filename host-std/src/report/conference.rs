@@ -151,7 +151,7 @@ impl ConferenceReport {
     /// Writes `conference.json` and `conference.html` into the folder `dir`, which is there already.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the file system if a file can't be written, because `dir` doesn't exist, say.
     pub fn write(&self, dir: impl AsRef<Path>) -> io::Result<()> {
         output::write(dir.as_ref().join("conference.json"), self.to_json())?;
         output::write(dir.as_ref().join("conference.html"), self.to_html())

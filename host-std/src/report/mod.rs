@@ -57,7 +57,7 @@ impl Report {
     /// Writes `report.json` and `report.html` into the folder `dir`, which is there already.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the file system if a file can't be written, because the folder doesn't exist, say.
     pub fn write(&self, dir: impl AsRef<Path>) -> io::Result<()> {
         output::write(dir.as_ref().join("report.json"), self.to_json())?;
         output::write(dir.as_ref().join("report.html"), self.to_html())

@@ -42,7 +42,7 @@ impl IceCredentials {
     /// From the operating system: 48 bits of name, 144 of password.
     ///
     /// # Errors
-    /// When it has no randomness to give.
+    /// When the operating system has no randomness to give.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;

@@ -89,7 +89,7 @@ impl Certificate {
     /// A new one, which nobody else has.
     ///
     /// # Errors
-    /// [`CertificateError::Randomness`] when there is none.
+    /// [`CertificateError::Randomness`] when the operating system has no randomness to give.
     pub fn generate() -> Result<Self, CertificateError> {
         Self::for_names(&[])
     }
@@ -132,7 +132,8 @@ impl Certificate {
     /// together is not checked here: a handshake with others fails.
     ///
     /// # Errors
-    /// What is wrong with the text; it may be any bytes.
+    /// A [`CertificateError`] that says what is wrong with the text: a part is missing or damaged, the key isn't on the curve
+    /// P-256, or it doesn't belong to the certificate. The text may be anything.
     pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
         if text.len() > MAX_PEM_BYTES {
             return Err(CertificateError::TooLarge(text.len()));

@@ -242,7 +242,7 @@ impl Call {
     /// As [`send_digits`](Self::send_digits), in the stream with this number.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`send_digits`](Self::send_digits).
     pub fn send_digits_in(&mut self, stream: usize, keys: &[KeyPress]) -> Result<(), DigitError> {
         let open = self.streams.get_mut(stream).and_then(Option::as_mut).filter(|stream| !stream.is_closed());
         open.ok_or(DigitError::Stream(stream))?.press(keys)

@@ -161,12 +161,12 @@ impl Tap for Taps {
 }
 
 impl Call {
-    /// Who watches this call from now on, instead of whoever did.
+    /// Sets the tap of this call, in place of all taps before.
     pub fn set_tap(&mut self, tap: Box<dyn Tap>) {
         self.tap = Some(tap);
     }
 
-    /// Who watches this call from now on, beside whoever does already.
+    /// Adds a tap to this call.
     pub fn add_tap(&mut self, tap: Box<dyn Tap>) {
         self.tap = Some(match self.tap.take() {
             None => tap,
@@ -189,7 +189,7 @@ impl Call {
         }
     }
 
-    /// Takes the first tap out that is a `T`.
+    /// Removes the first tap that is a `T` and returns it.
     pub fn take_tap<T: Tap>(&mut self) -> Option<Box<T>> {
         self.tap::<T>()?;
         let tap: Box<dyn Any> = self.tap.take()?;

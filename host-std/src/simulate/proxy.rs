@@ -57,7 +57,7 @@ impl Proxy {
     /// its socket.
     ///
     /// # Errors
-    /// What the system answers.
+    /// The error of the system if it has no two ports to give on 127.0.0.1.
     pub async fn bind(peers: [SocketAddr; 2], config: NetworkConfig, seed: u64) -> io::Result<Self> {
         let open = || -> io::Result<UdpSocket> {
             let sockets = Sockets::open(&SocketConfig::default(), false).map_err(io::Error::other)?;
@@ -76,7 +76,7 @@ impl Proxy {
     /// The ports that the first and the second peer send to.
     ///
     /// # Errors
-    /// What the system answers.
+    /// The error of the system if a socket has no address.
     pub fn ports(&self) -> io::Result<[u16; 2]> {
         Ok([self.sockets[0].local_addr()?.port(), self.sockets[1].local_addr()?.port()])
     }

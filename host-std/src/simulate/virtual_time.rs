@@ -84,7 +84,7 @@ impl VirtualTime {
     /// side's audio clock runs.
     ///
     /// # Errors
-    /// Whatever keeps the two from agreeing.
+    /// A [`CallError`] that says why the two calls can't agree, or why their sound can't be made.
     pub fn connect(
         mut calls: [Call; 2],
         addresses: [SocketAddr; 2],
@@ -101,7 +101,7 @@ impl VirtualTime {
     /// The same of two calls that have agreed already.
     ///
     /// # Errors
-    /// The sound of one of them can't be made.
+    /// [`CallError::Front`] if the device side of a call can't be made.
     pub fn agreed(
         calls: [Call; 2],
         addresses: [SocketAddr; 2],

@@ -326,7 +326,7 @@ impl WavSource {
     /// Goes back to the start of the file.
     ///
     /// # Errors
-    /// [`WavErrorKind::Read`] where the file can't seek.
+    /// [`WavErrorKind::Read`] if the file can't be read from its start again.
     pub fn rewind(&mut self) -> Result<(), WavError> {
         let seek = self.input.seek(SeekFrom::Start(self.header.data_at));
         seek.map_err(|e| WavError { path: self.path.clone(), kind: WavErrorKind::Read(e) })?;

@@ -161,7 +161,7 @@ mod tls {
         /// Of texts in PEM: the certificates, the server's first, and its private key. Both may be one text.
         ///
         /// # Errors
-        /// What is wrong with them.
+        /// A [`TlsError`] that says whether the certificates or the key can't be read, or don't belong together.
         pub fn from_pem(certificates: &str, key: &str) -> Result<Self, TlsError> {
             let chain = CertificateDer::pem_slice_iter(certificates.as_bytes()).collect::<Result<Vec<_>, _>>();
             let chain = chain.map_err(TlsError::Certificates)?;

@@ -231,7 +231,8 @@ impl Recorder {
     /// Opens the file and starts to record. The tracks begin at place 0 of one time line.
     ///
     /// # Errors
-    /// A config that can't be recorded, and a file that can't be opened.
+    /// A [`RecordError`] if the rate, the number of tracks or the extension of the file isn't possible, if the file can't be
+    /// created, or if the system has no thread to give.
     pub fn start(config: RecorderConfig) -> Result<(Self, Vec<Track>), RecordError> {
         let opener = sink::opener(&config)?;
         Self::start_with(config, opener)
@@ -240,7 +241,7 @@ impl Recorder {
     /// The same into sinks of one's own: `open` makes the sink of each file.
     ///
     /// # Errors
-    /// As [`Recorder::start`].
+    /// As for [`Recorder::start`], and the error of `open`.
     pub fn start_with(config: RecorderConfig, mut open: Opener) -> Result<(Self, Vec<Track>), RecordError> {
         let wrong = |why: String| RecordError { path: config.path.clone(), why };
         if !(8_000..=48_000).contains(&config.sample_rate_hz) {
@@ -281,7 +282,7 @@ impl Recorder {
     /// Ends the recording: what the tracks were given is written, and the file closed.
     ///
     /// # Errors
-    /// What ended it before, or keeps the end from being written.
+    /// A [`RecordError`] that says why the recording ended before, or why its end can't be written.
     pub fn stop(mut self) -> Result<RecorderStatus, RecordError> {
         self.end();
         let status = self.status();
