@@ -7,7 +7,15 @@
 //! | [`OutputFile::private`] | a file that replaces an older one, and that afterwards only its owner may read: keys, and descriptions with keys in them |
 //! | [`write()`] | a small file that is written at once |
 //!
-//! [`OutputFile`] has an example.
+//! A file of settings that is never seen half written:
+//!
+//! ```
+//! # let path = std::env::temp_dir().join(format!("doc-output-page-{}.txt", std::process::id()));
+//! host_std::output::write(&path, "volume = 3")?;
+//! assert_eq!(std::fs::read_to_string(&path)?, "volume = 3");
+//! # std::fs::remove_file(path).ok();
+//! # Ok::<(), std::io::Error>(())
+//! ```
 //!
 //! **Limits.** What isn't an ordinary file of its own is written through, in place: a symbolic link, a file with several names (hard
 //! links) or another owner, a pipe, a device. So is a file in a folder that can't be written to.

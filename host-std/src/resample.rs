@@ -5,6 +5,23 @@
 //! without a heap use [`dsp_core::process::resample`], on which this is built. Samples are `f32` with a full scale of 1.0; `i16` is
 //! converted at the ends.
 //!
+//! A whole recording at once:
+//!
+//! ```
+//! use host_std::resample::Resampler;
+//!
+//! let mut resampler = Resampler::new(8_000, 48_000)?;
+//! let (spoken, mut out) = ([500; 8_000], Vec::new());
+//! let mut pcm = [0; 480];
+//! for piece in spoken.chunks(80) {
+//!     resampler.push(piece); // 10 ms
+//!     let samples = resampler.pull(&mut pcm);
+//!     out.extend_from_slice(&pcm[..samples]);
+//! }
+//! assert_eq!(out.len(), 48_000);
+//! # Ok::<(), host_std::resample::ResampleError>(())
+//! ```
+//!
 //! **Delay** is half the filter and nothing more ([`Resampler::delay_ms`]): 4 ms at 8 kHz and 0.67 ms at 48 kHz for
 //! [`Quality::Good`].
 //!
@@ -25,7 +42,7 @@ use crate::designs::{FLOATS, Table};
 
 pub use dsp_core::process::resample::{Quality, ResampleError};
 
-/// How far the ratio can be nudged either way.
+/// How far the ratio of a steered resampler can be adjusted in either direction, in parts per million.
 pub const MAX_PPM: f64 = MAX_PPB as f64 / 1e3;
 
 /// What the output queue holds at least, in milliseconds: the longest frame of any codec here, twice.
@@ -69,7 +86,7 @@ impl Resampler {
         Self::with_quality(from_hz, to_hz, Quality::Good)
     }
 
-    /// The same of another quality.
+    /// As [`new`](Self::new), with another quality.
     ///
     /// # Errors
     /// As for [`new`](Self::new).

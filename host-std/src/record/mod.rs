@@ -9,8 +9,26 @@
 //! | [`pcap`], [`keys`] | the formats of these two files |
 //! | `call`, `echo` (cargo feature `report`) | everything of a short call in memory, for a report |
 //!
-//! To record a call it takes one line, [`recorder::record_call`], whose example runs as it stands. A capture is played again by
-//! `replay`.
+//! To record a call takes one line. A capture is played again by `replay`.
+//!
+//! ```
+//! # #[cfg(feature = "record")] {
+//! # use dsp_core::time::Instant;
+//! use host_std::record::recorder::{RecorderConfig, record_call};
+//! # use host_std::session::{Call, CallConfig};
+//!
+//! # let (mut call, mut other) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+//! # let answer = other.answer(Instant::ZERO, &call.offer()?)?;
+//! # call.accept(Instant::ZERO, &answer)?;
+//! # let (now, path) = (Instant::ZERO, std::env::temp_dir().join(format!("doc-record-{}.wav", std::process::id())));
+//! let recorder = record_call(&mut call, now, RecorderConfig::new(&path))?; // both sides, mixed
+//! // The call goes on, and at its end:
+//! let status = recorder.stop()?;
+//! assert_eq!(status.files, [path.clone()]);
+//! # std::fs::remove_file(path).ok();
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! **Cost.** None of them but `call`, whose memory grows with the call, allocates or blocks on the audio path. Each has a ring of fixed
 //! length and a thread that writes: what a slow disk, network or reader can't take is dropped and counted.

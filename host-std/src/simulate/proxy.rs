@@ -52,9 +52,9 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Binds two free ports on loopback. `peers[0]` is told the address of the first socket, and `peers[1]` that of
-    /// the second; the seeds of the two directions are those of `VirtualTime`. A peer with port 0 is whoever sends first to
-    /// its socket.
+    /// Binds two free ports on loopback, for two peers. Let `peers[0]` send to the first socket and `peers[1]` to the second. A peer
+    /// with port 0 is known by the first datagram that comes to its socket. The seeds of the two directions are those of
+    /// `VirtualTime`.
     ///
     /// # Errors
     /// The error of the system if it has no two ports to give on 127.0.0.1.

@@ -80,8 +80,8 @@ pub struct VirtualTime {
 }
 
 impl VirtualTime {
-    /// Lets the first call offer and the second answer, and connects them. `drift_ppm` is how much faster the second
-    /// side's audio clock runs.
+    /// Lets the first call offer and the second answer, and connects them by the network. `drift_ppm` is how much faster the audio
+    /// clock of the second side runs, in parts per million.
     ///
     /// # Errors
     /// A [`CallError`] that says why the two calls can't agree, or why their sound can't be made.
@@ -98,10 +98,11 @@ impl VirtualTime {
         Self::agreed(calls, addresses, network, drift_ppm, seed)
     }
 
-    /// The same of two calls that have agreed already.
+    /// As [`connect`](Self::connect), for two calls that have agreed already.
     ///
     /// # Errors
-    /// [`CallError::Front`] if the device side of a call can't be made.
+    /// [`CallError::Sound`] or [`CallError::Conversion`] if a call's sound can't be set, [`CallError::Front`] if its device side can't
+    /// be made.
     pub fn agreed(
         calls: [Call; 2],
         addresses: [SocketAddr; 2],

@@ -7,7 +7,25 @@
 //! | [`WavSink`] | writing a file while sound comes |
 //! | [`to_wav`] | a whole file in memory |
 //!
-//! Each has an example. A file as a call's device is a [`FileIo`](crate::device::FileIo), a file that is played to a call or a room a
+//! Each has an example. A recording is made louder:
+//!
+//! ```
+//! use dsp_core::time::Duration;
+//! use host_std::wav::{WavSink, WavSource};
+//!
+//! # let folder = std::env::temp_dir().join(format!("doc-wav-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # std::fs::write(folder.join("quiet.wav"), host_std::wav::to_wav(&[100; 800], 8_000, 1))?;
+//! let quiet = WavSource::open(folder.join("quiet.wav"), 8_000)?;
+//! let pcm = quiet.read_all(Duration::from_secs(60))?;
+//! let mut loud = WavSink::create(folder.join("loud.wav"), 8_000)?;
+//! loud.write(&pcm.iter().map(|sample| sample.saturating_mul(2)).collect::<Vec<_>>())?;
+//! loud.finish()?;
+//! # std::fs::remove_dir_all(folder).ok();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A file as a call's device is a [`FileIo`](crate::device::FileIo), a file that is played to a call or a room a
 //! `player`, and a call is recorded by a `record::recorder`.
 //!
 //! Files are read in steps, so that they may have any length. A source resamples to the wanted rate and removes the resampler's
@@ -122,9 +140,9 @@ impl std::error::Error for WavError {
 
 /// A WAV file as 16-bit mono at a chosen rate.
 ///
-/// Reads 8, 16, 24, 32 and 64-bit integers, 32 and 64-bit floats, A-law and mu-law, 1 to 64 channels (mixed as ITU-R BS.775 says; see [`Downmix`]), 4 to
-/// 192 kHz; RIFF, RIFX, RF64 and BW64. What sox and ffmpeg read in spite of its header is read here too, and
-/// [`WavSource::remarks`] says what was odd.
+/// It reads integers of 8, 16, 24, 32 and 64 bits, floats of 32 and 64 bits, A-law and mu-law, at 4 to 192 kHz, in RIFF, RIFX, RF64
+/// and BW64. 1 to 64 channels are mixed as ITU-R BS.775 says ([`Downmix`]). Files with a wrong header that sox and ffmpeg read are read
+/// here too, and [`WavSource::remarks`] says what was wrong.
 ///
 /// ```
 /// use dsp_core::time::Duration;
