@@ -178,7 +178,7 @@ impl AnyReceiver {
         either!(self, receiver => receiver.bursts())
     }
 
-    /// The same of this source and all before it.
+    /// Losses, discards, bursts and gaps of this source and of all sources before it.
     pub fn total_bursts(&self) -> BurstStats {
         either!(self, receiver => receiver.total_bursts())
     }
@@ -228,7 +228,7 @@ impl AnyReceiver {
         either!(self, receiver => receiver.report_time(rtp))
     }
 
-    /// Begins anew.
+    /// Forgets the source and everything that was received, as a new receiver.
     pub fn reset(&mut self) {
         either!(self, receiver => receiver.reset());
     }

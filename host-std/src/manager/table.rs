@@ -74,7 +74,7 @@ pub struct EndedDialog {
     pub stats: Option<CallStats>,
 }
 
-/// What [`MediaManager::shutdown`] came to.
+/// The result of [`MediaManager::shutdown`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {

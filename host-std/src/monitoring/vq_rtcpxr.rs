@@ -408,7 +408,7 @@ pub struct VqReporter {
 }
 
 impl VqReporter {
-    /// From this moment of the call on.
+    /// A reporter of a session that begins with this snapshot of the call.
     pub fn new(session: VqSession, begin: VqSnapshot) -> Self {
         Self { session, last: begin.clone(), begin }
     }

@@ -120,7 +120,7 @@ impl OpusEncoder {
         self.set(OpusEncoderConfig { expected_loss_percent: percent, ..self.config })
     }
 
-    /// Samples a channel by which the coded sound lies behind the PCM.
+    /// By how many samples of one channel the coded sound is later than the PCM.
     pub fn lookahead(&self) -> usize {
         usize::try_from(self.raw.get(ffi::OPUS_GET_LOOKAHEAD_REQUEST)).unwrap_or(0)
     }

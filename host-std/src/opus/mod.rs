@@ -86,7 +86,7 @@ pub enum OpusError {
         /// The channels asked for.
         channels: u8,
     },
-    /// The bit rate lies outside 500 to 512,000 bit/s a channel.
+    /// The bit rate is outside 500 to 512,000 bit/s for each channel.
     Bitrate {
         /// The rate asked for, in bit/s.
         bps: u32,

@@ -66,7 +66,7 @@ pub(super) fn event_header(packet: &RtpPacket<'_>, clock_hz: u32) -> EventHeader
 /// The DTMF digits of one stream.
 #[derive(Clone, Debug)]
 pub struct StreamDigits {
-    /// Who sent it, and to whom, as `10.0.0.1:4000 -> 10.0.0.2:5000`, and its source in hex.
+    /// The stream's sender and receiver, as `10.0.0.1:4000 -> 10.0.0.2:5000`, and its source in hex.
     pub stream: String,
     /// The digits, whose times count from the first RTP packet of the capture.
     pub digits: Vec<DigitRow>,
@@ -141,9 +141,9 @@ pub fn digits(path: &Path, keys: &CaptureKeys, payloads: &PayloadMap) -> Result<
 /// A stream's tones.
 #[derive(Clone, Debug)]
 pub struct StreamTones {
-    /// Who sent it, and to whom, as in [`StreamDigits`].
+    /// The stream's sender, receiver and source, as in [`StreamDigits`].
     pub stream: String,
-    /// Its tones; times count from the first packet of RTP in the capture.
+    /// The tones, whose times count from the first RTP packet of the capture.
     pub tones: Vec<ToneRow>,
 }
 

@@ -50,7 +50,7 @@ pub struct Capture {
     pub rtcp_packets: u64,
     /// SRTP packets that none of the keys opens.
     pub refused_packets: u64,
-    /// What one should know before trusting the numbers.
+    /// Remarks that matter for how far the numbers can be trusted.
     pub remarks: Vec<String>,
     /// How it was played.
     #[serde(skip)]
@@ -351,7 +351,7 @@ impl CaptureReport {
 }
 
 impl BadMoment {
-    /// When: by the capture's clock, or in minutes and seconds of the sound.
+    /// The time of the moment: by the capture's clock, or in minutes and seconds of the sound.
     pub fn when(&self) -> String {
         self.time.clone().unwrap_or_else(|| {
             let tenths = (self.at_ms / 100.0) as u64;

@@ -74,7 +74,7 @@ pub struct CryptoLine {
     pub tag: u32,
     /// The crypto suite.
     pub suite: CryptoSuite,
-    /// What the side that wrote the line protects its packets with.
+    /// The key that protects the packets of the side that wrote the line.
     pub key: MasterKey,
 }
 

@@ -39,7 +39,7 @@ impl fmt::Debug for IceCredentials {
 }
 
 impl IceCredentials {
-    /// From the operating system: 48 bits of name, 144 of password.
+    /// Credentials from the operating system's randomness: 48 bits of name and 144 bits of password.
     ///
     /// # Errors
     /// When the operating system has no randomness to give.

@@ -71,7 +71,7 @@ impl Default for AdaptationConfig {
 }
 
 impl AdaptationConfig {
-    /// As by default, with room for so many repeated payloads in each packet ([`redundancy`](super::CallConfig::redundancy)).
+    /// The defaults, with room for this many repeated payloads in each packet ([`redundancy`](super::CallConfig::redundancy)).
     pub fn with_copies(copies: u8) -> Self {
         let most = Self::default().most_bps;
         Self { most_bps: most * (1 + u32::from(copies)), ..Self::default() }

@@ -150,7 +150,7 @@ impl Certificate {
         Zeroizing::new(part(CERTIFICATE, &self.0.certificate) + &*Zeroizing::new(part(PRIVATE_KEY, &self.0.key)))
     }
 
-    /// What the other side knows it by.
+    /// The fingerprint, by which the other side knows the certificate.
     pub fn fingerprint(&self) -> Fingerprint {
         sha256(&self.0.certificate)
     }

@@ -311,9 +311,9 @@ pub enum HandshakeFailure {
     Refused,
     /// It was not over after 30 s.
     Timeout,
-    /// It knows no way to protect RTP that we know.
+    /// The other side supports no SRTP profile that we support.
     NoSrtp,
-    /// It ended in errors again and again.
+    /// It failed again and again.
     Broken,
 }
 

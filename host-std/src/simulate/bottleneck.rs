@@ -41,7 +41,7 @@ pub struct BulkConfig {
     pub from_ms: f64,
     /// When it ends, in ms.
     pub until_ms: f64,
-    /// Its round trip without the queue, in ms.
+    /// The round-trip time of the transfer without the queue, in ms.
     pub round_trip_ms: f64,
 }
 

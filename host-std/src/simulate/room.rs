@@ -52,7 +52,7 @@ pub struct AcousticRoomConfig {
 /// Another path from a time on, with the same loss and the same tail.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PathChange {
-    /// When, in ms of captured sound.
+    /// When the path changes, in ms of captured sound.
     pub at_ms: u64,
     /// The bulk delay from then on, in ms: 0 to 1000.
     pub delay_ms: f64,

@@ -90,7 +90,7 @@ impl Default for SocketConfig {
 pub struct Sockets {
     /// For RTP, and for RTCP where it has none of its own.
     pub rtp: UdpSocket,
-    /// For RTCP, on the next port.
+    /// The socket of RTCP, on the next port; `None` if it shares the port of RTP.
     pub rtcp: Option<UdpSocket>,
     /// What isn't as it was asked for.
     pub warnings: Vec<SocketWarning>,

@@ -292,7 +292,7 @@ impl Recorder {
         }
     }
 
-    /// The same, with how it ended in [`RecorderStatus::error`].
+    /// As [`stop`](Self::stop), but an error is in [`RecorderStatus::error`].
     pub fn finish(mut self) -> RecorderStatus {
         self.end();
         self.status()

@@ -8,6 +8,8 @@
 //! reports that are due. Between ticks it does what the user says by a [`Command`], and it shows how the call goes by a [`Status`]. In a
 //! call it is the only place that reads a clock.
 //!
+//! **Cost.** One task for each call. What its ticks take is told on the page of [`session`](super).
+//!
 //! **Late ticks.** Ticks are counted from the start, so that a late tick is made up for, up to 100 ms. What this machine slept beyond
 //! that (a stopped process, a closed laptop) is a pause in both directions, and is counted once, by the device or the driver. Datagrams
 //! that lay in the sockets before the driver ran, or while the machine slept, are not played, since they would only add delay.
