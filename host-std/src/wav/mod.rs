@@ -7,23 +7,7 @@
 //! | [`WavSink`] | writing a file while sound comes |
 //! | [`to_wav`] | a whole file in memory |
 //!
-//! Each has an example. A recording is made louder:
-//!
-//! ```
-//! use dsp_core::time::Duration;
-//! use host_std::wav::{WavSink, WavSource};
-//!
-//! # let folder = std::env::temp_dir().join(format!("doc-wav-{}", std::process::id()));
-//! # std::fs::create_dir_all(&folder)?;
-//! # std::fs::write(folder.join("quiet.wav"), host_std::wav::to_wav(&[100; 800], 8_000, 1))?;
-//! let quiet = WavSource::open(folder.join("quiet.wav"), 8_000)?;
-//! let pcm = quiet.read_all(Duration::from_secs(60))?;
-//! let mut loud = WavSink::create(folder.join("loud.wav"), 8_000)?;
-//! loud.write(&pcm.iter().map(|sample| sample.saturating_mul(2)).collect::<Vec<_>>())?;
-//! loud.finish()?;
-//! # std::fs::remove_dir_all(folder).ok();
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Each has an example.
 //!
 //! A file as a call's device is a [`FileIo`](crate::device::FileIo), a file that is played to a call or a room a
 //! `player`, and a call is recorded by a `record::recorder`.
