@@ -9,7 +9,7 @@ use std::error::Error;
 
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder};
 use dsp_core::time::Instant;
-use host_std::registry::{Codec, CodecFormat, Description, Made, Registry, Terms};
+use host_std::registry::{Codec, CodecDescription, CodecFormat, Made, Registry, Terms};
 use host_std::session::{Call, CallConfig};
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
@@ -22,8 +22,8 @@ impl Codec for EightBits {
     fn formats(&self) -> Vec<CodecFormat> {
         vec![CodecFormat::new(INFO.name, INFO.rtp_clock_hz, INFO.channels)]
     }
-    fn describe(&self, _: &CodecFormat) -> Description {
-        Description { bit_rate_bps: [128_000; 2], ..Description::new(INFO.sample_rate_hz, INFO.channels) }
+    fn describe(&self, _: &CodecFormat) -> CodecDescription {
+        CodecDescription { bit_rate_bps: [128_000; 2], ..CodecDescription::new(INFO.sample_rate_hz, INFO.channels) }
     }
     fn encoder(&self, _: &Terms<'_>) -> Made<dyn Encoder + Send> {
         Ok(Box::new(EightBits))

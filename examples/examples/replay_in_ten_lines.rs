@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
-use host_std::replay::{Keys, ReplayConfig, read_keys, replay};
+use host_std::replay::{CaptureKeys, ReplayConfig, read_keys, replay};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let given: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         [capture, rest @ ..] => (capture.clone(), rest.first().cloned()),
     };
 
-    let keys = keys.map_or_else(|| Ok(Keys::default()), |keys| read_keys(&keys))?;
+    let keys = keys.map_or_else(|| Ok(CaptureKeys::default()), |keys| read_keys(&keys))?;
     let report = replay(&capture, &keys, &ReplayConfig::default())?;
     for stream in &report.streams {
         println!("{} -> {}, {}: {}", stream.from, stream.to, stream.codec, stream.verdict);

@@ -91,7 +91,7 @@ impl Join {
         }
     }
 
-    /// The next samples, interleaved, of so many channels. Where nothing has broken off they stay as they are.
+    /// Takes the next samples, interleaved with this many channels. Where nothing has broken off they stay as they are.
     pub fn pass_all(&mut self, pcm: &mut [i16], channels: usize) {
         let channels = channels.clamp(1, 2);
         if !self.is_joining() {

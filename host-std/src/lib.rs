@@ -1,6 +1,18 @@
 //! Media Core on a server or a desktop: calls, SDP, Opus, sound devices, records and reports.
 //!
-//! [`session`] holds a call, which does no I/O itself; its drivers give it a socket, a clock and sound.
+//! | to | begin at |
+//! |---|---|
+//! | carry a call whose sockets, clock and sound are yours | [`session::Call`] |
+//! | run a call with a sound card on tokio | [`session::driver`], [`device`] |
+//! | put media under a SIP stack | [`manager`] |
+//! | mix calls into a conference | [`room`] |
+//! | let browsers call | [`web`] |
+//! | negotiate without a call | [`sdp`] |
+//! | choose codecs, or add your own | [`registry`] |
+//! | record calls, or play files to them | [`record`], [`player`] |
+//! | watch calls that run | [`monitoring`] |
+//! | learn what a captured call sounded like | [`replay`] |
+//! | test without sockets | [`simulate`] |
 //!
 //! Two calls agree on a codec and on keys, and talk:
 //!
@@ -22,7 +34,7 @@
 //!     front.begin(now, 480, true)?; // 10 ms at 48 kHz
 //!     while let Some(step) = front.step(&mut alice, &mut datagram) {
 //!         match step {
-//!             Step::Loudspeaker { .. } => {} // what of bob is heard
+//!             Step::Loudspeaker { .. } => {} // what Alice hears of Bob
 //!             Step::Microphone(microphone) => microphone.pcm.fill(1_000),
 //!             Step::Transmit(transmit) => {
 //!                 bob.receive(now, Channel::Rtp, "127.0.0.1:4000".parse()?, &mut datagram[..transmit.len]);
@@ -35,11 +47,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Cargo features, all of them on by default but the last three:
+//! All cargo features but the last three are on by default:
 //!
 //! | feature | adds | needs |
 //! |---|---|---|
-//! | `cli` | the program `media-core`; all features below but the last three | |
+//! | `cli` | the program `media-core`, and all features below but the last three | |
 //! | `tokio` | [`session::driver`], [`sockets`], [`simulate::proxy`]; `simulate` | tokio |
 //! | `manager` | [`manager`]: sessions by dialog, what a signalling stack talks to; `tokio` | |
 //! | `simulate` | [`simulate`]: bad networks, virtual time; [`session::Identity::seeded`] | |
@@ -50,17 +62,21 @@
 //! | `report` | [`record`], [`report`], [`probe`] | plotters, serde |
 //! | `replay` | [`replay`]; `report`, `simulate` and `opus` | etherparse, flate2 |
 //! | `opus` | [`opus`], [`opus_file`], [`registry::Opus`] | libopus, which CMake builds |
-//! | `web` | [`web`]: calls of browsers (WHIP), and a page; `web::Dashboard`; `tokio`, `dtls`, `ice`, `opus`, `report` | axum |
-//! | `web-tls` | the same over TLS; `web` | rustls, and ring, which is C |
-//! | `metrics` | [`monitoring::CallMetrics`]: the numbers of calls as metrics of whatever recorder there is | metrics |
+//! | `web` | [`web`]: calls of browsers (WHIP), a page for them, and `web::Dashboard`; `tokio`, `dtls`, `ice`, `opus`, `report` | axum |
+//! | `web-tls` | TLS for `web`; `web` | rustls, and ring, which is C |
+//! | `metrics` | [`monitoring::CallMetrics`]: the numbers of calls for the recorder of the crate `metrics` | metrics |
 //! | `opus-dred` | Opus' concealment by a neural net and its Deep Redundancy; `opus` | |
 //! | `nnnoiseless` | `session::NeuralNoise`, `session::CaptureConfig::neural_noise`: noise suppression by RNNoise's net | nnnoiseless |
 //! | `earshot` | `session::CaptureConfig::neural_detector`: a voice detector by a net | earshot |
 //!
-//! Without any (`default-features = false`) there is the sans-IO [`session::Call`] with G.711, G.722, iLBC, L16, SDP
+//! Without any feature (`default-features = false`) there is the sans-IO [`session::Call`] with G.711, G.722, iLBC, L16, SDP
 //! and SRTP, and WAV files: no C, no sound card, no runtime.
+//!
+//! BENCHMARKS.md in the repository has all measured costs that these pages name. They were measured on a shared virtual machine with two
+//! cores, so compare them among themselves.
 
 #![deny(unsafe_code)]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 // A byte's place in text from outside may lie within a character.
 #![cfg_attr(not(test), warn(clippy::string_slice))]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,14 +1,24 @@
-//! Files that are written: every path that writes one goes through here, so that all of them treat what is there alike.
+//! Files that are written: every file of this crate is written by this module, so that all of them treat an existing file alike.
 //!
-//! - [`OutputFile::create`] replaces: the file is written beside its name and takes it when it is whole, so that a
-//!   failure, also a killed process, leaves the old file as it was. Its permissions stay those of the old file.
-//! - [`OutputFile::in_place`] grows under its own name from the first byte on: a recording, of which everything up to
-//!   the last second counts.
-//! - [`OutputFile::private`] replaces, and afterwards only the owner may read the file, whatever was there: keys, and SDP
-//!   that has keys in it.
+//! | use | for |
+//! |---|---|
+//! | [`OutputFile::create`] | a file that replaces an older one. It is written under another name beside it and renamed when it is whole, so that a failure, also a killed process, leaves the old file as it was. Its permissions stay those of the old file. |
+//! | [`OutputFile::in_place`] | a file that grows under its own name from the first byte on: a recording, of which everything up to the last second counts |
+//! | [`OutputFile::private`] | a file that replaces an older one, and that afterwards only its owner may read: keys, and descriptions with keys in them |
+//! | [`write()`] | a small file that is written at once |
 //!
-//! What is no ordinary file of its own is written through, as it is: a symbolic link, a file with several names (hard
-//! links) or with another owner, a pipe, a device. So is a file in a folder that can't be written.
+//! A file of settings that is never seen half written:
+//!
+//! ```
+//! # let path = std::env::temp_dir().join(format!("doc-output-page-{}.txt", std::process::id()));
+//! host_std::output::write(&path, "volume = 3")?;
+//! assert_eq!(std::fs::read_to_string(&path)?, "volume = 3");
+//! # std::fs::remove_file(path).ok();
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! **Limits.** What isn't an ordinary file of its own is written through, in place: a symbolic link, a file with several names (hard
+//! links) or another owner, a pipe, a device. So is a file in a folder that can't be written to.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -50,7 +60,7 @@ impl OutputFile {
     /// Opens a file that takes the place of what is at `path` when it is finished.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the file system if the file can't be created, because the folder is missing, say.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::replace(path.as_ref(), false)
     }
@@ -67,7 +77,7 @@ impl OutputFile {
     /// Opens the file at `path` itself, empties it or makes it, and lets it grow there.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the file system if the file can't be created or emptied.
     pub fn in_place(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         Ok(Self::of(File::create(path)?, path))
@@ -94,7 +104,7 @@ impl OutputFile {
     /// It is whole: closes it, and lets it take its name.
     ///
     /// # Errors
-    /// What the file system answers; the old file is then as it was.
+    /// The error of the file system if the file can't be written to its end or renamed. The old file is then as it was.
     pub fn finish(mut self) -> io::Result<()> {
         self.file = None;
         let Some(part) = &self.part else { return Ok(()) };
@@ -139,7 +149,7 @@ impl Drop for OutputFile {
 /// Replaces the file at `path` by `bytes`, as [`OutputFile::create`] does.
 ///
 /// # Errors
-/// What the file system answers.
+/// The error of the file system if the file can't be written. An old file is then as it was.
 pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let mut file = OutputFile::create(path)?;
     file.write_all(bytes.as_ref())?;

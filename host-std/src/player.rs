@@ -1,13 +1,16 @@
 //! A player brings announcements and music on hold from files into a call or a room.
 //!
-//! Use it beside a [`Room`](crate::room::Room) (`announce`, `announce_to`), in a call, or wherever sound of a file is to be added
-//! to what is heard. [`Player`] has an example.
+//! Use it with a [`Room`](crate::room::Room) (`announce`, `announce_to`), in a call (`Call::announce`), or wherever the sound of a file is to
+//! be added to what is heard. [`Player`] has an example. To play files *as* a call's microphone use a
+//! [`FileIo`](crate::device::FileIo).
 //!
 //! A thread reads the file, resamples it and fills a ring of one second, so that a slow disk never holds up the sound.
-//! [`Player::read`] and [`Player::play`] take from the ring on the audio thread, without blocking or allocating. Where the disk
-//! is too slow there is silence, which is counted.
+//! [`Player::read`] and [`Player::play`] take from the ring on the audio thread, and neither block nor allocate. Where the disk is too
+//! slow there is silence, which is counted.
 //!
-//! Limits: WAV files in one or two channels of sound; [`WavFrames`] says what is read.
+//! **Cost.** A thread and a second of sound in memory for each player of a file; [`Player::of_samples`] has neither.
+//!
+//! **Limits.** Files are WAV, in one or two channels of sound; [`WavFrames`] says which are read.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,12 +29,12 @@ const EVERY: Duration = Duration::from_millis(20);
 /// How long the start waits for the first samples: a disk that is slower begins with silence.
 const FIRST: Duration = Duration::from_millis(200);
 
-/// How a player's sound meets what is there.
+/// How a player's sound is combined with the sound that is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blend {
-    /// Added to it.
+    /// It is added to that sound.
     Mixed,
-    /// In its place, as music on hold.
+    /// It replaces that sound, as music on hold does.
     #[default]
     Instead,
 }
@@ -45,9 +48,9 @@ struct Shared {
     silent: AtomicU64,
 }
 
-/// A file that plays.
+/// A file that is played.
 ///
-/// A file as an announcement, in place of what is heard:
+/// An announcement in place of what is heard:
 ///
 /// ```
 /// use host_std::player::{Blend, Player};
@@ -79,10 +82,11 @@ enum Source {
 }
 
 impl Player {
-    /// Opens a file for sound of this rate and so many channels, 1 or 2; `repeat`: from its beginning again when it ends.
+    /// Opens a WAV file for sound with this rate in Hz and 1 or 2 channels. With `repeat` it begins again when it ends. Opening waits
+    /// up to 200 ms for the first sound, so don't do it on the audio thread.
     ///
     /// # Errors
-    /// As [`WavFrames::open`].
+    /// As for [`WavFrames::open`]; [`WavErrorKind::Open`](crate::wav::WavErrorKind::Open) too if the system has no thread to give.
     pub fn open(path: impl AsRef<Path>, sample_rate_hz: u32, channels: u8, repeat: bool) -> Result<Self, WavError> {
         let file = WavFrames::open(&path, sample_rate_hz, channels)?;
         let channels = usize::from(channels.max(1));
@@ -99,21 +103,21 @@ impl Player {
         Ok(player)
     }
 
-    /// Plays samples that are there already, interleaved: music on hold that many calls share, or a file in virtual time,
-    /// which is faster than any disk.
+    /// A player of interleaved samples in memory: music on hold that many calls share, or a file in virtual time, which is faster than
+    /// any disk.
     pub fn of_samples(samples: impl Into<Arc<[i16]>>, channels: u8, repeat: bool) -> Self {
         let channels = usize::from(channels.max(1));
         Self { source: Source::Memory { samples: samples.into(), next: 0, repeat }, channels }
     }
 
-    /// Takes the next samples, interleaved; how many there were. The rest of `pcm` is left as it is. While the file goes on and
-    /// the disk is too slow, the rest counts as [`Player::silent_samples`].
+    /// Writes the next samples, interleaved, to `pcm` and returns how many there were. The rest of `pcm` stays as it is; while the
+    /// disk is too slow it counts as [`Player::silent_samples`].
     pub fn read(&mut self, pcm: &mut [i16]) -> usize {
         self.take(pcm, |_, new| new)
     }
 
-    /// Plays into `pcm`, mixed with what is in it or in its place. Behind the file's end it stays as it is; whether the file goes
-    /// on.
+    /// Plays the next samples into `pcm`, added to what is in it or in its place. After the end of the file `pcm` stays as it is.
+    /// Returns whether the file goes on.
     pub fn play(&mut self, pcm: &mut [i16], blend: Blend) -> bool {
         let goes_on = !self.has_ended();
         let count = match blend {
@@ -126,12 +130,12 @@ impl Player {
         !self.is_over()
     }
 
-    /// Whether all of the file is played.
+    /// Whether the whole file was played.
     pub fn is_over(&self) -> bool {
         self.has_ended() && self.ready() < self.channels
     }
 
-    /// Samples that were silent because the disk was too slow.
+    /// How many samples were silent because the disk was too slow.
     pub fn silent_samples(&self) -> u64 {
         match &self.source {
             Source::File { shared, .. } => shared.silent.load(Ordering::Relaxed),

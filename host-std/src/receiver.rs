@@ -1,7 +1,11 @@
-//! A receiver with as many channels and as much memory as a stream needs, which are known only when a call is agreed on.
+//! A receiver whose memory is on the heap, so that it has as many channels and as much room as a stream turns out to need.
 //!
-//! Use it where packets come that are no [`Call`](crate::session::Call)'s, such as those of a capture or of a signalling of one's
-//! own. It is the core's [`Receiver`] with its memory on the heap; on a machine whose streams are known use that itself.
+//! Use [`AnyReceiver`] for RTP packets that belong to no [`Call`](crate::session::Call): those of a capture, or of a signalling of your own.
+//! A call has its receivers inside. Where the streams are known when the program is built use the core's [`Receiver`], whose memory can
+//! be static.
+//!
+//! **Limits.** One source (SSRC), with one or two channels. It knows neither SRTP nor RTCP: see [`dsp_core::guard`] and
+//! [`dsp_core::rtcp`]. **Delay, cost and standards** are those of [`Receiver`]: RFC 3550 and RFC 3551.
 
 use dsp_core::codec::PayloadTable;
 use dsp_core::quality::BurstStats;
@@ -38,7 +42,7 @@ fn memory<const CHANNELS: usize>(need: MemoryNeed) -> Memory<OnHeap, CHANNELS> {
     }
 }
 
-/// A mono or a stereo receiver, on the heap. Its methods are those of [`Receiver`].
+/// A mono or a stereo receiver whose memory is on the heap. Its methods are those of [`Receiver`].
 ///
 /// ```
 /// use dsp_core::codec::g711::Pcmu;
@@ -56,9 +60,9 @@ fn memory<const CHANNELS: usize>(need: MemoryNeed) -> Memory<OnHeap, CHANNELS> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub enum AnyReceiver {
-    /// One channel.
+    /// A receiver with one channel.
     Mono(Box<Receiver<OnHeap, 1>>),
-    /// Two, interleaved.
+    /// A receiver with two channels, which are interleaved.
     Stereo(Box<Receiver<OnHeap, 2>>),
 }
 
@@ -86,7 +90,7 @@ impl AnyReceiver {
         )
     }
 
-    /// A receiver of two channels, or of one, with so much memory.
+    /// A receiver with this much memory, of two channels if `channels` is 2, otherwise of one.
     ///
     /// # Errors
     /// As for [`Receiver::with_memory`].
@@ -98,8 +102,8 @@ impl AnyReceiver {
         })
     }
 
-    /// Takes as much more memory as is needed, with all that the receiver holds. It allocates: to be called where a call is
-    /// agreed on, not where it's played.
+    /// Grows the memory to what is needed, and keeps everything that the receiver holds. It allocates, so call it where a call is
+    /// agreed on, and not where it is played.
     pub fn grow(&mut self, need: MemoryNeed) {
         fn grow<const CHANNELS: usize>(receiver: &mut Receiver<OnHeap, CHANNELS>, need: MemoryNeed) {
             let (has, need) = (receiver.memory(), need.max(receiver.memory()));
@@ -122,28 +126,28 @@ impl AnyReceiver {
         }
     }
 
-    /// Takes in a datagram.
+    /// Takes a datagram with an RTP packet.
     ///
     /// # Errors
-    /// What it is not.
+    /// A [`ReceiveError`] that says why it isn't a packet that can be used.
     pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Result<Received, ReceiveError> {
         either!(self, receiver => receiver.receive(now, datagram))
     }
 
-    /// Takes in a packet that has been parsed already.
+    /// Takes an RTP packet that has been parsed already.
     ///
     /// # Errors
-    /// What can't be used of it.
+    /// A [`ReceiveError`] that says why it can't be used.
     pub fn receive_packet(&mut self, now: Instant, packet: RtpPacket<'_>) -> Result<Received, ReceiveError> {
         either!(self, receiver => receiver.receive_packet(now, packet))
     }
 
-    /// Plays a tick.
+    /// Writes the next tick of sound to `pcm`; `payloads` has the decoders by payload type.
     pub fn play(&mut self, now: Instant, payloads: &mut dyn PayloadTable, pcm: &mut [i16]) -> Played {
         either!(self, receiver => receiver.play(now, payloads, pcm))
     }
 
-    /// As [`play`](Self::play), with a strategy of one's own.
+    /// As [`play`](Self::play), with a strategy of your own.
     pub fn play_with(
         &mut self,
         now: Instant,
@@ -174,7 +178,7 @@ impl AnyReceiver {
         either!(self, receiver => receiver.bursts())
     }
 
-    /// The same of this source and all before it.
+    /// Losses, discards, bursts and gaps of this source and of all sources before it.
     pub fn total_bursts(&self) -> BurstStats {
         either!(self, receiver => receiver.total_bursts())
     }
@@ -224,7 +228,7 @@ impl AnyReceiver {
         either!(self, receiver => receiver.report_time(rtp))
     }
 
-    /// Begins anew.
+    /// Forgets the source and everything that was received, as a new receiver.
     pub fn reset(&mut self) {
         either!(self, receiver => receiver.reset());
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use dsp_core::tone::Country;
-use host_std::replay::{Keys, PayloadMap, StreamDigits, StreamTones, digits, read_keys, tones};
+use host_std::replay::{CaptureKeys, PayloadMap, StreamDigits, StreamTones, digits, read_keys, tones};
 use host_std::report::{DigitRow, ToneRow};
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ struct Tones<'a> {
 }
 
 impl CapturedArgs {
-    fn read(&self) -> Result<(PayloadMap, Keys), Box<dyn std::error::Error>> {
+    fn read(&self) -> Result<(PayloadMap, CaptureKeys), Box<dyn std::error::Error>> {
         let mut payloads = PayloadMap::default();
         for map in &self.payload_map {
             payloads.add(map).map_err(|error| format!("--payload-map: {error}"))?;

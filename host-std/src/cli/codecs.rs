@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::Args as ClapArgs;
 use dsp_core::codec::ilbc::IlbcMode;
 use host_std::opus::{HAS_DRED, RATES_HZ, library_version};
-use host_std::registry::{CodecFormat, Description, Frames, Registry};
+use host_std::registry::{CodecDescription, CodecFormat, Frames, Registry};
 use serde_json::json;
 
 use super::{Outcome, print};
@@ -95,7 +95,7 @@ pub(super) struct CodecsArgs {
 /// Formats of a codec that differ in rate and channels alone.
 struct Row {
     name: String,
-    formats: Vec<(CodecFormat, Description)>,
+    formats: Vec<(CodecFormat, CodecDescription)>,
 }
 
 pub(super) fn run(args: &CodecsArgs) -> Outcome {
@@ -137,9 +137,13 @@ fn rows(registry: &Registry) -> Vec<Row> {
         formats.sort_by_key(|(_, format)| (format.channels, format.rtp_clock_hz));
         let own = rows.len();
         for (description, format) in formats {
-            let like = |other: &Description| {
-                let bare =
-                    |d: &Description| Description { sample_rate_hz: 0, channels: 0, bit_rate_bps: [0; 2], ..d.clone() };
+            let like = |other: &CodecDescription| {
+                let bare = |d: &CodecDescription| CodecDescription {
+                    sample_rate_hz: 0,
+                    channels: 0,
+                    bit_rate_bps: [0; 2],
+                    ..d.clone()
+                };
                 bare(other) == bare(&description)
             };
             match rows[own..].iter_mut().find(|row| row.formats.iter().any(|(_, other)| like(other))) {
@@ -153,7 +157,7 @@ fn rows(registry: &Registry) -> Vec<Row> {
 
 impl Row {
     fn cells(&self) -> [String; 10] {
-        let of = |what: fn(&(CodecFormat, Description)) -> u32, unit: f64| {
+        let of = |what: fn(&(CodecFormat, CodecDescription)) -> u32, unit: f64| {
             let numbers: Vec<_> = self.formats.iter().map(what).collect();
             span(&numbers, unit)
         };
@@ -215,7 +219,7 @@ pub(super) fn frames_in_words(frames: Frames) -> String {
     }
 }
 
-fn to_json(format: &CodecFormat, description: &Description) -> serde_json::Value {
+fn to_json(format: &CodecFormat, description: &CodecDescription) -> serde_json::Value {
     let frames_ms = match description.frames {
         Frames::Any => json!("any"),
         Frames::Of(us) => json!({ "multiple_of": f64::from(us) / 1e3 }),

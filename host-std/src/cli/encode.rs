@@ -14,7 +14,7 @@ use dsp_core::codec::{Decoder, Encoder};
 use host_std::opus::{MAX_PAYLOAD, OpusEncoder, OpusEncoderConfig};
 use host_std::opus_file::{OpusFileWriter, OpusHead};
 use host_std::output::OutputFile;
-use host_std::registry::{CodecFormat, Description, G722, Registry, Terms};
+use host_std::registry::{CodecDescription, CodecFormat, G722, Registry, Terms};
 use host_std::wav::{WavFrames, WavSource};
 
 use super::codecs::{self, CodecName};
@@ -67,7 +67,7 @@ pub(super) struct EncodeArgs {
 pub(super) struct EncoderSetup {
     registry: Registry,
     pub(super) format: CodecFormat,
-    pub(super) description: Description,
+    pub(super) description: CodecDescription,
     pub(super) frame_us: u32,
 }
 

@@ -27,17 +27,18 @@ pub struct CardConfig {
     pub capture: DeviceChoice,
     /// The loudspeaker.
     pub playback: DeviceChoice,
-    /// Rate of the caller's sound, in Hz; the card's own rate is the card's matter.
+    /// The rate of the caller's sound, in Hz. The card may run at another rate; sound is then resampled.
     pub sample_rate_hz: u32,
-    /// Channels of the caller's sound, 1 or 2. One is the mean of all that a card captures, and is played by its first
-    /// two; two are the first two of a card, and the same twice or their mean where it has one.
+    /// Channels of the caller's sound, 1 or 2. Mono is the mean of all channels that a card captures, and is played by its first
+    /// two. Stereo is the first two channels of a card; of a card with one channel it is that channel twice, and it is played as
+    /// their mean.
     pub channels: u8,
-    /// The period asked of the card, in milliseconds. A card that refuses gets its own.
+    /// The period that is asked of the card, in ms. A card that refuses it has its own.
     pub period_ms: u32,
-    /// Level that each ring is kept at, in milliseconds, where a frame has just been written or is about to be read:
-    /// at least a frame and a period.
+    /// The level at which each ring is kept, in ms, when a frame has just been written or is about to be read. It should be at
+    /// least a frame and a period.
     pub target_ms: u32,
-    /// Level above which the oldest sound is dropped, down to the target.
+    /// The level, in ms, above which the oldest sound is dropped down to the target.
     pub max_ms: u32,
 }
 
@@ -72,7 +73,22 @@ struct Open<End> {
     format: SampleFormat,
 }
 
-/// A sound card, or one for each direction.
+/// A sound card, or one card for each direction.
+///
+/// ```no_run
+/// use host_std::device::{AudioIo, CardConfig, CardIo, DeviceChoice, Direction};
+///
+/// let playback = DeviceChoice::Named("USB".into()); // a part of the name that `list_devices` has
+/// let mut card = CardIo::open(CardConfig { playback, sample_rate_hz: 16_000, ..CardConfig::default() })?;
+/// if let Some((name, rate_hz, channels, format)) = card.opened(Direction::Playback) {
+///     println!("{name}: {rate_hz} Hz, {channels} channels, {format}");
+/// }
+/// // Each tick of a call, here of 10 ms: play, then capture. A driver does this by itself.
+/// let mut pcm = [0; 160];
+/// card.write(&pcm);
+/// card.read(&mut pcm);
+/// # Ok::<(), host_std::device::DeviceError>(())
+/// ```
 ///
 /// A card that is unplugged is lost ([`AudioIo::failure`]) until [`AudioIo::reopen`] finds it again, at whatever rate
 /// and with however many channels it then has. When the system's default becomes another device, the system itself
@@ -117,7 +133,9 @@ impl CardIo {
     /// Opens and starts the devices that `config` names.
     ///
     /// # Errors
-    /// [`DeviceError`]: no device, none of that name, none of a known format, or refused by the system.
+    /// [`DeviceError::NoDevice`] if the machine has no device for a direction, [`DeviceError::NotFound`] if none has the name,
+    /// [`DeviceError::Unsupported`] if a device has no format that is known here, [`DeviceError::Open`] if the system refuses to
+    /// open or start it.
     pub fn open(config: CardConfig) -> Result<Self, DeviceError> {
         let mut card = Self {
             config,
@@ -132,7 +150,8 @@ impl CardIo {
         Ok(card)
     }
 
-    /// What was opened for `direction`: the device's name, rate in Hz, channels and sample format.
+    /// The device that was opened for `direction`: its name, rate in Hz, channels and sample format. `None` if it is
+    /// [`DeviceChoice::Off`].
     pub fn opened(&self, direction: Direction) -> Option<(&str, u32, u16, String)> {
         fn of<End>(open: &Open<End>) -> (&str, u32, u16, String) {
             (&open.name, open.config.sample_rate, open.config.channels, open.format.to_string())

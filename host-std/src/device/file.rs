@@ -62,7 +62,7 @@ impl FileIo {
     /// Captures from the WAV file at `path`; at its end from its start again if `looped`.
     ///
     /// # Errors
-    /// [`DeviceError::Wav`] as [`WavFrames::open`] has them.
+    /// [`DeviceError::Wav`] if the file can't be opened, isn't WAV, or has a coding that isn't read ([`WavFrames::open`]).
     pub fn capture_from(mut self, path: impl AsRef<Path>, looped: bool) -> Result<Self, DeviceError> {
         self.source = Some(WavFrames::open(path, self.sample_rate_hz, self.channels)?);
         self.looped = looped;
@@ -72,7 +72,7 @@ impl FileIo {
     /// Plays to a new WAV file at `path`.
     ///
     /// # Errors
-    /// [`DeviceError::Wav`] as [`WavSink::create_with`] has them.
+    /// [`DeviceError::Wav`] if the file can't be created or written ([`WavSink::create_with`]).
     pub fn play_to(mut self, path: impl AsRef<Path>) -> Result<Self, DeviceError> {
         self.sink = Some(WavSink::create_with(path, self.sample_rate_hz, self.channels.into())?);
         Ok(self)
@@ -91,7 +91,7 @@ impl FileIo {
     /// Closes the file played to, and tells whether all of it was written.
     ///
     /// # Errors
-    /// The file's, from now or before.
+    /// [`DeviceError::Wav`] if the file could not be written to its end, now or before.
     pub fn finish(mut self) -> Result<(), DeviceError> {
         self.close()
     }

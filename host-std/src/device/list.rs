@@ -22,25 +22,25 @@ pub struct DeviceInfo {
     pub playback: Vec<FormatInfo>,
 }
 
-/// A range of formats that a device has.
+/// A range of formats that a device supports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormatInfo {
-    /// Fewest channels, interleaved.
+    /// The fewest channels, which are interleaved.
     pub min_channels: u16,
-    /// Most channels.
+    /// The most channels.
     pub max_channels: u16,
-    /// Lowest rate, in Hz.
+    /// The lowest rate, in Hz.
     pub min_rate_hz: u32,
-    /// Highest rate, in Hz.
+    /// The highest rate, in Hz.
     pub max_rate_hz: u32,
     /// The sample's coding, for example `i16` or `f32`.
     pub sample: String,
 }
 
-/// All sound devices of the system that can capture or play. Asking takes the system a while.
+/// Lists all sound devices of the system that can capture or play. The system may take a while to answer.
 ///
 /// # Errors
-/// [`DeviceError::NoDevice`] where the system has no sound at all.
+/// [`DeviceError::NoDevice`] if the system has no sound at all.
 pub fn list_devices() -> Result<Vec<DeviceInfo>, DeviceError> {
     keep_libasound_quiet();
     let host = cpal::default_host();

@@ -30,9 +30,10 @@ const LIKENESS: f64 = 0.15;
 /// So far the latencies of two sweeps may lie apart to be one, in ms.
 const SAME_MS: f64 = 3.0;
 
-/// A sequence to play, and what came back of it.
+/// Measures how long sound takes from a device's loudspeaker to its microphone: it plays sweeps and looks for them in what is
+/// captured.
 ///
-/// A device that brings everything back 30 ms later, as a cable from its output to its input would:
+/// A device that returns everything 30 ms later, as a cable from its output to its input would:
 ///
 /// ```
 /// use std::collections::VecDeque;
@@ -71,27 +72,27 @@ pub struct LoopTest {
     played: usize,
 }
 
-/// What a [`LoopTest`] came to.
+/// The result of a [`LoopTest`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Looped {
-    /// The sweeps came back.
+    /// The test sound came back.
     Heard {
-        /// So long after they were written they were read.
+        /// The time from writing the sound to reading it.
         latency: Duration,
-        /// How many of all came back.
+        /// How many of the sweeps came back.
         sweeps: usize,
-        /// How like they were, of 1: how good the way is.
+        /// How similar they were to what was played, from 0 to 1: how good the path is.
         likeness: f32,
     },
-    /// There was sound, but not ours.
+    /// There was sound, but not the test sound.
     NotHeard,
     /// Nothing but silence was captured: the microphone is off or muted.
     Silence,
 }
 
 impl LoopTest {
-    /// For a device of this rate, in Hz.
+    /// A test for a device with this rate, in Hz.
     pub fn new(sample_rate_hz: u32) -> Self {
         let rate = f64::from(sample_rate_hz);
         let (count, length) = (samples(sample_rate_hz, SWEEP_MS), SWEEP_MS as f64 / 1e3);

@@ -1,8 +1,13 @@
 //! Sound in and out for a call: a sound card, WAV files, or nothing, behind one trait, [`AudioIo`].
 //!
-//! Use `CardIo` (cargo feature `device`) for a microphone and a loudspeaker, [`FileIo`] for files, tests and calls without
-//! sound, [`Split`] where capture and playback are two devices, and [`LoopTest`] to measure how long sound takes through one.
-//! A device of one's own is a type with two methods: see the trait's example.
+//! | use | where |
+//! |---|---|
+//! | `CardIo` (cargo feature `device`) | a microphone and a loudspeaker |
+//! | [`FileIo`] | WAV files, tests, and calls without sound |
+//! | [`Split`] | capture and playback are two devices |
+//! | [`LoopTest`] | the latency of a device is to be measured |
+//! | your own [`AudioIo`] | sound comes from elsewhere; three methods are enough, as the trait's example shows |
+//! | no device at all | a server ticks its [`Call`](crate::session::Call)s itself, and mixes or forwards their sound |
 //!
 //! ```
 //! use host_std::device::{AudioIo, FileIo};
@@ -13,12 +18,16 @@
 //! assert_eq!((device.write(&pcm), pcm), (480, [0; 480]));
 //! ```
 //!
-//! The caller moves 16-bit frames at its own rate, mono or interleaved stereo, and at its own pace, usually one frame a tick.
-//! Nothing here blocks but [`AudioIo::close`] and [`AudioIo::reopen`]. `CardIo` brings that together with the card's pace, rate,
-//! channels and sample format. It has one lock-free ring a direction and resamples on the caller's side; a slow nudge of the
-//! ratio keeps the ring near its target level however the clocks drift. [`FileIo`] runs as fast as it is called.
+//! The caller reads and writes 16-bit samples, mono or interleaved stereo, at its own rate and pace, usually one frame each tick.
+//! Nothing blocks but [`AudioIo::close`] and [`AudioIo::reopen`]. `CardIo` adapts this to the card's pace, rate, channels and sample
+//! format: it has one lock-free ring in each direction and resamples on the caller's side, and slowly adjusts the ratio so that
+//! the ring stays near its target level however the two clocks drift. [`FileIo`] runs as fast as it is called.
 //!
-//! Delay of a card, in each direction: its own period, the ring's target level (`target_ms`) and the resampler's delay.
+//! **Delay** of a card, in each direction: its own period, the ring's target level (`target_ms`) and the resampler's delay.
+//! [`AudioIo::latency`] tells their sum.
+//!
+//! **Limits.** A caller's sound has one or two channels. `FileIo` reads what [`wav`](crate::wav) reads. Cards are opened by cpal: on
+//! Linux that is ALSA.
 
 use std::fmt;
 
@@ -53,10 +62,10 @@ pub use list::{DeviceInfo, FormatInfo, list_devices};
 pub use looped::{LoopTest, Looped};
 pub use split::Split;
 
-/// Sound in and out at one rate. Nothing blocks, and after construction nothing allocates. What is provided is that of a
-/// device that counts nothing and can't fail.
+/// Sound in and out at one rate. Nothing but [`close`](Self::close) and [`reopen`](Self::reopen) may block, and after construction
+/// nothing may allocate. The provided methods are those of a device that counts nothing and can't fail.
 ///
-/// A device of one's own, whose microphone hears its loudspeaker, in a call's place:
+/// A device of your own, whose microphone picks up its loudspeaker:
 ///
 /// ```
 /// use std::collections::VecDeque;
@@ -89,109 +98,109 @@ pub use split::Split;
 /// assert!(device.failure().is_none());
 /// ```
 pub trait AudioIo: Send {
-    /// Rate of the sound on this side, in Hz.
+    /// The rate, in Hz, of the sound that the caller reads and writes.
     fn sample_rate_hz(&self) -> u32;
 
-    /// Channels of the sound on this side, interleaved: mono unless a device says otherwise.
+    /// The channels, 1 or 2, of the sound that the caller reads and writes; two are interleaved. By default it is mono.
     fn channels(&self) -> u8 {
         1
     }
 
-    /// Fills `pcm` with captured sound and returns how many samples were, all channels together; the rest of `pcm` is
+    /// Fills `pcm` with captured sound and returns how many samples were captured, all channels together. The rest of `pcm` is
     /// silence.
     fn read(&mut self, pcm: &mut [i16]) -> usize;
 
-    /// Plays `pcm` and returns how many samples were taken, all channels together; what isn't taken is dropped and
-    /// counted.
+    /// Plays `pcm` and returns how many samples were accepted, all channels together. The others are dropped and counted.
     fn write(&mut self, pcm: &[i16]) -> usize;
 
-    /// How long sound takes through the device, each way.
+    /// How long sound takes through the device, in each direction.
     fn latency(&self) -> Latency {
         Latency::default()
     }
 
-    /// Sound that was lost since this was asked last.
+    /// The sound that was lost since the last call of this.
     fn gaps(&mut self) -> Gaps {
         Gaps::default()
     }
 
-    /// What was moved, missed and dropped so far.
+    /// What was captured and played, missed and dropped so far.
     fn counters(&self) -> AudioCounters {
         AudioCounters::default()
     }
 
-    /// Why sound has stopped, if it has: the device is lost, or its file can't be read or written on. Until
-    /// [`AudioIo::reopen`], reads give silence and writes are dropped.
+    /// Why sound has stopped, if it has: the device is lost, or its file can't be read or written any further. Until
+    /// [`AudioIo::reopen`] reads give silence and writes are dropped.
     fn failure(&self) -> Option<&DeviceError> {
         None
     }
 
-    /// Ends playback: what was played has got to where it goes, and not only into a buffer. Nothing is written after it.
+    /// Ends playback, and returns when everything that was written has reached the loudspeaker or the file. Write nothing after
+    /// it. Blocks.
     ///
     /// # Errors
-    /// The reason why it hasn't, from now or before.
+    /// A [`DeviceError`] that says why not all of it did, be it now or before.
     fn close(&mut self) -> Result<(), DeviceError> {
         Ok(())
     }
 
-    /// Whether a device that has failed may be back at a later [`AudioIo::reopen`]: a card that is plugged in again, but
-    /// not a file that breaks off.
+    /// Whether a later [`AudioIo::reopen`] of a device that has failed may succeed: that of a card that is plugged in again, but
+    /// not that of a file that breaks off.
     fn may_come_back(&self) -> bool {
         true
     }
 
-    /// Opens the device anew, lost or not. Blocks and allocates.
+    /// Opens the device again, lost or not. Blocks and allocates.
     ///
     /// # Errors
-    /// The reason why it can't be opened; the device then stays failed.
+    /// A [`DeviceError`] that says why it can't be opened; the device then stays failed.
     fn reopen(&mut self) -> Result<(), DeviceError> {
         Ok(())
     }
 }
 
-/// Sound that a device has lost since it was asked last, in samples a channel at the rate of the caller's side.
+/// The sound that a device has lost since the last call of [`AudioIo::gaps`], in samples of one channel at the caller's rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gaps {
-    /// Captured, and dropped before it was read.
+    /// Samples that were captured, and dropped before they were read.
     pub captured: u32,
-    /// Silence that was played because nothing had been written.
+    /// Samples of silence that were played because nothing had been written.
     pub played: u32,
 }
 
-/// Counts since the device was made; they go on when it is reopened. All in samples of one channel at the rate of the
-/// side where they fell, unless said otherwise.
+/// Counts since the device was made, which go on when it is reopened. Unless their names say otherwise they are samples of one
+/// channel, at the caller's rate or, for what a card missed or dropped, at the card's.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AudioCounters {
-    /// Samples read that were captured sound.
+    /// Samples of captured sound that were read.
     pub captured: u64,
-    /// Samples written that were taken.
+    /// Samples that were written and accepted.
     pub played: u64,
-    /// Samples of silence read because the card had none yet.
+    /// Samples of silence that were read because the card had no sound yet.
     pub capture_underrun: u64,
-    /// Samples from the card dropped because the caller read too slowly.
+    /// Captured samples that were dropped because the caller read too slowly.
     pub capture_overrun: u64,
-    /// Samples of silence played because the caller had written none yet.
+    /// Samples of silence that were played because the caller had written nothing yet.
     pub playback_underrun: u64,
-    /// Samples to play dropped because the card took them too slowly, or has failed.
+    /// Written samples that were dropped because the card played too slowly, or has failed.
     pub playback_overrun: u64,
-    /// Times that the system itself told of an underrun or overrun.
+    /// How often the system itself reported an underrun or an overrun.
     pub xruns: u64,
-    /// Level of the capture ring, averaged over seconds, in milliseconds.
+    /// The level of the capture ring in ms, averaged over seconds.
     pub capture_level_ms: f32,
-    /// Level of the playback ring, averaged over seconds, in milliseconds.
+    /// The level of the playback ring in ms, averaged over seconds.
     pub playback_level_ms: f32,
-    /// How the capture's rate is nudged against clock drift, in parts per million.
+    /// How much the rate of capture is adjusted against clock drift, in parts per million.
     pub capture_ppm: f32,
-    /// The same for playback.
+    /// How much the rate of playback is adjusted against clock drift, in parts per million.
     pub playback_ppm: f32,
 }
 
-/// Into or out of the program.
+/// The direction of sound through a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// Microphone.
+    /// Into the program, from a microphone.
     Capture,
-    /// Loudspeaker.
+    /// Out of the program, to a loudspeaker.
     Playback,
 }
 
@@ -208,16 +217,16 @@ impl fmt::Display for Direction {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceChoice {
-    /// None: reads give silence, writes go nowhere.
+    /// No device: reads give silence, and what is written is dropped.
     Off,
-    /// The system's default.
+    /// The system's default device.
     #[default]
     Default,
-    /// By its id or name as `list_devices` gives them, or by a part of the name.
+    /// The device with this id or name, as `list_devices` returns them, or with this part of a name.
     Named(String),
 }
 
-/// Why there is no sound. One line; the system's own words are in `source()`.
+/// Why a device has no sound. Its `Display` is one line; the system's own words are in `source()`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DeviceError {

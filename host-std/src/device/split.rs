@@ -4,8 +4,8 @@ use dsp_core::front::Latency;
 
 use super::{AudioCounters, AudioIo, DeviceError, Gaps};
 
-/// Capture from one device, playback to another: a headset's microphone and the room's loudspeaker, or files. If one of
-/// them is lost, it alone is opened anew, and whoever opens it has both away meanwhile: a call is silent for that long.
+/// A device that captures from one device and plays to another, such as the microphone of a headset and the loudspeaker of the room. If
+/// one of them is lost it alone is opened again, and the call is silent in both directions for that long.
 ///
 /// ```
 /// use host_std::device::{AudioIo, FileIo, Split};
@@ -19,9 +19,9 @@ use super::{AudioCounters, AudioIo, DeviceError, Gaps};
 /// assert_eq!((device.sample_rate_hz(), pcm), (16_000, [0; 160]));
 /// ```
 pub struct Split {
-    /// What is heard: its rate and channels are those of the whole.
+    /// The device that captures. Its rate and channels are those of the whole.
     pub capture: Box<dyn AudioIo>,
-    /// Where it's played, of the same rate and channels.
+    /// The device that plays, which must have the same rate and channels.
     pub playback: Box<dyn AudioIo>,
 }
 

@@ -6,64 +6,74 @@ use crate::registry::CodecFormat;
 use crate::sdp::Direction;
 use crate::session::{Call, CallError};
 
-/// What a re-INVITE or an UPDATE of ours is to change, all of it or nothing. The default changes nothing.
+/// What a re-INVITE or an UPDATE of ours is to change: either all of it changes or nothing. The default changes nothing.
+///
+/// ```
+/// use host_std::manager::Change;
+/// use host_std::registry::CodecFormat;
+///
+/// let hold = Change::hold();
+/// // Back from hold, with another codec and fresh SRTP keys.
+/// let back = Change::resume().with_codecs([CodecFormat::g722()]).with_fresh_keys();
+/// assert_ne!(hold.direction, back.direction);
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Change {
-    /// What we want to do.
+    /// Whether we want to send, to receive, or both; `None` leaves it.
     pub direction: Option<Direction>,
-    /// Our codecs, the best first.
+    /// Our codecs, the best first; `None` leaves them.
     pub codecs: Option<Vec<CodecFormat>>,
-    /// Where we receive from now on.
+    /// The address and RTP port at which we receive; `None` leaves them.
     pub address: Option<(IpAddr, u16)>,
-    /// Whether our SRTP keys are to be fresh, or a DTLS handshake is to begin anew.
+    /// Whether we have fresh SRTP keys, or, with DTLS, begin a new handshake.
     pub rekey: bool,
-    /// Whether ICE looks for addresses anew.
+    /// Whether ICE begins anew with other credentials (RFC 8445, 9).
     pub restart_ice: bool,
 }
 
 impl Change {
-    /// The other side is put on hold: it hears what we play to it, if anything, and isn't heard (`a=sendonly`, RFC
-    /// 3264, 8.4).
+    /// Puts the other side on hold: it hears what we play to it, such as music, and we don't hear it (`a=sendonly`: RFC 3264,
+    /// 8.4).
     pub fn hold() -> Self {
         Self::direction(Direction::SendOnly)
     }
 
-    /// The other side is put on hold, and nothing is sent to it either (`a=inactive`).
+    /// Puts the other side on hold and sends nothing to it either (`a=inactive`).
     pub fn inactive() -> Self {
         Self::direction(Direction::Inactive)
     }
 
-    /// Both are heard again.
+    /// Ends hold: both sides are heard again (`a=sendrecv`).
     pub fn resume() -> Self {
         Self::direction(Direction::SendRecv)
     }
 
-    /// The sound goes this way, as we see it.
+    /// Changes the direction of the sound, seen from our side.
     pub fn direction(direction: Direction) -> Self {
         Self { direction: Some(direction), ..Self::default() }
     }
 
-    /// With these codecs, the best first.
+    /// This change with these codecs, the best first.
     #[must_use]
     pub fn with_codecs(self, codecs: impl Into<Vec<CodecFormat>>) -> Self {
         Self { codecs: Some(codecs.into()), ..self }
     }
 
-    /// With fresh keys.
+    /// This change with fresh SRTP keys of ours.
     #[must_use]
     pub fn with_fresh_keys(self) -> Self {
         Self { rekey: true, ..self }
     }
 
-    /// With a restart of ICE (RFC 8445, 9).
+    /// This change with a restart of ICE (RFC 8445, 9).
     #[must_use]
     pub fn with_ice_restart(self) -> Self {
         Self { restart_ice: true, ..self }
     }
 
-    /// Where we receive is here from now on. A [`MediaManager`](super::MediaManager) opens sockets itself
-    /// ([`move_to`](super::MediaManager::move_to)); this is for whoever has his own.
+    /// This change with another address and RTP port at which we receive. It is for sockets of your own: a
+    /// [`MediaManager`](super::MediaManager) opens new ones by [`move_to`](super::MediaManager::move_to).
     #[must_use]
     pub fn with_address(self, address: IpAddr, rtp_port: u16) -> Self {
         Self { address: Some((address, rtp_port)), ..self }

@@ -9,36 +9,51 @@ use crate::session::{CallConfig, CallError};
 use crate::sockets::SocketConfig;
 
 /// Settings of a [`MediaManager`](super::MediaManager).
+///
+/// A server on one address, whose calls use 1,000 ports and only G.711:
+///
+/// ```
+/// use host_std::manager::ManagerConfig;
+/// use host_std::registry::CodecFormat;
+/// use host_std::session::CallConfig;
+/// use host_std::sockets::Ports;
+///
+/// let codecs = vec![CodecFormat::pcmu(), CodecFormat::pcma()];
+/// let mut config = ManagerConfig::new()?.with_address("192.0.2.1".parse()?);
+/// config.call = CallConfig { codecs, ..config.call };
+/// config.sockets.ports = Ports::Range(20_000..=20_999);
+/// config.most_sessions = 500; // two ports each
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ManagerConfig {
-    /// How each call is made. Its address, ports, identity and wall clock are set by the manager.
+    /// The settings of each call. The manager itself sets the address, ports, identity and wall clock.
     pub call: CallConfig,
-    /// Where sockets are bound, and how they are marked. Each session has two, for RTP and for RTCP on the next port,
-    /// since whether both may share one is known when the other side has answered.
+    /// Where sockets are bound, and how their packets are marked. Each session has two, for RTP and for RTCP on the next
+    /// port: whether one would do is known only when the other side has answered.
     pub sockets: SocketConfig,
-    /// The address that descriptions name where it isn't the one that sockets are bound to: behind a one-to-one NAT, or
-    /// where they are bound to all addresses.
+    /// The address that descriptions name, where it isn't the one that sockets are bound to: behind a one-to-one NAT, or
+    /// where sockets are bound to all addresses.
     pub address: Option<IpAddr>,
-    /// The most sessions at once.
+    /// How many sessions there can be at once.
     pub most_sessions: usize,
-    /// When events are told.
+    /// The thresholds at which events are told.
     pub watching: Watching,
-    /// Events of all sessions that wait to be fetched.
+    /// How many events of all sessions together can wait to be fetched.
     pub events: usize,
-    /// A WAV file that whoever is put on hold hears ([`Change::hold`](super::Change::hold)), of ten minutes at most. It
-    /// is read once for each rate of the devices, and kept.
+    /// The music on hold: a WAV file, of ten minutes at most, for whoever is put on hold ([`Change::hold`](super::Change::hold)).
+    /// It is read into memory once for each rate of the devices.
     #[cfg(feature = "record")]
     pub music: Option<PathBuf>,
 }
 
 impl ManagerConfig {
-    /// The defaults: calls as [`CallConfig::new`] has them, but that a call ends when nothing came of the other side
-    /// for 90 s, so that it outlives a minute without a network; sockets on 127.0.0.1; 10,000 sessions and 4,096
-    /// events.
+    /// The defaults: calls as [`CallConfig::new`] has them, except that a call ends after 90 s in which nothing came of the
+    /// other side, so that it survives a minute without a network; sockets on 127.0.0.1; 10,000 sessions and 4,096 events.
     ///
     /// # Errors
-    /// [`CallError::Randomness`].
+    /// [`CallError::Randomness`] if the operating system has no randomness to give.
     pub fn new() -> Result<Self, CallError> {
         let after_silence = Some(dsp_core::time::Duration::from_secs(90));
         Ok(Self {
@@ -53,14 +68,14 @@ impl ManagerConfig {
         })
     }
 
-    /// With sockets on this address, which descriptions name too.
+    /// These settings with sockets bound to this address, which descriptions name too.
     #[must_use]
     pub fn with_address(mut self, address: IpAddr) -> Self {
         self.sockets.address = address;
         self
     }
 
-    /// With these settings of calls.
+    /// These settings with other ones for calls.
     #[must_use]
     pub fn with_call(self, call: CallConfig) -> Self {
         Self { call, ..self }

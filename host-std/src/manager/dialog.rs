@@ -3,10 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Which dialog (RFC 3261, 12): the call's id and both sides' tags, as we have them. Copies are cheap.
+/// The name of a SIP dialog (RFC 3261, 12): the `Call-ID` and both sides' tags, as this side has them. Copies are cheap.
 ///
-/// Before the other side has answered an INVITE of ours its tag isn't known: [`half`](Self::half) names all that may
-/// come of it.
+/// Until the other side has answered our INVITE its tag isn't known: [`half`](Self::half) stands for all dialogs that the INVITE
+/// may make.
+///
+/// ```
+/// use host_std::manager::DialogId;
+///
+/// let invite = DialogId::half("a84b4c76e66710", "1928301774"); // we call: our tag is the one in From
+/// let dialog = invite.with_remote_tag("8321234356"); // the To tag of the 200
+/// assert_eq!(dialog, DialogId::new("a84b4c76e66710", "1928301774", "8321234356"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DialogId {
     pub(super) invite: InviteId,
@@ -21,8 +29,8 @@ pub(super) struct InviteId {
 }
 
 impl DialogId {
-    /// The dialog with this `Call-ID`, our tag and theirs: for a call of ours the tags of `From` and `To`, for one that
-    /// came the other way round.
+    /// The dialog with this `Call-ID`, our tag and theirs. Where we sent the INVITE our tag is the one in `From` and theirs the
+    /// one in `To`; where it came to us it is the other way round.
     pub fn new(call_id: &str, local_tag: &str, remote_tag: &str) -> Self {
         Self {
             invite: InviteId { call_id: call_id.into(), local_tag: local_tag.into() },
@@ -30,18 +38,18 @@ impl DialogId {
         }
     }
 
-    /// An INVITE of ours that nobody has answered yet.
+    /// An INVITE that we have sent or will send, and that nobody has answered yet.
     pub fn half(call_id: &str, local_tag: &str) -> Self {
         Self::new(call_id, local_tag, "")
     }
 
-    /// The dialog that this INVITE made with whoever has this tag.
+    /// The dialog of the same INVITE with the phone that has this tag.
     #[must_use]
     pub fn with_remote_tag(&self, remote_tag: &str) -> Self {
         Self { invite: self.invite.clone(), remote_tag: remote_tag.into() }
     }
 
-    /// The call's id.
+    /// The `Call-ID`.
     pub fn call_id(&self) -> &str {
         &self.invite.call_id
     }
@@ -51,7 +59,7 @@ impl DialogId {
         &self.invite.local_tag
     }
 
-    /// The other side's tag; empty if it isn't known, or the other side is of the time before tags (RFC 3261, 12.1.1).
+    /// The other side's tag. It is empty while it isn't known, and for phones of RFC 2543, which have none (RFC 3261, 12.1.1).
     pub fn remote_tag(&self) -> &str {
         &self.remote_tag
     }

@@ -3,67 +3,70 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsp_core::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 use super::DialogId;
 use crate::session::{AdaptationStats, CallDigit, CallTone, Ending, Finding, PacketDirection};
 
-/// Something that happened in a dialog.
+/// Something that happened in a dialog without anybody having asked for it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
-    /// Where.
+    /// The dialog.
     pub dialog: DialogId,
-    /// When, on the host's clock.
+    /// When it happened, on the host's clock.
     pub at: Instant,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
 }
 
-/// What happened.
+/// What happened in a dialog. Its `Display` is words for a log or a user, without names, numbers, digits and addresses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// The first RTP packet of the other side came.
+    /// The first RTP packet of the other side has come.
     FirstPacket,
-    /// Nothing of the other side has come for so long, neither RTP nor RTCP, though it isn't on hold.
+    /// For this long nothing has come from the other side, neither RTP nor RTCP, although it isn't on hold.
     NoPackets(Duration),
-    /// Something comes again.
+    /// Packets come again after [`NoPackets`](Self::NoPackets).
     PacketsAgain,
-    /// The sound goes one way only: what is wrong, in words by its `Display`. Each kind is told once a call.
+    /// Sound goes in one direction only. The finding's `Display` says what is wrong. Each kind of finding is told once a call.
     OneWay(Finding),
-    /// The other side doesn't want to hear us any more: `a=sendonly`, `a=inactive` or the zero address.
+    /// The other side has put us on hold: `a=sendonly`, `a=inactive` or the address `0.0.0.0`.
     RemoteHold,
-    /// It wants to hear us again.
+    /// The other side wants to hear us again.
     RemoteResume,
-    /// Another source (SSRC) of the other side is heard, or several.
+    /// The other side's sound comes from another source (SSRC).
     SourceChanged,
-    /// The codec is another: of what comes in or of what goes out.
+    /// The codec has changed in this direction.
     CodecChanged(PacketDirection),
     /// A digit began or ended.
     Digit(CallDigit),
     /// A tone of a call's progress, or of a fax, began or ended.
     Tone(CallTone),
-    /// The last seconds sounded bad: their MOS, below [`Watching::poor_mos`](super::Watching::poor_mos).
+    /// The last 5 s sounded bad: their listening MOS is this, below [`Watching::poor_mos`](super::Watching::poor_mos).
     QualityPoor(f64),
-    /// They sound well again: above [`Watching::good_mos`](super::Watching::good_mos).
+    /// The last 5 s sounded good again: their MOS is this, above [`Watching::good_mos`](super::Watching::good_mos).
     QualityGood(f64),
-    /// What is sent follows the network, and is something else than before: bit rate, packet length or redundancy.
+    /// What we send was adapted to the network: bit rate, packet length or redundancy has changed.
     Adapted(AdaptationStats),
-    /// A recording ended before its time.
+    /// A recording ended before it was finished.
     RecordingEnded,
-    /// The device is lost; it is opened anew until it is back, and there is silence.
+    /// The device is lost. There is silence while attempts are made to open it again.
     DeviceLost,
-    /// The device is back.
+    /// The device is back after [`DeviceLost`](Self::DeviceLost).
     DeviceBack,
-    /// The SRTP keys are others than before.
+    /// The SRTP keys have changed.
     KeysChanged,
-    /// An SRTP key is nearly used up: without a new offer the call will end.
+    /// An SRTP key is nearly used up. Without a new offer the call will end.
     KeysDue,
-    /// Our offer was not answered in time and is taken back.
+    /// Our later offer was not answered in time and was taken back.
     OfferExpired,
-    /// The session ended though nobody asked for it: signalling should say goodbye (BYE).
+    /// The session ended by itself: the SIP stack should send a BYE.
     Ended(WhyEnded),
 }
 
@@ -71,7 +74,7 @@ pub enum EventKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhyEnded {
-    /// What the call itself says.
+    /// The call itself gives this reason.
     Call(Ending),
     /// Nobody answered our first offer within [`Watching::unanswered`](super::Watching::unanswered).
     Unanswered,
@@ -122,6 +125,30 @@ impl fmt::Display for WhyEnded {
             Self::Socket => "the socket failed",
             Self::Device => "the sound device failed",
         })
+    }
+}
+
+/// The events of all sessions of a manager, to be fetched by one task. Where nobody fetches them sessions go on, and events
+/// that find no room are dropped and counted.
+pub struct Events {
+    pub(super) events: mpsc::Receiver<Event>,
+    pub(super) dropped: Arc<AtomicU64>,
+}
+
+impl Events {
+    /// The next event, in the order of each session; `None` once the manager and all its sessions are gone.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// The next event, if one is there.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    /// How many events had no room and are lost.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 }
 

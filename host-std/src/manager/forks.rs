@@ -308,7 +308,7 @@ impl Driven for Session {
 }
 
 impl Session {
-    /// This machine slept for so many samples a channel ([`Call::skip`]).
+    /// Says that this machine slept for this many samples of one channel ([`Call::skip`]).
     pub fn skip(&mut self, samples: usize) {
         self.legs.iter_mut().for_each(|leg| Call::skip(&mut leg.call, samples));
     }

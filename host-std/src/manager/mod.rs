@@ -1,8 +1,13 @@
-//! The one object that a signalling stack talks to: media sessions by dialog.
+//! The one object that a SIP stack talks to: media sessions by dialog.
 //!
-//! A SIP stack has dialogs, requests and answers; a [`MediaManager`] has a media session for each INVITE, with sockets,
-//! calls and, if it's wanted, a device. What signalling hears and says is handed through as it stands: texts of offers
-//! and answers (RFC 3264) and the three words that name a dialog.
+//! Use a [`MediaManager`] for a softphone or a server whose signalling is a SIP stack: it opens sockets, makes calls, runs each
+//! session as a task on tokio and tells what happens. Use a [`Session`] where you tick many calls in a batch, or test in virtual
+//! time: it has the same rules for offers, answers and forking, and does no I/O and reads no clock. For one call without SIP
+//! dialogs a [`Driver`](crate::session::driver::Driver) is enough, and browsers are served by `web`.
+//!
+//! A SIP stack has dialogs, requests and answers. A manager has one session for each INVITE, with sockets, a call for each dialog
+//! that the INVITE makes, and a device if you attach one. Pass on what signalling hears and says as it stands: the texts of offers
+//! and answers (RFC 3264), and the `Call-ID` and two tags that name a dialog.
 //!
 //! ```
 //! use host_std::device::FileIo;
@@ -34,11 +39,18 @@
 //! | transfer (REFER with Replaces) | [`replace`](MediaManager::replace) |
 //! | CANCEL, BYE | [`end`](MediaManager::end) |
 //!
-//! Errors know their SIP status ([`ManagerError::status`]). An offer or answer that fails leaves the running call as it
-//! was: its sound, keys, addresses and numbers.
+//! Each error knows the SIP status to answer with ([`ManagerError::status`]). An offer or answer that fails leaves the running call
+//! as it was: its sound, keys, addresses and numbers.
 //!
-//! Two levels: a [`Session`] does no I/O and reads no clock, for a server that ticks a thousand of them in a batch and
-//! for tests in virtual time; the manager gives each a task on tokio with sockets.
+//! **Cost.** Each session is one task and two UDP sockets, for RTP and RTCP. A call of PCMU with SRTP holds 53 KB, one that offers
+//! the default codecs and has agreed on Opus 140 KB with its codecs' states (BENCHMARKS.md, "Memory of a call").
+//!
+//! **Limits.** The manager does no SIP: it sends no requests and keeps no transactions. There are 10,000 sessions at once unless
+//! [`ManagerConfig::most_sessions`] says otherwise, and a session ends by itself after 90 s in which nothing came of the other side
+//! (`CallConfig::after_silence`). Events that nobody fetches are dropped, the oldest first, and counted ([`Events::dropped`]).
+//!
+//! **Standards.** Dialogs and forking are those of RFC 3261, 12 and 13.2.2.4, offer and answer in SIP those of RFC 3264 and RFC 6337,
+//! glare that of RFC 3261, 14.1.
 
 mod change;
 mod config;
@@ -58,9 +70,9 @@ pub use change::Change;
 pub use config::ManagerConfig;
 pub use dialog::DialogId;
 pub use error::ManagerError;
-pub use event::{Event, EventKind, WhyEnded};
+pub use event::{Event, EventKind, Events, WhyEnded};
 #[cfg(feature = "record")]
 pub use music::Music;
 pub use session::{Confirmed, Session};
-pub use table::{EndedDialog, Events, MediaManager, Shutdown};
+pub use table::{EndedDialog, MediaManager, Shutdown};
 pub use watch::Watching;

@@ -28,9 +28,13 @@ pub(super) const MAX_FORKS: usize = 16;
 /// So long TURN servers are waited for at the end, until they have their addresses back.
 const LEAVING: Duration = Duration::from_millis(500);
 
-/// The media of one INVITE: all of its dialogs.
+/// The media of one INVITE and of all dialogs that it makes, without I/O and without a clock.
 ///
-/// A call that is put on hold, without a socket:
+/// A [`MediaManager`](super::MediaManager) runs sessions with sockets on tokio. Use a session itself where you tick many of them in
+/// a batch or in virtual time: it is a [`Media`](dsp_core::front::Media), which is played, captured and transmitted as a call
+/// is, and is [polled](Self::poll) for its events.
+///
+/// Two sessions agree on a call, and one puts the other on hold:
 ///
 /// ```
 /// use dsp_core::time::Instant;
@@ -106,19 +110,19 @@ pub(super) struct LeavingCall {
     pub(super) drained: bool,
 }
 
-/// What choosing a dialog came to.
+/// What [`Session::confirm`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Confirmed {
-    /// How many other phones had answered, and were left.
+    /// How many other phones had answered, and were told goodbye.
     pub others: usize,
-    /// Whether those know the key that what we send is protected with: it was in the offer that all of them had (RFC
-    /// 4568, 7.3). An offer with [fresh keys](Change::with_fresh_keys) shuts them out.
+    /// Whether those phones know the key that protects what we send, because it was in the offer that all of them had (RFC
+    /// 4568, 7.3). A later offer with [fresh keys](Change::with_fresh_keys) shuts them out.
     pub key_is_shared: bool,
 }
 
 impl Session {
-    /// The session of an INVITE, of ours or theirs, with a call that has neither offered nor answered yet.
+    /// A session for an INVITE that we send or that came, with a call that has neither offered nor answered yet.
     pub fn new(dialog: &DialogId, call: Call, watching: Watching) -> Self {
         Self {
             invite: dialog.invite.clone(),
@@ -137,11 +141,11 @@ impl Session {
 
     // Signalling.
 
-    /// Our first offer: of an INVITE of ours, or, where `dialog` has both tags, in the answer to an INVITE without one
-    /// (late offer: RFC 3261, 13.2.1), which the ACK answers.
+    /// Returns our first offer. It belongs into an INVITE that we send, or, where `dialog` has both tags, into our answer to an
+    /// INVITE that came without an offer, whose ACK then has the answer (late offer: RFC 3261, 13.2.1).
     ///
     /// # Errors
-    /// [`ManagerError::Exists`] if there was one, [`ManagerError::Call`] as [`Call::offer`].
+    /// [`ManagerError::Exists`] if there was a first offer already, [`ManagerError::Call`] with the errors of [`Call::offer`].
     pub fn offer(&mut self, now: Instant, dialog: &DialogId) -> Result<String, ManagerError> {
         let fresh = self.fresh.as_mut().filter(|fresh| fresh.offered.is_none()).ok_or(ManagerError::Exists)?;
         let offer = fresh.call.offer()?;
@@ -150,12 +154,12 @@ impl Session {
         Ok(offer)
     }
 
-    /// An offer of the other side's, the first or a later one; our answer. The one of before once more (a session
-    /// refresh) gets the answer of before and changes nothing.
+    /// Returns our answer to the other side's offer, be it the first or a later one. Where an offer comes once more (a session
+    /// refresh) the answer is the one before, and nothing changes.
     ///
     /// # Errors
-    /// [`ManagerError::Glare`] while an offer of ours waits for its answer, [`ManagerError::UnknownDialog`],
-    /// [`ManagerError::Call`] as [`Call::answer`].
+    /// [`ManagerError::Glare`] while an offer of ours waits for its answer, [`ManagerError::UnknownDialog`] if there is no such
+    /// dialog, [`ManagerError::Call`] with the errors of [`Call::answer`].
     pub fn answer(&mut self, now: Instant, dialog: &DialogId, offer: &str) -> Result<String, ManagerError> {
         if let Some(index) = self.find(dialog) {
             let leg = &mut self.legs[index];
@@ -176,14 +180,15 @@ impl Session {
         Ok(answer)
     }
 
-    /// The answer to an offer of ours: to the first one, from whoever answers it (in a 18x or 200, or in the ACK), or
-    /// to a later one. The answer to the first offer once more, as a 200 repeats what a 183 has said, changes nothing;
-    /// if it says something else, the last word counts.
+    /// Takes the answer to an offer of ours: to the first offer, from any phone that answers it (in a 18x, a 200 or the ACK), or
+    /// to a later offer. Where the answer to the first offer comes once more, as when a 200 repeats a 183, nothing changes;
+    /// where it then says something else, the last answer counts.
     ///
     /// # Errors
-    /// [`ManagerError::Refused`] if it refuses what we offered, [`ManagerError::Call`] if it can't be used: a later
-    /// offer is taken back then. [`ManagerError::NoOffer`] if none waits, [`ManagerError::UnknownDialog`] once another
-    /// dialog was chosen, [`ManagerError::TooManyForks`], [`ManagerError::RelayTaken`].
+    /// [`ManagerError::Refused`] if the answer rejects the stream, [`ManagerError::Call`] if it can't be used; a later offer is
+    /// taken back in both cases. [`ManagerError::NoOffer`] if no offer waits for an answer, [`ManagerError::UnknownDialog`] if
+    /// another dialog was chosen before, [`ManagerError::TooManyForks`] if too many phones have answered, and
+    /// [`ManagerError::RelayTaken`] if another phone has the only relayed address.
     pub fn accept(&mut self, now: Instant, dialog: &DialogId, answer: &str) -> Result<(), ManagerError> {
         let Some(index) = self.find(dialog) else { return self.accept_first(now, dialog, answer) };
         let leg = &mut self.legs[index];
@@ -236,10 +241,11 @@ impl Session {
         self.add(now, dialog, call, Some(answer.into()))
     }
 
-    /// A later offer of ours, for a re-INVITE or an UPDATE: what `change` says, all of it or nothing.
+    /// Returns a later offer of ours, for a re-INVITE or an UPDATE, in which `change` is made.
     ///
     /// # Errors
-    /// [`ManagerError::Glare`] while one waits for its answer, [`ManagerError::UnknownDialog`], [`ManagerError::Call`].
+    /// [`ManagerError::Glare`] while another offer waits for its answer, [`ManagerError::UnknownDialog`] if there is no such dialog,
+    /// [`ManagerError::Call`] if a call can't be what `change` says. Nothing changes then.
     pub fn reoffer(&mut self, now: Instant, dialog: &DialogId, change: &Change) -> Result<String, ManagerError> {
         self.propose(now, dialog, |call| {
             change.apply(call)?;
@@ -247,7 +253,7 @@ impl Session {
         })
     }
 
-    /// The offer of a session refresh (RFC 4028): what we said last, word for word ([`Call::refresh`]).
+    /// Returns the offer of a session refresh (RFC 4028): our last description, word for word ([`Call::refresh`]).
     ///
     /// # Errors
     /// As for [`reoffer`](Self::reoffer).
@@ -278,10 +284,11 @@ impl Session {
         }
     }
 
-    /// Our later offer was refused (488, 491, a timeout): the call goes on as it was, and so do our wishes.
+    /// Takes back a later offer of ours that was refused (488, 491, a timeout). The call goes on as it was, and later offers
+    /// don't have the change either.
     ///
     /// # Errors
-    /// [`ManagerError::NoOffer`] if none waits, [`ManagerError::UnknownDialog`].
+    /// [`ManagerError::NoOffer`] if no offer waits for an answer, [`ManagerError::UnknownDialog`] if there is no such dialog.
     pub fn withdraw(&mut self, dialog: &DialogId) -> Result<(), ManagerError> {
         let index = self.find(dialog).ok_or(ManagerError::UnknownDialog)?;
         let leg = &mut self.legs[index];
@@ -290,12 +297,12 @@ impl Session {
         Ok(())
     }
 
-    /// This dialog was chosen: its phone was picked up (200). All others are left with a goodbye, and no further one
+    /// Chooses the dialog whose phone was picked up (200 OK). All other dialogs end with an RTCP goodbye, and no further ones
     /// can come.
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`]: it has not answered our offer, or another one was chosen; the other side of
-    /// that one gets its BYE.
+    /// [`ManagerError::UnknownDialog`] if this dialog has not answered our offer, or if another one was chosen before: send this
+    /// one a BYE then.
     pub fn confirm(&mut self, now: Instant, dialog: &DialogId) -> Result<Confirmed, ManagerError> {
         let index = self.find(dialog).ok_or(ManagerError::UnknownDialog)?;
         self.legs.swap(0, index);
@@ -307,11 +314,11 @@ impl Session {
         Ok(Confirmed { others: count, key_is_shared: keyed && count > 0 })
     }
 
-    /// Ends this dialog with a goodbye; of a half one all that the INVITE has come to (CANCEL, or a final answer that
-    /// is no 200). The calls, for their numbers, are given to `ended`.
+    /// Ends a dialog with an RTCP goodbye. A half dialog ends all dialogs of the INVITE (CANCEL, or a final answer other than
+    /// 200). Each call that ends is shown to `ended`, which can keep its numbers.
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`].
+    /// [`ManagerError::UnknownDialog`] if there is no such dialog.
     pub fn end(&mut self, now: Instant, dialog: &DialogId, mut ended: impl FnMut(&Call)) -> Result<(), ManagerError> {
         match self.find(dialog) {
             Some(index) => {
@@ -337,7 +344,7 @@ impl Session {
         self.fresh.as_ref().is_some_and(|fresh| fresh.only.as_ref() == Some(&dialog.remote_tag))
     }
 
-    /// Ends everything with goodbyes.
+    /// Ends all dialogs with RTCP goodbyes.
     pub fn end_all(&mut self, now: Instant) {
         while let Some(leg) = self.legs.pop() {
             self.leave(now, leg.call);
@@ -349,41 +356,42 @@ impl Session {
 
     // What else is asked of it.
 
-    /// The call of a dialog.
+    /// The call of a dialog; `None` if there is no such dialog.
     pub fn call(&self, dialog: &DialogId) -> Option<&Call> {
         self.find(dialog).map(|index| &self.legs[index].call)
     }
 
-    /// The same, to be changed: digits, taps, announcements. Offers and answers go through the session.
+    /// The call of a dialog, to send digits or to add taps or announcements. Make offers and answers by the session's own
+    /// methods, never by the call's.
     pub fn call_mut(&mut self, dialog: &DialogId) -> Option<&mut Call> {
         self.find(dialog).map(|index| &mut self.legs[index].call)
     }
 
-    /// The tags of the dialogs that there are.
+    /// The other sides' tags of all dialogs.
     pub fn remote_tags(&self) -> impl Iterator<Item = &str> + '_ {
         self.legs.iter().map(|leg| &*leg.remote_tag)
     }
 
-    /// Whether the other side has us on hold.
+    /// Whether the other side has put us on hold in this dialog.
     pub fn is_held(&self, dialog: &DialogId) -> bool {
         self.find(dialog).is_some_and(|index| self.legs[index].watch.is_held())
     }
 
-    /// Lets this early dialog be heard, and hear us, instead of the first that sounds.
+    /// Connects the user with this early dialog instead of the first one from which sound came.
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`].
+    /// [`ManagerError::UnknownDialog`] if there is no such dialog.
     pub fn listen_to(&mut self, dialog: &DialogId) -> Result<(), ManagerError> {
         let index = self.find(dialog).ok_or(ManagerError::UnknownDialog)?;
         self.forks.listen_to(index);
         Ok(())
     }
 
-    /// Rate in Hz and channels of the device that the session has from now on ([`Call::set_sound`]); of the dialogs to
-    /// come too.
+    /// Sets the rate in Hz and the channels of the session's device, for all of its calls, present and future
+    /// ([`Call::set_sound`]).
     ///
     /// # Errors
-    /// [`ManagerError::Sound`]; nothing changes then.
+    /// [`ManagerError::Sound`] if a call can't have this sound; nothing changes then.
     pub fn set_sound(&mut self, sound: (u32, u8)) -> Result<(), ManagerError> {
         Driven::set_sound(self, sound).map_err(ManagerError::Sound)
     }
@@ -394,15 +402,15 @@ impl Session {
         fresh.chain(self.legs.iter_mut().map(|leg| &mut leg.call))
     }
 
-    /// There was no device for so many samples a channel of the session's sound: time has gone on without sound.
+    /// Says that there was no device for this many samples (of one channel) of the session's sound: time went on without sound.
     pub fn rest(&mut self, samples: usize) {
         self.legs.iter_mut().for_each(|leg| leg.call.rest(samples));
     }
 
-    /// Tells when a recording of this dialog ends before its time ([`EventKind::RecordingEnded`]).
+    /// Watches a recording of this dialog: [`EventKind::RecordingEnded`] is told when it ends before it was finished.
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`].
+    /// [`ManagerError::UnknownDialog`] if there is no such dialog.
     #[cfg(feature = "record")]
     pub fn watch_recording(
         &mut self,
@@ -414,18 +422,18 @@ impl Session {
         Ok(())
     }
 
-    /// The next event.
+    /// The oldest event that waits; `None` if none does.
     pub fn next_event(&mut self) -> Option<Event> {
         self.events.pop()
     }
 
-    /// Events that had no room.
+    /// How many events found no room and are lost.
     pub fn dropped_events(&self) -> u64 {
         self.events.dropped()
     }
 
-    /// Looks at the calls: what is worth an event, what is over. To be asked ten times a second while there is sound,
-    /// and at [`next_deadline`](Self::next_deadline).
+    /// Looks at the calls: queues what is worth an event, and ends what is over. Call it ten times a second while there is
+    /// sound, and at [`next_deadline`](Self::next_deadline).
     pub fn poll(&mut self, now: Instant) {
         for index in (0..self.legs.len()).rev() {
             let Self { invite, legs, events, watching, .. } = self;
@@ -465,8 +473,8 @@ impl Session {
             .retain(|leaving| !leaving.drained || (has_servers(&leaving.call) && now.since(leaving.since) < LEAVING));
     }
 
-    /// When to ask [`transmit`](dsp_core::front::Media::transmit) and [`poll`](Self::poll) next, if no tick comes
-    /// before.
+    /// When to call [`transmit`](dsp_core::front::Media::transmit) and [`poll`](Self::poll) next, if no tick comes before;
+    /// `None` if nothing is due.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let unanswered = self.watching.unanswered;
         let fresh = self.fresh.iter().flat_map(|fresh| {
@@ -482,19 +490,19 @@ impl Session {
         fresh.chain(legs).chain(leaving).flatten().min()
     }
 
-    /// Whether servers may still tell of candidates that the first offer or answer should have
+    /// Whether to wait with the first offer or answer, because servers may still tell candidates for it
     /// ([`Call::is_gathering`]).
     #[cfg(feature = "ice")]
     pub fn is_gathering(&self, now: Instant) -> bool {
         self.fresh.as_ref().is_some_and(|fresh| fresh.call.is_gathering(now))
     }
 
-    /// Whether all that is left to do is to say goodbye.
+    /// Whether all dialogs have ended and only goodbyes are left to send.
     pub fn is_ending(&self) -> bool {
         self.fresh.is_none() && self.legs.is_empty()
     }
 
-    /// Whether nothing is left of it.
+    /// Whether everything is done and the session can be dropped.
     pub fn is_over(&self) -> bool {
         self.is_ending() && self.leaving.is_empty()
     }

@@ -14,7 +14,7 @@ use super::dialog::InviteId;
 use super::opening::{cannot_bind, on_tokio};
 use super::session::Confirmed;
 use super::task::{AdditionalSockets, Ask, DetachedDevice, Given, SessionCommand};
-use super::{Change, DialogId, Event, ManagerConfig, ManagerError, Session};
+use super::{Change, DialogId, Event, Events, ManagerConfig, ManagerError, Session};
 use crate::device::AudioIo;
 use crate::sdp::Direction;
 use crate::session::driver::{self, Clock, close};
@@ -28,11 +28,12 @@ const ASKED: StdDuration = StdDuration::from_secs(10);
 #[cfg(feature = "ice")]
 const GATHERING: StdDuration = StdDuration::from_millis(20);
 
-/// Media sessions by dialog. Copies are handles to the same one.
+/// Media sessions by dialog: see the [module's page](super) for which method belongs to which SIP message. Clones are handles to
+/// the same manager.
 ///
-/// It runs on the tokio runtime that it was made in. When the last handle is gone, all sessions say goodbye and end.
+/// A manager runs on the tokio runtime in which it was made. When the last handle is dropped, all sessions say goodbye and end.
 ///
-/// Both ends of one INVITE, each a manager of its own, over loopback:
+/// Both ends of one INVITE, each with a manager of its own, over loopback:
 ///
 /// ```
 /// use host_std::manager::{Change, DialogId, ManagerConfig, MediaManager};
@@ -64,28 +65,22 @@ pub struct MediaManager {
     pub(super) inner: Arc<Inner>,
 }
 
-/// What happens in the sessions of a manager. When nobody fetches events, sessions go on, and what has no room is
-/// counted.
-pub struct Events {
-    events: mpsc::Receiver<Event>,
-    dropped: Arc<AtomicU64>,
-}
-
 /// What is left of a dialog that ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EndedDialog {
-    /// The numbers of its call, of the first if an INVITE with several ended; `None` if nobody had answered.
+    /// The numbers of the dialog's call. They are those of the first call where several dialogs of one INVITE ended together,
+    /// and `None` if nobody had answered.
     pub stats: Option<CallStats>,
 }
 
-/// What [`MediaManager::shutdown`] came to.
+/// The result of [`MediaManager::shutdown`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// Sessions that said goodbye and ended.
+    /// How many sessions said goodbye and ended.
     pub ended: usize,
-    /// Sessions that had not ended in time, and were cut off.
+    /// How many sessions had not ended in time and were cut off.
     pub aborted: usize,
 }
 
@@ -123,28 +118,11 @@ impl Drop for SessionPlace {
     }
 }
 
-impl Events {
-    /// The next event, in the order of each session; `None` once the manager and all its sessions are gone.
-    pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
-    }
-
-    /// The next event, if one is there.
-    pub fn try_next(&mut self) -> Option<Event> {
-        self.events.try_recv().ok()
-    }
-
-    /// How many events had no room and are lost.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-}
-
 impl MediaManager {
     /// A manager without sessions, and its events.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// Panics if it is called outside a tokio runtime.
     pub fn new(config: ManagerConfig) -> (Self, Events) {
         let (events, receiver) = mpsc::channel(config.events.max(1));
         let dropped = Arc::new(AtomicU64::new(0));
@@ -163,29 +141,33 @@ impl MediaManager {
         (Self { inner: Arc::new(inner) }, Events { events: receiver, dropped })
     }
 
-    /// The settings.
+    /// The settings that the manager was made with.
     pub fn config(&self) -> &ManagerConfig {
         &self.inner.config
     }
 
-    /// How many sessions there are, those that are just saying goodbye too.
+    /// How many sessions there are, including those that are saying goodbye.
     pub fn sessions(&self) -> usize {
         lock(&self.inner.sessions).len()
     }
 
     // First offers and answers.
 
-    /// Our offer for an INVITE that leaves (a [half](DialogId::half) dialog), or for the answer to one that came
-    /// without an offer (the whole dialog). Where servers are asked for candidates it waits for them, 2 s at most.
+    /// Makes a session and returns our offer: for an INVITE that we send, by a [half](DialogId::half) dialog, or for our answer
+    /// to an INVITE that came without an offer, by the whole dialog. Where ICE asks servers for candidates this waits for them,
+    /// for 2 s at most (13 s where only relayed addresses may be told).
     ///
     /// # Errors
-    /// [`ManagerError::Exists`], [`ManagerError::Full`], [`ManagerError::Closing`], [`ManagerError::Socket`],
-    /// [`ManagerError::Call`].
+    /// [`ManagerError::Exists`] if the INVITE has a session already, [`ManagerError::Full`] if there are
+    /// [`ManagerConfig::most_sessions`], [`ManagerError::Closing`] after [`shutdown`](Self::shutdown) began,
+    /// [`ManagerError::Socket`] if no sockets can be bound, [`ManagerError::Call`] if the settings can't be offered, and
+    /// [`ManagerError::Stuck`] if the session doesn't answer within 10 s. There is no new session then.
     pub async fn offer(&self, dialog: &DialogId) -> Result<String, ManagerError> {
         self.offer_with(dialog, self.inner.config.call.clone()).await
     }
 
-    /// The same with settings of this call alone; address, ports, identity and wall clock are the manager's.
+    /// As [`offer`](Self::offer), with settings for this call alone. The manager sets its address, ports, identity and wall
+    /// clock all the same.
     ///
     /// # Errors
     /// As for [`offer`](Self::offer).
@@ -195,18 +177,18 @@ impl MediaManager {
         self.first(&handle, move |session, now| session.offer(now, &own)).await
     }
 
-    /// Our answer to the offer of an INVITE that came: from now on there is a session.
+    /// Makes a session for an INVITE that came with an offer, and returns our answer.
     ///
     /// # Errors
-    /// As for [`offer`](Self::offer); there is no session then.
+    /// As for [`offer`](Self::offer), where [`ManagerError::Call`] says why the offer can't be used. There is no session then.
     pub async fn answer(&self, dialog: &DialogId, offer: &str) -> Result<String, ManagerError> {
         self.answer_with(dialog, offer, self.inner.config.call.clone()).await
     }
 
-    /// The same with settings of this call alone.
+    /// As [`answer`](Self::answer), with settings for this call alone.
     ///
     /// # Errors
-    /// As for [`offer`](Self::offer); there is no session then.
+    /// As for [`answer`](Self::answer).
     pub async fn answer_with(
         &self,
         dialog: &DialogId,
@@ -218,16 +200,16 @@ impl MediaManager {
         self.first(&handle, move |session, now| session.answer(now, &own, &offer)).await
     }
 
-    /// The answer to an offer of ours: see [`Session::accept`].
+    /// Takes the answer to an offer of ours: see [`Session::accept`].
     ///
     /// # Errors
-    /// As for [`Session::accept`].
+    /// As for [`Session::accept`]; [`ManagerError::Stuck`] if the session doesn't answer within 10 s.
     pub async fn accept(&self, dialog: &DialogId, answer: &str) -> Result<(), ManagerError> {
         let (own, answer) = (dialog.clone(), answer.to_owned());
         self.ask(dialog, move |session, now| session.accept(now, &own, &answer)).await?
     }
 
-    /// This dialog's phone was picked up (200): see [`Session::confirm`].
+    /// Chooses the dialog whose phone was picked up (200 OK) and ends the others: see [`Session::confirm`].
     ///
     /// # Errors
     /// As for [`Session::confirm`].
@@ -236,10 +218,10 @@ impl MediaManager {
         self.ask(dialog, move |session, now| session.confirm(now, &own)).await?
     }
 
-    /// Lets this early dialog be heard instead of the first that sounds.
+    /// Lets the user hear this early dialog instead of the first one from which sound came.
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`].
+    /// [`ManagerError::UnknownDialog`] if there is no such dialog.
     pub async fn listen_to(&self, dialog: &DialogId) -> Result<(), ManagerError> {
         let own = dialog.clone();
         self.ask(dialog, move |session, _| session.listen_to(&own)).await?
@@ -247,10 +229,10 @@ impl MediaManager {
 
     // Later ones.
 
-    /// Our answer to a later offer of the other side's: see [`Session::answer`].
+    /// Returns our answer to a later offer of the other side: see [`Session::answer`].
     ///
     /// # Errors
-    /// [`ManagerError::Glare`], which is answered with 491; else the call goes on as it was, and 488 is the answer.
+    /// As for [`Session::answer`]. The call goes on as it was; answer the request with [`ManagerError::status`].
     pub async fn reanswer(&self, dialog: &DialogId, offer: &str) -> Result<String, ManagerError> {
         let (own, offer) = (dialog.clone(), offer.to_owned());
         let answer = move |session: &mut Session, now| match session.call(&own) {
@@ -260,8 +242,8 @@ impl MediaManager {
         self.ask(dialog, answer).await?
     }
 
-    /// A later offer of ours: what `change` says, all of it or nothing. With the default it is the offer for a
-    /// re-INVITE that came without one.
+    /// Returns a later offer of ours, in which `change` is made. The default [`Change`] gives the offer to answer a re-INVITE
+    /// with that came without one.
     ///
     /// # Errors
     /// As for [`Session::reoffer`].
@@ -270,7 +252,7 @@ impl MediaManager {
         self.ask(dialog, move |session, now| session.reoffer(now, &own, &change)).await?
     }
 
-    /// The offer of a session refresh: see [`Session::refresh`].
+    /// Returns the offer of a session refresh (RFC 4028): see [`Session::refresh`].
     ///
     /// # Errors
     /// As for [`Session::refresh`].
@@ -279,12 +261,12 @@ impl MediaManager {
         self.ask(dialog, move |session, now| session.refresh(now, &own)).await?
     }
 
-    /// A later offer of ours by which we receive at `address`: this machine has another network. There are new sockets,
-    /// and both are read until the offer is answered; then the old ones are, for 2 s more, and free. If it is refused
-    /// the new ones go.
+    /// Returns a later offer of ours by which we receive at `address`, for when this machine has moved to another network. New
+    /// sockets are opened, and both pairs are read until the offer is answered; the old ones are closed 2 s after that. If the
+    /// offer is refused ([`withdraw`](Self::withdraw)) the new ones are closed.
     ///
     /// # Errors
-    /// As for [`Session::reoffer`], and [`ManagerError::Socket`].
+    /// As for [`Session::reoffer`], and [`ManagerError::Socket`] if no sockets can be bound to `address`.
     pub async fn move_to(&self, dialog: &DialogId, address: IpAddr) -> Result<String, ManagerError> {
         let config = SocketConfig { address, ..self.inner.config.sockets.clone() };
         let sockets = Sockets::open(&config, true)?;
@@ -298,7 +280,7 @@ impl MediaManager {
         answered(replied).await?
     }
 
-    /// Our later offer was refused: see [`Session::withdraw`].
+    /// Takes back a later offer of ours that was refused: see [`Session::withdraw`].
     ///
     /// # Errors
     /// As for [`Session::withdraw`].
@@ -309,12 +291,13 @@ impl MediaManager {
 
     // Sound.
 
-    /// Gives a session its device, whose sound it has from now on: microphone and loudspeaker, files, or the place of a
-    /// member in a room. Until then nothing is played or captured, and nothing ticks.
+    /// Gives a session its device: a microphone and a loudspeaker, files, or a place in a room. Without a device a session
+    /// plays and captures nothing, and doesn't tick.
     ///
     /// # Errors
-    /// [`ManagerError::HasDevice`], [`ManagerError::Sound`], [`ManagerError::UnknownDialog`], [`ManagerError::Music`];
-    /// the device is closed then.
+    /// [`ManagerError::HasDevice`] if the session has a device already, [`ManagerError::Sound`] if a call can't have the
+    /// device's rate or channels, [`ManagerError::UnknownDialog`] if there is no such dialog, and [`ManagerError::Music`] if the
+    /// music on hold can't be read. The device is closed then.
     pub async fn attach(&self, dialog: &DialogId, device: Box<dyn AudioIo>) -> Result<(), ManagerError> {
         let then = match self.music_for((device.sample_rate_hz(), device.channels())).await {
             Ok(then) => then,
@@ -329,23 +312,24 @@ impl MediaManager {
         })
     }
 
-    /// Takes a session's device: it goes on without sound (parked), and costs nothing but its packets and reports until
-    /// it is attached to again. Whether the other side is told is signalling's: [`Change::inactive`].
+    /// Takes a session's device away (call parking). The session goes on without sound and only receives packets and sends
+    /// reports until another device is attached. To tell the other side send an offer with [`Change::inactive`].
     ///
     /// # Errors
-    /// [`ManagerError::NoDevice`], [`ManagerError::UnknownDialog`].
+    /// [`ManagerError::NoDevice`] if the session has none, [`ManagerError::UnknownDialog`] if there is no such dialog.
     pub async fn detach(&self, dialog: &DialogId) -> Result<Box<dyn AudioIo>, ManagerError> {
         let end = self.take_end(dialog).await?;
         Ok(end.0.into_audio().await)
     }
 
-    /// Another device takes the place of the session's own, which is closed: the call goes on, and its sound with this
-    /// one, of whatever rate and channels. Gains and mute stay. Opening may block, so it's done before. It is how one
-    /// rings on one device and talks on another.
+    /// Exchanges a session's device for another one, of any rate and channels that a call can have, and closes the old one. The
+    /// call goes on, and its gains and mute stay. Open the device before, since that may block. Use this where a phone rings
+    /// on one device and talks on another.
     ///
     /// # Errors
-    /// [`ManagerError::NoDevice`] if it has none, [`ManagerError::Sound`], [`ManagerError::UnknownDialog`],
-    /// [`ManagerError::Music`]; the session keeps its own and its music then, and `device` is closed.
+    /// [`ManagerError::NoDevice`] if the session has no device, [`ManagerError::Sound`] if a call can't have the new one's rate
+    /// or channels, [`ManagerError::UnknownDialog`] if there is no such dialog, and [`ManagerError::Music`] if the music on hold
+    /// can't be read at the new rate. The session then keeps its device and its music, and `device` is closed.
     pub async fn change_device(&self, dialog: &DialogId, device: Box<dyn AudioIo>) -> Result<(), ManagerError> {
         let then = self.music_for((device.sample_rate_hz(), device.channels())).await;
         let handle = self.find(dialog).ok_or(ManagerError::UnknownDialog);
@@ -367,13 +351,13 @@ impl MediaManager {
         }
     }
 
-    /// The session of `new` takes the place of that of `old` (transfer, call pickup): the device, with its gains and
-    /// what its echo canceller has learnt, is the new one's from its next tick on. The old one goes on without until
-    /// it's ended.
+    /// Moves the device of the session of `old` to the session of `new` (transfer, call pickup), with its gains and with what its
+    /// echo canceller has learnt. The old session goes on without a device until it is [ended](Self::end).
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`], [`ManagerError::NoDevice`] if the old one has none,
-    /// [`ManagerError::HasDevice`], [`ManagerError::Sound`]; the device is the old one's again then.
+    /// [`ManagerError::UnknownDialog`] if there is no such dialog, [`ManagerError::NoDevice`] if the old session has no device,
+    /// [`ManagerError::HasDevice`] if the new one has one, [`ManagerError::Sound`] if the new call can't have its sound. The old
+    /// session keeps the device then.
     pub async fn replace(&self, old: &DialogId, new: &DialogId) -> Result<(), ManagerError> {
         if self.find(new).is_none() {
             return Err(ManagerError::UnknownDialog);
@@ -401,11 +385,11 @@ impl MediaManager {
         Ok(Box::new(|_, _| ()))
     }
 
-    /// Does something with a session's device: mutes it, sets gains, switches steps of its capture chain. Without a
-    /// device nothing happens. [`driver::Command::Device`] is [`change_device`](Self::change_device).
+    /// Sends a command to a session's device: to mute it, set its gains, or switch a step of its capture chain. Without a device
+    /// nothing happens. [`driver::Command::Device`] does what [`change_device`](Self::change_device) does.
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`], and those of `change_device`.
+    /// [`ManagerError::UnknownDialog`] if there is no such dialog, and the errors of `change_device`.
     pub async fn control(&self, dialog: &DialogId, command: driver::Command) -> Result<(), ManagerError> {
         match command {
             driver::Command::Device(device) => self.change_device(dialog, device).await,
@@ -413,11 +397,12 @@ impl MediaManager {
         }
     }
 
-    /// Does something with a dialog's call between two ticks and brings back what comes of it: digits, taps,
-    /// announcements, numbers. Offers and answers have their own ways here.
+    /// Runs a closure on a dialog's call between two ticks, and returns what the closure returns. Use it for digits, taps,
+    /// announcements and numbers. Make offers and answers by the manager's own methods, never by this.
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`], [`ManagerError::Stuck`].
+    /// [`ManagerError::UnknownDialog`] if there is no such dialog, [`ManagerError::Stuck`] if the session doesn't answer within
+    /// 10 s.
     pub async fn with<T: Send + 'static>(
         &self,
         dialog: &DialogId,
@@ -428,7 +413,7 @@ impl MediaManager {
         self.ask(dialog, with).await?.ok_or(ManagerError::UnknownDialog)
     }
 
-    /// The numbers of a dialog's call.
+    /// Returns the numbers of a dialog's call.
     ///
     /// # Errors
     /// As for [`with`](Self::with).
@@ -436,7 +421,7 @@ impl MediaManager {
         self.with(dialog, |call, _| call.stats()).await
     }
 
-    /// Which way the sound of a dialog goes, as both sides agreed on.
+    /// Returns the direction of a dialog's sound that both sides have agreed on, seen from our side.
     ///
     /// # Errors
     /// As for [`with`](Self::with).
@@ -445,10 +430,11 @@ impl MediaManager {
         Ok(self.with(dialog, direction).await?.unwrap_or(Direction::Inactive))
     }
 
-    /// Tells by an event when a recording of this dialog ends before its time.
+    /// Watches a recording of this dialog: [`EventKind::RecordingEnded`](super::EventKind::RecordingEnded) is told when it ends
+    /// before it was finished, because of a full disk, say.
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`].
+    /// [`ManagerError::UnknownDialog`] if there is no such dialog.
     #[cfg(feature = "record")]
     pub async fn watch_recording(
         &self,
@@ -461,10 +447,10 @@ impl MediaManager {
 
     // The end.
 
-    /// Ends a dialog with a goodbye, and gives back what its session had: see [`Session::end`].
+    /// Ends a dialog with an RTCP goodbye, and returns the numbers of its call: see [`Session::end`].
     ///
     /// # Errors
-    /// [`ManagerError::UnknownDialog`].
+    /// [`ManagerError::UnknownDialog`] if there is no such dialog.
     pub async fn end(&self, dialog: &DialogId) -> Result<EndedDialog, ManagerError> {
         let own = dialog.clone();
         let end = move |session: &mut Session, now| {
@@ -477,8 +463,7 @@ impl MediaManager {
         self.ask(dialog, end).await?
     }
 
-    /// Lets all sessions say goodbye and end, and takes no new ones. After `within` those that have not ended are cut
-    /// off.
+    /// Lets all sessions say goodbye and end, and takes no new ones. Sessions that have not ended after `within` are cut off.
     pub async fn shutdown(&self, within: StdDuration) -> Shutdown {
         self.inner.closing.store(true, Ordering::Release);
         let handles: Vec<_> = lock(&self.inner.sessions).values().cloned().collect();

@@ -11,25 +11,36 @@ use crate::monitoring::Interval;
 use crate::registry::CodecFormat;
 use crate::session::{Call, CallStats, PacketDirection};
 
-/// When events are told.
+/// The thresholds at which a [`MediaManager`](super::MediaManager) or a [`Session`](super::Session) tells events.
+///
+/// ```
+/// use dsp_core::time::Duration;
+/// use host_std::manager::{ManagerConfig, Watching};
+///
+/// let mut watching = Watching::default();
+/// watching.no_packets = Duration::from_secs(2);
+/// let mut config = ManagerConfig::new()?;
+/// config.watching = watching;
+/// # Ok::<(), host_std::session::CallError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Watching {
-    /// So long nothing must have come for [`EventKind::NoPackets`].
+    /// After how long without a packet [`EventKind::NoPackets`] is told.
     pub no_packets: Duration,
-    /// The MOS (1 to 4.5) below which quality is poor.
+    /// The listening MOS of the last 5 s (1 to 4.5) below which [`EventKind::QualityPoor`] is told.
     pub poor_mos: f64,
-    /// The MOS above which it is good again.
+    /// The MOS above which [`EventKind::QualityGood`] is told after that.
     pub good_mos: f64,
-    /// So long a first offer may wait for its first answer, and a later one for its own.
+    /// How long an offer may wait for its answer: a first one then ends its session, a later one is taken back.
     pub unanswered: Duration,
-    /// Events of one session that wait to be fetched.
+    /// How many events of one session can wait to be fetched.
     pub places: usize,
 }
 
 impl Default for Watching {
-    /// 5 s without packets; poor below 3.1, where nearly all users are dissatisfied (G.107, Annex B), good above 3.6;
-    /// three minutes and a bit, as long as a proxy lets a phone ring (timer C: RFC 3261, 16.6); 64 events.
+    /// 5 s without packets; poor below a MOS of 3.1, where nearly all users are dissatisfied (ITU-T G.107, Annex B), and good
+    /// above 3.6; 185 s for an answer, a little more than a proxy lets a phone ring (timer C: RFC 3261, 16.6); 64 events.
     fn default() -> Self {
         Self {
             no_packets: Duration::from_secs(5),

@@ -5,7 +5,7 @@ use dsp_core::time::Duration;
 
 use crate::session::CallStats;
 
-/// What happened in a part of a call. An `Option` is `None` where nothing was heard that it could be told of.
+/// What happened in a part of a call, between two snapshots of its numbers. An `Option` is `None` where nothing was heard in that time.
 ///
 /// Two seconds of a call whose network gets worse after the first:
 ///
@@ -34,36 +34,36 @@ use crate::session::CallStats;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Interval {
-    /// Packets of ours that left.
+    /// Packets that we sent.
     pub sent: u32,
-    /// Packets that came.
+    /// Packets that arrived.
     pub received: u64,
-    /// Packets that never came.
+    /// Packets that never arrived.
     pub lost: u64,
-    /// Of the packets whose turn passed: expected, lost, discarded, and how they lay (RFC 3611, 4.7.1).
+    /// Losses, discards and bursts among the packets whose turn to be played has passed (RFC 3611, 4.7.1).
     pub bursts: BurstStats,
-    /// Samples a channel that were played, of the user's sound.
+    /// Samples of one channel that were played, at the rate of the user's sound.
     pub played_samples: u64,
     /// Those of them that were made up for missing packets.
     pub concealed_samples: u64,
-    /// Mean of the delay from a packet's fastest way to its playing, in ms.
+    /// The mean delay from a packet's fastest transit to its being played, in ms.
     pub playout_delay_ms: Option<f64>,
-    /// Delay within this end (RFC 3611, 4.7.3), with the mean wait in the jitter buffer in this interval, in ms.
+    /// The delay within this side (RFC 3611, 4.7.3), with the mean wait in the jitter buffer of this interval, in ms.
     pub end_system_delay_ms: f64,
-    /// Half of the round trip and both ends' delays, in ms; `None` without a round trip.
+    /// Half of the round trip and both sides' delays, in ms; `None` without a round trip.
     pub one_way_ms: Option<f64>,
     /// The rating R without delay (ITU-T G.107).
     pub listening_r: Option<f64>,
-    /// Listening quality, 1 to 4.5.
+    /// The listening quality, a MOS of 1 to 4.5.
     pub mos_lq: Option<f64>,
     /// The rating R with delay; `None` without a round trip.
     pub r_factor: Option<f64>,
-    /// Conversational quality under the same conditions.
+    /// The conversational quality, a MOS of 1 to 4.5; `None` without a round trip.
     pub mos_cq: Option<f64>,
 }
 
 impl Interval {
-    /// Between two snapshots of the same call. Cost: three ratings of the E-model.
+    /// What happened between two snapshots of the same call. It costs three ratings of the E-model.
     pub fn between(earlier: &CallStats, later: &CallStats) -> Self {
         let (before, after) = (&earlier.total, &later.total);
         let bursts = bursts(&earlier.bursts, &later.bursts);

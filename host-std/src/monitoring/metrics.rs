@@ -1,32 +1,12 @@
-//! The numbers of calls as metrics: for whatever recorder the program has set up for the crate `metrics`, Prometheus'
-//! say. Without a recorder all of it does nothing.
-//!
-//! The metrics are those of all calls together, so that ten thousand calls make no more of them than one; labels have a
-//! few fixed values. Gauges of a single call come only where somebody [asks for them](CallMetrics::named). What is
-//! published once a second by [`CallMetrics::follow`] costs some 20 look-ups in the recorder then, on the task that awaits
-//! it.
-//!
-//! | metric | what |
-//! |---|---|
-//! | `media_core_calls` | gauge: calls that run |
-//! | `media_core_calls_begun_total`, `…_ended_total{why}` | counters; `why` is the [`name`](crate::session::Reason::name) of its reason |
-//! | `media_core_packets_{sent,received,lost,late,discarded,duplicate,refused}_total` | counters of RTP packets; refused ones by SRTP |
-//! | `media_core_datagrams_{foreign,unsent}_total` | counters: not believed by their address; refused by the system |
-//! | `media_core_payload_sent_bytes_total` | counter |
-//! | `media_core_{played,concealed,recovered}_milliseconds_total` | counters of sound |
-//! | `media_core_restarts_total` | counter: sources that began anew |
-//! | `media_core_findings_total{what}` | counter of calls in which that was wrong; `what` is [`Finding::name`](crate::session::Finding::name) |
-//! | `media_core_{playout_delay,round_trip,jitter}_seconds` | histograms of calls at each publishing |
-//! | `media_core_mos_{listening,conversational}`, `media_core_lost_ratio` | the same, of the packets since the last publishing |
-//!
-//! A packet that is counted as lost and comes after all stays counted: counters don't go back.
+//! The numbers of calls as metrics for the recorder of the crate `metrics`.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use super::Interval;
 use crate::session::CallStats;
 
-/// Tells the recorder the units and meanings of all metrics, for exporters that show them.
+/// Tells the recorder of the crate `metrics` the units and meanings of all metrics, for exporters that show them. Call it once, after
+/// the recorder is installed.
 pub fn describe_metrics() {
     describe_gauge!("media_core_calls", Unit::Count, "Calls that run");
     describe_counter!("media_core_calls_begun_total", Unit::Count, "Calls that began");
@@ -77,8 +57,39 @@ fn ms(samples: u64, rate_hz: u32) -> u64 {
     samples * 1_000 / u64::from(rate_hz.max(1))
 }
 
-/// The metrics of one call, from its begin until this is dropped. They must be published from a task or thread that may
-/// wait, not from the one that plays.
+/// The metrics of one call, for whatever recorder the program has installed for the crate `metrics`, such as Prometheus' exporter.
+/// Without a recorder nothing happens.
+///
+/// The call is counted as running from [`begin`](Self::begin) until this is dropped. Publish from a task or thread that may wait,
+/// never from the one that plays. The metrics are sums over all calls, so ten thousand calls make no more time series than one;
+/// gauges of a single call exist only if it is [`named`](Self::named). Publishing costs some 20 look-ups in the recorder.
+///
+/// ```
+/// use host_std::monitoring::CallMetrics;
+/// use host_std::session::{Call, CallConfig};
+///
+/// let call = Call::new(CallConfig::new(4000)?)?;
+/// let mut metrics = CallMetrics::begin(48_000);
+/// // Once a second while the call runs; `follow` does it for the status of a driver.
+/// metrics.publish(&call.stats());
+/// drop(metrics); // the call is over
+/// # Ok::<(), host_std::session::CallError>(())
+/// ```
+///
+/// | metric | what it is |
+/// |---|---|
+/// | `media_core_calls` | gauge of the calls that run |
+/// | `media_core_calls_begun_total`, `…_ended_total{why}` | counters of calls; `why` is the [`name`](crate::session::Reason::name) of the reason |
+/// | `media_core_packets_{sent,received,lost,late,discarded,duplicate,refused}_total` | counters of RTP packets; `refused` ones by SRTP |
+/// | `media_core_datagrams_{foreign,unsent}_total` | counters of datagrams from addresses that aren't accepted, and of those that the system refused to send |
+/// | `media_core_payload_sent_bytes_total` | counter of bytes |
+/// | `media_core_{played,concealed,recovered}_milliseconds_total` | counters of sound, in ms |
+/// | `media_core_restarts_total` | counter of sources that began anew |
+/// | `media_core_findings_total{what}` | counter of calls with a fault in their sound; `what` is [`Finding::name`](crate::session::Finding::name) |
+/// | `media_core_{playout_delay,round_trip,jitter}_seconds` | histograms over calls, with a value at each publishing |
+/// | `media_core_mos_{listening,conversational}`, `media_core_lost_ratio` | histograms of the packets since the last publishing |
+///
+/// A packet that is counted as lost and comes after all stays counted, since counters don't go back.
 #[derive(Debug)]
 pub struct CallMetrics {
     rate_hz: u32,
@@ -90,7 +101,7 @@ pub struct CallMetrics {
 }
 
 impl CallMetrics {
-    /// A call begins whose sound has this rate in Hz.
+    /// Counts a call that begins now, whose sound has this rate in Hz.
     pub fn begin(rate_hz: u32) -> Self {
         gauge!("media_core_calls").increment(1.0);
         counter!("media_core_calls_begun_total").increment(1);
@@ -99,15 +110,15 @@ impl CallMetrics {
         Self { rate_hz, name: None, before, published, found: Vec::new(), why: "unknown" }
     }
 
-    /// The same with gauges of this call, `media_core_call_…{call="NAME"}`: as many time series as there are names, for
-    /// whoever has few calls. What was published last stays until the recorder forgets it.
+    /// Adds gauges of this call alone, `media_core_call_…{call="NAME"}`. Each name makes time series of its own, so use this for few
+    /// calls. The values that were published last stay until the recorder forgets them.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Publishes what has happened since the last time.
+    /// Publishes what has happened since this was called last.
     pub fn publish(&mut self, stats: &CallStats) {
         for ((name, count, _), published) in COUNTERS.iter().zip(&mut self.published) {
             let counted = count(stats, self.rate_hz);

@@ -1,20 +1,37 @@
 //! How calls go while they run, told to people and programs: metrics, quality reports for SIP, lines of numbers, and a page.
 //!
-//! All of it is made of [`CallStats`](crate::session::CallStats) and of a driver's
-//! [`Status`](crate::session::driver::Status), never on the audio or packet path: the tick does nothing for it, whoever
-//! watches.
+//! | use | for | cargo feature |
+//! |---|---|---|
+//! | [`Interval`] | what happened between two snapshots, with the quality of that time alone | |
+//! | [`vq_rtcpxr`] | quality reports for a SIP stack (RFC 6035) | |
+//! | `call_figures` | all numbers as JSON, by the names that reports have | `report` |
+//! | `Monitor`, `each_interval` | the calls of a process with their last minute | `report`, `tokio` |
+//! | `CallMetrics` | counters, gauges and histograms for the recorder of the crate `metrics` | `metrics` |
+//! | `web::Dashboard` | a page that shows the calls of a monitor | `web` |
 //!
-//! | what | needs the feature |
-//! |---|---|
-//! | [`Interval`]: what happened between two snapshots, with the quality of that part alone | |
-//! | [`vq_rtcpxr`]: quality reports for a SIP stack (RFC 6035) | |
-//! | `call_figures`: all numbers as JSON, by the names that reports have | `report` |
-//! | `Monitor`: the calls of a process with their last minute; `each_interval` | `report`, `tokio` |
-//! | `CallMetrics`: counters, gauges and histograms for the recorder of the crate `metrics` | `metrics` |
-//! | `web::Dashboard`: a page that shows a monitor's calls | `web` |
+//! A call that is over is told by [`report`](crate::report) instead, and a captured one by `replay`.
 //!
-//! Use [`Interval`] for the quality of the last seconds, rather than the numbers of the whole call; its example tells a good
-//! second from a bad one. [`Monitor`], [`each_interval`] and [`vq_rtcpxr::VqReporter`] have examples too.
+//! Everything here is made from [`CallStats`](crate::session::CallStats) and from a driver's
+//! [`Status`](crate::session::driver::Status). A call's numbers as text, once:
+//!
+//! ```
+//! # #[cfg(feature = "report")] {
+//! use host_std::monitoring::call_figures;
+//! use host_std::session::{Call, CallConfig};
+//!
+//! let call = Call::new(CallConfig::new(4000)?)?;
+//! let figures = call_figures(&call.stats(), 48_000);
+//! println!("{}", serde_json::to_string_pretty(&figures)?);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Cost.** Nothing runs on the audio or packet path: however many watch a call, its tick does no more. A snapshot of a call's
+//! numbers allocates nothing.
+//!
+//! **Limits.** Ratings are those of the E-model on the narrowband scale, for every codec. A monitor keeps the last minute of each call.
+//!
+//! **Standards.** E-model: ITU-T G.107. Losses, bursts and VoIP metrics: RFC 3611. Quality reports: RFC 6035.
 
 #[cfg(feature = "report")]
 mod figures;

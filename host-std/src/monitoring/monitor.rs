@@ -26,42 +26,42 @@ const MOST_TOLD: usize = 50;
 /// Nothing of the other side for so long is worth a word, in ms.
 const SILENT_MS: u64 = 3_000;
 
-/// How a call went in one second. What isn't known is `None`.
+/// How a call went in one second. Where something isn't known it is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Moment {
-    /// When, in ms since the driver began.
+    /// The moment, in ms since the driver began.
     pub at_ms: u64,
-    /// Delay of what is heard here: half of the round trip, once it is known, and what this end adds, in ms.
+    /// The delay of what is heard here, in ms: half of the round trip, once it is known, and the delay of this side.
     #[serde(serialize_with = "maybe_micros")]
     pub delay_ms: Option<f64>,
-    /// Packets that never came, in percent.
+    /// The share of packets that never came, in percent.
     #[serde(serialize_with = "maybe_micros")]
     pub lost_percent: Option<f64>,
-    /// Sound that was made up, in percent.
+    /// The share of sound that was made up, in percent.
     #[serde(serialize_with = "maybe_micros")]
     pub concealed_percent: Option<f64>,
-    /// The loudspeaker's level in dBov, behind its volume.
+    /// The level of the loudspeaker in dBov, after its volume.
     #[serde(serialize_with = "maybe_micros")]
     pub level_dbov: Option<f64>,
-    /// MOS with delay, where a round trip is known, else without: of this second alone.
+    /// The MOS of this second alone: with delay if a round trip is known, else without.
     #[serde(serialize_with = "maybe_micros")]
     pub mos: Option<f64>,
-    /// The other side's delay, by its report, with half of the round trip.
+    /// The other side's delay by its report, with half of the round trip, in ms.
     #[serde(serialize_with = "maybe_micros")]
     pub remote_delay_ms: Option<f64>,
-    /// What the other side lost of ours, by its last report, in percent.
+    /// The share of our packets that the other side lost by its last report, in percent.
     #[serde(serialize_with = "maybe_micros")]
     pub remote_lost_percent: Option<f64>,
-    /// The microphone's level in dBov, behind its gain.
+    /// The level of the microphone in dBov, after its gain.
     #[serde(serialize_with = "maybe_micros")]
     pub microphone_dbov: Option<f64>,
-    /// The other side's MOS by its last report (RFC 3611), of all of the call.
+    /// The other side's MOS of the whole call, by its last report (RFC 3611).
     #[serde(serialize_with = "maybe_micros")]
     pub remote_mos: Option<f64>,
 }
 
 impl Moment {
-    /// Of what happened between two statuses of a call.
+    /// What happened between two snapshots of a call.
     pub fn between(earlier: &CallStats, status: &Status) -> Self {
         let stats = &status.stats;
         let interval = Interval::between(earlier, stats);
@@ -89,19 +89,19 @@ fn level(hundredths: i16) -> Option<f64> {
     (hundredths > -12_700).then_some(f64::from(hundredths) / 100.0)
 }
 
-/// What is told of a call besides its numbers. Whoever may look at the monitor sees it.
+/// What a [`Monitor`] shows of a call besides its numbers. Everybody who may look at the monitor sees it.
 #[non_exhaustive]
 pub struct Watched {
-    /// What it is called.
+    /// The name of the call.
     pub name: String,
-    /// Rate of its sound in Hz.
+    /// The rate of the call's sound, in Hz.
     pub rate_hz: u32,
-    /// Its codec, in words, as it is when it is asked for.
+    /// A closure that returns the codec in words whenever it is asked.
     pub codec: Box<dyn Fn() -> String + Send + Sync>,
 }
 
 impl Watched {
-    /// A call of this name and rate, and its codec in words.
+    /// A call with this name, this rate in Hz, and a closure that returns its codec in words.
     pub fn new(name: impl Into<String>, rate_hz: u32, codec: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self { name: name.into(), rate_hz, codec: Box::new(codec) }
     }
@@ -121,7 +121,7 @@ struct Calls {
     shown: BTreeMap<u32, Shown>,
 }
 
-/// The calls that are watched, each by its number. Clones are the same one.
+/// The calls of a process that are watched, with the last minute of each. Clones are the same monitor.
 ///
 /// ```
 /// use host_std::monitoring::{Monitor, Watched};
@@ -145,15 +145,15 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Without any call.
+    /// A monitor without calls.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Watches one more call until it is over, on a task of its own; its number, which counts from 1.
+    /// Watches one more call until it is over, on a task of its own, and returns its number, from 1 on.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// Panics if it is called outside a tokio runtime.
     pub fn watch(&self, about: Watched, status: watch::Receiver<Status>) -> u32 {
         let number = self.insert(about, *status.borrow());
         let monitor = self.clone();
@@ -187,8 +187,8 @@ impl Monitor {
         calls.clean();
     }
 
-    /// How all of them go, the newest first, and those that are over behind: for the page. `all`: with all moments that
-    /// are kept, and not the last few alone.
+    /// The state of all calls as JSON, as the page gets it: the newest first, and those that are over at the end. With `all` it has
+    /// all moments that are kept, otherwise only the last few.
     pub fn to_json(&self, all: bool) -> Value {
         let mut calls = self.lock();
         calls.clean();
@@ -231,7 +231,7 @@ impl Shown {
     }
 }
 
-/// How a call goes: in words, and all its numbers under `figures` ([`call_figures`]); its sound has this rate in Hz.
+/// The state of a call as JSON: in words, with all numbers under `figures` ([`call_figures`]). The rate is that of its sound, in Hz.
 pub fn status_json(status: &Status, rate_hz: u32) -> Value {
     let (state, words) = state(status);
     json!({

@@ -7,9 +7,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::session::driver::Status;
 
-/// Calls `tell` with the status of a driver each time that so much time has passed (a millisecond at least), and once
-/// more when the call is over, with its last numbers and `true`. It runs on the task of whoever awaits it, beside the
-/// driver's, and ends with the call.
+/// Calls `tell` with the status of a driver at this interval (of 1 ms at least), and once more, with the last numbers and `true`, when
+/// the call is over. It runs on the task that awaits it, beside the driver's, and returns when the call is over.
 ///
 /// ```
 /// use std::time::Duration;

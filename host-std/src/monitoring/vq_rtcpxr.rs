@@ -1,14 +1,15 @@
 //! Quality reports as a SIP stack sends them to a collector: `application/vq-rtcpxr` (RFC 6035) as text.
 //!
-//! [`VqReporter`] makes them of a call's numbers: a report of each interval, one of the whole session, and alerts. How
-//! they travel, by PUBLISH or NOTIFY, is the SIP stack's.
+//! Use it where a collector of voice quality reports is in use. [`VqReporter`] makes the reports from a call's numbers: one of each
+//! interval, one of the whole session, and alerts; its example makes one. The SIP stack sends them, by PUBLISH or NOTIFY.
 //!
-//! What isn't known is left out, as 4.6 asks; what is told was measured between START and STOP. `LocalMetrics` is what is
-//! heard here; `RemoteMetrics` is what the other side last said of how it hears us (RFC 3611, 4.7), since the call began.
-//! The order of lines and of what is in them is that of the grammar (4.6.1). Between lines there is one line end as in the
-//! RFC's examples and the reports of phones, where the grammar, taken by its letters, has empty lines between groups.
+//! What isn't known is left out, as 4.6 asks, and what is told was measured between START and STOP. `LocalMetrics` say how the call is
+//! heard here. `RemoteMetrics` say how the other side hears us by its last report (RFC 3611, 4.7), since the call began. Lines and
+//! their parts have the order of the grammar (4.6.1). Lines end once, as in the RFC's examples and in the reports of phones, where the
+//! grammar taken literally has empty lines between groups.
 //!
-//! Levels are in dBm0: 0 dBov is 6.15 dBm0 by the overload of A-law (ITU-T G.711; G.100.1).
+//! **Limits.** One stream of a call is reported. Levels are in dBm0, where 0 dBov is 6.15 dBm0 by the overload point of A-law (ITU-T
+//! G.711; G.100.1).
 
 mod metrics;
 
@@ -24,7 +25,7 @@ use super::Interval;
 use crate::calendar::date_time;
 use crate::session::{Call, CallStats};
 
-/// The type of the texts.
+/// The media type of the reports.
 pub const MEDIA_TYPE: &str = "application/vq-rtcpxr";
 /// The event package (RFC 6035, 4.1).
 pub const EVENT: &str = "vq-rtcpxr";
@@ -32,7 +33,7 @@ pub const EVENT: &str = "vq-rtcpxr";
 /// What is said of a group that nobody named: the grammar wants one.
 const NO_GROUP: &str = "unknown";
 
-/// Why something can't be in a report.
+/// Why a text can't be in a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VqError {
@@ -54,7 +55,7 @@ impl fmt::Display for VqError {
 
 impl std::error::Error for VqError {}
 
-/// Whose session it is, as its SIP dialog names it. Each text is checked where it is given.
+/// The session that is reported, as its SIP dialog names it. Each text is checked when it is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VqSession {
     call_id: String,
@@ -72,7 +73,7 @@ impl VqSession {
     /// its parameters: `Alice <sip:alice@example.org>` or `sip:alice@example.org`. The local one began it.
     ///
     /// # Errors
-    /// Which of them isn't what the grammar has.
+    /// A [`VqError`] that names the text that the grammar doesn't allow there.
     pub fn new(call_id: &str, local_id: &str, remote_id: &str) -> Result<Self, VqError> {
         Ok(Self {
             call_id: checked("CallID", call_id, is_call_id)?,
@@ -86,16 +87,16 @@ impl VqSession {
         })
     }
 
-    /// The same, begun by the other side.
+    /// This session, begun by the other side.
     #[must_use]
     pub fn begun_by_remote(self) -> Self {
         Self { remote_began: true, ..self }
     }
 
-    /// The same with names by which a collector adds up the reports of each side.
+    /// This session with names of groups, by which a collector adds up the reports of each side.
     ///
     /// # Errors
-    /// Which of them has other characters than the grammar's `word-plus`.
+    /// A [`VqError`] that names the group with other characters than the grammar's `word-plus`.
     pub fn with_groups(self, local: &str, remote: &str) -> Result<Self, VqError> {
         let local_group = checked("LocalGroup", local, |text| is_of(text, is_word_plus))?;
         Ok(Self {
@@ -105,16 +106,16 @@ impl VqSession {
         })
     }
 
-    /// The same with the hardware address of this phone.
+    /// This session with the hardware address of this phone.
     #[must_use]
     pub fn with_mac(self, mac: [u8; 6]) -> Self {
         Self { local_mac: Some(mac), ..self }
     }
 
-    /// The same with the tags of the dialog.
+    /// This session with the tags of the dialog.
     ///
     /// # Errors
-    /// Which of them is no token.
+    /// A [`VqError`] that names the tag that isn't a token.
     pub fn with_tags(self, to: &str, from: &str) -> Result<Self, VqError> {
         let to = checked("to-tag", to, |text| is_of(text, is_token))?;
         let from = checked("from-tag", from, |text| is_of(text, is_token))?;
@@ -164,21 +165,21 @@ fn is_party(text: &str) -> bool {
     printable && uri.is_some_and(has_scheme)
 }
 
-/// What is received, as the descriptions have it.
+/// The codec that is received, as the descriptions have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VqMedia {
-    /// Its number in the packets.
+    /// The payload type.
     pub payload_type: u8,
-    /// Its encoding name, such as `PCMU`.
+    /// The encoding name, such as `PCMU`.
     pub name: String,
-    /// The clock of its `a=rtpmap` in Hz.
+    /// The RTP clock of its `a=rtpmap`, in Hz.
     pub rtp_clock_hz: u32,
-    /// Length of a frame in ms; for a codec without frames, that of a packet.
+    /// The length of a frame in ms; for a codec without frames that of a packet.
     pub frame_ms: u32,
-    /// Frames of a packet.
+    /// How many frames a packet has.
     pub frames_per_packet: u32,
-    /// Its parameters in `a=fmtp`, where they have none but the characters that the grammar has; a semicolon is none.
+    /// The parameters of its `a=fmtp`, if they have only characters that the grammar allows, among which the semicolon isn't.
     pub fmtp: Option<String>,
     /// Whether pauses in silence were agreed on: comfort noise, or those of Opus.
     pub silence_suppression: bool,
@@ -188,20 +189,20 @@ pub struct VqMedia {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VqSnapshot {
-    /// When, by the wall clock.
+    /// The moment, by the wall clock.
     pub at: SystemTime,
-    /// The call's numbers.
+    /// The numbers of the call.
     pub stats: CallStats,
-    /// What is received; `None` where nothing is known of it.
+    /// The codec that is received; `None` if it isn't known.
     pub media: Option<VqMedia>,
-    /// Where we receive, and the source that we send as.
+    /// The address at which we receive, and the source as which we send.
     pub local: (SocketAddr, Ssrc),
-    /// Where the other side is, and the source that is heard.
+    /// The other side's address, and the source that is heard.
     pub remote: (SocketAddr, Ssrc),
 }
 
 impl VqSnapshot {
-    /// Of a call, now; `None` before it is agreed on.
+    /// A snapshot of a call now; `None` before it is agreed on.
     pub fn of(call: &Call, at: SystemTime) -> Option<Self> {
         let stats = call.stats();
         let remote = call.destination(crate::session::Channel::Rtp)?;
@@ -234,7 +235,7 @@ impl VqSnapshot {
     }
 }
 
-/// What an alert is of (RFC 6035, 4.6.1, `MetricType`).
+/// The number about which an alert is (RFC 6035, 4.6.1, `MetricType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VqMetric {
@@ -261,7 +262,7 @@ pub enum VqMetric {
 }
 
 impl VqMetric {
-    /// Its name in a report.
+    /// The name of the number in a report.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ListeningR => "RLQ",
@@ -277,7 +278,7 @@ impl VqMetric {
         }
     }
 
-    /// Its value between two snapshots of a call; `None` where nobody knows it.
+    /// The number between two snapshots of a call; `None` where it isn't known.
     pub fn value(self, earlier: &CallStats, later: &CallStats) -> Option<f64> {
         let interval = Interval::between(earlier, later);
         let bursts = &interval.bursts;
@@ -301,15 +302,15 @@ impl VqMetric {
     }
 }
 
-/// How bad it is.
+/// How bad a number is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VqSeverity {
-    /// It is well again.
+    /// The number is good again.
     #[default]
     Clear,
-    /// It should be looked at.
+    /// The number should be looked at.
     Warning,
-    /// Something must be done.
+    /// The number is so bad that something must be done.
     Critical,
 }
 
@@ -323,9 +324,19 @@ impl VqSeverity {
     }
 }
 
-/// Tells when a number has become worse than it may be, and when it is well again: each once. So that a number at its
-/// limit doesn't tell of itself again and again, it has to be better than a limit by a quarter of the distance between
-/// both before that is over.
+/// Tells once when a number has become worse than a limit, and once when it is good again. So that a number near a limit doesn't
+/// give an alert again and again, it must be better than the limit by a quarter of the distance between both limits before the alert
+/// is over.
+///
+/// ```
+/// use host_std::monitoring::vq_rtcpxr::{VqAlarm, VqMetric};
+/// use host_std::session::CallStats;
+///
+/// // A warning at a loss of 2 %, a critical alert at 5 %.
+/// let mut alarm = VqAlarm::new(VqMetric::NetworkLoss, 2.0, 5.0);
+/// // Look at two snapshots of a call each few seconds; here nothing has happened yet.
+/// assert_eq!(alarm.look(&CallStats::default(), &CallStats::default()), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VqAlarm {
     metric: VqMetric,
@@ -335,12 +346,13 @@ pub struct VqAlarm {
 }
 
 impl VqAlarm {
-    /// Of this number, with limits in its unit; of a quality the critical one is the lower, of all else the higher.
+    /// An alarm for this number, with limits in its unit. For a quality the critical limit is the lower one, for anything else the
+    /// higher one.
     pub const fn new(metric: VqMetric, warning: f64, critical: f64) -> Self {
         Self { metric, warning, critical, now: VqSeverity::Clear }
     }
 
-    /// What has changed between two snapshots; `None`: nothing, or nobody knows.
+    /// Returns what has changed by what happened between two snapshots; `None` if nothing has, or the number isn't known.
     pub fn look(&mut self, earlier: &CallStats, later: &CallStats) -> Option<VqSeverity> {
         let value = self.metric.value(earlier, later)?;
         let sign = if self.metric.is_quality() { -1.0 } else { 1.0 };
@@ -358,7 +370,7 @@ impl VqAlarm {
         (before != severity).then_some(severity)
     }
 
-    /// The number that it is of.
+    /// The number that the alarm is for.
     pub const fn metric(&self) -> VqMetric {
         self.metric
     }
@@ -396,7 +408,7 @@ pub struct VqReporter {
 }
 
 impl VqReporter {
-    /// From this moment of the call on.
+    /// A reporter of a session that begins with this snapshot of the call.
     pub fn new(session: VqSession, begin: VqSnapshot) -> Self {
         Self { session, last: begin.clone(), begin }
     }

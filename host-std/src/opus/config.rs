@@ -58,7 +58,7 @@ impl OpusBandwidth {
 /// What kind of sound the encoder takes its input for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OpusSignal {
-    /// It finds out itself, frame by frame.
+    /// The encoder finds out by itself, frame by frame.
     #[default]
     Auto,
     /// Speech: it leans to the SILK layer.
@@ -74,9 +74,9 @@ pub struct OpusEncoderConfig {
     pub sample_rate_hz: u32,
     /// Channels of the PCM: 1 or 2.
     pub channels: u8,
-    /// What to tune for.
+    /// What the encoder is tuned for.
     pub application: OpusApplication,
-    /// Bit rate in bit/s, 500 to 512,000 a channel.
+    /// The bit rate in bit/s: 500 to 512,000 for each channel.
     pub bitrate_bps: u32,
     /// How sizes may vary.
     pub rate_control: OpusRateControl,

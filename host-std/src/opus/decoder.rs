@@ -79,7 +79,7 @@ impl OpusDecoder {
     /// build with the feature `opus-dred`; else it changes nothing.
     ///
     /// # Errors
-    /// [`OpusError::Complexity`] above 10.
+    /// [`OpusError::Complexity`] if `complexity` is above 10.
     pub fn set_complexity(&mut self, complexity: u8) -> Result<(), OpusError> {
         check_complexity(complexity)?;
         self.raw.set(ffi::OPUS_SET_COMPLEXITY_REQUEST, c_int::from(complexity)).map_err(OpusError::Library)

@@ -107,7 +107,7 @@ impl OpusEncoder {
     /// Sets the bit rate from the next frame on, in bit/s.
     ///
     /// # Errors
-    /// [`OpusError::Bitrate`] outside 500 to 512,000 bit/s a channel.
+    /// [`OpusError::Bitrate`] if `bps` is outside 500 to 512,000 bit/s for each channel.
     pub fn set_bitrate(&mut self, bps: u32) -> Result<(), OpusError> {
         self.set(OpusEncoderConfig { bitrate_bps: bps, ..self.config })
     }
@@ -115,12 +115,12 @@ impl OpusEncoder {
     /// Says how much loss to expect from the next frame on, in percent: with FEC it decides how much is sent twice.
     ///
     /// # Errors
-    /// [`OpusError::ExpectedLoss`] above 100.
+    /// [`OpusError::ExpectedLoss`] if `percent` is above 100.
     pub fn set_expected_loss(&mut self, percent: u8) -> Result<(), OpusError> {
         self.set(OpusEncoderConfig { expected_loss_percent: percent, ..self.config })
     }
 
-    /// Samples a channel by which the coded sound lies behind the PCM.
+    /// By how many samples of one channel the coded sound is later than the PCM.
     pub fn lookahead(&self) -> usize {
         usize::try_from(self.raw.get(ffi::OPUS_GET_LOOKAHEAD_REQUEST)).unwrap_or(0)
     }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::{OpusBandwidth, OpusEncoderConfig, OpusRateControl};
 
-/// What one side says about its Opus. The default is what holds where nothing is said.
+/// What one side's `a=fmtp` says about Opus (RFC 7587, 6.1). The default is what holds where it says nothing.
 ///
 /// ```
 /// use host_std::opus::{OpusBandwidth, OpusEncoderConfig, OpusFmtp};
@@ -58,20 +58,20 @@ impl Default for OpusFmtp {
     }
 }
 
-/// The parameter whose value can't be.
+/// Why parameters can't be read, with the name of the parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpusFmtpError {
-    /// Not 0 or 1.
+    /// The value isn't 0 or 1.
     Flag {
         /// The parameter.
         parameter: &'static str,
     },
-    /// Not a number from 8000 to 48,000.
+    /// The value isn't a number from 8,000 to 48,000.
     Rate {
         /// The parameter.
         parameter: &'static str,
     },
-    /// Not a positive number.
+    /// The value isn't a positive number.
     Bitrate {
         /// The parameter.
         parameter: &'static str,

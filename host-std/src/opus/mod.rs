@@ -1,6 +1,9 @@
 //! Opus (RFC 6716, RFC 8251) over libopus, as the core's [`Encoder`](dsp_core::codec::Encoder) and
 //! [`Decoder`](dsp_core::codec::Decoder).
 //!
+//! Use this module for Opus without a call: files, tests, a protocol of your own. In a call Opus is a codec of the registry,
+//! [`registry::Opus`](crate::registry::Opus), which makes these encoders and decoders by itself.
+//!
 //! - PCM is interleaved `i16`, one or two channels, at 8, 12, 16, 24 or 48 kHz; the RTP clock is 48 kHz at any of
 //!   them (RFC 7587, 4.1), and mono and stereo decoders both take mono and stereo packets.
 //! - [`OpusPacket`] reads the packet's framing without the library: everything that comes from the network goes
@@ -9,11 +12,8 @@
 //! - The cargo feature `opus-dred` builds concealment by a neural net and Deep Redundancy (DRED) in: an encoder then
 //!   sends up to a second of the past along, and a decoder fills any gap that it covers.
 //! - Delay: [`OpusEncoder::lookahead`] samples (6.5 ms, 2.5 ms in the low-delay application); the decoder adds none.
-//! - Memory is allocated in `new` alone. Cost: tens of kilobytes of state a direction, and more with `opus-dred`.
 //!
-//! All `unsafe` of this crate lies in the module's `ffi` file.
-//!
-//! A frame to a packet and back:
+//! A frame is encoded into a packet and decoded again:
 //!
 //! ```
 //! use dsp_core::codec::{Decoder, Encoder};
@@ -26,6 +26,13 @@
 //! assert_eq!(decoder.decode(&payload[..bytes], &mut pcm)?, 320);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! **Cost** (BENCHMARKS.md). 20 ms at 16 kHz take 65 µs to encode at 24 kbit/s and complexity 5, and 5.5 µs to decode, 2 % more than
+//! libopus called from C. Encoder and decoder together hold 50 KB in mono and 76 KB in stereo, more with `opus-dred`. Memory is
+//! allocated only by constructors.
+//!
+//! **Limits.** Multistream Opus (surround) isn't there. CMake builds libopus, so a C compiler is needed. All `unsafe` code of this
+//! crate lies in this module's `ffi` file.
 
 use std::fmt;
 
@@ -79,7 +86,7 @@ pub enum OpusError {
         /// The channels asked for.
         channels: u8,
     },
-    /// The bit rate lies outside 500 to 512,000 bit/s a channel.
+    /// The bit rate is outside 500 to 512,000 bit/s for each channel.
     Bitrate {
         /// The rate asked for, in bit/s.
         bps: u32,

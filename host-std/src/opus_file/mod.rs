@@ -1,13 +1,37 @@
 //! Opus in Ogg files (RFC 7845): one stream of channel mapping family 0, which is mono or stereo.
 //!
-//! Use [`OpusFile`] to read the packets of a file and [`OpusFileWriter`] to write one; the sound in them is made and heard by
-//! [`opus`](crate::opus). A recorder that runs beside a call writes such files by itself.
+//! Use [`OpusFile`] to read the packets of a file and [`OpusFileWriter`] to write one. The sound in them is encoded and decoded by
+//! [`opus`](crate::opus). A call or a room is recorded to such a file by `record::recorder`, which does all of this by itself.
 //!
-//! All times are in ticks of 48 kHz, whatever the rate of the sound. What a player must drop at the beginning, the
-//! encoder's delay, is the *pre-skip*; where it must end is in the last page's granule position.
+//! A second of a tone, encoded and written:
 //!
-//! The crate `ogg` writes the pages; it reads none of a file that is damaged or cut off, so `pages` reads them. Limits: a file is
-//! read whole, into memory, and several files one after another in one are refused ([`OpusFileError::Chained`]).
+//! ```
+//! use dsp_core::codec::Encoder;
+//! use host_std::opus::{OpusEncoder, OpusEncoderConfig};
+//! use host_std::opus_file::{OpusFile, OpusFileWriter, OpusHead};
+//!
+//! let mut encoder = OpusEncoder::new(OpusEncoderConfig::default())?; // 48 kHz, mono
+//! let pre_skip = encoder.lookahead() as u16;
+//! let head = OpusHead { channels: 1, pre_skip, input_rate_hz: 48_000, gain_q8: 0 };
+//! let mut writer = OpusFileWriter::new(Vec::new(), head)?; // or a file
+//! let tone: Vec<i16> = (0..48_000).map(|n| ((n as f32 * 0.06).sin() * 8_000.0) as i16).collect();
+//! let mut payload = [0; 1_275];
+//! for frame in tone.chunks(960) {
+//!     let bytes = encoder.encode(frame, &mut payload)?; // 20 ms
+//!     writer.packet(&payload[..bytes], 960)?;
+//! }
+//! let file = writer.finish(48_000 - u64::from(pre_skip))?;
+//! assert_eq!(OpusFile::read(&file[..])?.packets.len(), 50);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! All times are in ticks of 48 kHz, whatever the rate of the sound. The *pre-skip* is what a player must drop at the beginning, the
+//! encoder's delay. Where a player must stop is in the last page's granule position.
+//!
+//! **Cost.** A file is read into memory as a whole. A writer holds one page, of a second.
+//!
+//! **Limits.** Surround sound (other mapping families) and several files one after another in one ([`OpusFileError::Chained`]) aren't
+//! read. Damaged and missing pages are skipped, and told in [`OpusFile::remarks`].
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -28,37 +52,37 @@ const PAGE_TICKS: u64 = 48_000;
 /// The identification header (RFC 7845, 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpusHead {
-    /// 1 or 2.
+    /// Channels, 1 or 2.
     pub channels: u8,
-    /// Ticks to drop at the beginning.
+    /// How many ticks of 48 kHz to drop at the beginning: the encoder's delay.
     pub pre_skip: u16,
-    /// Rate of the sound before it was encoded, in Hz; 0: unknown.
+    /// The rate of the sound before it was encoded, in Hz; 0 if it isn't known.
     pub input_rate_hz: u32,
-    /// Gain to apply after decoding, in dB, Q7.8.
+    /// The gain to apply after decoding, in 1/256 dB.
     pub gain_q8: i16,
 }
 
-/// Why a file is not read.
+/// Why a file can't be read.
 #[derive(Debug)]
 pub enum OpusFileError {
-    /// It can't be read.
+    /// Reading failed.
     Read(io::Error),
-    /// It is no Ogg file: so.
+    /// The file isn't Ogg; the text says why.
     Ogg(&'static str),
-    /// It is an Ogg file without Opus, or its header is broken.
+    /// The file is Ogg without Opus, or its header is broken.
     NotOpus,
-    /// It has a version or channel mapping that is not read here.
+    /// The file has a version or channel mapping that isn't read here.
     Unsupported {
-        /// RFC 7845's version; 0 to 15 are possible.
+        /// The version (RFC 7845, 5.1); 0 to 15 are read.
         version: u8,
-        /// The channel mapping family; only 0 is possible.
+        /// The channel mapping family; only 0 is read.
         family: u8,
-        /// Channels; 1 and 2 are possible.
+        /// Channels; 1 and 2 are read.
         channels: u8,
     },
-    /// Several files one after another in one.
+    /// The file consists of several files, one after another.
     Chained,
-    /// No packet is Opus, from this one on, counted from 0.
+    /// From this packet on, counted from 0, none is Opus.
     Packet(usize),
 }
 
@@ -89,7 +113,7 @@ impl std::error::Error for OpusFileError {
     }
 }
 
-/// What is in a file.
+/// A file that was read.
 ///
 /// Four packets of 20 ms into a file in memory, and out of it again:
 ///
@@ -111,22 +135,24 @@ impl std::error::Error for OpusFileError {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpusFile {
-    /// Its header.
+    /// The header.
     pub head: OpusHead,
-    /// The packets.
+    /// The Opus packets, in their order.
     pub packets: Vec<Vec<u8>>,
-    /// Ticks to hear, after the pre-skip.
+    /// How many ticks of 48 kHz are to be heard, after the pre-skip.
     pub ticks: u64,
-    /// What is odd about the file, though it is read: each a sentence without a full stop, for people.
+    /// What is wrong with the file although it was read: for people, each one sentence without a full stop.
     pub remarks: Vec<String>,
 }
 
 impl OpusFile {
-    /// Reads a file whole. Other streams beside the Opus stream are passed over; so are pages that are damaged and packets
-    /// that are no Opus, which [`OpusFile::remarks`] tells.
+    /// Reads a whole file. Other streams beside the Opus stream are skipped. So are damaged pages and packets that aren't Opus,
+    /// which [`OpusFile::remarks`] tells.
     ///
     /// # Errors
-    /// [`OpusFileError`].
+    /// [`OpusFileError::Read`] if reading fails, [`OpusFileError::Ogg`] or [`OpusFileError::NotOpus`] if this isn't such a file,
+    /// [`OpusFileError::Unsupported`] for more than two channels or another mapping, [`OpusFileError::Chained`] for several files
+    /// in one, [`OpusFileError::Packet`] if no packet is Opus.
     pub fn read(input: impl Read) -> Result<Self, OpusFileError> {
         let mut pages = Pages::new(input);
         let mut first_page = None;
@@ -301,7 +327,21 @@ impl OpusHead {
     }
 }
 
-/// A file being written.
+/// Writes a file, one packet after the other, to anything that is [`Write`].
+///
+/// ```
+/// use host_std::opus_file::{OpusFileWriter, OpusHead};
+///
+/// let path = std::env::temp_dir().join(format!("doc-opus-writer-{}.opus", std::process::id()));
+/// let head = OpusHead { channels: 1, pre_skip: 312, input_rate_hz: 16_000, gain_q8: 0 };
+/// let mut writer = OpusFileWriter::new(std::io::BufWriter::new(std::fs::File::create(&path)?), head)?;
+/// for _ in 0..50 {
+///     writer.packet(&[31 << 3, 1, 2, 3], 960)?; // 20 ms, as an `OpusEncoder` makes them
+/// }
+/// writer.finish(50 * 960 - 312)?; // without this the file has no end
+/// # std::fs::remove_file(path).ok();
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct OpusFileWriter<W: Write> {
     writer: PacketWriter<'static, W>,
     serial: u32,
@@ -313,10 +353,10 @@ pub struct OpusFileWriter<W: Write> {
 }
 
 impl<W: Write> OpusFileWriter<W> {
-    /// Writes the headers.
+    /// Begins a file and writes its headers.
     ///
     /// # Errors
-    /// What `output` says.
+    /// The error of `output`.
     pub fn new(output: W, head: OpusHead) -> io::Result<Self> {
         Self::with_serial(output, head, SERIAL)
     }
@@ -336,7 +376,7 @@ impl<W: Write> OpusFileWriter<W> {
     /// Writes a packet that lasts `ticks`.
     ///
     /// # Errors
-    /// What the output says.
+    /// The error of the output.
     pub fn packet(&mut self, packet: &[u8], ticks: u32) -> io::Result<()> {
         self.ticks += u64::from(ticks);
         if let Some((before, end)) = self.waiting.replace((packet.to_vec(), self.ticks)) {
@@ -353,7 +393,7 @@ impl<W: Write> OpusFileWriter<W> {
     /// Ends the file so that `heard_ticks` of it are heard, the pre-skip not counted, and gives the output back.
     ///
     /// # Errors
-    /// What the output says.
+    /// The error of the output.
     pub fn finish(mut self, heard_ticks: u64) -> io::Result<W> {
         if let Some((last, end)) = self.waiting.take() {
             let position = end.min(self.pre_skip + heard_ticks);

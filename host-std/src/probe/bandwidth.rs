@@ -36,7 +36,7 @@ pub enum Band {
 /// The highest frequency that sound really uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bandwidth {
-    /// In Hz.
+    /// The highest frequency that is used, in Hz.
     pub edge_hz: u32,
 }
 

@@ -1,20 +1,21 @@
-//! What is in a recording: levels, speech, noise, bandwidth, and what is wrong with it. The library piece behind
-//! `media-core probe`.
+//! What is in a recording: levels, speech, noise, bandwidth, digits and tones, and what is wrong with it.
 //!
-//! A [`Probe`] hears interleaved 16-bit sound as it comes, in pieces of any length, and keeps a level for each 10 ms, so that a
-//! recording may be as long as it likes. Each channel is measured by itself:
+//! Use a [`Probe`] for recordings that are complete; it is what `media-core probe` runs, and has an example. In a call that runs
+//! [`CallConfig::metering`](crate::session::CallConfig::metering) finds clipping, silence and howling instead, and digits and tones come by
+//! [`Call::next_digit`](crate::session::Call::next_digit) and [`Call::next_tone`](crate::session::Call::next_tone).
 //!
-//! - levels, clipping, silence, DC and howling by the core's [`SoundMeter`] (ITU-T P.56 for the active level);
-//! - speech by the core's voice detector in integers; pauses of less than [`Segments::JOIN_MS`] join what is on both sides;
-//! - the noise floor: the mean power of the frames in pauses, 100 ms from the next speech, that aren't digitally silent;
-//! - the signal-to-noise ratio: the mean power in speech less that of the noise, over the noise;
-//! - the bandwidth: the upper edge of the mean spectrum of whatever isn't silent ([`Bandwidth`]);
-//! - digits (DTMF), the tones of a call's progress in one country, and those of faxes and modems ([`dsp_core::tone`]).
+//! A probe takes interleaved 16-bit sound in pieces of any length. Each channel is measured by itself:
 //!
-//! Use it for recordings that are complete; of a call that runs, levels, clipping, silence and howling are told by
-//! [`CallConfig::metering`](crate::session::CallConfig::metering). [`Probe`] has an example.
+//! - Levels, clipping, silence, DC and howling are those of the core's [`SoundMeter`]; the active level is that of ITU-T P.56.
+//! - Speech is found by the core's voice detector. Pauses of less than [`Segments::JOIN_MS`] join the speech on both sides.
+//! - The noise floor is the mean power of those frames in pauses that are 100 ms or more from the next speech and aren't digital silence.
+//! - The signal-to-noise ratio is the mean power in speech less that of the noise, over that of the noise.
+//! - The bandwidth is the upper edge of the mean spectrum of everything that isn't silent ([`Bandwidth`]).
+//! - Digits (DTMF), the call-progress tones of one country, and the tones of faxes and modems are those of [`dsp_core::tone`].
 //!
-//! Limits: rates of 8,000 to 48,000 Hz.
+//! **Cost.** One level is kept for each 10 ms, so a recording may be as long as it likes.
+//!
+//! **Limits.** Rates are 8,000 to 48,000 Hz.
 
 mod bandwidth;
 mod segments;
@@ -46,76 +47,76 @@ const LEAST_PAUSE: usize = 20;
 /// The rate that the voice detector has where it can't have the sound's own, in Hz.
 const VOICE_HZ: u32 = 16_000;
 
-/// How much must speak for speech: see [`VoiceConfig::aggressiveness`].
+/// Settings of a [`Probe`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProbeConfig {
-    /// Rate of the sound, 8,000 to 48,000 Hz.
+    /// The rate of the sound, 8,000 to 48,000 Hz.
     pub sample_rate_hz: u32,
-    /// Channels, interleaved.
+    /// The number of channels, which are interleaved.
     pub channels: usize,
-    /// Of the voice detector, 0 to 3; what is beyond is 3.
+    /// How strict the voice detector is, 0 to 3: see [`VoiceConfig::aggressiveness`]. Anything above counts as 3.
     pub aggressiveness: u8,
-    /// Whose tones of a call's progress are listened for.
+    /// The country whose call-progress tones are looked for.
     pub country: &'static Country,
 }
 
 /// What is in a recording. Names of fields are those in the JSON, with their units.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeReport {
-    /// The file, or whatever the caller calls it.
+    /// The name of the recording.
     pub file: String,
-    /// Length in seconds.
+    /// The length in seconds.
     #[serde(serialize_with = "micros")]
     pub duration_s: f64,
-    /// Rate of the recording in Hz.
+    /// The rate of the recording, in Hz.
     pub sample_rate_hz: u32,
-    /// The rate at which it was measured, where that is another one.
+    /// The rate at which it was measured, in Hz, which may be another one.
     pub measured_at_hz: u32,
-    /// Its channels.
+    /// One entry for each channel.
     pub channels: Vec<ChannelReport>,
 }
 
 /// One channel. Levels are in dBov, decibels below the overload point; `None` is digital silence, or that there is none to measure.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChannelReport {
-    /// Which, counted from 1.
+    /// The number of the channel, from 1.
     pub channel: usize,
     /// Levels, clipping, silence, DC and howling.
     #[serde(flatten)]
     pub sound: SoundFigures,
-    /// Level of the noise in pauses.
+    /// The level of the noise in pauses, in dBov.
     #[serde(serialize_with = "maybe_micros")]
     pub noise_floor_dbov: Option<f64>,
-    /// Speech over noise; `None` without speech or pauses.
+    /// The level of speech above the noise, in dB; `None` without speech or pauses.
     #[serde(serialize_with = "maybe_micros")]
     pub snr_db: Option<f64>,
-    /// The highest frequency that is really used; `None` for silence.
+    /// The highest frequency that is really used, in Hz; `None` for silence.
     pub bandwidth_hz: Option<u32>,
-    /// What it is called.
+    /// The name of that bandwidth in telephony.
     pub bandwidth: Option<Band>,
-    /// Share of the time in which there is speech, by the voice detector, 0 to 1.
+    /// The share of the time in which there is speech, 0 to 1.
     #[serde(serialize_with = "micros")]
     pub speech_share: f64,
-    /// Where there is speech.
+    /// The stretches of speech.
     pub speech: Vec<SpeechSegment>,
-    /// Digits (DTMF).
+    /// The DTMF digits.
     pub digits: Vec<ProbedDigit>,
-    /// Tones of a call's progress, of faxes and of modems.
+    /// The tones of call progress, faxes and modems.
     pub tones: Vec<ProbedTone>,
 }
 
 /// A digit in the sound.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ProbedDigit {
-    /// Which: 0 to 9, `*`, `#`, A to D.
+    /// The digit: 0 to 9, `*`, `#`, A to D.
     pub digit: char,
-    /// When it begins.
+    /// When it begins, in ms.
     #[serde(serialize_with = "micros")]
     pub start_ms: f64,
-    /// How long it is.
+    /// How long it is, in ms.
     #[serde(serialize_with = "micros")]
     pub duration_ms: f64,
-    /// Level of both its frequencies.
+    /// The level of both frequencies together, in dBm0.
     #[serde(serialize_with = "micros")]
     pub level_dbm0: f64,
 }
@@ -123,11 +124,11 @@ pub struct ProbedDigit {
 /// A tone in the sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ProbedTone {
-    /// Which, as `media-core tone` calls it.
+    /// The tone, by the name that `media-core tone` has for it.
     pub tone: &'static str,
-    /// When it begins, to 20 ms.
+    /// When it begins, in ms, to 20 ms.
     pub start_ms: u64,
-    /// How long it is, with its pauses.
+    /// How long it is, in ms, pauses included.
     pub duration_ms: u64,
 }
 
@@ -149,58 +150,59 @@ impl ProbedTone {
     }
 }
 
-/// What a [`SoundMeter`] measured, as figures with units: for files and for calls.
+/// What a [`SoundMeter`] has measured, as figures with units: in files and in calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct SoundFigures {
-    /// RMS of all of it.
+    /// The RMS level of the whole sound, in dBov.
     #[serde(serialize_with = "maybe_micros")]
     pub rms_dbov: Option<f64>,
-    /// The highest magnitude.
+    /// The highest magnitude, in dBov.
     #[serde(serialize_with = "maybe_micros")]
     pub peak_dbov: Option<f64>,
-    /// Active speech level (ITU-T P.56).
+    /// The active speech level (ITU-T P.56), in dBov.
     #[serde(serialize_with = "maybe_micros")]
     pub active_level_dbov: Option<f64>,
-    /// Share of the time that is active by the same recommendation, 0 to 1.
+    /// The share of the time that is active by the same recommendation, 0 to 1.
     #[serde(serialize_with = "micros")]
     pub activity: f64,
-    /// DC as a share of full scale, -1 to 1.
+    /// The DC offset as a share of full scale, -1 to 1.
     pub dc_share: f64,
-    /// Clipped samples at the overload point of 16 bits or of G.711.
+    /// How many samples are at the overload point of 16 bits or of G.711.
     pub clipped_samples: u64,
-    /// Their share of all samples, 0 to 1.
+    /// The share of clipped samples among all samples, 0 to 1.
     pub clipped_share: f64,
-    /// Stretches of clipped samples, those below the overload point among them.
+    /// How many runs of clipped samples there are, including those below the overload point.
     pub clipped_runs: u32,
-    /// Share of samples in flat tops below the overload point: clipped elsewhere and made quieter since. G.711 makes some.
+    /// The share of samples in flat tops below the overload point, which were clipped elsewhere and then made quieter. G.711
+    /// makes some.
     pub flattened_share: f64,
-    /// Blocks of 10 ms that clip.
+    /// When blocks of 10 ms clip.
     pub clipped: Times,
-    /// Blocks with flat tops below the overload point.
+    /// When blocks have flat tops below the overload point.
     pub flattened: Times,
-    /// Blocks below -70 dBov, DC apart.
+    /// When blocks are below -70 dBov, DC not counted.
     pub silent: Times,
-    /// Blocks whose samples are all alike.
+    /// When all samples of a block are equal.
     pub digitally_silent: Times,
-    /// One steady tone that has grown, as of a loop from loudspeaker to microphone.
+    /// When there is one steady tone that has grown, as of a feedback loop from loudspeaker to microphone.
     pub howling: Times,
-    /// Its frequency in Hz, within 3 %; `None` where nothing howls.
+    /// The frequency of that tone in Hz, within 3 %; `None` where nothing howls.
     pub howling_hz: Option<u32>,
 }
 
-/// When something was the case, to 10 ms.
+/// When something was so, to 10 ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Times {
-    /// Share of the time, 0 to 1.
+    /// The share of the time, 0 to 1.
     #[serde(serialize_with = "micros")]
     pub share: f64,
-    /// How long in all.
+    /// How long altogether, in ms.
     pub total_ms: u32,
-    /// How long without a break at most.
+    /// How long at most without a break, in ms.
     pub longest_ms: u32,
-    /// When it began first; `None` if it never was.
+    /// When it began first, in ms; `None` if it never was.
     pub from_ms: Option<u32>,
-    /// When it ended last.
+    /// When it ended last, in ms; `None` if it never was.
     pub until_ms: Option<u32>,
 }
 

@@ -1,7 +1,7 @@
-//! Records what passes a call in memory, and makes one side of a report of two such records.
+//! Records what passes a call in memory, and makes one side of a report from two such records.
 //!
-//! Use it for demos, tests and reports of calls of minutes; a recording of any length is a
-//! [`recorder`](super::recorder)'s. [`CallRecorder`] has an example.
+//! Use it for demos, tests and reports of calls of minutes, since its memory grows with the call. A recording of any length is a
+//! [`recorder`](super::recorder)'s. [`CallRecorder`] has an example, and [`report`](crate::report) shows the result.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,13 +25,13 @@ const BASE_WINDOW_MS: f64 = 15_000.0;
 /// A datagram as it arrived, for a capture.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// When.
+    /// When it arrived.
     pub time: Instant,
-    /// Which of our ports.
+    /// The port at which it arrived.
     pub channel: Channel,
-    /// From where.
+    /// The address that sent it.
     pub from: SocketAddr,
-    /// What, still protected.
+    /// The datagram, still encrypted if the call is.
     pub bytes: Vec<u8>,
 }
 
@@ -72,11 +72,11 @@ struct Packet {
 /// ```
 #[derive(Default)]
 pub struct CallRecorder {
-    /// What was captured, interleaved.
+    /// The sound that was captured, interleaved.
     pub said: Vec<i16>,
-    /// What was played, interleaved.
+    /// The sound that was played, interleaved.
     pub heard: Vec<i16>,
-    /// Datagrams that arrived; empty if not kept.
+    /// The datagrams that arrived, if [`with_arrivals`](Self::with_arrivals) keeps them.
     pub arrivals: Vec<Arrival>,
     keep_arrivals: bool,
     sent: Vec<Packet>,
@@ -152,8 +152,8 @@ fn ms(time: Instant) -> f64 {
     time.as_micros() as f64 / 1_000.0
 }
 
-/// What `listener` heard of `speaker`. `call` is the listener's call, for its statistics: they're of all sources that it heard
-/// and of each time these began anew.
+/// Makes one side of a report: what `listener` heard of `speaker`. `call` is the listener's call, whose statistics include all sources
+/// that it heard, and each time that one began anew.
 pub fn side_report(
     names: [&str; 2],
     listener: &CallRecorder,

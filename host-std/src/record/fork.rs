@@ -1,13 +1,15 @@
-//! Forking: the sound of a call goes on to somebody else, such as an analyser or a second call, while it runs.
+//! Forking: the sound of a call goes on to somebody else while it runs, such as an analyser or a second call.
 //!
-//! [`fork`] makes a [`ForkTap`], which a call is given ([`Call::add_tap`](crate::session::Call::add_tap)), and a
-//! [`ForkReader`], which belongs to another thread. Between them is a ring of fixed length: who reads too slowly, or never,
-//! loses the newest pieces, which is counted, and holds up nothing. Each piece says whose it is and when it was.
+//! Use it to have a call's sound on another thread. For files use a [`recorder`](super::recorder), and for a second destination over RTP an
+//! [`RtpFork`](super::rtp_fork::RtpFork). A destination that is to be negotiated, to have another codec or to be protected is a second call
+//! (`sendonly`) whose microphone is the reader.
 //!
-//! Which way and whose sound is asked for by [`Forked`]: what we say, what we hear, or each source of it by itself.
-//! A second destination over RTP is a [`RtpFork`](super::rtp_fork::RtpFork), a stream for each party; where it is to be
-//! negotiated, another codec's or protected, it's a second call (`sendonly`) whose microphone is the reader.
-//! [`siprec`](super::siprec) makes the metadata that a SIPREC client (RFC 7866) sends beside it.
+//! [`fork`] makes a [`ForkTap`], which a call is given ([`Call::add_tap`](crate::session::Call::add_tap)), and a [`ForkReader`], which
+//! belongs to another thread; its example uses both. [`Forked`] says which sound is forked: what we say, what we hear, or each source of
+//! it. Each piece says whose it is and when it was.
+//!
+//! **Cost.** A copy of the sound into a ring of fixed length. A reader that is too slow, or never reads, loses the newest pieces, which
+//! are counted, and holds up nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,43 +23,43 @@ use crate::session::Tap;
 /// Which sound of a call goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forked {
-    /// What we say: behind gain and capture chain, as it is encoded.
+    /// What we say: after the microphone's gain and the capture chain, as it is encoded.
     Said,
-    /// What we hear: the sum of all sources, before the volume.
+    /// What we hear: the sum of all sources, before the loudspeaker's volume.
     Heard,
-    /// Both.
+    /// What we say and what we hear.
     Both,
-    /// What we say, and each source that we hear by itself, before the sum; of a room each member by himself.
+    /// What we say, and each source that we hear, before they are added up. In a room this is each member.
     Sources,
 }
 
 /// Whose sound a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Party {
-    /// Ours.
+    /// Our side's.
     Near,
-    /// The sum of all others.
+    /// The other side's, the sum of all sources.
     Far,
-    /// The source with this number.
+    /// That of the source with this SSRC.
     Source(Ssrc),
-    /// The member of a room with this number ([`MemberId::number`](crate::room::MemberId::number)): what he says.
+    /// That of the member of a room with this [number](crate::room::MemberId::number).
     Member(u64),
 }
 
 /// A piece of sound, as long as a tick or shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Whose it is.
+    /// Whose sound it is.
     pub party: Party,
-    /// Number of the call's stream.
+    /// The number of the call's stream, from 0.
     pub stream: usize,
-    /// The time of its first sample, by the call's clock.
+    /// The time of the first sample, by the call's clock.
     pub at: Instant,
-    /// Samples, all channels together.
+    /// How many samples there are, all channels together.
     pub samples: usize,
 }
 
-/// The end in the call.
+/// The end of a fork that is in the call. [`fork`] makes it.
 #[derive(Debug)]
 pub struct ForkTap {
     forked: Forked,
@@ -66,7 +68,7 @@ pub struct ForkTap {
     dropped: Arc<AtomicU64>,
 }
 
-/// The end of whoever reads.
+/// The end of a fork that another thread reads. [`fork`] makes it.
 #[derive(Debug)]
 pub struct ForkReader {
     samples: Consumer<i16>,
@@ -74,7 +76,7 @@ pub struct ForkReader {
     dropped: Arc<AtomicU64>,
 }
 
-/// A fork with room for so many samples; pieces of fewer than 40 fill it earlier.
+/// Makes a fork with room for this many samples. Pieces of fewer than 40 samples fill it earlier.
 ///
 /// ```
 /// use dsp_core::time::Instant;
@@ -101,12 +103,12 @@ pub fn fork(forked: Forked, samples: usize) -> (ForkTap, ForkReader) {
 }
 
 impl ForkTap {
-    /// Which sound it wants.
+    /// Which sound is forked.
     pub fn forked(&self) -> Forked {
         self.forked
     }
 
-    /// Gives a piece on, or drops it where there is no room; never waits. A call does so by itself, as its [`Tap`].
+    /// Passes on a piece, or drops it if there is no room; never waits. A call does this by itself, since this is a [`Tap`].
     pub fn give(&mut self, party: Party, stream: usize, at: Instant, pcm: &[i16]) {
         if pcm.is_empty() {
             return;

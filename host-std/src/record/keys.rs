@@ -12,7 +12,20 @@
 //! direction (RFC 3711, 4.3 derives the session keys from it). Where packets have an identifier (MKI), it follows the key as in
 //! SDP: `|1:4`, number and length in bytes. An address is IPv4 `1.2.3.4:5` or IPv6 `[::1]:5`.
 //!
-//! Whoever has this file can hear the call.
+//! Use it to hand a call's capture to somebody else; [`wire`](super::wire) writes such a file beside a capture by itself, and
+//! `replay::read_keys` reads one to play it. **Limits.** Whoever has this file can hear the call, so only its owner may read it.
+//!
+//! ```
+//! use host_std::record::keys::{self, KeyLine};
+//!
+//! let path = std::env::temp_dir().join(format!("doc-keys-{}.keys", std::process::id()));
+//! let line: KeyLine =
+//!     "AES_CM_128_HMAC_SHA1_80 127.0.0.1:4000 127.0.0.1:5004 WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz".parse()?;
+//! keys::write(&path, std::slice::from_ref(&line))?;
+//! assert_eq!(keys::read(&path)?, [line]);
+//! # std::fs::remove_file(path).ok();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use core::fmt;
 use core::str::FromStr;
@@ -65,13 +78,13 @@ const HEADER: &str = "\
 pub struct KeyLine {
     /// The suite as SDP names it, such as `AES_CM_128_HMAC_SHA1_80`.
     pub suite: String,
-    /// Where the packets come from.
+    /// The address that sends the packets.
     pub from: SocketAddr,
-    /// Where they go.
+    /// The address to which the packets go.
     pub to: SocketAddr,
-    /// Master key and master salt, one after the other (RFC 4568, 6.1).
+    /// The master key, followed by the master salt (RFC 4568, 6.1).
     pub key_and_salt: Vec<u8>,
-    /// What each packet names the key by, if it does.
+    /// The identifier of the key that each packet has (MKI), if there is one.
     pub mki: Option<Mki>,
 }
 
@@ -90,19 +103,19 @@ impl fmt::Display for KeyLine {
     }
 }
 
-/// A line that is none of `suite from to key`.
+/// Why a line isn't `suite from to key`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyLineError {
-    /// Not four fields.
+    /// The line hasn't four fields.
     Fields {
         /// How many there are.
         got: usize,
     },
-    /// The second or third field is no socket address.
+    /// The second or the third field isn't a socket address.
     Address,
-    /// The fourth field is no base64.
+    /// The fourth field isn't base64.
     Base64,
-    /// What follows `|` there is no number and length.
+    /// After `|` the fourth field has no number and length.
     Mki,
 }
 
@@ -150,7 +163,7 @@ impl FromStr for KeyLine {
 /// Writes the file, readable by its owner only where the system has such rights: also where there was one before.
 ///
 /// # Errors
-/// What the file system answers.
+/// The error of the file system if the file can't be written.
 pub fn write(path: impl AsRef<Path>, keys: &[KeyLine]) -> io::Result<()> {
     let mut text = HEADER.to_owned();
     for key in keys {

@@ -1,17 +1,40 @@
-//! What a call leaves on disk or sends elsewhere while it runs: its sound, and a capture of its datagrams with the keys to
-//! read it.
+//! What a call leaves on disk or sends elsewhere while it runs: its sound, and a capture of its datagrams with the keys to read it.
 //!
-//! | what | where |
+//! | use | for |
 //! |---|---|
-//! | sound of a call or a room to WAV or Ogg Opus | [`recorder`] |
-//! | sound to another thread, or by RTP to another machine | [`fork`], [`rtp_fork`] |
-//! | who took part, for a recording server (SIPREC, RFC 7865) | [`siprec`] |
-//! | datagrams as they are on the wire (pcap), and SRTP's keys | [`wire`]; [`pcap`] and [`keys`] are its formats |
-//! | all of a call in memory, for a report | `call`, `echo` (cargo feature `report`) |
+//! | [`recorder`] | the sound of a call or a room as WAV or Ogg Opus, of any length |
+//! | [`fork`], [`rtp_fork`] | its sound on another thread, or by RTP on another machine |
+//! | [`siprec`] | metadata for a recording server: who took part (SIPREC, RFC 7865) |
+//! | [`wire`] | its datagrams in a capture (pcap), and the SRTP keys |
+//! | [`pcap`], [`keys`] | the formats of these two files |
+//! | `call`, `echo` (cargo feature `report`) | everything of a short call in memory, for a report |
 //!
-//! Use [`recorder::record_call`] for a recording of a call. None of them but `call`, whose memory grows with the call, allocates
-//! or blocks on the audio path: what a slow disk or reader can't take is dropped and counted. Whoever has a capture and its
-//! keys can hear the call.
+//! To record a call takes one line. A capture is played again by `replay`.
+//!
+//! ```
+//! # #[cfg(feature = "record")] {
+//! # use dsp_core::time::Instant;
+//! use host_std::record::recorder::{RecorderConfig, record_call};
+//! # use host_std::session::{Call, CallConfig};
+//!
+//! # let (mut call, mut other) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+//! # let answer = other.answer(Instant::ZERO, &call.offer()?)?;
+//! # call.accept(Instant::ZERO, &answer)?;
+//! # let (now, path) = (Instant::ZERO, std::env::temp_dir().join(format!("doc-record-{}.wav", std::process::id())));
+//! let recorder = record_call(&mut call, now, RecorderConfig::new(&path))?; // both sides, mixed
+//! // The call goes on, and at its end:
+//! let status = recorder.stop()?;
+//! assert_eq!(status.files, [path.clone()]);
+//! # std::fs::remove_file(path).ok();
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Cost.** None of them but `call`, whose memory grows with the call, allocates or blocks on the audio path. Each has a ring of fixed
+//! length and a thread that writes: what a slow disk, network or reader can't take is dropped and counted.
+//!
+//! **Limits.** Whether a recording is allowed, and who must be told, is for the program to decide. Whoever has a capture and its keys can
+//! hear the call.
 
 #[cfg(feature = "report")]
 pub(crate) mod arrived;

@@ -1,15 +1,18 @@
-//! A capture of datagrams in the classic pcap format (draft-ietf-opsawg-pcap), microsecond times, link type Ethernet.
+//! A capture of datagrams in the classic pcap format (draft-ietf-opsawg-pcap), with times in microseconds and link type Ethernet.
 //!
-//! An application sees datagrams, not frames, so the IPv4 or IPv6 header (RFC 791, RFC 8200) and the UDP header
-//! (RFC 768) around each are made up here from the socket addresses, with correct lengths and checksums. The Ethernet
-//! header has zeros for addresses, as captures of a loopback interface do; raw IP would need none, but tools that
-//! replay or decrypt a capture often take RTP to begin 42 bytes in. To read the streams of a call:
+//! Use [`PcapWriter`] to write datagrams of your own. A running call is captured by [`wire`](super::wire), and captures are read by
+//! `replay::capture`.
+//!
+//! An application sees datagrams and not frames. So the IPv4 or IPv6 header (RFC 791, RFC 8200) and the UDP header (RFC 768) around each
+//! are made up from the socket addresses, with correct lengths and checksums. The Ethernet header has zeros for addresses, as captures of
+//! a loopback interface do: raw IP would need none, but tools that replay or decrypt a capture often expect RTP at byte 42. To read the
+//! streams of a call:
 //!
 //! ```text
 //! tshark -r call.pcap -d udp.port==4000,rtp -q -z rtp,streams
 //! ```
 //!
-//! A datagram costs a buffered write of its length and 58 (IPv4) or 78 (IPv6) bytes; nothing is allocated.
+//! **Cost.** A datagram is a buffered write of its length and 58 (IPv4) or 78 (IPv6) bytes; nothing is allocated.
 
 use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -65,7 +68,7 @@ impl PcapWriter<BufWriter<OutputFile>> {
     /// `unix_micros_at_zero` is the wall clock, in microseconds since the Unix epoch, at [`Instant::ZERO`].
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the file system if the file can't be created.
     pub fn create(path: impl AsRef<Path>, unix_micros_at_zero: u64) -> io::Result<Self> {
         Self::new(BufWriter::new(OutputFile::in_place(path)?), unix_micros_at_zero)
     }
@@ -75,7 +78,7 @@ impl<W: Write> PcapWriter<W> {
     /// Writes the file header to `out`; see [`PcapWriter::create`].
     ///
     /// # Errors
-    /// What `out` answers.
+    /// The error of `out` if the file header can't be written.
     pub fn new(mut out: W, unix_micros_at_zero: u64) -> io::Result<Self> {
         let mut header = [0; 24];
         header[0..4].copy_from_slice(&0xa1b2_c3d4u32.to_le_bytes());
@@ -164,7 +167,7 @@ impl<W: Write> PcapWriter<W> {
     /// Gives what is buffered on, so that a file can be read up to here.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the output.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
@@ -177,7 +180,7 @@ impl<W: Write> PcapWriter<W> {
     /// Flushes and gives the writer back. Without it, the end of a buffered capture may go missing unnoticed.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the output.
     pub fn finish(mut self) -> io::Result<W> {
         self.out.flush()?;
         Ok(self.out)

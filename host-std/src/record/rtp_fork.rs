@@ -1,6 +1,33 @@
 //! A fork of a call's sound to a second destination over RTP: plain L16 (RFC 3551, 4.5.11), a stream for each party, as a
 //! SIPREC client sends them (RFC 7866, 7.1.1).
 //!
+//! Use it where a recorder or an analyser on another machine takes plain RTP. Where the stream must be negotiated, encoded or protected,
+//! a second call that reads a [`fork`](super::fork) is right.
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_std::record::fork::{Forked, Party, fork};
+//! use host_std::record::rtp_fork::{RtpFork, RtpForkConfig};
+//!
+//! let recorder = std::net::UdpSocket::bind("127.0.0.1:0")?;
+//! let (mut tap, reader) = fork(Forked::Heard, 16_000);
+//! let config = RtpForkConfig {
+//!     to: recorder.local_addr()?,
+//!     sample_rate_hz: 8_000,
+//!     channels: 1,
+//!     parties: vec![Party::Far],
+//!     begin: Instant::ZERO,
+//! };
+//! let rtp = RtpFork::start(reader, &config)?;
+//! println!("{}", rtp.sdp()); // what the receiver needs
+//! // `call.add_tap(Box::new(tap))` makes a call do this in each tick:
+//! for tick in 0..10 {
+//!     tap.give(Party::Far, 0, Instant::from_millis(10 * tick), &[300; 80]);
+//! }
+//! assert_eq!(rtp.stop().packets, 5); // of 20 ms
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! [`RtpFork::start`] takes the end of a [`fork`](super::fork::fork) that reads, and a thread sends what comes out of it, so that
 //! neither network nor system calls hold up the call; what the thread can't take is dropped and counted. The first party
 //! goes to the port of [`RtpForkConfig::to`], each further one to the next even port. [`RtpFork::sdp`] is the description
@@ -37,32 +64,32 @@ const DATAGRAM_BYTES: usize = 1_500;
 /// The longest tick of a call, 120 ms at 48 kHz, and a packet.
 const ROOM: usize = 6_720;
 
-/// Where a fork goes, and what is in it.
+/// Where an [`RtpFork`] goes, and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RtpForkConfig {
-    /// Where the first stream goes; port 1 to 65,534 less two for each further one.
+    /// The address of the first stream. Each further stream goes to the next port but one, up to 65,534.
     pub to: SocketAddr,
-    /// Of the call's sound, in Hz: one of L16's ([`L16::RATES_HZ`]).
+    /// The rate of the call's sound, in Hz: one of [`L16::RATES_HZ`].
     pub sample_rate_hz: u32,
-    /// Of the call's sound: 1, or 2 up to 24 kHz.
+    /// The channels of the call's sound: 1, or 2 up to 24 kHz.
     pub channels: u8,
-    /// Whose sound is sent, a stream each; that of the call's first stream.
+    /// The parties whose sound in the call's first stream is sent, each as one RTP stream.
     pub parties: Vec<Party>,
     /// The time of the call at which timestamps begin.
     pub begin: Instant,
 }
 
-/// Why there is no fork.
+/// Why a fork can't begin.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RtpForkError {
-    /// There is no L16 of this rate, in Hz, and so many channels in one packet.
+    /// L16 at this rate, in Hz, and with this many channels doesn't fit a packet or doesn't exist.
     Format(u32, u8),
-    /// No such ports, or none or more than 64 parties.
+    /// There are no or more than 64 parties, or not as many ports.
     Streams(usize),
-    /// What the system answers.
+    /// The system has no socket or thread to give.
     System(io::Error),
-    /// There is no randomness for sources and sequence numbers.
+    /// The operating system has no randomness for sources and sequence numbers.
     Randomness(getrandom::Error),
 }
 
@@ -81,7 +108,7 @@ impl fmt::Display for RtpForkError {
 
 impl std::error::Error for RtpForkError {}
 
-/// How a fork does.
+/// The numbers of a fork.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RtpForkStatus {
@@ -125,7 +152,9 @@ impl RtpFork {
     /// Begins to send what `reader` gives.
     ///
     /// # Errors
-    /// A format or a number of streams that isn't possible, and what the system answers.
+    /// [`RtpForkError::Format`] if L16 can't have the rate and channels, [`RtpForkError::Streams`] if there are no or more than 64
+    /// parties or not as many ports, [`RtpForkError::System`] if the system has no socket or thread to give,
+    /// [`RtpForkError::Randomness`] if it has no randomness.
     pub fn start(reader: ForkReader, config: &RtpForkConfig) -> Result<Self, RtpForkError> {
         let RtpForkConfig { to, sample_rate_hz, channels, ref parties, begin } = *config;
         let format = RtpForkError::Format(sample_rate_hz, channels);
@@ -180,7 +209,7 @@ impl RtpFork {
         &self.ssrcs
     }
 
-    /// How it does.
+    /// The numbers so far.
     pub fn status(&self) -> RtpForkStatus {
         RtpForkStatus {
             packets: self.shared.packets.load(Ordering::Relaxed),
@@ -189,7 +218,7 @@ impl RtpFork {
         }
     }
 
-    /// Sends what is left, and ends it.
+    /// Sends what is left, ends the fork and returns its numbers.
     pub fn stop(mut self) -> RtpForkStatus {
         self.end();
         self.status()

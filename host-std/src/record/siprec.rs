@@ -1,8 +1,11 @@
 //! Metadata of a recording as a SIPREC client sends it (RFC 7865): who took part, what each stream is, and when.
 //!
-//! [`RecordingMetadata::to_xml`] is a complete `<recording>` of one communication session. Its streams are named by the labels
-//! that stand in the SDP of the recording session ([`RtpFork::sdp`](super::rtp_fork::RtpFork::sdp)); for a file, a label is
-//! the number of its channel. All ids are UUIDs in base64, as RFC 7865, 6 wants them, times are those of RFC 3339 in UTC.
+//! Use it beside an [`RtpFork`](super::rtp_fork::RtpFork), where a recording server wants to know whose sound it gets, or beside a file.
+//! [`RecordingMetadata`] has an example. The SIP dialog with the server (RFC 7866) is the SIP stack's.
+//!
+//! [`RecordingMetadata::to_xml`] is a complete `<recording>` of one communication session. Its streams are named by the labels in the SDP of
+//! the recording session ([`RtpFork::sdp`](super::rtp_fork::RtpFork::sdp)). Beside a file a label is the number of a channel. All ids are
+//! UUIDs in base64, as RFC 7865, 6 wants them, and times are those of RFC 3339 in UTC.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,12 +14,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::calendar::date;
 
-/// A UUID (RFC 9562).
+/// The id of a session, participant or stream: a UUID (RFC 9562).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RecordId(pub [u8; 16]);
 
 impl RecordId {
-    /// A random one, of version 4.
+    /// A random UUID, of version 4.
     ///
     /// # Errors
     /// When the operating system has no randomness to give.
@@ -33,35 +36,35 @@ impl RecordId {
     }
 }
 
-/// Somebody who takes part.
+/// Somebody who takes part in a recorded call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
-    /// His.
+    /// The id of the participant.
     pub id: RecordId,
-    /// His address of record, a URI.
+    /// The participant's address of record, a URI.
     pub aor: String,
-    /// What he is called.
+    /// The participant's name.
     pub name: Option<String>,
-    /// When he joined, and when he left.
+    /// When the participant joined.
     pub joined: SystemTime,
-    /// `None` while he is there.
+    /// When the participant left; `None` while he is there.
     pub left: Option<SystemTime>,
-    /// The streams that he sends, and those that he hears: their numbers in [`RecordingMetadata::streams`].
+    /// The streams that the participant sends, as indices into [`RecordingMetadata::streams`].
     pub sends: Vec<usize>,
-    /// As said.
+    /// The streams that the participant hears, as indices into [`RecordingMetadata::streams`].
     pub receives: Vec<usize>,
 }
 
-/// A stream of sound.
+/// A recorded stream of sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedStream {
-    /// Its.
+    /// The id of the stream.
     pub id: RecordId,
-    /// `a=label` of its description (RFC 4574).
+    /// The stream's `a=label` in the description (RFC 4574).
     pub label: String,
 }
 
-/// What is recorded.
+/// What is recorded, of one call or conference.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -78,23 +81,23 @@ pub struct RecordedStream {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingMetadata {
-    /// Of the communication session: the call, or the conference.
+    /// The id of the communication session: the call, or the conference.
     pub session: RecordId,
-    /// Its `Session-ID` (RFC 7989), `Call-ID`, or whatever else the signalling knows it by.
+    /// The session's `Session-ID` (RFC 7989) or `Call-ID`, if there is one.
     pub sip_session_id: Option<String>,
-    /// When it began to be recorded.
+    /// When recording began.
     pub begins: SystemTime,
-    /// When that ended; `None` while it goes on.
+    /// When recording ended; `None` while it goes on.
     pub ends: Option<SystemTime>,
-    /// Who takes part.
+    /// All participants.
     pub participants: Vec<Participant>,
     /// The streams.
     pub streams: Vec<RecordedStream>,
 }
 
 impl RecordingMetadata {
-    /// Of a call of two: the near side sends the stream with the label 1 and hears that with the label 2. Name and address
-    /// of record of each side, the near one first.
+    /// Metadata of a call between two parties, given by name and address of record, the near side first. The near side sends the stream
+    /// with the label 1 and hears the one with the label 2.
     ///
     /// # Errors
     /// When the operating system has no randomness to give.
@@ -123,7 +126,7 @@ impl RecordingMetadata {
         })
     }
 
-    /// Says that it ended, and that those left who were still there.
+    /// Notes that recording ended at this time, and that everybody who was still there left.
     pub fn end(&mut self, at: SystemTime) {
         self.ends = Some(at);
         for participant in &mut self.participants {

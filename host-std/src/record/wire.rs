@@ -2,6 +2,9 @@
 //! and the SRTP keys that they are read with, whether the descriptions have them (SDES) or a handshake came to them
 //! (DTLS-SRTP).
 //!
+//! Use it to look into a call afterwards, by Wireshark or by `media-core replay`. The sound alone is a
+//! [`recorder`](super::recorder)'s.
+//!
 //! [`record_wire`] gives the call a tap and starts a thread that writes. Between them are rings of fixed length: what
 //! the disk can't take is dropped and counted, and holds up nothing. The capture can be read up to its last fifth of a
 //! second whatever happens, the key file is written anew whole each time that there is another key. `media-core replay
@@ -38,30 +41,30 @@ const DATAGRAMS: usize = 4_096;
 /// Keys that wait to be written, and that a file has: a call whose keys change more often isn't an honest one.
 const KEYS: usize = 256;
 
-/// Where it goes.
+/// Which files [`record_wire`] writes.
 #[derive(Clone, Debug)]
 pub struct WireConfig {
-    /// The capture, if one is wanted.
+    /// The file of the capture; `None` writes none.
     pub capture: Option<PathBuf>,
-    /// The key file, if one is wanted. Whoever has it can hear the call.
+    /// The key file; `None` writes none. Whoever has it can hear the call.
     pub keys: Option<PathBuf>,
-    /// Our own addresses, for RTP and for RTCP.
+    /// Our own addresses, of RTP and of RTCP.
     pub local: [SocketAddr; 2],
-    /// The wall clock at [`Instant::ZERO`], in microseconds since the Unix epoch.
+    /// The wall-clock time at [`Instant::ZERO`], in microseconds since 1970.
     pub unix_micros_at_zero: u64,
 }
 
-/// What came of it.
+/// What a [`WireRecorder`] has written.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct WireStatus {
     /// Datagrams in the capture.
     pub datagrams: u64,
-    /// Datagrams that are not in it: the disk was too slow, or they mix IPv4 and IPv6.
+    /// Datagrams that are not in the capture, because the disk was too slow or they mix IPv4 and IPv6.
     pub dropped: u64,
     /// Lines in the key file: two for each change of keys or addresses.
     pub keys: u64,
-    /// Why writing has ended before the call.
+    /// Why writing ended before the call; `None` if it didn't.
     pub error: Option<io::Error>,
 }
 
@@ -220,17 +223,42 @@ impl Files {
     }
 }
 
-/// Files that are being written; dropping it ends them.
+/// The files of a call that are being written. Dropping this ends them.
 #[must_use]
 pub struct WireRecorder {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<WireStatus>>,
 }
 
-/// Begins to write what passes the call. Both files are there when this returns, the keys of an earlier call not.
+/// Begins to write the datagrams and the keys of a call. Both files exist when this returns, and no keys of an earlier call are left in
+/// them.
 ///
 /// # Errors
-/// What the file system answers.
+/// The error of the file system if a file can't be created, or of the system if it has no thread to give.
+///
+/// # Examples
+/// ```
+/// use dsp_core::time::Instant;
+/// use host_std::record::wire::{WireConfig, record_wire};
+/// use host_std::session::{Call, CallConfig, Channel};
+///
+/// # let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+/// # let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+/// # anna.accept(Instant::ZERO, &answer)?;
+/// # let folder = std::env::temp_dir().join(format!("doc-wire-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// let config = WireConfig {
+///     capture: Some(folder.join("call.pcap")),
+///     keys: Some(folder.join("call.keys")),
+///     local: ["127.0.0.1:4000".parse()?, "127.0.0.1:4001".parse()?],
+///     unix_micros_at_zero: 0,
+/// };
+/// let recorder = record_wire(&mut anna, &config)?;
+/// anna.receive(Instant::ZERO, Channel::Rtp, "127.0.0.1:5000".parse()?, &mut [0x80; 172]);
+/// assert_eq!(recorder.finish().datagrams, 1);
+/// # std::fs::remove_dir_all(folder).ok();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn record_wire(call: &mut Call, config: &WireConfig) -> io::Result<WireRecorder> {
     let shared = Arc::new(Shared::default());
     let mut files = Files { capture: None, keys: None, status: WireStatus::default() };
@@ -255,7 +283,7 @@ pub fn record_wire(call: &mut Call, config: &WireConfig) -> io::Result<WireRecor
 }
 
 impl WireRecorder {
-    /// Writes what is left, and says what came of it.
+    /// Writes what is left, closes the files and returns what was written.
     pub fn finish(mut self) -> WireStatus {
         self.end().unwrap_or_default()
     }

@@ -81,12 +81,12 @@ impl CodecFormat {
         Self::new("opus", 48_000, 2).with_fmtp("minptime=10;useinbandfec=1")
     }
 
-    /// The same format with these parameters.
+    /// This format with these parameters.
     pub fn with_fmtp(self, fmtp: impl Into<String>) -> Self {
         Self { fmtp: fmtp.into(), ..self }
     }
 
-    /// The same format, offered under this number.
+    /// This format with this payload type, to be offered.
     pub fn with_payload_type(self, payload_type: PayloadType) -> Self {
         Self { payload_type: Some(payload_type), ..self }
     }

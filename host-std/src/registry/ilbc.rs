@@ -3,9 +3,9 @@
 use dsp_core::codec::ilbc::{IlbcDecoder, IlbcEncoder, IlbcMode};
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder, Encoder};
 
-use super::{Codec, CodecFormat, Description, Frames, Made, Terms};
+use super::{Codec, CodecDescription, CodecFormat, Frames, Made, Terms};
 
-/// iLBC. The mode is in the format's parameters.
+/// The codec iLBC (RFC 3951, RFC 3952), in frames of 20 or 30 ms: the parameter `mode` of the format says which.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ilbc;
 
@@ -26,19 +26,19 @@ impl Codec for Ilbc {
         vec![CodecFormat::ilbc(IlbcMode::Ms20), CodecFormat::ilbc(IlbcMode::Ms30)]
     }
 
-    fn describe(&self, format: &CodecFormat) -> Description {
+    fn describe(&self, format: &CodecFormat) -> CodecDescription {
         let (frame_us, bps, enhancer_us) = match mode(format) {
             IlbcMode::Ms20 => (20_000, 15_200, 5_000),
             IlbcMode::Ms30 => (30_000, 13_333, 10_000),
         };
-        Description {
+        CodecDescription {
             frames: Frames::Of(frame_us),
             bit_rate_bps: [bps; 2],
             own_concealment: true,
             delay_us: enhancer_us,
             encoder_bytes: size_of::<IlbcEncoder>(),
             decoder_bytes: size_of::<ByLength>(),
-            ..Description::new(8_000, 1)
+            ..CodecDescription::new(8_000, 1)
         }
     }
 

@@ -1,25 +1,46 @@
-//! The registry: the codecs that calls can agree on, by encoding name, RTP clock and channels.
+//! The registry: the codecs that calls can agree on, found by encoding name, RTP clock and channels.
 //!
-//! A [`Codec`] says what it is ([`Description`]), how SDP writes it ([`CodecFormat`]: RFC 8866, 6.6 and 6.15; RFC 4855),
-//! and makes an encoder or a decoder from what both sides wrote ([`Terms`]). A [`Registry`] is a list of them, cheap to
-//! clone: a server shares one between its calls, and a call with settings of its own has a copy with another entry.
-//! Offer and answer ([`sdp`](crate::sdp)) and the call ask the registry and know no codec by themselves, so a codec of
-//! the user's own is as good as one that is built in:
+//! Use a [`Registry`] to choose which codecs this process has, to give a built-in codec other settings, or to add a codec of
+//! your own. The order in which a call *offers* codecs is another thing: that is `CallConfig::codecs`. Payload types that no SDP
+//! names belong into `OwnDecoders`, and a codec on its own, without calls, is one of [`dsp_core::codec`] or `opus`.
+//!
+//! A [`Codec`] says what it can do ([`CodecDescription`]), how SDP writes it ([`CodecFormat`]), and makes an encoder or a decoder
+//! from what both sides wrote ([`Terms`]). A registry is a list of codecs. Offer and answer ([`sdp`](crate::sdp)) and the call ask
+//! the registry and know no codec by themselves, so your own codec can do whatever a built-in one can.
+//!
+//! Opus for speech in little bandwidth, in the place of the built-in Opus:
+//!
+//! ```
+//! # #[cfg(feature = "opus")] {
+//! use host_std::opus::OpusEncoderConfig;
+//! use host_std::registry::{CodecFormat, Opus, Registry};
+//! use host_std::session::{Call, CallConfig};
+//!
+//! let settings = OpusEncoderConfig { sample_rate_hz: 16_000, bitrate_bps: 16_000, ..OpusEncoderConfig::default() };
+//! let registry = Registry::builtin().with(Opus(settings));
+//! assert_eq!(registry.names(), ["opus", "g722", "pcmu", "pcma", "ilbc", "l16"]);
+//!
+//! let config = CallConfig { registry, codecs: vec![CodecFormat::opus()], ..CallConfig::new(4000)? };
+//! assert!(Call::new(config)?.offer()?.contains("a=rtpmap:96 opus/48000/2"));
+//! # }
+//! # Ok::<(), host_std::session::CallError>(())
+//! ```
+//!
+//! A codec of your own, here mu-law under another name:
 //!
 //! ```
 //! use dsp_core::codec::g711::Pcmu;
-//! use host_std::registry::{Codec, CodecFormat, Description, Made, Registry, Terms};
 //! use dsp_core::codec::{Decoder, Encoder};
+//! use host_std::registry::{Codec, CodecDescription, CodecFormat, Made, Registry, Terms};
 //!
-//! /// Mu-law under another name.
 //! struct Companded;
 //!
 //! impl Codec for Companded {
 //!     fn formats(&self) -> Vec<CodecFormat> {
 //!         vec![CodecFormat::new("X-COMPANDED", 8_000, 1)]
 //!     }
-//!     fn describe(&self, _: &CodecFormat) -> Description {
-//!         Description { bit_rate_bps: [64_000; 2], ..Description::new(8_000, 1) }
+//!     fn describe(&self, _: &CodecFormat) -> CodecDescription {
+//!         CodecDescription { bit_rate_bps: [64_000; 2], ..CodecDescription::new(8_000, 1) }
 //!     }
 //!     fn encoder(&self, _: &Terms<'_>) -> Made<dyn Encoder + Send> {
 //!         Ok(Box::new(Pcmu))
@@ -34,6 +55,14 @@
 //! assert_eq!(format.to_rtpmap(), "X-COMPANDED/8000");
 //! assert_eq!(registry.describe(&format).unwrap().sample_rate_hz, 8_000);
 //! ```
+//!
+//! **Cost.** Cloning a registry copies one reference-counted pointer for each codec, so a server shares one registry between all of
+//! its calls. Codecs are looked up while a call agrees on them, and never on the audio path.
+//!
+//! **Limits.** Codecs are for audio with one RTP clock for all packets, one or two channels, and sound of 8 to 48 kHz.
+//!
+//! **Standards.** Formats are written as in SDP: RFC 8866, 6.6 (`a=rtpmap`) and 6.15 (`a=fmtp`), and RFC 4855. The static payload types
+//! are those of RFC 3551.
 
 mod description;
 mod format;
@@ -50,7 +79,7 @@ use std::sync::{Arc, LazyLock};
 pub use dsp_core::codec::Frames;
 use dsp_core::codec::{Decoder, Encoder};
 
-pub use description::Description;
+pub use description::CodecDescription;
 pub use format::CodecFormat;
 pub(crate) use format::is_token;
 pub use ilbc::Ilbc;
@@ -59,69 +88,69 @@ pub(crate) use numbers::PayloadTypesInUse;
 pub use opus::Opus;
 pub use waveform::{G722, L16, Pcma, Pcmu};
 
-/// An encoder or decoder, or why there is none.
+/// An encoder or a decoder on the heap, or why it can't be made.
 pub type Made<T> = Result<Box<T>, Box<dyn Error + Send + Sync>>;
 
-/// What both sides wrote of a codec: each one's `fmtp` is about what it *receives*.
+/// What both sides wrote about a codec in their descriptions. Each side's `a=fmtp` is about what it *receives*.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
-    /// What we wrote, or will write: it binds our decoder.
+    /// What our description says or will say: our decoder must be able to decode that.
     pub ours: &'a CodecFormat,
-    /// What they wrote: it binds our encoder.
+    /// What the other side's description says: our encoder must keep to that.
     pub theirs: &'a CodecFormat,
 }
 
 impl<'a> Terms<'a> {
-    /// Without another side, or before it has answered. The parameters of `format` bind the encoder as theirs would: what
-    /// they don't ask for, such as two channels or pauses of Opus, isn't sent, whatever the codec's settings are.
-    /// [`Codec::offer`] has the parameters of these.
+    /// Terms where there is no other side, or where it hasn't answered yet: `format` stands for both. Its parameters bind the
+    /// encoder as those of another side would. What they don't ask for, such as two channels or pauses of Opus, isn't sent,
+    /// whatever the codec's settings are. [`Codec::offer`] gives a format the parameters that fit the settings.
     pub fn alone(format: &'a CodecFormat) -> Self {
         Self { ours: format, theirs: format }
     }
 }
 
-/// A codec that calls can agree on.
+/// A codec that calls can agree on: implement this for a codec of your own, as the [module's page](self) shows.
 ///
-/// Its own settings (a bit rate, a complexity) are fields of the type that implements this.
+/// Settings (a bit rate, a complexity) are fields of the type that implements this.
 pub trait Codec: Send + Sync {
-    /// The formats that it has, the usual one first.
+    /// The formats that the codec has, the usual one first.
     fn formats(&self) -> Vec<CodecFormat>;
 
-    /// What it does under `format`, which is one of [`formats`](Self::formats) with any parameters.
-    fn describe(&self, format: &CodecFormat) -> Description;
+    /// What the codec does under `format`, which is one of [`formats`](Self::formats) with any parameters.
+    fn describe(&self, format: &CodecFormat) -> CodecDescription;
 
-    /// The bit rate in bit/s that packets of `format` are made for: how long they may be within an MTU. What goes beyond it
-    /// for a while has to fit by itself, as [`Encoder::encode`] is given that much room.
+    /// The bit rate in bit/s from which a call reckons how long packets of `format` may be within the MTU. An encoder that
+    /// goes beyond it for a while must keep within the room that [`Encoder::encode`] is given.
     fn packet_bps(&self, format: &CodecFormat) -> u32 {
         self.describe(format).bit_rate_bps[1]
     }
 
-    /// The encoder for what the other side receives.
+    /// Makes the encoder, for what the other side receives.
     ///
     /// # Errors
-    /// Settings or parameters that the codec can't have.
+    /// Whatever the codec says of settings, or of parameters in `terms`, that it can't have.
     fn encoder(&self, terms: &Terms<'_>) -> Made<dyn Encoder + Send>;
 
-    /// The decoder for what we receive.
+    /// Makes the decoder, for what we receive.
     ///
     /// # Errors
-    /// Settings or parameters that the codec can't have.
+    /// Whatever the codec says of settings, or of parameters in `terms`, that it can't have.
     fn decoder(&self, terms: &Terms<'_>) -> Made<dyn Decoder + Send>;
 
-    /// The format that we offer for `wanted`: its parameters are what we want to receive.
+    /// The format that goes into our offer where the user wants `wanted`: its parameters say what we want to receive.
     fn offer(&self, wanted: &CodecFormat) -> CodecFormat {
         wanted.clone()
     }
 
-    /// Our format in the answer to `theirs`, or `None` if they don't go together.
+    /// The format that goes into our answer where we have `ours` and the offer has `theirs`; `None` if these can't be one.
     fn agree(&self, ours: &CodecFormat, theirs: &CodecFormat) -> Option<CodecFormat> {
         ours.same_encoding(theirs).then(|| ours.clone())
     }
 }
 
-/// The codecs that there are; by default none. Of two with the same format the one registered later counts.
+/// A list of codecs, which is empty by default. Of two codecs with the same format the one that was added later counts.
 ///
-/// A-law before G.722, and nothing else:
+/// A registry of A-law and G.722 alone, and a call that offers both:
 ///
 /// ```
 /// use host_std::registry::{CodecFormat, G722, Pcma, Registry};
@@ -155,13 +184,13 @@ static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
 });
 
 impl Registry {
-    /// The codecs of this crate with their usual settings, the best first: Opus (with the cargo feature `opus`), G.722,
+    /// All codecs of this crate with their usual settings, the best first: Opus (with the cargo feature `opus`), G.722,
     /// PCMU, PCMA, iLBC, L16.
     pub fn builtin() -> Self {
         BUILTIN.clone()
     }
 
-    /// The same with this codec, which comes in place of those with its formats, or at the end.
+    /// This registry with `codec`, which takes the place of a codec all of whose formats it has too, or else comes last.
     #[must_use]
     pub fn with(mut self, codec: impl Codec + 'static) -> Self {
         let formats = codec.formats();
@@ -176,23 +205,24 @@ impl Registry {
         self
     }
 
-    /// All of them, in the order of preference.
+    /// All codecs, in the order of preference.
     pub fn codecs(&self) -> impl Iterator<Item = &dyn Codec> {
         self.codecs.iter().map(|codec| &**codec)
     }
 
-    /// The codec with this format.
+    /// The codec that has this format; `None` if there is none. Parameters (`a=fmtp`) don't matter.
     pub fn find(&self, format: &CodecFormat) -> Option<&dyn Codec> {
         let has = |codec: &&Arc<dyn Codec>| codec.formats().iter().any(|own| own.same_encoding(format));
         self.codecs.iter().rev().find(has).map(|codec| &**codec)
     }
 
-    /// What the codec with this format does; `None` if there is none.
-    pub fn describe(&self, format: &CodecFormat) -> Option<Description> {
+    /// What the codec that has this format does under it; `None` if there is none.
+    pub fn describe(&self, format: &CodecFormat) -> Option<CodecDescription> {
         self.find(format).map(|codec| codec.describe(format))
     }
 
-    /// The usual format of a codec by its name, in capitals or not: `PCMU`; or as `a=rtpmap` has it: `L16/16000/2`.
+    /// The usual format of the codec with this name, in capitals or not (`pcmu`), or the format that is written as in
+    /// `a=rtpmap` (`L16/16000/2`). `None` if no codec has it.
     pub fn named(&self, name: &str) -> Option<CodecFormat> {
         let formats = || self.codecs.iter().flat_map(|codec| codec.formats());
         match CodecFormat::from_rtpmap(name) {

@@ -2,11 +2,11 @@
 
 use dsp_core::codec::{Adaptation, CodecInfo, Decoder, EncodeError, Encoder, Frames, InBandRedundancy};
 
-use super::{Codec, CodecFormat, Description, Made, Terms};
+use super::{Codec, CodecDescription, CodecFormat, Made, Terms};
 use crate::opus::{FRAMES, OpusApplication, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
 
-/// Opus with these settings, less what the other side's parameters forbid. Their rate is the rate of a call's sound,
-/// whatever the other side plays or captures.
+/// The codec Opus (RFC 7587) with these settings, restricted by what the other side's parameters forbid. The rate in the settings is the
+/// rate of a call's sound, whatever the other side plays or captures.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opus(pub OpusEncoderConfig);
 
@@ -26,10 +26,10 @@ impl Codec for Opus {
         vec![CodecFormat::opus()]
     }
 
-    fn describe(&self, _: &CodecFormat) -> Description {
+    fn describe(&self, _: &CodecFormat) -> CodecDescription {
         let Self(config) = self;
         let [encoder_bytes, decoder_bytes] = state_bytes(config.channels);
-        Description {
+        CodecDescription {
             frames: FRAMES,
             bit_rate_bps: [500, 512_000 * u32::from(config.channels)],
             own_concealment: true,
@@ -38,7 +38,7 @@ impl Codec for Opus {
             delay_us: delay_us(config.application),
             encoder_bytes,
             decoder_bytes,
-            ..Description::new(config.sample_rate_hz, config.channels)
+            ..CodecDescription::new(config.sample_rate_hz, config.channels)
         }
     }
 

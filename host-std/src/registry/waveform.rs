@@ -5,27 +5,27 @@ use dsp_core::codec::g711::{self, WithAppendixI};
 use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
 use dsp_core::codec::{Decoder, Encoder, l16};
 
-use super::{Codec, CodecFormat, Description, Frames, Made, Terms};
+use super::{Codec, CodecDescription, CodecFormat, Frames, Made, Terms};
 
-/// G.711 mu-law.
+/// The codec G.711 mu-law, `PCMU` (RFC 3551, 4.5.14).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pcmu {
-    /// Whether its decoder conceals losses as Appendix I has it, which costs 3.75 ms of delay; else the receiver does.
+    /// Whether the decoder conceals losses as Appendix I of G.711 does, which adds 3.75 ms of delay. Otherwise the receiver does.
     pub appendix1: bool,
 }
 
-/// G.711 A-law.
+/// The codec G.711 A-law, `PCMA` (RFC 3551, 4.5.14).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pcma {
-    /// As for [`Pcmu`].
+    /// Whether the decoder conceals losses, as for [`Pcmu`].
     pub appendix1: bool,
 }
 
-fn g711_description(appendix1: bool) -> Description {
-    let plain = Description { bit_rate_bps: [64_000; 2], ..Description::new(8_000, 1) };
+fn g711_description(appendix1: bool) -> CodecDescription {
+    let plain = CodecDescription { bit_rate_bps: [64_000; 2], ..CodecDescription::new(8_000, 1) };
     match appendix1 {
         false => plain,
-        true => Description {
+        true => CodecDescription {
             own_concealment: true,
             // 30 samples.
             delay_us: 3_750,
@@ -47,7 +47,7 @@ impl Codec for Pcmu {
         vec![CodecFormat::pcmu()]
     }
 
-    fn describe(&self, _: &CodecFormat) -> Description {
+    fn describe(&self, _: &CodecFormat) -> CodecDescription {
         g711_description(self.appendix1)
     }
 
@@ -65,7 +65,7 @@ impl Codec for Pcma {
         vec![CodecFormat::pcma()]
     }
 
-    fn describe(&self, _: &CodecFormat) -> Description {
+    fn describe(&self, _: &CodecFormat) -> CodecDescription {
         g711_description(self.appendix1)
     }
 
@@ -78,12 +78,12 @@ impl Codec for Pcma {
     }
 }
 
-/// G.722.
+/// The codec G.722 (RFC 3551, 4.5.2): 16 kHz sound with an RTP clock of 8 kHz.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct G722 {
-    /// RTP knows only mode 1, 64 kbit/s: with another one both sides must know of it.
+    /// The mode. RTP knows only mode 1, of 64 kbit/s; use another one only where the other side knows of it.
     pub mode: Mode,
-    /// Whether its decoder conceals losses; else the receiver does, and the decoder follows.
+    /// Whether the decoder conceals losses. Otherwise the receiver does, and the decoder follows what it plays.
     pub own_concealment: bool,
 }
 
@@ -92,8 +92,8 @@ impl Codec for G722 {
         vec![CodecFormat::g722()]
     }
 
-    fn describe(&self, _: &CodecFormat) -> Description {
-        Description {
+    fn describe(&self, _: &CodecFormat) -> CodecDescription {
+        CodecDescription {
             // An octet a pair of samples.
             frames: Frames::Of(125),
             // In every mode: in modes 2 and 3 the rest of each octet is another's data.
@@ -103,7 +103,7 @@ impl Codec for G722 {
             delay_us: 1_375,
             encoder_bytes: size_of::<G722Encoder>(),
             decoder_bytes: size_of::<G722Decoder>(),
-            ..Description::new(16_000, 1)
+            ..CodecDescription::new(16_000, 1)
         }
     }
 
@@ -129,8 +129,8 @@ impl Codec for L16 {
         formats(1).chain(formats(2)).collect()
     }
 
-    fn describe(&self, format: &CodecFormat) -> Description {
-        Description::new(format.rtp_clock_hz, format.channels)
+    fn describe(&self, format: &CodecFormat) -> CodecDescription {
+        CodecDescription::new(format.rtp_clock_hz, format.channels)
     }
 
     fn encoder(&self, terms: &Terms<'_>) -> Made<dyn Encoder + Send> {

@@ -16,7 +16,7 @@ use super::payloads::{Payload, PayloadMap, PayloadMeaning, Shape};
 use super::report::CaptureStream;
 use super::run::{ReplayConfig, ReplayError, address, find, key, replay};
 use super::sound::StreamSound;
-use super::source::{CapturedDatagramKind, Keys, ReplaySource};
+use super::source::{CaptureKeys, CapturedDatagramKind, ReplaySource};
 use crate::report::{DigitRow, ToneRow, event_row};
 
 /// Events that are remembered of a stream.
@@ -63,20 +63,20 @@ pub(super) fn event_header(packet: &RtpPacket<'_>, clock_hz: u32) -> EventHeader
     EventHeader { ssrc: packet.ssrc(), timestamp: packet.timestamp(), marker: packet.marker(), clock_hz }
 }
 
-/// A stream's digits.
+/// The DTMF digits of one stream.
 #[derive(Clone, Debug)]
 pub struct StreamDigits {
-    /// Who sent it, and to whom, as `10.0.0.1:4000 -> 10.0.0.2:5000`, and its source in hex.
+    /// The stream's sender and receiver, as `10.0.0.1:4000 -> 10.0.0.2:5000`, and its source in hex.
     pub stream: String,
-    /// Its digits; times count from the first packet of RTP in the capture.
+    /// The digits, whose times count from the first RTP packet of the capture.
     pub digits: Vec<DigitRow>,
 }
 
-/// The digits of all streams of the capture at `path` that have any.
+/// Lists the DTMF digits of all streams of the capture at `path`; streams without any are left out.
 ///
 /// # Errors
-/// [`ReplayError`].
-pub fn digits(path: &Path, keys: &Keys, payloads: &PayloadMap) -> Result<Vec<StreamDigits>, ReplayError> {
+/// As for [`replay`](super::replay).
+pub fn digits(path: &Path, keys: &CaptureKeys, payloads: &PayloadMap) -> Result<Vec<StreamDigits>, ReplayError> {
     if !fs::metadata(path).map_err(CaptureError::Io)?.is_file() {
         return Err(CaptureError::Other("it is no file, and a capture is read twice").into());
     }
@@ -141,19 +141,19 @@ pub fn digits(path: &Path, keys: &Keys, payloads: &PayloadMap) -> Result<Vec<Str
 /// A stream's tones.
 #[derive(Clone, Debug)]
 pub struct StreamTones {
-    /// Who sent it, and to whom, as in [`StreamDigits`].
+    /// The stream's sender, receiver and source, as in [`StreamDigits`].
     pub stream: String,
-    /// Its tones; times count from the first packet of RTP in the capture.
+    /// The tones, whose times count from the first RTP packet of the capture.
     pub tones: Vec<ToneRow>,
 }
 
 /// The tones of a call's progress in a country, of faxes and of modems in all streams of the capture at `path` that have any.
 ///
 /// # Errors
-/// [`ReplayError`].
+/// As for [`replay`](super::replay).
 pub fn tones(
     path: &Path,
-    keys: &Keys,
+    keys: &CaptureKeys,
     payloads: &PayloadMap,
     country: &'static Country,
 ) -> Result<Vec<StreamTones>, ReplayError> {
@@ -167,7 +167,12 @@ pub fn tones(
 }
 
 /// Adds what is heard in the sound of each stream that can be played.
-fn in_sound(path: &Path, keys: &Keys, payloads: &PayloadMap, all: &mut Vec<StreamDigits>) -> Result<(), ReplayError> {
+fn in_sound(
+    path: &Path,
+    keys: &CaptureKeys,
+    payloads: &PayloadMap,
+    all: &mut Vec<StreamDigits>,
+) -> Result<(), ReplayError> {
     let config = ReplayConfig { payloads: payloads.clone(), ..ReplayConfig::default() };
     let report = match replay(path, keys, &config) {
         Err(ReplayError::NoStream(_)) => return Ok(()),

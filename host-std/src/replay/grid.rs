@@ -1,8 +1,9 @@
-//! The grid: loss, bursts, jitter and clock drift, each combination a network that carries speech to the real receiver in
-//! virtual time; a row of numbers for each.
+//! The grid: speech over simulated networks to the real receiver in virtual time, with one row of numbers for each combination of
+//! loss, bursts, jitter and clock drift.
 //!
-//! The codec is L16 at 16 kHz, so that no codec's own concealment and no library's arithmetic is in the numbers: they are
-//! the receiver's, in integers, and the same on every machine. Cost: the 72 rows of the usual grid take a second.
+//! Use it to see what a change to a receiver or to its delay does on many networks at once. A network that was measured is played by
+//! [`replay`](super::replay) or [`trace`](super::trace) instead; whole calls with their codecs, over one network, are
+//! [`virtual_time`](crate::simulate::virtual_time).
 //!
 //! ```
 //! use host_std::replay::grid::{GridConfig, RATE_HZ, grid};
@@ -17,6 +18,11 @@
 //! assert!(rows.iter().all(|row| row.numbers.lost > 10));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! **Cost.** The 72 rows of the default grid take a second.
+//!
+//! **Limits.** The codec is always L16 at 16 kHz. So neither a codec's own concealment nor a library's arithmetic is in the numbers:
+//! they are the receiver's alone, computed in integers, and the same on every machine.
 
 use std::fmt::Write as _;
 
@@ -36,20 +42,20 @@ const FRAME_MS: u64 = 20;
 const FRAME: usize = (RATE_HZ / 1_000) as usize * FRAME_MS as usize;
 const PAYLOAD_TYPE: PayloadType = PayloadType::from_low_bits(96);
 
-/// The networks of a grid.
+/// The networks of a grid: each combination of a loss, a jitter and a drift is one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GridConfig {
     /// Length of each call in seconds.
     pub seconds: u32,
-    /// Seed of the networks.
+    /// The seed of the networks: the same one gives the same networks.
     pub seed: u64,
-    /// Loss in percent, and its mean burst in packets.
+    /// Losses in percent, each with the mean number of packets that are lost in a row.
     pub losses: Vec<(f64, f64)>,
-    /// Standard deviations of the delay, in ms.
+    /// Standard deviations of the network's delay, in ms.
     pub jitters_ms: Vec<f64>,
-    /// How much faster the sender's clock runs, in parts per million.
+    /// How much faster the sender's clock runs than the receiver's, in parts per million.
     pub drifts_ppm: Vec<f64>,
-    /// Bounds of the receiver's delay.
+    /// The bounds of the receiver's delay.
     pub delay: DelayConfig,
 }
 
@@ -66,23 +72,23 @@ impl Default for GridConfig {
     }
 }
 
-/// One network and what became of the speech.
+/// One network of a grid, and what a listener heard over it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Loss in percent, and its mean burst in packets.
+    /// The loss in percent, and the mean number of packets that are lost in a row.
     pub loss: (f64, f64),
-    /// Standard deviation of the delay, in ms.
+    /// The standard deviation of the network's delay, in ms.
     pub jitter_ms: f64,
-    /// How much faster the sender's clock runs, in parts per million.
+    /// How much faster the sender's clock runs than the receiver's, in parts per million.
     pub drift_ppm: f64,
     /// What the listener heard, in numbers.
     pub numbers: ListenerReport,
 }
 
-/// Plays the whole grid with `speech` at [`RATE_HZ`], which begins again when it ends.
+/// Plays the whole grid with `speech`, which is mono at [`RATE_HZ`] and begins again when it ends.
 ///
 /// # Errors
-/// A receiver that can't be made with the bounds of the delay.
+/// [`ConfigError`] if no receiver can be made with [`GridConfig::delay`].
 pub fn grid(speech: &[i16], config: &GridConfig) -> Result<Vec<Row>, ConfigError> {
     let mut rows = Vec::new();
     for &loss in &config.losses {
@@ -147,7 +153,7 @@ fn cell(
 /// The grid as a table for people and for `diff`.
 ///
 /// # Errors
-/// As [`grid`].
+/// As for [`grid`].
 pub fn table(speech: &[i16], config: &GridConfig) -> Result<String, ConfigError> {
     let mut text = format!("Speech of {} s in packets of {FRAME_MS} ms, seed {}\n\n", config.seconds, config.seed);
     text += "   loss  burst  jitter   drift |  buffer     p95 playout | concealed  gaps stretched |  late dropped\n";

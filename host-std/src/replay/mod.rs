@@ -1,22 +1,40 @@
 //! Replay: recorded packets through the real receiver, in virtual time.
 //!
-//! [`replay`] plays the RTP streams of a capture, and tells what their listeners heard. [`trace`] lays the arrival times
-//! of a trace under speech of one's own; [`grid`] plays a grid of simulated networks.
+//! Use [`replay`] to learn what the listeners of a captured call heard, and why it was bad where it was; the same capture and
+//! settings give the same bits on every run. Use [`trace`] where only arrival times were recorded, to lay them under speech of
+//! your own, and [`grid`] to compare receivers on a grid of simulated networks. A call that still runs is watched by
+//! [`monitoring`](crate::monitoring) instead, and two calls over a network that is only simulated are
+//! [`virtual_time`](crate::simulate::virtual_time).
 //!
 //! ```no_run
-//! use host_std::replay::{Keys, ReplayConfig, replay};
+//! use host_std::replay::{CaptureKeys, ReplayConfig, replay};
 //! use std::path::Path;
 //!
-//! let report = replay(Path::new("call.pcap"), &Keys::default(), &ReplayConfig::default())?;
+//! let report = replay(Path::new("call.pcap"), &CaptureKeys::default(), &ReplayConfig::default())?;
 //! for stream in &report.streams {
 //!     println!("{}: {}", stream.from, stream.verdict);
 //!     for moment in &stream.worst {
 //!         println!("{} {}", moment.when(), moment.words);
 //!     }
 //! }
-//! report.write(Path::new("replayed"))?; // report.html, report.json, stream-1.wav, ...
+//! let folder = Path::new("replayed");
+//! std::fs::create_dir_all(folder)?;
+//! report.write(folder)?; // report.html, report.json, stream-1.wav, ...
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [`replay_bytes`] does the same with a capture in memory; its example runs as it stands. [`read_keys`] reads the SRTP keys of an
+//! encrypted call. [`digits`] and [`tones`] list the DTMF digits and the tones of a capture without playing it to a listener.
+//!
+//! **Cost.** The file is read twice and not kept in memory. What a report shows is: the sound of all streams together is at most
+//! 2^29 samples, one GiB.
+//!
+//! **Limits.** A capture doesn't hold the signalling, so the codec of a dynamic payload type is named by
+//! [`ReplayConfig::payloads`] or guessed from the packets, and the report says when it was guessed. At most 64 streams are played,
+//! those with the most packets. Of an encrypted stream without its key only packets can be counted. Which files and link layers are
+//! read is on the page of [`capture`].
+//!
+//! **Standards.** Streams are RTP (RFC 3550) and SRTP (RFC 3711), quality is rated by the E-model (ITU-T G.107).
 
 use dsp_core::quality::{BurstStats, StreamQuality, VoipMetricsInput};
 use dsp_core::time::Duration;
@@ -48,64 +66,64 @@ pub use play::Loss;
 pub(crate) use report::MOST_SKIPPED;
 pub use report::{Capture, CaptureReport, CaptureStream, SkippedStream, WriteError};
 pub use run::{ReplayConfig, ReplayError, replay, replay_bytes};
-pub use source::{KeyError, Keys, read_keys};
+pub use source::{CaptureKeys, KeyError, read_keys};
 
-/// `report.json`: one entry a stream.
+/// The report of a played [`trace`], which is its `report.json`: one entry for each stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ReplayReport {
     /// The streams, in the order of their first packets.
     pub streams: Vec<ListenerReport>,
 }
 
-/// What one stream's listener heard, in numbers. Shares are of the samples that were played.
+/// What one stream's listener heard, in numbers. A ratio is a share, from 0 to 1, of the samples that were played.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ListenerReport {
-    /// Name of the stream, and of its sound without `.wav`.
+    /// Name of the stream: that of the file with its sound, without `.wav`.
     pub name: String,
     /// Rate of the sound in Hz.
     pub sample_rate_hz: u32,
-    /// How long was played, in seconds.
+    /// How much sound was played, in seconds.
     pub duration_s: f64,
-    /// Time from a packet's arrival to its turn to be played, mean over its samples, in ms. This is how WebRTC counts
-    /// `jitterBufferDelay`.
+    /// Time from a packet's arrival to its turn to be played, in ms: the mean over all samples. WebRTC counts its
+    /// `jitterBufferDelay` in the same way.
     pub mean_buffer_delay_ms: f64,
-    /// 95th percentile of the same mean, taken over each second.
+    /// 95th percentile, in ms, of the means of each second of the same time.
     pub p95_buffer_delay_ms: f64,
-    /// The largest of them.
+    /// The largest of the means of each second, in ms.
     pub max_buffer_delay_ms: f64,
-    /// Play time less media time less the smallest network delay of the stream, mean over packets, in ms.
+    /// Play time less media time less the smallest network delay of the stream, in ms: the mean over all packets.
     pub mean_playout_delay_ms: f64,
-    /// What the delay was steered to at the end, in ms over the fastest packet.
+    /// The target delay at the end, in ms after the fastest packet.
     pub target_delay_ms: u32,
-    /// Share of samples made up for packets that were lost or late.
+    /// Share of samples that were made up for packets that were lost or late.
     pub concealed_ratio: f64,
-    /// Gaps that were concealed.
+    /// How many gaps were concealed.
     pub concealment_events: u32,
-    /// Samples inserted and removed by time stretching, as a share.
+    /// Share of samples that time stretching inserted or removed.
     pub stretched_ratio: f64,
-    /// Samples inserted, as a share.
+    /// Share of samples that time stretching inserted.
     pub inserted_ratio: f64,
-    /// Samples removed, as a share.
+    /// Share of samples that time stretching removed.
     pub removed_ratio: f64,
-    /// Share of samples decoded from redundancy in later packets.
+    /// Share of samples that were decoded from redundancy in later packets.
     pub recovered_ratio: f64,
-    /// Share of silence: before the stream and in its pauses.
+    /// Share of samples that were silence, before the stream and in its pauses.
     pub silence_ratio: f64,
     /// Packets that arrived.
     pub received: u64,
-    /// Packets that never did.
+    /// Packets that never arrived.
     pub lost: u64,
     /// Packets that arrived after their turn.
     pub late: u64,
-    /// Packets that were dropped: no room, or a delay above its bound.
+    /// Packets that were dropped, because there was no room for them or the delay was above its bound.
     pub discarded: u64,
     /// Listening quality by the E-model (ITU-T G.107), 1 to 4.5, from losses, discards and bursts; on the narrowband scale
     /// for every codec. `None` if nothing was played.
     pub mos_lq: Option<f64>,
-    /// Conversational quality of the same model: with a packet's length and the mean playout delay. A capture doesn't tell
-    /// how long the fastest packet took, so that counts as no time.
+    /// Conversational quality by the same model, which counts the length of a packet and the mean playout delay too. How long
+    /// the fastest packet took a capture doesn't tell, so that counts as 0 ms.
     pub mos_cq: Option<f64>,
-    /// The rating R that `mos_cq` stands for, 93.2 where nothing impairs.
+    /// The rating R behind `mos_cq`; it is 93.2 where nothing impairs the call.
     pub r_factor: Option<f64>,
 }
 
@@ -121,9 +139,9 @@ impl ListenerReport {
 }
 
 impl ReplayReport {
-    /// As JSON, indented.
+    /// The report as JSON, indented, with a newline at its end.
+    #[expect(clippy::missing_panics_doc, reason = "it can't: structs of numbers and strings always become JSON")]
     pub fn to_json(&self) -> String {
-        // Cannot fail: plain data, no maps.
         serde_json::to_string_pretty(self).expect("a report is plain data") + "\n"
     }
 }

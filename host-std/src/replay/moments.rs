@@ -22,7 +22,7 @@ const LONG_DELAY_FOR_MS: f64 = 1_000.0;
 /// Packets lost in a row that are an outage: a second of 20 ms packets.
 const OUTAGE_MS: f64 = 1_000.0;
 
-/// Why it was bad.
+/// Why a moment was bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -38,24 +38,24 @@ pub enum Cause {
     Delay,
 }
 
-/// A bad moment.
+/// A moment in which a stream sounded bad.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BadMoment {
     /// When it began, in ms of the stream's sound.
     pub at_ms: f64,
-    /// When that was by the clock of the capture, as `14:32:07.3`; `None` if the capture has no clock.
+    /// The same by the clock of the capture, as `14:32:07.3`; `None` if the capture has no clock.
     pub time: Option<String>,
     /// How long it lasted, in ms.
     pub duration_ms: f64,
-    /// Why.
+    /// Why it was bad.
     pub cause: Cause,
-    /// Sound made up or missing in it, in ms.
+    /// How much sound was made up or missing, in ms.
     pub missing_ms: f64,
-    /// Packets lost in it.
+    /// How many packets were lost.
     pub lost: u64,
-    /// Packets too late in it.
+    /// How many packets came too late.
     pub late: u64,
-    /// In words.
+    /// The moment in words.
     pub words: String,
     #[serde(skip)]
     badness: f64,

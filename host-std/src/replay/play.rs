@@ -38,14 +38,14 @@ const MOST_MISSING: i16 = 3_000;
 /// A timestamp that is further ahead of a packet without a time has jumped.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
 
-/// Packets to lose on top of those that the capture lacks.
+/// Packets to lose on purpose, in addition to those that a capture lacks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Loss {
-    /// Share of the packets, in percent.
+    /// The share of packets to lose, in percent.
     pub percent: f64,
-    /// Mean length of a loss in packets; 1: each by itself.
+    /// The mean number of packets that are lost in a row, from 1 on; with 1 losses are independent.
     pub burst: f64,
-    /// The same seed loses the same packets.
+    /// The seed of the losses: the same one loses the same packets.
     pub seed: u64,
 }
 

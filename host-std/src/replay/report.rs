@@ -17,12 +17,13 @@ use crate::wav::{WavError, WavSink};
 /// Streams that are not played, of which a person wants to read.
 pub(crate) const MOST_SKIPPED: usize = 20;
 
-/// All streams of a capture.
+/// What the listeners of a capture's streams heard: [`replay`](super::replay) returns it. Its `Display` is the short version for a
+/// terminal.
 #[derive(Clone, Debug, Serialize)]
 pub struct CaptureReport {
-    /// Those that were played, in the order of their first packets.
+    /// The streams that were played, in the order of their first packets.
     pub streams: Vec<CaptureStream>,
-    /// Those that could not be.
+    /// The streams that could not be played.
     pub skipped: Vec<SkippedStream>,
     /// The capture as a whole.
     pub capture: Capture,
@@ -43,13 +44,13 @@ pub struct Capture {
     pub duration_s: f64,
     /// Packets of any kind.
     pub packets: u64,
-    /// RTP among them.
+    /// RTP packets.
     pub rtp_packets: u64,
-    /// RTCP among them.
+    /// RTCP packets.
     pub rtcp_packets: u64,
-    /// SRTP that none of the keys opens.
+    /// SRTP packets that none of the keys opens.
     pub refused_packets: u64,
-    /// What one should know before trusting the numbers.
+    /// Remarks that matter for how far the numbers can be trusted.
     pub remarks: Vec<String>,
     /// How it was played.
     #[serde(skip)]
@@ -57,7 +58,7 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// In one line.
+    /// The capture in one line.
     pub fn summary(&self) -> String {
         let begin = match &self.begin {
             Some(begin) => format!(", {begin} {}", zone(self.utc_offset_minutes)),
@@ -81,13 +82,13 @@ fn zone(minutes: i32) -> String {
 pub struct SkippedStream {
     /// The sender's address.
     pub from: String,
-    /// The receiver's.
+    /// The receiver's address.
     pub to: String,
-    /// The source.
+    /// The synchronisation source, in hex.
     pub ssrc: String,
-    /// Its packets.
+    /// How many packets it has.
     pub packets: u64,
-    /// Why, and what would help.
+    /// Why it could not be played, and what would help.
     pub reason: String,
 }
 
@@ -102,39 +103,39 @@ impl fmt::Display for SkippedStream {
 pub struct CaptureStream {
     /// What the listener heard, in numbers.
     pub numbers: ListenerReport,
-    /// When its first packet came, after the first of RTP in the capture, in ms. Not in the JSON.
+    /// When the stream's first packet came, in ms after the first RTP packet of the capture. It isn't in the JSON.
     pub begins_ms: f64,
-    /// The sender's address; `unknown` in an rtpdump without.
+    /// The sender's address; `unknown` in an rtpdump that doesn't say.
     pub from: String,
-    /// The receiver's.
+    /// The receiver's address.
     pub to: String,
     /// The synchronisation source, in hex.
     pub ssrc: String,
-    /// The payload type of most packets; of redundant audio data, that of the sound in it.
+    /// The payload type of most packets. Where these are redundant audio data, it is that of the sound in them.
     pub payload_type: u8,
-    /// Its codec, such as `opus/48000/2`.
+    /// The codec of most packets, such as `opus/48000/2`.
     pub codec: String,
-    /// All that are heard in it, the one of most packets first.
+    /// All codecs that are heard in the stream, the one of most packets first.
     pub codecs: Vec<String>,
-    /// Nobody said which codec it is: the packets look like it.
+    /// Whether the codec was guessed from the packets, because nobody said which it is.
     pub codec_guessed: bool,
     /// Rate of the RTP clock, in Hz.
     pub rtp_clock_hz: u32,
-    /// Usual length of a packet, in ms.
+    /// The usual length of a packet, in ms.
     pub packet_ms: f64,
     /// Date and time of the first packet; `None` if the capture has no clock.
     pub begin: Option<String>,
-    /// In plain words.
+    /// How the stream sounded, in one plain sentence.
     pub verdict: String,
     /// The worst moments, in the order of time.
     pub worst: Vec<BadMoment>,
     /// Largest playout delay over the fastest packet of the stream, in ms.
     pub max_playout_delay_ms: f64,
-    /// How much later than the fastest of its 15 s a packet came, in ms: the mean.
+    /// How much later a packet came than the fastest one of the last 15 s, in ms: the mean over all packets.
     pub mean_network_delay_ms: f64,
-    /// Its 95th percentile, in ms.
+    /// The 95th percentile of the same delay, in ms.
     pub p95_network_delay_ms: f64,
-    /// Its largest, in ms.
+    /// The largest such delay, in ms.
     pub max_network_delay_ms: f64,
     /// Interarrival jitter at the end, in ms (RFC 3550, 6.4.1).
     pub jitter_ms: f64,
@@ -152,19 +153,19 @@ pub struct CaptureStream {
     pub superseded: u64,
     /// Packets that the decoder refused.
     pub undecodable: u64,
-    /// Telephone events.
+    /// Packets with telephone events.
     pub events: u64,
-    /// Packets of a payload type that there is no decoder for.
+    /// Packets of a payload type for which there is no decoder.
     pub other_payload: u64,
     /// Packets that were decoded, or described comfort noise.
     pub played: u64,
-    /// Packets that followed no sequence.
+    /// Packets that belonged to no sequence of numbers.
     pub probation: u64,
-    /// Packets that can't be what they claim.
+    /// Packets whose contents contradict their header.
     pub unusable: u64,
     /// Packets that were left when the sound was cut off.
     pub waiting: u64,
-    /// Times the sender began anew: its sequence or its time jumped.
+    /// How often the sender began anew: its sequence numbers or its timestamps jumped.
     pub restarts: u64,
     /// Packets lost on purpose; they are in `lost` too.
     pub lost_on_purpose: u64,
@@ -193,7 +194,8 @@ impl CaptureStream {
         text
     }
 
-    /// Packets that arrived, added up by what became of them.
+    /// The packets that arrived, summed up by what became of them: the same number as
+    /// [`received`](ListenerReport::received).
     pub fn accounted(&self) -> u64 {
         let n = &self.numbers;
         let sound = self.played + n.late + n.discarded + self.undecodable + self.duplicate + self.superseded;
@@ -291,12 +293,12 @@ impl Serialize for CaptureStream {
     }
 }
 
-/// Why the results can't be written.
+/// Why a report can't be written.
 #[derive(Debug)]
 pub enum WriteError {
-    /// The report.
+    /// The report can't be written.
     Report(io::Error),
-    /// The sound.
+    /// The sound of a stream can't be written.
     Sound(WavError),
 }
 
@@ -319,21 +321,22 @@ impl std::error::Error for WriteError {
 }
 
 impl CaptureReport {
-    /// As JSON, with the packets and delays of each stream.
+    /// The report as JSON, with a row for each packet and each delay of every stream.
     pub fn to_json(&self) -> String {
         rows(self)
     }
 
-    /// As a page of HTML that needs nothing else.
+    /// The report as one page of HTML that needs no other file.
     pub fn to_html(&self) -> String {
         page(self)
     }
 
-    /// Writes `report.json`, `report.html` and the sound of each stream into the folder `dir`, which is there already. Each
-    /// replaces an older one only when it is whole.
+    /// Writes `report.json`, `report.html` and the sound of each stream (`stream-1.wav`, ...) into the folder `dir`, which must
+    /// exist. A file replaces an older one only when it is whole.
     ///
     /// # Errors
-    /// [`WriteError`].
+    /// [`WriteError::Report`] if the report can't be written, because `dir` doesn't exist, say; [`WriteError::Sound`] if a stream's
+    /// sound can't.
     pub fn write(&self, dir: &Path) -> Result<(), WriteError> {
         for stream in &self.streams {
             let path = dir.join(&stream.side.wav_file);
@@ -348,7 +351,7 @@ impl CaptureReport {
 }
 
 impl BadMoment {
-    /// When: by the capture's clock, or in minutes and seconds of the sound.
+    /// The time of the moment: by the capture's clock, or in minutes and seconds of the sound.
     pub fn when(&self) -> String {
         self.time.clone().unwrap_or_else(|| {
             let tenths = (self.at_ms / 100.0) as u64;

@@ -27,18 +27,18 @@ const LATER_TRIES: u32 = 16;
 /// Flows that may have a guard at once.
 const MOST_GUARDS: usize = 1 << 10;
 
-/// Why a key line can't be used.
+/// Why a line of a key file can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyError {
-    /// The suite is not spoken here.
+    /// The SRTP suite isn't supported.
     Suite(String),
-    /// Key and salt have not as many bytes as the suite needs.
+    /// Master key and master salt have another length than the suite needs.
     Length {
-        /// The suite.
+        /// The name of the suite.
         suite: &'static str,
-        /// Bytes that it needs.
+        /// Bytes that the suite needs.
         need: usize,
-        /// Bytes there are.
+        /// Bytes that the line has.
         got: usize,
     },
 }
@@ -66,15 +66,28 @@ struct Key {
     key: MasterKey,
 }
 
-/// The keys of a capture.
+/// The SRTP keys that open the packets of a capture. The default is none, for a capture that isn't encrypted.
+///
+/// ```
+/// use host_std::record::keys::KeyLine;
+/// use host_std::replay::CaptureKeys;
+///
+/// // Suite, sender, receiver and key, as in a key file.
+/// let key = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+/// let line: KeyLine = format!("AES_CM_128_HMAC_SHA1_80 127.0.0.1:4000 127.0.0.1:5004 {key}").parse()?;
+/// let keys = CaptureKeys::new(&[line])?;
+/// # let _ = keys;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Default)]
-pub struct Keys(Vec<Key>);
+pub struct CaptureKeys(Vec<Key>);
 
-impl Keys {
-    /// From the lines of a key file.
+impl CaptureKeys {
+    /// Keys of the lines of a key file. [`read_keys`] reads them from a file.
     ///
     /// # Errors
-    /// [`KeyError`] for a line that can't be used.
+    /// [`KeyError::Suite`] for a line whose suite isn't supported, [`KeyError::Length`] for one whose key has another length than
+    /// its suite needs.
     pub fn new(lines: &[KeyLine]) -> Result<Self, KeyError> {
         let key = |line: &KeyLine| {
             let profile =
@@ -123,7 +136,7 @@ pub(super) enum CapturedDatagramKind {
 /// A capture, read from its beginning.
 pub(super) struct ReplaySource<'a, R: Read> {
     reader: CaptureReader<R>,
-    keys: &'a Keys,
+    keys: &'a CaptureKeys,
     guards: HashMap<(SocketAddr, SocketAddr), Flow>,
     tries: HashMap<(SocketAddr, SocketAddr, Ssrc), u32>,
     pub(super) datagram: Datagram,
@@ -132,7 +145,7 @@ pub(super) struct ReplaySource<'a, R: Read> {
 }
 
 impl<'a, R: Read> ReplaySource<'a, R> {
-    pub(super) fn new(reader: CaptureReader<R>, keys: &'a Keys) -> Self {
+    pub(super) fn new(reader: CaptureReader<R>, keys: &'a CaptureKeys) -> Self {
         let (guards, tries) = (HashMap::new(), HashMap::new());
         Self { reader, keys, guards, tries, datagram: Datagram::default(), profile: None }
     }
@@ -243,12 +256,13 @@ impl<'a, R: Read> ReplaySource<'a, R> {
     }
 }
 
-/// Reads a key file.
+/// Reads a key file; [`record::keys`](crate::record::keys) describes its format.
 ///
 /// # Errors
-/// What the file system answers, a line that is none, or [`KeyError`], as one sentence with the path.
-pub fn read_keys(path: &Path) -> Result<Keys, String> {
+/// One sentence, with the path, that says why the file can't be read, or which line isn't a key line or can't be used
+/// ([`KeyError`]).
+pub fn read_keys(path: &Path) -> Result<CaptureKeys, String> {
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", PathBuf::from(path).display());
     let lines = crate::record::keys::read(path).map_err(|error| at(&error))?;
-    Keys::new(&lines).map_err(|error| at(&error))
+    CaptureKeys::new(&lines).map_err(|error| at(&error))
 }

@@ -1,14 +1,30 @@
-//! An arrival trace laid under speech, and played through a call in virtual time: what a listener would have heard had
-//! these packets carried this voice.
+//! An arrival trace laid under speech, and played through a call in virtual time: what a listener would have heard if these packets
+//! had carried this voice.
 //!
-//! A trace is CSV, a line a packet in the order of arrival: `arrival_ms,seq,rtp_ts[,...]`; lines that don't begin with a
-//! digit are headings. Every packet becomes one 20 ms frame. Where the trace's own packets are longer or pause, the
-//! pause is closed up and each packet keeps its transit delay, arrival minus media time; packets that came in order stay
-//! in order. The speech begins again when it ends. After the trace a second and a half of packets without jitter
-//! follows, so that the last of the trace is not judged by the silence after it.
+//! Use it where somebody recorded when packets arrived but not what was in them, and to compare receivers on the same network. Where
+//! there is a capture with its payloads use [`replay`](super::replay).
 //!
-//! The listener plays 10 ms at a time, first 5 ms after the first arrival. All of it is a function of its inputs: the
-//! same trace, speech and settings give the same bits.
+//! A trace is CSV with one line for each packet, in the order of arrival: `arrival_ms,seq,rtp_ts[,...]`. Lines that don't begin with a
+//! digit are headings. Each packet becomes one frame of 20 ms. Where the trace's own packets are longer, or pause, the pause is
+//! closed up; each packet keeps its transit delay, which is its arrival less its media time, and packets that came in order
+//! stay in order. The speech begins again when it ends. After the trace 1.5 s of packets without jitter follow, so that the trace's last
+//! packets are not judged by the silence after them.
+//!
+//! ```
+//! use dsp_core::time::Duration;
+//! use host_std::replay::trace::Trace;
+//!
+//! let csv = "arrival_ms,seq,rtp_ts\n0.0,1,0\n21.5,2,160\n64.0,4,480\n";
+//! let trace = Trace::parse(csv, Duration::from_secs(60))?;
+//! assert_eq!(trace.frames, 4); // the third one never arrived
+//! assert_eq!(trace.packets.len(), 3);
+//! # Ok::<(), host_std::replay::trace::TraceError>(())
+//! ```
+//!
+//! The listener plays 10 ms at a time, first 5 ms after the first arrival. The same trace, speech and settings give the same bits.
+//!
+//! **Limits.** Speech is kept in memory, an hour of it at most ([`LONGEST`]). A packet that arrives more than a minute earlier or later than is
+//! usual in its trace is left out, and counts as lost.
 
 use std::net::SocketAddr;
 
@@ -39,14 +55,14 @@ pub const LONGEST: Duration = Duration::from_secs(3_600);
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TraceError {
-    /// A line is no packet.
+    /// A line isn't that of a packet.
     Line {
-        /// Number of the line, from 1.
+        /// The number of the line, from 1.
         line: usize,
-        /// What it should have had.
+        /// What the line should have at this place.
         expected: &'static str,
     },
-    /// No packet at all.
+    /// There is no packet at all.
     Empty,
     /// The speech has no samples.
     NoSpeech,
@@ -83,12 +99,12 @@ impl From<CallError> for TraceError {
 /// When each frame arrives.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
-    /// Milliseconds after the first arrival, and the number of the frame, in the order of arrival.
+    /// For each packet, in the order of arrival, the ms since the first arrival and the number of its frame.
     pub packets: Vec<(f64, u32)>,
-    /// Frames of the media timeline, those that never arrive included.
+    /// How many frames the media has, including those that never arrive.
     pub frames: u32,
-    /// Packets that were left out: they arrive more than a minute earlier or later than is usual in the trace. They
-    /// count as lost.
+    /// How many packets were left out, because they arrive more than a minute earlier or later than is usual in the trace.
+    /// They count as lost.
     pub left_out: u32,
 }
 
@@ -103,10 +119,10 @@ fn middle(numbers: impl Iterator<Item = f64>) -> f64 {
 }
 
 impl Trace {
-    /// Reads a trace, and keeps the frames of the first `limit` of its media.
+    /// Reads a trace, and keeps the frames of the first `limit` of its media time.
     ///
     /// # Errors
-    /// [`TraceError::Line`] and [`TraceError::Empty`].
+    /// [`TraceError::Line`] if a line has no arrival time, sequence number or timestamp, [`TraceError::Empty`] if there is no packet.
     pub fn parse(csv: &str, limit: Duration) -> Result<Self, TraceError> {
         let mut rows: Vec<Row> = Vec::new();
         for (index, line) in csv.lines().enumerate() {
@@ -190,33 +206,34 @@ impl Trace {
     }
 }
 
-/// With what a trace is played.
+/// The call with which a trace is played.
 #[derive(Clone, Debug)]
 pub struct TraceConfig {
     /// The codec of the call.
     pub codec: CodecFormat,
-    /// What makes it, with its settings.
+    /// The registry that makes the codec, with its settings.
     pub registry: Registry,
-    /// The listener's delay.
+    /// The bounds of the listener's delay.
     pub delay: DelayConfig,
 }
 
-/// What the listener heard.
+/// What the listener of a trace heard: [`play`] returns it.
 #[derive(Clone, Debug)]
 pub struct TraceRun {
     /// Rate of the sound in Hz.
     pub sample_rate_hz: u32,
     /// The sound; its first sample is the instant of the first arrival.
     pub heard: Vec<i16>,
-    /// The numbers.
+    /// The same in numbers.
     pub report: ListenerReport,
 }
 
-/// Plays `trace` with `speech`, at the codec's rate, repeated from the start when it ends.
+/// Plays `trace` with `speech`, which is mono at the codec's rate and begins again when it ends.
 ///
 /// # Errors
-/// [`TraceError::NoSpeech`] and [`TraceError::Call`].
+/// [`TraceError::NoSpeech`] if `speech` is empty, [`TraceError::Call`] if no call can be made with the codec or the delay.
 ///
+/// # Examples
 /// ```
 /// use dsp_core::receive::DelayConfig;
 /// use dsp_core::time::Duration;

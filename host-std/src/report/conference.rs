@@ -27,7 +27,7 @@ const WIDTH: f64 = 1_060.0;
 pub struct Stretches(pub Vec<[u64; 2]>);
 
 impl Stretches {
-    /// It is so, or isn't, from `now_ms` on for so long; called in order of time.
+    /// Says whether it was so from `now_ms` on, for this many ms. Call it in the order of time.
     pub fn mark(&mut self, now_ms: u64, length_ms: u64, yes: bool) {
         if !yes {
             return;
@@ -38,69 +38,69 @@ impl Stretches {
         }
     }
 
-    /// Of all together.
+    /// The length of all stretches together, in ms.
     pub fn total_ms(&self) -> u64 {
         self.0.iter().map(|[begin, end]| end - begin).sum()
     }
 
-    /// For how long they are between `from_ms` and `until_ms`.
+    /// The length of what lies between `from_ms` and `until_ms`, in ms.
     pub fn within_ms(&self, from_ms: u64, until_ms: u64) -> u64 {
         self.0.iter().map(|[begin, end]| (*end).min(until_ms).saturating_sub((*begin).max(from_ms))).sum()
     }
 }
 
-/// One of those who took part.
+/// One caller of a conference.
 #[derive(Clone, Debug, Serialize)]
 pub struct CallerReport {
-    /// Counts from 1 in the order of joining.
+    /// The number of the caller, from 1 in the order of joining.
     pub caller: usize,
-    /// Of his call.
+    /// The codec of his call.
     pub codec: String,
-    /// Of his call's sound.
+    /// The rate of his call's sound, in Hz.
     pub sample_rate_hz: u32,
-    /// When he came.
+    /// When he joined, in ms.
     pub joined_ms: u64,
-    /// When he went; `None` if he stayed to the end.
+    /// When he left, in ms; `None` if he stayed to the end.
     pub left_ms: Option<u64>,
-    /// When he spoke.
+    /// When he spoke, in ms.
     pub spoke_ms: Stretches,
-    /// When his own packets said that he speaks (RFC 6464); nothing where they say nothing.
+    /// When his own packets said that he speaks (RFC 6464); empty where they don't tell.
     pub said_speaking_ms: Stretches,
     /// When the others heard him.
     pub heard_by_others_ms: Stretches,
     /// When he was the active speaker.
     pub active_speaker_ms: Stretches,
-    /// For how long he heard each caller speak, in their order; 0 for himself.
+    /// For how many ms he heard each caller speak, in the order of callers; 0 for himself.
     pub hears_ms: Vec<u64>,
-    /// For how long his packets named each caller as one of those in the sound, louder than silence (RFC 6465), in their
-    /// order; zeros where they name nobody.
+    /// For how many ms his packets named each caller as part of the sound, louder than silence (RFC 6465), in the order of
+    /// callers; zeros where they name nobody.
     pub named_ms: Vec<u64>,
-    /// Samples at full scale in what he said.
+    /// How many samples of what he said were at full scale.
     pub clipped_samples: u64,
     /// Packets that he received.
     pub packets_received: u64,
     /// Packets to him that were lost.
     pub packets_lost: u64,
-    /// Of what he heard, for how long it was made up.
+    /// How much of what he heard was made up, in ms.
     pub concealed_ms: u64,
-    /// MOS of what he heard, by the E-model; `None` before anything is known.
+    /// The MOS of what he heard, by the E-model; `None` if it isn't known.
     #[serde(serialize_with = "maybe_micros")]
     pub mos: Option<f64>,
-    /// The file of what he heard, and that of what he said; both begin when he joined.
+    /// The file of what he heard, which begins when he joined.
     pub heard: String,
-    /// As said.
+    /// The file of what he said, which begins when he joined.
     pub said: String,
 }
 
-/// A conference.
+/// The report of a conference.
 #[derive(Clone, Debug, Serialize)]
 pub struct ConferenceReport {
-    /// How long it was.
+    /// The length of the conference, in seconds.
     #[serde(serialize_with = "micros")]
     pub seconds: f64,
-    /// At which all were mixed.
+    /// The rate of the mix, in Hz.
     pub sample_rate_hz: u32,
-    /// For how long the limiter worked.
+    /// For how many ms the limiter worked.
     pub limited_ms: u64,
     /// Settings, name and value, in the order to show.
     pub settings: Vec<(String, String)>,
@@ -151,7 +151,7 @@ impl ConferenceReport {
     /// Writes `conference.json` and `conference.html` into the folder `dir`, which is there already.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the file system if a file can't be written, because `dir` doesn't exist, say.
     pub fn write(&self, dir: impl AsRef<Path>) -> io::Result<()> {
         output::write(dir.as_ref().join("conference.json"), self.to_json())?;
         output::write(dir.as_ref().join("conference.html"), self.to_html())

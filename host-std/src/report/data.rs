@@ -37,7 +37,7 @@ pub struct Report {
     pub seed: Option<u64>,
     /// Length of the call in seconds.
     pub duration_s: f64,
-    /// One entry a listener.
+    /// One entry for each listener.
     pub sides: Vec<SideReport>,
     /// Recordings and forks, if there were any.
     #[serde(skip_serializing_if = "KeptReport::is_empty")]
@@ -53,19 +53,20 @@ pub struct SideReport {
     pub peer: String,
     /// The codec as received, such as `opus/48000, 20 ms`.
     pub codec: String,
-    /// Rate of `said` and `heard` in hertz.
+    /// The rate of `said` and `heard`, in Hz.
     pub sample_rate_hz: u32,
-    /// Their channels, interleaved.
+    /// The channels of `said` and `heard`, which are interleaved.
     pub channels: u8,
-    /// What the peer said, before coding: 16-bit samples from media time 0. Empty if unknown. Not in the JSON.
+    /// What the peer said, before coding: 16-bit samples from media time 0. It is empty if it isn't known, and isn't in the
+    /// JSON.
     #[serde(skip)]
     pub said: Vec<i16>,
-    /// What was played here: 16-bit samples from media time 0. Not in the JSON.
+    /// What was played here: 16-bit samples from media time 0. It isn't in the JSON.
     #[serde(skip)]
     pub heard: Vec<i16>,
-    /// File that holds `heard`, relative to the report, such as `a-heard.wav`.
+    /// The file that holds `heard`, relative to the report, such as `a-heard.wav`.
     pub wav_file: String,
-    /// Length of one packet in milliseconds; how wide a lost packet is drawn.
+    /// The length of one packet, in ms: how wide a lost packet is drawn.
     pub packet_ms: f64,
     /// The wall clock at media time 0, in microseconds since 1970 where the reader lives; the time axis then shows it. Not
     /// in the JSON.
@@ -76,7 +77,7 @@ pub struct SideReport {
     pub delays_relative: bool,
     /// Totals and means.
     pub statistics: Statistics,
-    /// Every packet, a duplicate as a row of its own.
+    /// All packets; a duplicate has a row of its own.
     pub packets: Vec<PacketRow>,
     /// Stretches of `heard` that are not plainly decoded.
     pub play: Vec<PlayRow>,
@@ -97,7 +98,7 @@ pub struct SideReport {
     /// What this side's echo canceller did; not in the JSON without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub echo: Option<EchoFigures>,
-    /// The same a second; not in the JSON without one.
+    /// The same for each second; not in the JSON without an echo canceller.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub echo_per_second: Vec<EchoRow>,
 }
@@ -128,14 +129,14 @@ impl From<&CallSound> for CallSoundFigures {
 pub struct FindingRow {
     /// What, by a name that stays the same, such as `microphone_clipped`.
     pub what: &'static str,
-    /// In how much of the time, 0 to 1.
+    /// The share of the time in which there was the fault, 0 to 1.
     #[serde(serialize_with = "micros")]
     pub share: f64,
-    /// When it was first, in ms of the call's sound.
+    /// When it began first, in ms of the call's sound.
     pub from_ms: u32,
-    /// When it was last.
+    /// When it ended last, in ms of the call's sound.
     pub until_ms: u32,
-    /// The same in a sentence, without a full stop.
+    /// The finding in a sentence, without a full stop.
     pub words: String,
 }
 
@@ -184,7 +185,7 @@ pub struct EchoFigures {
 /// An echo canceller in one second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct EchoRow {
-    /// When the second begins.
+    /// When the second begins, in ms.
     #[serde(serialize_with = "micros")]
     pub at_ms: f64,
     /// Echo return loss enhancement in dB; `None` where the echo isn't heard alone.
@@ -203,13 +204,13 @@ pub struct EchoRow {
 pub struct PacketRow {
     /// Sequence number, extended over wraps (RFC 3550, A.1).
     pub seq: u64,
-    /// When it was sent.
+    /// When the packet was sent, in ms.
     #[serde(serialize_with = "micros")]
     pub media_ms: f64,
-    /// When it arrived; `None` if it never did.
+    /// When the packet arrived, in ms; `None` if it never did.
     #[serde(serialize_with = "maybe_micros")]
     pub arrival_ms: Option<f64>,
-    /// What became of it.
+    /// What became of the packet.
     pub fate: PacketOutcome,
 }
 
@@ -217,31 +218,31 @@ pub struct PacketRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PacketOutcome {
-    /// Decoded and played, or taken in as comfort noise.
+    /// It was decoded and played, or described comfort noise.
     Played,
-    /// Never arrived.
+    /// It never arrived.
     LostInNetwork,
-    /// Arrived after the time to play it.
+    /// It arrived after the time to play it.
     Late,
-    /// Arrived again.
+    /// It arrived again.
     Duplicate,
-    /// Arrived behind a copy of it in another packet (RFC 2198), which has its place.
+    /// It arrived after a copy of it in another packet (RFC 2198), which was played instead.
     Superseded,
-    /// Arrived, but was thrown away: no room, a delay beyond the bound, a skipped stretch.
+    /// It arrived and was dropped: there was no room, the delay was above its bound, or its stretch was skipped.
     Discarded,
-    /// Arrived, and the decoder refused it.
+    /// It arrived, and the decoder refused it.
     Undecodable,
-    /// Arrived, and was a telephone event.
+    /// It arrived, and was a telephone event.
     Event,
-    /// Arrived, of a payload type that nobody agreed on, or with nothing in it but padding.
+    /// It arrived, and had a payload type that wasn't agreed on, or only padding.
     OtherPayload,
-    /// Arrived while its source or sequence had to prove itself.
+    /// It arrived before its source or sequence was accepted.
     Probation,
-    /// Arrived, and can't be what it claims: malformed, or too long.
+    /// It arrived malformed or too long.
     Unusable,
-    /// Arrived, and was not let in: SRTP refused it, or it was not to be heard.
+    /// It arrived and was not accepted: SRTP refused it, or the call was on hold.
     Refused,
-    /// Arrived, and its turn had not come at the end.
+    /// It arrived, and its turn to be played had not come at the end.
     Waiting,
 }
 
@@ -261,13 +262,13 @@ impl From<Fate> for PacketOutcome {
 /// A stretch of what was played, and where it came from.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct PlayRow {
-    /// When it began to play.
+    /// When the stretch began to play, in ms.
     #[serde(serialize_with = "micros")]
     pub at_ms: f64,
-    /// How long it played.
+    /// How long the stretch is, in ms.
     #[serde(serialize_with = "micros")]
     pub duration_ms: f64,
-    /// Where it came from.
+    /// Where its sound came from.
     pub cause: PlayCause,
 }
 
@@ -292,13 +293,13 @@ pub enum PlayCause {
 /// The receiver's delays at one moment.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct DelayRow {
-    /// When.
+    /// The moment, in ms.
     #[serde(serialize_with = "micros")]
     pub at_ms: f64,
-    /// The delay the receiver aims at, from sending to playing.
+    /// The delay from sending to playing that the receiver aims at, in ms.
     #[serde(serialize_with = "micros")]
     pub target_ms: f64,
-    /// The delay of the sample now playing, from sending to playing.
+    /// The delay from sending to playing of the sample that is played, in ms.
     #[serde(serialize_with = "micros")]
     pub playout_ms: f64,
 }
@@ -313,13 +314,13 @@ pub struct DelayRow {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct MinMeanMax {
-    /// Least.
+    /// The least value.
     #[serde(serialize_with = "micros")]
     pub min: f64,
-    /// Arithmetic mean.
+    /// The arithmetic mean.
     #[serde(serialize_with = "micros")]
     pub mean: f64,
-    /// Greatest.
+    /// The greatest value.
     #[serde(serialize_with = "micros")]
     pub max: f64,
 }
@@ -360,11 +361,12 @@ pub struct Statistics {
     pub packets_reordered: u64,
     /// Packets that arrived behind a copy of them in another packet (RFC 2198), which was played instead.
     pub packets_superseded: u64,
-    /// Packets that arrived in time and were thrown away: no room, a delay beyond its bound, a stream that began anew.
+    /// Packets that arrived in time and were dropped: there was no room, the delay was above its bound, or the stream began
+    /// anew.
     pub packets_discarded: u64,
     /// Packets that the decoder refused.
     pub packets_undecodable: u64,
-    /// Telephone events.
+    /// Packets with telephone events.
     pub packets_event: u64,
     /// Packets of a payload type that nobody agreed on, or with nothing in them but padding.
     pub packets_other_payload: u64,
@@ -376,7 +378,7 @@ pub struct Statistics {
     pub packets_waiting: u64,
     /// Packets that were not let in: SRTP refused them, or they were not to be heard. Not among those received.
     pub packets_refused: u64,
-    /// Times the source began anew: its sequence or its time jumped.
+    /// How often the source began anew: its sequence numbers or its timestamps jumped.
     pub restarts: u64,
     /// Changes of the synchronisation source during the call.
     pub ssrc_changes: u64,
@@ -402,9 +404,9 @@ pub struct Statistics {
     /// Sound put in to let the delay grow, in milliseconds.
     #[serde(serialize_with = "micros")]
     pub stretched_in_ms: f64,
-    /// From sending to playing, in milliseconds.
+    /// The delay from sending to playing, in ms.
     pub playout_delay_ms: Option<MinMeanMax>,
-    /// On the network, in milliseconds.
+    /// The delay on the network, in ms.
     pub network_delay_ms: Option<MinMeanMax>,
     /// Mean wait in the jitter buffer, in milliseconds.
     #[serde(serialize_with = "maybe_micros")]
@@ -442,7 +444,7 @@ pub struct Statistics {
     /// Rate of the peer's clock against ours as estimated by the receiver, in parts per million.
     #[serde(serialize_with = "maybe_micros")]
     pub clock_drift_ppm: Option<f64>,
-    /// RTP payload that arrived, in bits a second.
+    /// The bit rate of RTP payloads that arrived, in bit/s.
     #[serde(serialize_with = "maybe_micros")]
     pub payload_bitrate_bps: Option<f64>,
     /// Active speech level of what was said, in dBov.

@@ -23,7 +23,7 @@ pub struct DigitRow {
     /// How long it lasted, as far as is known.
     #[serde(serialize_with = "micros")]
     pub duration_ms: f64,
-    /// Its power in dBm0.
+    /// The power in dBm0.
     #[serde(serialize_with = "micros")]
     pub level_dbm0: f64,
     /// What it was heard as: `event` or `in-band`.

@@ -25,7 +25,7 @@ pub struct RecordingRow {
 pub struct ForkRow {
     /// Where its first stream went.
     pub to: String,
-    /// Its streams: one for each party or caller, or one for a mix.
+    /// The streams: one for each party or caller, or one for a mix.
     pub streams: usize,
     /// Packets that were sent.
     pub packets: u64,

@@ -1,12 +1,12 @@
-//! A call told to people and programs: `report.json`, `report.html` and a short summary for the terminal.
+//! A finished call, told to people and programs: `report.json`, `report.html` and a short summary for the terminal.
 //!
-//! Use it after a call, a simulation or a replay. `record::call` fills it from what passed a call, and `replay` has reports of
-//! its own for captures. Numbers of a call that still runs are in [`monitoring`](crate::monitoring).
+//! Use it after a call or a simulation. `record::call` fills a report from what passed a call, and `replay` has reports of its own
+//! for captures. The numbers of a call that still runs are in [`monitoring`](crate::monitoring).
 //!
-//! [`Report`] is plain data; [`Report::to_json`], [`Report::to_html`] and its `Display` are pure functions of it, and
-//! [`Report::write`] puts the files where the recordings lie. Its example is a report by hand.
+//! [`Report`] is plain data. [`Report::to_json`], [`Report::to_html`] and its `Display` are pure functions of it, and
+//! [`Report::write`] puts the files beside the recordings. Its example makes a report by hand.
 //!
-//! Limits: the page has the sound in it up to a bound, and plays the WAV files beside it above that.
+//! **Limits.** The page contains the sound itself only up to a size; for longer calls it plays the WAV files beside it.
 
 #[cfg(feature = "cli")]
 mod conference;
@@ -57,7 +57,7 @@ impl Report {
     /// Writes `report.json` and `report.html` into the folder `dir`, which is there already.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the file system if a file can't be written, because the folder doesn't exist, say.
     pub fn write(&self, dir: impl AsRef<Path>) -> io::Result<()> {
         output::write(dir.as_ref().join("report.json"), self.to_json())?;
         output::write(dir.as_ref().join("report.html"), self.to_html())

@@ -1,37 +1,79 @@
-//! Room: a conference of calls. Everybody hears everybody but himself.
+//! A conference room on a server: it mixes calls, and everybody hears everybody else but not himself.
 //!
-//! A room is sans-IO, as calls are: who drives the calls, in real or in virtual time, calls once a tick of 10 ms for each member
-//! [`Room::play`], then [`Room::mix`], then for each member [`Room::capture`], and sends what the calls transmit. Calls of
-//! any codec and rate meet at the room's rate, which each call's sound is set to
-//! ([`Call::set_sound`](crate::session::Call::set_sound)).
+//! Use a [`Room`] where this process holds all calls of a conference and each caller is to get one mixed stream, in a codec of
+//! his own. Where packets of a conference come mixed or forwarded by another server, a single [`Call`](crate::session::Call) plays
+//! them (`CallConfig::sources` says how many it hears at once). Without a heap use the mixer below this one,
+//! [`dsp_core::conference::Conference`]; calls of browsers join by `web::RoomEnd`.
 //!
-//! ```no_run
-//! use dsp_core::time::Instant;
-//! use host_std::room::{MemberId, Room};
-//! use host_std::session::Call;
+//! A room does no I/O and reads no clock. Once in each tick of 10 ms its driver calls [`Room::play`] for each member, then
+//! [`Room::mix`], then [`Room::capture`] for each member, and sends what the calls transmit. Set each call's sound to one channel
+//! at the room's rate ([`Call::set_sound`](crate::session::Call::set_sound)), whatever codec it agrees on; the call converts.
 //!
-//! fn tick(room: &mut Room, calls: &mut [(MemberId, Call)], now: Instant) {
-//!     for (member, call) in &mut *calls {
-//!         room.play(now, *member, call);
-//!     }
-//!     room.mix();
-//!     for (member, call) in calls {
-//!         room.capture(now, *member, call);
-//!         // And send what `call.transmit` gives.
+//! Two callers and the room's two calls ("legs"), one for each. The bytes that travel between a caller and his leg go over
+//! sockets in a real program:
+//!
+//! ```
+//! use dsp_core::time::{Duration, Instant};
+//! use host_std::room::{Room, RoomConfig};
+//! use host_std::session::{Call, CallConfig};
+//!
+//! /// Carries all that `from` has to send to `to`.
+//! fn carry(now: Instant, from: &mut Call, to: &mut Call) {
+//!     let mut datagram = [0; 1500];
+//!     while let Some(sent) = from.transmit(now, &mut datagram) {
+//!         to.receive(now, sent.channel, sent.from, &mut datagram[..sent.len]);
 //!     }
 //! }
+//!
+//! let mut room = Room::new(RoomConfig { sample_rate_hz: 16_000, capacity: 2, loudest: None })?;
+//! let mut now = Instant::ZERO;
+//! let mut lines = Vec::new();
+//! for port in [4000, 5000] {
+//!     let sound = Some((16_000, 1));
+//!     let mut caller = Call::new(CallConfig { sound, ..CallConfig::new(port)? })?;
+//!     let mut leg = Call::new(CallConfig { sound, ..CallConfig::new(port + 2)? })?;
+//!     let answer = leg.answer(now, &caller.offer()?)?;
+//!     caller.accept(now, &answer)?;
+//!     lines.push((caller, leg, room.join()?));
+//! }
+//!
+//! // The first caller makes a noise; `heard` is what the second one hears of it at the end.
+//! let noise: Vec<i16> = (0..160).map(|n| if n % 40 < 20 { 3_000 } else { -3_000 }).collect();
+//! let mut heard = [0; 160];
+//! for _ in 0..100 {
+//!     for (n, (caller, leg, member)) in lines.iter_mut().enumerate() {
+//!         caller.capture(now, if n == 0 { &noise } else { &[0; 160] });
+//!         carry(now, caller, leg);
+//!         room.play(now, *member, leg);
+//!     }
+//!     room.mix();
+//!     for (caller, leg, member) in &mut lines {
+//!         room.capture(now, *member, leg);
+//!         carry(now, leg, caller);
+//!         caller.play(now, &mut heard);
+//!     }
+//!     now += Duration::from_millis(10);
+//! }
+//! assert!(heard.iter().any(|&sample| sample > 1_000));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A member whose network stalls is what his call makes of it: concealed, then silent; nobody else notices. One whose tick
-//! is left out fades out. After a member has joined, a tick allocates nothing.
+//! When a member's network stalls, his call conceals the loss and then falls silent; the other members notice nothing else. A member
+//! whose `play` is left out in a tick fades out.
 //!
-//! Cost: see [`Conference`]; beside it a level meter and a voice detector for each member who isn't muted. Delay: none beyond
-//! the tick.
+//! **Cost.** Mixing 200 ports takes about 10 µs for 20 ms of sound at 16 kHz (BENCHMARKS.md), beside which each member who isn't
+//! muted has a level meter and a voice detector, and each call its own work. After a member has joined, a tick allocates nothing.
+//! The room adds no delay beyond the tick.
+//!
+//! **Limits.** Sound is mono at 8, 16, 32 or 48 kHz, a tick is always 10 ms, and 65,535 members and announcements are the most.
+//!
+//! **Standards.** Levels that members' packets tell are RFC 6464 ([`Room::tell`]), and who is in a mix is told by RFC 6465
+//! ([`Room::contributors`]). The roles of a mixer are those of RFC 3550, 7.
 
+mod config;
 mod fade;
 
 use std::fmt;
-use std::num::NonZeroU16;
 
 use dsp_core::conference::{
     Conference, ConferenceConfig, ConferenceError, FloorPriority, LimiterStats, Port, PortActivity, PortStats,
@@ -51,6 +93,7 @@ use crate::record::fork::{ForkTap, Forked, Party};
 use crate::record::recorder::Track;
 use crate::session::Contributors;
 
+pub use config::{RoomConfig, RoomError};
 use fade::Fade;
 
 /// Length of a tick in ms.
@@ -62,55 +105,7 @@ const LEVEL_MS: u16 = 100;
 /// For which a member counts as speaking after he spoke.
 const HANGOVER_MS: u16 = 200;
 
-/// Settings of a [`Room`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoomConfig {
-    /// The rate at which all are mixed, in Hz: 8,000, 16,000, 32,000 or 48,000.
-    pub sample_rate_hz: u32,
-    /// How many there can be, members and announcements together: 1 to 65,535.
-    pub capacity: usize,
-    /// How many are heard at once, the loudest of those who speak; `None`: all.
-    pub loudest: Option<NonZeroU16>,
-}
-
-impl Default for RoomConfig {
-    /// 16 kHz, 200 members, all are heard.
-    fn default() -> Self {
-        Self { sample_rate_hz: 16_000, capacity: 200, loudest: None }
-    }
-}
-
-/// Why a room can't do what was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RoomError {
-    /// This rate, in Hz, is none of a room's.
-    SampleRate(u32),
-    /// The room is full, or such a config isn't possible.
-    Conference(ConferenceError),
-    /// This member has left.
-    Left(MemberId),
-}
-
-impl fmt::Display for RoomError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SampleRate(rate) => write!(f, "a room at {rate} Hz; 8000, 16000, 32000 and 48000 Hz are possible"),
-            Self::Conference(error) => error.fmt(f),
-            Self::Left(member) => write!(f, "member {} has left the room", member.number),
-        }
-    }
-}
-
-impl std::error::Error for RoomError {}
-
-impl From<ConferenceError> for RoomError {
-    fn from(error: ConferenceError) -> Self {
-        Self::Conference(error)
-    }
-}
-
-/// A member of a room: never that of another one, also after he has left.
+/// The name of a member in his room. It isn't given to anybody else, not even after he has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId {
     /// Counts from 1 in the order of joining.
@@ -119,7 +114,7 @@ pub struct MemberId {
 }
 
 impl MemberId {
-    /// His number: 1 for the first who joined, and so on.
+    /// The member's number: 1 for the first who joined, 2 for the second, and so on.
     pub fn number(self) -> u64 {
         self.number
     }
@@ -129,19 +124,19 @@ impl MemberId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemberStats {
-    /// Who.
+    /// Which member this is about.
     pub id: MemberId,
-    /// Level of his sound.
+    /// The level of the member's sound, over the last 100 ms.
     pub level: Level,
-    /// Whether he speaks now.
+    /// Whether the member speaks now.
     pub speaks: bool,
-    /// What his packets say of that by themselves (RFC 6464), if they do: see [`Room::tell`].
+    /// The level and the voice flag that the member's own packets carry (RFC 6464), where they do: see [`Room::tell`].
     pub told: Option<AudioLevel>,
-    /// Whether he is muted, and on hold.
+    /// Whether the member is muted: nobody hears him.
     pub muted: bool,
-    /// Whether he is on hold.
+    /// Whether the member is on hold: he hears nobody, and nobody hears him.
     pub on_hold: bool,
-    /// What the mixer counts of him; `heard` is whether the others hear him now.
+    /// What the mixer counts for the member; `heard` says whether the others hear him now.
     pub port: PortStats,
 }
 
@@ -165,9 +160,9 @@ struct Member {
     announcement: Option<(Player, Blend)>,
 }
 
-/// A conference of calls.
+/// A conference of calls: see the [module's page](self) for how it is driven.
 ///
-/// Three who need no call: each hears the two others, and nobody hears who is muted.
+/// Three members whose sound comes from elsewhere than a call. Each hears the two others, and nobody hears one who is muted:
 ///
 /// ```
 /// use host_std::room::{Room, RoomConfig};
@@ -213,10 +208,11 @@ impl fmt::Debug for Room {
 }
 
 impl Room {
-    /// An empty room.
+    /// An empty room, whose memory is all allocated.
     ///
     /// # Errors
-    /// [`RoomError::SampleRate`], and a capacity that isn't possible.
+    /// [`RoomError::SampleRate`] if the rate isn't 8,000, 16,000, 32,000 or 48,000 Hz; [`RoomError::Conference`] if the capacity
+    /// is 0 or more than 65,535.
     pub fn new(config: RoomConfig) -> Result<Self, RoomError> {
         let rate_hz = config.sample_rate_hz;
         if ![8_000, 16_000, 32_000, 48_000].contains(&rate_hz) {
@@ -248,12 +244,12 @@ impl Room {
         })
     }
 
-    /// The rate at which all are mixed, in Hz.
+    /// The rate at which the room mixes, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.config.sample_rate_hz
     }
 
-    /// Ticks that were mixed.
+    /// How many ticks of 10 ms the room has mixed.
     pub fn ticks(&self) -> u64 {
         self.tick
     }
@@ -261,7 +257,7 @@ impl Room {
     /// Somebody joins, and fades in with his first tick.
     ///
     /// # Errors
-    /// The room is full.
+    /// [`RoomError::Conference`] if the room is full.
     pub fn join(&mut self) -> Result<MemberId, RoomError> {
         let port = self.conference.join()?;
         let sample_rate_hz = self.config.sample_rate_hz;
@@ -293,17 +289,17 @@ impl Room {
     /// A member leaves; what was heard of him fades out.
     ///
     /// # Errors
-    /// He has left before.
+    /// [`RoomError::Left`] if the member has left before.
     pub fn leave(&mut self, member: MemberId) -> Result<(), RoomError> {
         self.member(member)?;
         self.members[member.port] = None;
         Ok(self.conference.leave(member.port)?)
     }
 
-    /// Whether nobody hears him; he hears the others.
+    /// Mutes a member, so that nobody hears him while he hears the others, or unmutes him.
     ///
     /// # Errors
-    /// He has left.
+    /// [`RoomError::Left`] if the member has left.
     pub fn set_muted(&mut self, member: MemberId, muted: bool) -> Result<(), RoomError> {
         let state = self.member(member)?;
         state.muted = muted;
@@ -311,10 +307,11 @@ impl Room {
         Ok(self.conference.set_muted(member.port, silent)?)
     }
 
-    /// Whether he is on hold: he hears nothing but what is played to him ([`Room::announce_to`]), and nobody hears him.
+    /// Puts a member on hold, or takes him off it. On hold he hears nothing but what is played to him alone
+    /// (`Room::announce_to`, with the cargo feature `record`), and nobody hears him.
     ///
     /// # Errors
-    /// He has left.
+    /// [`RoomError::Left`] if the member has left.
     pub fn set_on_hold(&mut self, member: MemberId, on_hold: bool) -> Result<(), RoomError> {
         let state = self.member(member)?;
         state.on_hold = on_hold;
@@ -322,30 +319,30 @@ impl Room {
         Ok(self.conference.set_muted(member.port, silent)?)
     }
 
-    /// The gain with which the others hear him, in hundredths of a dB up to 1,805.
+    /// Sets the gain with which the others hear a member, in hundredths of a decibel: at most 1,805, which is 18.05 dB.
     ///
     /// # Errors
-    /// He has left; the gain is too high.
+    /// [`RoomError::Left`] if the member has left; [`RoomError::Conference`] if the gain is higher than that.
     pub fn set_gain(&mut self, member: MemberId, hundredths_db: i16) -> Result<(), RoomError> {
         self.member(member)?;
         Ok(self.conference.set_gain(member.port, hundredths_db)?)
     }
 
-    /// Whether he is heard before others where only the loudest are.
+    /// Sets whether a member is heard before others in a room where only the loudest are heard ([`RoomConfig::loudest`]).
     ///
     /// # Errors
-    /// He has left.
+    /// [`RoomError::Left`] if the member has left.
     pub fn set_priority(&mut self, member: MemberId, priority: FloorPriority) -> Result<(), RoomError> {
         self.member(member)?;
         Ok(self.conference.set_priority(member.port, priority)?)
     }
 
-    /// Which source a member is, and what its last packet says of its sound (RFC 6464), as [`Call::source_level`] has it: who
-    /// says that he doesn't speak is taken at his word. To be said before each [`play`](Self::play); a member of whom it isn't
-    /// said is named to nobody.
+    /// Tells the room which RTP source a member is, and what the source's last packet says of its sound (RFC 6464):
+    /// [`Call::source_level`] has both. A member whose packets say that he doesn't speak is believed. Call this before each
+    /// [`play`](Self::play). A member for whom it was never called is left out of [`contributors`](Self::contributors).
     ///
     /// # Errors
-    /// He has left.
+    /// [`RoomError::Left`] if the member has left.
     ///
     /// [`Call::source_level`]: crate::session::Call::source_level
     pub fn tell(&mut self, member: MemberId, source: Ssrc, level: Option<AudioLevel>) -> Result<(), RoomError> {
@@ -354,8 +351,8 @@ impl Room {
         Ok(())
     }
 
-    /// Who is in what a member hears, and how loud each of them is, for [`Call::set_contributors`] (RFC 6465): where there are more
-    /// than 15, the loudest. On hold there is nobody.
+    /// The sources in what a member hears, and how loud each of them is, for [`Call::set_contributors`] (RFC 6465). These are
+    /// the 15 loudest at most, and none while the member is on hold.
     ///
     /// [`Call::set_contributors`]: crate::session::Call::set_contributors
     pub fn contributors(&self, listener: MemberId) -> Contributors {
@@ -375,7 +372,7 @@ impl Room {
         loudest
     }
 
-    /// Takes a tick of what a member's call plays: what he says. `None` if he has left.
+    /// Takes what a member says in this tick, which is what his call plays. `None` if the member has left.
     pub fn play<M: Media>(&mut self, now: Instant, member: MemberId, media: &mut M) -> Option<Played> {
         let mut played = None;
         self.take(member, |pcm, begins| {
@@ -388,8 +385,8 @@ impl Room {
         played
     }
 
-    /// The same of a member without a call: up to a tick of his sound at the room's rate; what is shorter ends in silence.
-    /// Whether he is there.
+    /// Takes what a member says in this tick where it comes from elsewhere than a call: a tick of mono sound at the room's
+    /// rate, followed by silence if it is shorter and cut off if it is longer. Returns whether the member is there.
     pub fn say(&mut self, member: MemberId, pcm: &[i16]) -> bool {
         self.take(member, |frame, _| {
             let samples = pcm.len().min(frame.len());
@@ -427,7 +424,7 @@ impl Room {
         true
     }
 
-    /// Mixes the ticks that were taken, and what is announced to all.
+    /// Mixes what members say in this tick, and what is announced to all of them.
     pub fn mix(&mut self) {
         #[cfg(feature = "record")]
         self.announce_tick();
@@ -447,7 +444,7 @@ impl Room {
         self.tick += 1;
     }
 
-    /// Gives a member's call what he hears: all others, as its microphone.
+    /// Gives a member's call what he is to hear, the sum of all others, as the call's microphone.
     pub fn capture<M: Media>(&mut self, captured_at: Instant, member: MemberId, media: &mut M) {
         let mut pcm = [0; LONGEST];
         let pcm = &mut pcm[..self.tick_samples];
@@ -456,7 +453,8 @@ impl Room {
         }
     }
 
-    /// Writes what a member hears in this tick: all others, or on hold what is played to him. Whether he is there.
+    /// Writes to `pcm` what a member is to hear in this tick: the sum of all others, or what is played to him alone while he is
+    /// on hold. Returns whether the member is there; if not, `pcm` stays as it was.
     pub fn hear(&mut self, id: MemberId, pcm: &mut [i16]) -> bool {
         let Some(member) = self.members.get_mut(id.port).and_then(Option::as_mut) else { return false };
         if member.number != id.number {
@@ -477,13 +475,13 @@ impl Room {
         true
     }
 
-    /// Who speaks: the member who was the loudest speaker for 300 ms, until another one is.
+    /// The active speaker: whoever was the loudest member for 300 ms, until another member is for as long.
     pub fn active_speaker(&self) -> Option<MemberId> {
         let port = self.conference.active_speaker()?;
         self.members[port].as_ref().map(|member| MemberId { number: member.number, port })
     }
 
-    /// All who are there.
+    /// The numbers of all members who are in the room.
     pub fn members(&self) -> impl Iterator<Item = MemberStats> + '_ {
         self.members.iter().enumerate().filter_map(|(port, member)| {
             let member = member.as_ref()?;
@@ -499,7 +497,7 @@ impl Room {
         })
     }
 
-    /// What the limiter of the mix does.
+    /// What the limiter, which keeps the mix below full scale, has done.
     pub fn limiter(&self) -> LimiterStats {
         self.conference.limiter()
     }
@@ -512,10 +510,11 @@ impl Room {
 
 #[cfg(feature = "record")]
 impl Room {
-    /// Plays a file to all, beside what they hear of each other. It takes the place of a member until it ends.
+    /// Plays a file to all members, added to what they hear of each other. Until it ends it takes up one place of
+    /// [`RoomConfig::capacity`].
     ///
     /// # Errors
-    /// The room is full.
+    /// [`RoomError::Conference`] if the room is full.
     pub fn announce(&mut self, player: Player) -> Result<(), RoomError> {
         let port = self.conference.join()?;
         self.conference.set_priority(port, FloorPriority::Always)?;
@@ -523,30 +522,30 @@ impl Room {
         Ok(())
     }
 
-    /// Plays a file to one member: mixed with what he hears, or instead of it; on hold there is nothing else.
+    /// Plays a file to one member: mixed with what he hears, or instead of it. A member on hold hears nothing else.
     ///
     /// # Errors
-    /// He has left.
+    /// [`RoomError::Left`] if the member has left.
     pub fn announce_to(&mut self, member: MemberId, player: Player, blend: Blend) -> Result<(), RoomError> {
         self.member(member)?.announcement = Some((player, blend));
         Ok(())
     }
 
-    /// Records the mix of all, announcements too; `None`: no longer.
+    /// Records the mix of all members, with announcements; `None` ends that.
     pub fn set_track(&mut self, track: Option<Track>) {
         self.track = track;
     }
 
-    /// Gives the mix of all on as [`Party::Far`], or what each member says as [`Party::Member`] where the fork wants
-    /// [`Forked::Sources`], at the times of ticks since the room began; `None`: no longer.
+    /// Gives the mix of all members to a fork as [`Party::Far`], or, where the fork wants [`Forked::Sources`], what each member
+    /// says as [`Party::Member`]. Times count from the room's first tick. `None` ends that.
     pub fn set_fork(&mut self, fork: Option<ForkTap>) {
         self.fork = fork;
     }
 
-    /// Records what a member says, by itself; on the same time line as the mix.
+    /// Records what one member says, on the same time line as the mix; `None` ends that.
     ///
     /// # Errors
-    /// He has left.
+    /// [`RoomError::Left`] if the member has left.
     pub fn set_member_track(&mut self, member: MemberId, track: Option<Track>) -> Result<(), RoomError> {
         self.member(member)?.track = track;
         Ok(())

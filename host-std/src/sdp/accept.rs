@@ -10,14 +10,18 @@ use super::keys::{NegotiatedKeys, accept_keys};
 use super::read::same_family;
 use super::{LocalMedia, LocalStream};
 
-/// Reads the answer to our `offer`. The answer may be any bytes; what we said is taken from the text of the offer.
+/// Reads the answer to our `offer`, which may be any bytes: returns what both sides have agreed on.
 ///
-/// The first stream that the other side took says where packets go. Further ones are taken if they are in one BUNDLE
-/// group with it; what else was answered is in [`Negotiated::refused`].
+/// What we offered is read from the text of the offer, so keep it until the answer is here.
+///
+/// The first stream that the other side took decides where packets go. Further streams are taken if they are in one BUNDLE
+/// group with it; those that can't be are in [`Negotiated::refused`].
 ///
 /// # Errors
-/// Whatever stands in the way, of the first stream if there are several; the call has no media then.
+/// An [`SdpError`] that says why the first stream can't be used: the answer isn't a valid description, it rejects all streams,
+/// takes no codec of ours, or hasn't the protection that we offered. There is no media then.
 ///
+/// # Examples
 /// An answer without a codec of ours is an error, and its words are for whoever reads the log:
 ///
 /// ```

@@ -8,27 +8,28 @@ use super::error::SdpError;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
 use super::{Direction, NegotiatedDtls, NegotiatedExtensions, NegotiatedFeedback, NegotiatedIce, NoIce, SrtpKeys};
 
-/// What both sides agreed on, seen from ours: where packets travel, and the streams they carry.
+/// What both sides have agreed on, seen from our side: where packets go, and which streams they carry. [`answer`](super::answer)
+/// and [`accept`](super::accept) return it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Negotiated {
-    /// The one way that the packets of all streams take.
+    /// The addresses, ports and keys that all streams share.
     pub transport: NegotiatedTransport,
-    /// In the order of [`LocalMedia::streams`](super::LocalMedia::streams), and as many; `None` where a stream is closed
-    /// or was rejected. At least one is there.
+    /// The streams, as many as in [`LocalMedia::streams`](super::LocalMedia::streams) and in the same order. A stream that is
+    /// closed or was rejected is `None`; at least one isn't.
     pub streams: Vec<Option<NegotiatedStream>>,
-    /// The further streams that we have a place for and could not take, or that the other side refused, and why; what
-    /// either side has closed is not among them.
+    /// The streams beside the first that we wanted and could not take, or that the other side rejected, and why. Streams that
+    /// either side has closed are not among them.
     pub refused: Vec<Refused>,
 }
 
-/// A stream that could not be taken.
+/// A stream that could not be agreed on, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
     /// Which `m=` line of the description, from 0.
     pub media: usize,
-    /// Why not.
+    /// Why it could not be agreed on.
     pub reason: Arc<SdpError>,
 }
 
@@ -53,32 +54,32 @@ impl Negotiated {
         Ok(Self { transport, streams, refused })
     }
 
-    /// The stream of that place in [`LocalMedia::streams`](super::LocalMedia::streams), if it was agreed on.
+    /// The stream at this place of [`LocalMedia::streams`](super::LocalMedia::streams), from 0; `None` if it was not agreed on.
     pub fn stream(&self, at: usize) -> Option<&NegotiatedStream> {
         self.streams.get(at)?.as_ref()
     }
 }
 
-/// Where packets go, and how they are protected.
+/// Where packets go, and how they are protected: what all streams of a [`Negotiated`] share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NegotiatedTransport {
-    /// Where RTP goes to.
+    /// The address to which we send RTP.
     pub remote_rtp: SocketAddr,
-    /// Where RTCP goes to; the same as RTP with [`rtcp_mux`](Self::rtcp_mux).
+    /// The address to which we send RTCP: the same as for RTP with [`rtcp_mux`](Self::rtcp_mux).
     pub remote_rtcp: SocketAddr,
-    /// Whether RTP and RTCP share a port, both ways.
+    /// Whether RTP and RTCP share a port in both directions (RFC 5761).
     pub rtcp_mux: bool,
-    /// Whether RTCP may have feedback without a report in front of it, both ways (RFC 5506).
+    /// Whether feedback may be sent without a report in front of it, in both directions (RFC 5506).
     pub rtcp_reduced_size: bool,
-    /// The keys of SRTP, where the descriptions have them.
+    /// The keys of SRTP, where the descriptions carry them (`a=crypto`).
     pub srtp: Option<SrtpKeys>,
-    /// The DTLS association that SRTP's keys come from. Neither this nor `srtp`: plain RTP.
+    /// The DTLS association that the keys of SRTP come from. Where neither this nor `srtp` is there, RTP is plain.
     pub dtls: Option<NegotiatedDtls>,
-    /// ICE, or why there is none: then packets go to the addresses above.
+    /// ICE, or why there is none. Without ICE packets go to the addresses above.
     pub ice: Result<NegotiatedIce, NoIce>,
-    /// The names of the streams that share it by RFC 9143, the tagged one first; empty if both sides did not agree on that.
-    /// It goes into [`LocalMedia::bundle`](super::LocalMedia::bundle) for the next offer.
+    /// The names of the streams in the BUNDLE group (RFC 9143), the tagged one first; empty if both sides did not agree on a
+    /// group. Put it into [`LocalMedia::bundle`](super::LocalMedia::bundle) for the next offer.
     pub bundle: Vec<String>,
 }
 
@@ -90,49 +91,49 @@ impl NegotiatedTransport {
     }
 }
 
-/// One stream, seen from our side.
+/// What both sides have agreed on for one stream, seen from our side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NegotiatedStream {
-    /// The name it has in both descriptions (RFC 5888, 4), if it has one.
+    /// The name that the stream has in both descriptions (`a=mid`: RFC 5888, 4), if it has one.
     pub mid: Option<String>,
-    /// What we do.
+    /// Whether we send, receive, or both.
     pub direction: Direction,
-    /// What we may send, the best first and never empty, under the other side's numbers and with its parameters.
-    /// The first is a true codec; comfort noise and the like come last.
+    /// What we may send, the best first and never empty, with the other side's payload types and parameters. The first is a
+    /// codec for speech; comfort noise and redundancy come last.
     pub send: Vec<NegotiatedCodec>,
-    /// What may come, under our numbers and with our parameters; in the same order.
+    /// What the other side may send, in the same order, with our payload types and parameters.
     pub receive: Vec<NegotiatedCodec>,
-    /// The telephone events we may send, by clock; empty if there are none.
+    /// The telephone events that we may send, one entry for each RTP clock; empty if there are none.
     pub send_events: Vec<NegotiatedEvents>,
-    /// The telephone events that may come, by clock.
+    /// The telephone events that the other side may send, one entry for each RTP clock.
     pub receive_events: Vec<NegotiatedEvents>,
-    /// The length of the packets we send, in ms: one that the first codec has, 10-60 unless its only frame is longer.
+    /// The length of the packets that we send, in ms. The first codec has packets of this length: 10 to 60 ms, or longer if
+    /// it has no shorter ones.
     pub send_ptime_ms: u32,
-    /// The length that they would have without an MTU: longer, if [`LocalMedia::mtu`](super::LocalMedia::mtu) made them
-    /// shorter.
+    /// The length, in ms, that these packets would have without [`LocalMedia::mtu`](super::LocalMedia::mtu).
     pub wished_ptime_ms: u32,
-    /// The longest packets that both sides take, in ms: the smaller `maxptime`.
+    /// The longest packets that both sides accept, in ms: the smaller `a=maxptime`.
     pub max_ptime_ms: u32,
-    /// The most bytes of a payload that [`LocalMedia::mtu`](super::LocalMedia::mtu) has room for, beside as many copies of
-    /// those before it as are repeated.
+    /// The most bytes of a payload for which [`LocalMedia::mtu`](super::LocalMedia::mtu) leaves room, after the redundant
+    /// copies in the same packet.
     pub payload_bytes: usize,
-    /// Bytes that the IP packets have at least, headers and SRTP included, at the codec's lowest bit rate and without
-    /// redundancy. More than the MTU, where the codec has no packets that are short enough.
+    /// The fewest bytes of an IP packet, headers and SRTP included, at the codec's lowest bit rate and without redundancy.
+    /// This is more than the MTU where the codec has no packets that are short enough.
     pub least_packet_bytes: usize,
-    /// Bytes of a packet's headers, those of IP and UDP and the tag of SRTP counted.
+    /// Bytes of a packet's headers: IP, UDP, RTP, and the tag of SRTP.
     pub header_bytes: usize,
-    /// How much the other side wants to be sent at most.
+    /// The most that the other side wants to be sent.
     pub bandwidth: BandwidthLimits,
     /// Whether the other side wants VoIP metrics in our reports (RFC 3611, 5.1).
     pub send_voip_metrics: bool,
-    /// The header extensions of its packets.
+    /// The header extensions that packets may have.
     pub extensions: NegotiatedExtensions,
-    /// The RTCP feedback.
+    /// The RTCP feedback that both sides may send.
     pub feedback: NegotiatedFeedback,
 }
 
-/// The bandwidth of a stream as the other side's `b=` lines have it; the default bounds nothing.
+/// The most that the other side wants to be sent in a stream, as its `b=` lines say; by default there is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BandwidthLimits {
     /// `b=AS` in bit/s: whole IP packets, without RTCP (RFC 8866, 5.8; RFC 3550, 6.2).
@@ -142,8 +143,8 @@ pub struct BandwidthLimits {
 }
 
 impl BandwidthLimits {
-    /// The most that payloads may take, in bit/s, in packets of `packet_ms` under headers of `header_bytes`, those of IP and UDP
-    /// counted; `u32::MAX` where nothing bounds it.
+    /// The highest bit rate of payloads that keeps within both limits, in bit/s, where packets are of `packet_ms` milliseconds and
+    /// their headers, IP and UDP included, of `header_bytes`. Without a limit this is `u32::MAX`.
     pub fn most_payload_bps(&self, packet_ms: u32, header_bytes: usize) -> u32 {
         let headers_bps = (header_bytes as u64 * 8_000 / u64::from(packet_ms.max(1))).min(u32::MAX.into()) as u32;
         let of_session = self.session_bps.map_or(u32::MAX, |bps| bps.saturating_sub(headers_bps));
@@ -161,7 +162,7 @@ impl BandwidthLimits {
         most_bps.saturating_sub(headers_bps) / (copies as u32 + 1)
     }
 
-    /// Whether anything is bounded.
+    /// Whether there is a limit.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
     }
@@ -181,8 +182,8 @@ impl NegotiatedStream {
         (0..=wanted).rev().find(fits).unwrap_or(0)
     }
 
-    /// The telephone events to send beside a codec with this RTP clock. RFC 4733 wants the same clock; of a side that
-    /// offers only another one, as many do with Opus, the events are better than none.
+    /// The telephone events to send beside a codec with this RTP clock. RFC 4733 wants events with the codec's clock; where the
+    /// other side has only others, as many do with Opus, those are returned. `None` if it has no events at all.
     pub fn send_events_beside(&self, rtp_clock_hz: u32) -> Option<NegotiatedEvents> {
         let same_clock = self.send_events.iter().find(|events| events.rtp_clock_hz == rtp_clock_hz);
         same_clock.or(self.send_events.first()).copied()

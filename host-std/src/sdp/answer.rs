@@ -16,17 +16,22 @@ use super::read::{Audio, same_family};
 use super::write::{self, Carries, OurAudio};
 use super::{Direction, LocalMedia};
 
-/// Answers an offer: as many audio streams are taken as we have, all else is rejected in its place.
+/// Answers an offer, which may be any bytes: returns the text of the answer and what both sides have agreed on.
 ///
-/// The first one says where packets go. Of several audio streams (a phone that leaves the choice between RTP/SAVP and
-/// RTP/AVP) it's the first that can be taken, and with [`SrtpPolicy::Offered`](super::SrtpPolicy::Offered) the first with
-/// SRTP. Further ones are taken out of its BUNDLE group only, in their order, and only with payload types that no
-/// earlier one has. In a session that goes on, streams are where they were ([`LocalMedia::previous`]). The offer may be any
-/// bytes.
+/// As many audio streams are taken as [`LocalMedia::streams`] has; everything else is rejected in its place.
+///
+/// The first stream that is taken decides where packets go. Where the offer has several audio streams without a BUNDLE group,
+/// as of a phone that leaves the choice between RTP/SAVP and RTP/AVP, this is the first that suits us, or with
+/// [`SrtpPolicy::Offered`](super::SrtpPolicy::Offered) the first that has SRTP. Further streams are taken only if they are in the
+/// first one's BUNDLE group and have payload types of their own. In a later offer of the same session
+/// ([`LocalMedia::previous`]) streams keep their places.
 ///
 /// # Errors
-/// Whatever stands in the way, of the first audio stream if there are several. Nothing is agreed then.
+/// An [`SdpError`] that says why the first audio stream can't be taken: the offer isn't a valid description, has no audio, no
+/// codec that we have, no usable address, or not the protection that [`LocalMedia::srtp`] requires. [`SdpError::Local`] if
+/// `local` contradicts itself. Nothing is agreed on then.
 ///
+/// # Examples
 /// The offer of a phone that has video beside the sound: the video is rejected in its place (RFC 3264, 6).
 ///
 /// ```

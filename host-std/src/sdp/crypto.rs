@@ -74,7 +74,7 @@ pub struct CryptoLine {
     pub tag: u32,
     /// The crypto suite.
     pub suite: CryptoSuite,
-    /// What the side that wrote the line protects its packets with.
+    /// The key that protects the packets of the side that wrote the line.
     pub key: MasterKey,
 }
 
@@ -83,11 +83,11 @@ impl CryptoLine {
     ///
     /// # Errors
     /// When the operating system has no randomness to give.
+    #[expect(clippy::missing_panics_doc, reason = "it can't: the key has the length of its own profile")]
     pub fn generate(tag: u32, suite: CryptoSuite) -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; MasterKey::LONGEST]);
         let key = &mut key[..suite.profile().master_bytes()];
         getrandom::fill(key)?;
-        // The length is the profile's own.
         let key = MasterKey::of(suite.profile(), key).expect("as long as the profile has it");
         Ok(Self { tag, suite, key })
     }

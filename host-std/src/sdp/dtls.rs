@@ -14,11 +14,11 @@ pub(super) const MAX_FINGERPRINTS: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FingerprintHash {
-    /// 32 bytes; what everybody writes.
+    /// SHA-256, of 32 bytes, which nearly everybody uses.
     Sha256,
-    /// 48 bytes.
+    /// SHA-384, of 48 bytes.
     Sha384,
-    /// 64 bytes.
+    /// SHA-512, of 64 bytes.
     Sha512,
 }
 
@@ -44,7 +44,7 @@ impl FingerprintHash {
     }
 }
 
-/// What a certificate is known by.
+/// The hash of a certificate, by which the other side knows it (RFC 8122).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint {
     hash: FingerprintHash,
@@ -131,30 +131,30 @@ impl SetupAttribute {
     }
 }
 
-/// What we have for DTLS.
+/// What our descriptions say of DTLS: [`LocalMedia::dtls`](super::LocalMedia::dtls).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalDtls {
-    /// Of our certificate.
+    /// The fingerprint of our certificate.
     pub fingerprint: Fingerprint,
-    /// The name of the association that we want: 20 to 255 letters, digits, `+`, `/`, `-` or `_`, of at least 120 random
-    /// bits (RFC 8842, 4). Another name asks for another association.
+    /// Our name for the association: 20 to 255 letters, digits, `+`, `/`, `-` or `_`, with at least 120 random bits (RFC 8842,
+    /// 4). Another name asks for another association.
     pub tls_id: String,
-    /// Whether we began the association that there is. `None` before there is one: an answer then says that we begin, as
-    /// RFC 5763, 5 recommends.
+    /// Whether we began the handshake of the present association. `None` before there is one; an answer then says that we
+    /// begin, as RFC 5763, 5 recommends.
     pub active: Option<bool>,
 }
 
-/// The association that both sides agreed on (RFC 5763).
+/// The DTLS association that both sides have agreed on (RFC 5763).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NegotiatedDtls {
     /// Whether we begin the handshake.
     pub active: bool,
-    /// What the other side's certificate is known by: one of these is enough.
+    /// The fingerprints of the other side's certificate, of which one must match.
     pub fingerprints: Vec<Fingerprint>,
-    /// What the other side calls the association, if it has a name for it.
+    /// The other side's name for the association, if it has one.
     pub tls_id: Option<String>,
-    /// What we call it.
+    /// Our name for the association.
     pub own_tls_id: String,
 }
 

@@ -24,48 +24,49 @@ impl fmt::Display for DescriptionKind {
     }
 }
 
-/// Why there is no agreement. Text of the other side that's quoted is short and printable, and never key text.
+/// Why there is no agreement. What an error quotes from the other side's text is short and printable, and never a key.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SdpError {
-    /// Our own wishes contradict themselves.
+    /// Our own [`LocalMedia`](super::LocalMedia) contradicts itself; the text says how.
     Local(&'static str),
-    /// More than [`MAX_SDP_BYTES`](super::MAX_SDP_BYTES).
+    /// The description is longer than [`MAX_SDP_BYTES`](super::MAX_SDP_BYTES).
     TooLarge {
-        /// How many there are.
+        /// How many bytes it has.
         bytes: usize,
     },
-    /// More lines, streams or formats than any honest description has.
+    /// The description has more than [`MAX_LINES`](super::MAX_LINES), [`MAX_STREAMS`](super::MAX_STREAMS) or
+    /// [`MAX_FORMATS`](super::MAX_FORMATS).
     TooMany {
-        /// What there is too much of.
+        /// What there are too many of.
         what: &'static str,
-        /// How many are taken.
+        /// How many are allowed.
         most: usize,
     },
-    /// Not SDP.
+    /// The text isn't SDP.
     Syntax(sdp_types::ParserError),
-    /// No `m=audio` line.
+    /// There is no `m=audio` line.
     NoAudio(DescriptionKind),
-    /// The only `m=audio` lines have port 0.
+    /// All `m=audio` lines have port 0, which rejects them.
     Rejected(DescriptionKind),
     /// The answer has fewer streams than the offer it answers (RFC 3264, 6).
     MissingStream {
-        /// The answer's `m=` lines.
+        /// How many `m=` lines the answer has.
         answered: usize,
-        /// The offer's.
+        /// How many `m=` lines the offer has.
         offered: usize,
     },
-    /// A transport other than RTP/AVP, RTP/SAVP, UDP/TLS/RTP/SAVP and their feedback variants.
+    /// The profile is another than RTP/AVP, RTP/SAVP, UDP/TLS/RTP/SAVP and their variants with feedback.
     Profile(DescriptionKind, String),
     /// The other side wants DTLS-SRTP (RFC 5763), which is off here.
     Dtls(DescriptionKind),
     /// DTLS-SRTP is wanted here, and the other side has no `a=fingerprint`.
     DtlsRequired(DescriptionKind, String),
-    /// There is DTLS, and no fingerprint that a certificate could be checked by.
+    /// The profile is DTLS, and no fingerprint is there by which a certificate could be checked.
     Fingerprint(DescriptionKind),
-    /// The other side has our fingerprint: its description is ours, reflected.
+    /// The description has our own fingerprint, so somebody sent ours back to us.
     OwnFingerprint(DescriptionKind),
-    /// An `a=setup` by which nobody begins the handshake.
+    /// With this `a=setup` neither side would begin the handshake.
     Setup(DescriptionKind, &'static str),
     /// SRTP is required here, and the other side speaks plain RTP.
     SrtpRequired(DescriptionKind, String),
@@ -73,13 +74,13 @@ pub enum SdpError {
     IceRequired(DescriptionKind, NoIce),
     /// The other side insists on SRTP, and it's off here.
     SrtpOff(DescriptionKind, String),
-    /// SRTP is wanted, and no `a=crypto` line can be used; the error is the first line's.
+    /// SRTP is wanted, and no `a=crypto` line can be used; the error is that of the first line.
     Crypto(DescriptionKind, CryptoError),
-    /// Nothing in common.
+    /// Both sides have no codec in common.
     NoCommonCodec {
-        /// Theirs, as `a=rtpmap` has them: all, but for the end of a list that no honest description has.
+        /// The other side's codecs, as `a=rtpmap` writes them; a very long list is cut off.
         theirs: String,
-        /// Ours, all of them.
+        /// Our codecs.
         ours: String,
     },
     /// No `c=` line holds for the audio stream.

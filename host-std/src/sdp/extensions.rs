@@ -10,18 +10,18 @@ use sdp_types::Attribute;
 
 use super::Direction;
 
-/// A header extension that is known here.
+/// A header extension that is supported (RFC 8285).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExtensionKind {
-    /// How loud a packet is (RFC 6464).
+    /// The audio level of a packet (RFC 6464).
     AudioLevel,
-    /// When it left.
+    /// The time at which a packet was sent.
     AbsoluteSendTime,
-    /// Its number among all packets of the transport.
+    /// The number of a packet among all packets of the transport.
     TransportSequence,
-    /// The name of its `m=` line (RFC 9143, 15).
+    /// The name of the stream, as its `a=mid` (RFC 9143, 15).
     Mid,
-    /// How loud each contributing source is (RFC 6465).
+    /// The audio level of each contributing source (RFC 6465).
     MixerLevels,
 }
 
@@ -56,37 +56,38 @@ impl ExtensionKind {
 /// Contributing sources in a packet at most, each with a level.
 const MAX_LEVELS: usize = 15;
 
-/// When header extensions are offered. Answers take what is offered and wanted, whatever this says.
+/// When header extensions are offered. An answer accepts those that are offered and wanted in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OfferExtensions {
     /// Never.
     Never,
-    /// In offers with feedback (`RTP/AVPF` and `SAVPF`: DTLS calls, say), as browsers do; of a bundle of several streams their
-    /// names in any. A plain SIP call's offer stays as short as it is, since many phones take no notice and some stumble.
+    /// In offers with feedback (`RTP/AVPF` and `SAVPF`, as of DTLS calls), as browsers do; the names of the streams of a bundle
+    /// in any offer. The offer of a plain SIP call stays short, since many phones ignore extensions and some fail at them.
     #[default]
     WithFeedback,
     /// Always.
     Always,
 }
 
-/// Which header extensions we offer and take, and which way: [`Direction::SendOnly`] writes them, [`Direction::RecvOnly`] reads
-/// them, [`Direction::Inactive`] has none.
+/// Which header extensions we offer and accept, and in which direction: [`Direction::SendOnly`] writes them,
+/// [`Direction::RecvOnly`] reads them, [`Direction::Inactive`] has none.
 ///
-/// They travel in the clear, under SRTP too: whoever watches the network sees when somebody speaks, and how loud. Who minds has
-/// [`NONE`](Self::NONE).
+/// They are not encrypted, not even under SRTP: whoever watches the network sees when somebody speaks, and how loud. To avoid
+/// that use [`NONE`](Self::NONE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExtensionOptions {
-    /// When they are offered.
+    /// When extensions are offered.
     pub offer: OfferExtensions,
-    /// How loud each packet is and whether somebody speaks (RFC 6464).
+    /// The level of each packet, and whether somebody speaks (RFC 6464).
     pub audio_level: Direction,
-    /// How loud each contributing source is (RFC 6465). Those who hear a mixer read it; a mixer writes it.
+    /// The level of each contributing source (RFC 6465). A mixer writes it, and those who hear the mixer read it.
     pub mixer_levels: Direction,
-    /// The name of the stream, in its first packets: for streams of a bundle (RFC 9143, 15).
+    /// The name of the stream in its first packets, for streams of a bundle (RFC 9143, 15).
     pub mid: Direction,
-    /// A number of each packet among all of the transport, for transport-wide feedback; only where that is agreed on too.
+    /// The number of each packet among all packets of the transport, for transport-wide feedback; only where that is agreed on
+    /// too.
     pub transport_sequence: Direction,
-    /// When each packet left. Nothing here needs it: it's for the other side.
+    /// The time at which each packet was sent. Nothing here needs it; it is for the other side.
     pub absolute_send_time: Direction,
 }
 
@@ -131,15 +132,15 @@ impl ExtensionOptions {
     }
 }
 
-/// One header extension that a stream has, seen from our side.
+/// One header extension of a stream, seen from our side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Extension {
-    /// Its number, 1 to 255 without 15.
+    /// The number of the extension in packets: 1 to 255 without 15.
     pub id: u8,
-    /// Which way it goes.
+    /// Whether we write it, read it, or both.
     pub direction: Direction,
-    /// Of levels whether they say who speaks (`vad`, RFC 6464, 4).
+    /// Whether levels say if somebody speaks (`vad`: RFC 6464, 4).
     pub voice: bool,
 }
 

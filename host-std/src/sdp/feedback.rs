@@ -7,15 +7,15 @@
 use dsp_core::time::Duration;
 use sdp_types::Attribute;
 
-/// Which feedback we offer and take. All of it is only in descriptions with AVPF or SAVPF.
+/// Which RTCP feedback we offer and accept. Feedback needs a profile with AVPF or SAVPF (RFC 4585).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedbackOptions {
-    /// Whether offers without DTLS have AVPF or SAVPF as their profile. Phones that don't know it refuse such an offer; with
-    /// DTLS it's always SAVPF.
+    /// Whether offers without DTLS have the profile AVPF or SAVPF. Phones that don't know it refuse such an offer. With DTLS it
+    /// is always SAVPF.
     pub profile: bool,
-    /// Whether each side tells when the packets of the other arrived (`transport-cc`).
+    /// Whether each side reports when the packets of the other arrived (`transport-cc`).
     pub transport_wide: bool,
-    /// Whether feedback may leave without a report in front of it (RFC 5506).
+    /// Whether feedback may be sent without a report in front of it (RFC 5506).
     pub reduced_size: bool,
 }
 

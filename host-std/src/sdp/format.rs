@@ -6,27 +6,28 @@ use dsp_core::time::PayloadType;
 
 use crate::registry::CodecFormat;
 
-/// A payload format under the number it has in one direction of this call.
+/// A payload format with the payload type that it has in one direction of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NegotiatedCodec {
-    /// The number in the RTP header.
+    /// The payload type in RTP headers.
     pub payload_type: PayloadType,
-    /// The format; its `fmtp` is the receiving side's.
+    /// The format, with the parameters (`a=fmtp`) of the receiving side.
     pub format: CodecFormat,
 }
 
-/// Telephone events (RFC 4733) under the number they have in one direction of this call.
+/// Telephone events (RFC 4733) with the payload type that they have in one direction of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NegotiatedEvents {
-    /// The number in the RTP header.
+    /// The payload type in RTP headers.
     pub payload_type: PayloadType,
-    /// The clock of the events' durations.
+    /// The RTP clock in which durations count, in Hz.
     pub rtp_clock_hz: u32,
-    /// The events the receiving side understands.
+    /// The events that the receiving side accepts.
     pub events: EventSet,
 }
 
-/// Which of the telephone events 0-31 a receiver understands: 0-9 digits, 10 `*`, 11 `#`, 12-15 A-D, 16 flash.
+/// The telephone events 0 to 31 that a receiver accepts: 0 to 9 are the digits, 10 is `*`, 11 `#`, 12 to 15 are A to D, 16 is
+/// the hook flash.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct EventSet(u32);
 

@@ -17,12 +17,12 @@ use super::LocalMedia;
 use super::error::{DescriptionKind, SdpError};
 use super::read::Audio;
 
-/// The most candidates of the other side that are taken: so many addresses can a description make us check.
+/// The most candidates of the other side that are accepted. It bounds how many addresses a description can make us check.
 pub const MAX_CANDIDATES: usize = 32;
 /// The most remote candidates that a description names as selected.
 const MAX_REMOTE_CANDIDATES: usize = 2;
 
-/// Name and password of one side's checks (RFC 8445, 5.3).
+/// The name and password of one side's checks (RFC 8445, 5.3).
 #[derive(Clone, PartialEq, Eq)]
 pub struct IceCredentials {
     /// `a=ice-ufrag`: 4 to 256 characters.
@@ -39,10 +39,10 @@ impl fmt::Debug for IceCredentials {
 }
 
 impl IceCredentials {
-    /// From the operating system: 48 bits of name, 144 of password.
+    /// Credentials from the operating system's randomness: 48 bits of name and 144 bits of password.
     ///
     /// # Errors
-    /// When it has no randomness to give.
+    /// When the operating system has no randomness to give.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
@@ -70,13 +70,13 @@ fn is_ice_char(byte: u8) -> bool {
 /// Where a candidate's address comes from (RFC 8445, 5.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CandidateKind {
-    /// An interface of that side.
+    /// An address of a network interface of that side.
     Host,
-    /// What a STUN server saw it send from.
+    /// The address from which a STUN server saw that side send.
     ServerReflexive,
-    /// What the other side's checks saw it send from.
+    /// The address from which the other side saw it send in a check.
     PeerReflexive,
-    /// A TURN server's that passes on to it.
+    /// An address of a TURN server that relays to that side.
     Relayed,
 }
 
@@ -110,27 +110,28 @@ impl CandidateKind {
 /// An address of one side that may be checked: a UDP candidate of the first component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IceCandidate {
-    /// Candidates of one origin share it (RFC 8445, 5.1.1.3).
+    /// The foundation, which candidates of one origin have in common (RFC 8445, 5.1.1.3).
     pub foundation: String,
-    /// 1 to 2^31 - 1; the larger is checked first.
+    /// The priority, 1 to 2^31 - 1. The larger is checked first.
     pub priority: u32,
-    /// Where it is reached.
+    /// The address of the candidate.
     pub address: SocketAddr,
-    /// What it is.
+    /// The kind of the candidate.
     pub kind: CandidateKind,
-    /// The address behind it; none of a host candidate.
+    /// The address behind it; a host candidate has none.
     pub related: Option<SocketAddr>,
 }
 
-/// What a `candidate` line says.
+/// What an `a=candidate` line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CandidateLine {
-    /// One that can be checked.
+    /// A candidate that can be checked.
     Usable(IceCandidate),
-    /// One behind a name of multicast DNS: a browser hides the address. It is skipped.
+    /// A candidate with a name of multicast DNS, by which a browser hides its address. It is skipped.
     Hidden,
-    /// TCP, another component, another name, or a kind or an address that can't be checked. It is skipped.
+    /// A candidate over TCP, of another component, with another name, or with a kind or an address that can't be checked. It is
+    /// skipped.
     Unusable,
 }
 
@@ -205,23 +206,23 @@ fn can_be_checked(ip: IpAddr) -> bool {
     !broadcast && !ip.is_multicast() && !ip.is_unspecified()
 }
 
-/// What we say of ICE.
+/// What our descriptions say of ICE: [`LocalMedia::ice`](super::LocalMedia::ice).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalIce {
-    /// Ours, until a restart.
+    /// Our credentials, which stay the same until a restart.
     pub credentials: IceCredentials,
     /// Whether we only answer checks (RFC 8445, 2.5).
     pub lite: bool,
-    /// Whether a call without ICE is none: otherwise the other side's address is followed as without ICE.
+    /// Whether a call is refused if the other side has no ICE. Otherwise packets go where its description says.
     pub required: bool,
-    /// Ours that are known.
+    /// Our candidates that are known so far.
     pub candidates: Vec<IceCandidate>,
-    /// Whether there will be no more.
+    /// Whether there will be no more candidates.
     pub complete: bool,
-    /// Of a running call whose checks we control: the other side's that is selected (RFC 8839, 4.4.1.2.2).
+    /// In a running call whose checks we control, the other side's candidate that is selected (RFC 8839, 4.4.1.2.2).
     pub selected: Option<SocketAddr>,
-    /// Whether the description says nothing of where we are: a relayed candidate stands for our address, and as long as there is
-    /// none, 0.0.0.0 and port 9 as in descriptions of browsers (RFC 8840, 4.1.1).
+    /// Whether the description hides our address: a relayed candidate stands in its place, and until there is one, 0.0.0.0 and
+    /// port 9, as in descriptions of browsers (RFC 8840, 4.1.1).
     pub hides_host: bool,
 }
 
@@ -241,33 +242,33 @@ pub(super) fn nowhere(local: &LocalMedia) -> IpAddr {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemoteIce {
-    /// Its credentials.
+    /// The other side's credentials.
     pub credentials: IceCredentials,
-    /// Whether it only answers checks.
+    /// Whether the other side only answers checks.
     pub lite: bool,
-    /// Whether it sends and takes candidates later.
+    /// Whether the other side sends and accepts candidates later (RFC 8838).
     pub trickle: bool,
-    /// Its candidates that can be checked.
+    /// The other side's candidates that can be checked.
     pub candidates: Vec<IceCandidate>,
-    /// Candidates skipped because a name of multicast DNS stands in place of the address.
+    /// How many candidates were skipped because they have a name of multicast DNS in place of an address.
     pub hidden: usize,
-    /// Whether there will be no more.
+    /// Whether there will be no more candidates.
     pub complete: bool,
-    /// Our candidates that it has selected.
+    /// Our candidates that the other side has selected.
     pub selected: Vec<SocketAddr>,
 }
 
-/// ICE as both sides agreed on it.
+/// ICE as both sides have agreed on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NegotiatedIce {
-    /// Ours, as we said them.
+    /// Our credentials, as our description has them.
     pub local: IceCredentials,
     /// Whether we only answer checks.
     pub lite: bool,
-    /// The other side.
+    /// What the other side's description says.
     pub remote: RemoteIce,
-    /// Whether we say which pair is used, unless the roles were settled before (RFC 8445, 6.1.1).
+    /// Whether we are the controlling side, which chooses the pair, unless the roles were settled before (RFC 8445, 6.1.1).
     pub controlling: bool,
 }
 
@@ -275,13 +276,13 @@ pub struct NegotiatedIce {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoIce {
-    /// We don't speak it here.
+    /// ICE is off here.
     Off,
-    /// The other side said nothing of it, or nothing that can be used.
+    /// The other side's description says nothing of ICE, or nothing that can be used.
     OtherSide,
-    /// RTP and RTCP do not share a port, and only one is checked here.
+    /// RTP and RTCP do not share a port, and only one port is checked here.
     Unmultiplexed,
-    /// Both sides only answer checks: nobody asks.
+    /// Both sides only answer checks, so nobody would send any.
     BothLite,
 }
 

@@ -9,56 +9,76 @@ use super::{
 };
 use crate::registry::Registry;
 
-/// What we have and want: the one input of [`offer`](super::offer), [`answer`](super::answer) and
-/// [`accept`](super::accept) besides the texts.
+/// What this side has and wants: the settings of [`offer`](super::offer), [`answer`](super::answer) and
+/// [`accept`](super::accept).
 ///
-/// The default is a plain RTP call at 127.0.0.1 with one stream ([`LocalStream::default`]); the port has to be set.
+/// The default is a plain RTP call at 127.0.0.1 with one stream ([`LocalStream::default`]); set at least the port.
+///
+/// An offer that requires SRTP, with fresh keys for the two suites that every phone has:
+///
+/// ```
+/// use host_std::sdp::{CodecFormat, CryptoLine, LocalMedia, LocalStream, SrtpPolicy, offer};
+///
+/// let local = LocalMedia {
+///     address: "192.0.2.1".parse()?,
+///     rtp_port: 4000,
+///     srtp: SrtpPolicy::Required,
+///     crypto: CryptoLine::generate_both()?,
+///     streams: vec![LocalStream::of([CodecFormat::g722(), CodecFormat::pcma()])],
+///     ..LocalMedia::default()
+/// };
+/// let text = offer(&local)?;
+/// assert!(text.contains("m=audio 4000 RTP/SAVP 9 8"));
+/// assert!(text.contains("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct LocalMedia {
-    /// Where we receive. The zero address is old-style hold.
+    /// The address at which we receive. `0.0.0.0` puts the other side on hold as in RFC 2543.
     pub address: IpAddr,
-    /// Where we receive RTP.
+    /// The port at which we receive RTP.
     pub rtp_port: u16,
-    /// Where we receive RTCP; `None` is the RTP port plus one.
+    /// The port at which we receive RTCP; `None` is the RTP port plus one.
     pub rtcp_port: Option<u16>,
-    /// Whether RTP and RTCP may share a port.
+    /// Whether RTP and RTCP may share a port (RFC 5761).
     pub rtcp_mux: bool,
-    /// The most bytes of an IP packet with RTP of ours, its headers included: packets are as much shorter as it takes,
-    /// where the codec has any that are short enough.
+    /// The most bytes of an IP packet that we send, its headers included. Packets are made shorter until they fit, if the
+    /// codec has packets that are short enough.
     pub mtu: u16,
-    /// How much we want SRTP.
+    /// Whether the call is to be encrypted by SRTP.
     pub srtp: SrtpPolicy,
-    /// Our keys, one line a suite, the best first; [`CryptoLine::generate_both`] makes them. A re-offer with the same
-    /// lines keeps the keys.
+    /// Our keys, one line for each suite, the best first; [`CryptoLine::generate_both`] makes them. A later offer with the
+    /// same lines keeps the keys.
     pub crypto: Vec<CryptoLine>,
-    /// What we have for DTLS-SRTP. With it an offer wants DTLS, and an answer takes DTLS or `crypto`, as the offer has it;
-    /// without it `crypto` alone counts.
+    /// Our certificate's fingerprint and role for DTLS-SRTP. With it an offer wants DTLS, and an answer takes DTLS or `crypto`,
+    /// whichever the offer has. Without it only `crypto` is used.
     pub dtls: Option<LocalDtls>,
-    /// Keys for suites that we don't offer but take from an offer, one line a suite, none of those above.
+    /// Our keys for suites that we don't offer but accept in an offer: one line for each suite, and no suite of `crypto`.
     pub crypto_answered: Vec<CryptoLine>,
-    /// What an offer may leave unencrypted: `UNENCRYPTED_SRTP` and `UNENCRYPTED_SRTCP` (RFC 4568, 6.3.2). We ask for it
-    /// where the terms of our keys say so.
+    /// What we allow an offer to leave unencrypted by `UNENCRYPTED_SRTP` and `UNENCRYPTED_SRTCP` (RFC 4568, 6.3.2). We ask
+    /// for it ourselves where the terms of our keys say so.
     pub unencrypted: Unencrypted,
-    /// What we say of ICE; `None`: nothing. It needs `rtcp_mux`.
+    /// Our ICE credentials and candidates; `None` is no ICE. ICE needs `rtcp_mux`.
     pub ice: Option<LocalIce>,
-    /// Which RTP header extensions we offer and take.
+    /// Which RTP header extensions we offer and accept.
     pub extensions: ExtensionOptions,
-    /// Which RTCP feedback we offer and take.
+    /// Which RTCP feedback we offer and accept.
     pub feedback: FeedbackOptions,
-    /// What there is to know of codecs: which formats go together, and the packets they have.
+    /// The codecs behind the formats: they decide which formats are the same and how long packets can be.
     pub registry: Registry,
-    /// Whose order an answer follows.
+    /// Whose order of preference an answer of ours follows.
     pub codec_order: CodecOrder,
-    /// The streams, at most [`MAX_STREAMS`](super::MAX_STREAMS) and one that is open. Those after the first go over its
-    /// port (RFC 9143), or are not taken. A stream keeps its place here in a session; further ones come after it.
+    /// The streams: at most [`MAX_STREAMS`](super::MAX_STREAMS), and at least one that is open. Streams after the first use
+    /// its port (BUNDLE, RFC 9143) or are rejected. A stream keeps its place in this list as long as the session lasts; add
+    /// new ones at the end.
     pub streams: Vec<LocalStream>,
-    /// [`NegotiatedTransport::bundle`](super::NegotiatedTransport::bundle) of the last agreement in this session. Without
-    /// it an offer asks anew for what is agreed.
+    /// [`NegotiatedTransport::bundle`](super::NegotiatedTransport::bundle) of the last agreement in this session. Where it is
+    /// empty a later offer asks for the group anew.
     pub bundle: Vec<String>,
-    /// The session's names.
+    /// How the `o=` line names the session.
     pub session: SessionId,
-    /// The description we sent last in this session, offer or answer. A new one then keeps its streams in place
-    /// and its payload types (RFC 3264, 8), and counts its version up if it says anything new.
+    /// The description that we sent last in this session, offer or answer; `None` before the first. A later one keeps its
+    /// streams in their places and its payload types (RFC 3264, 8), and counts the version up if it says anything new.
     pub previous: Option<String>,
 }
 
@@ -74,12 +94,12 @@ impl LocalMedia {
     }
 }
 
-/// What may go over the network in the clear though SRTP was agreed on. It's authenticated all the same.
+/// What may go over the network unencrypted although SRTP was agreed on. It is still authenticated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unencrypted {
-    /// RTP: everybody on the way can hear the call.
+    /// Whether RTP may: anybody on the way can then hear the call.
     pub rtp: bool,
-    /// RTCP: everybody on the way can read how the call is heard.
+    /// Whether RTCP may: anybody on the way can then read its reports.
     pub rtcp: bool,
 }
 
@@ -130,27 +150,27 @@ impl fmt::Debug for LocalMedia {
 
 /// One stream of ours: an `m=audio` line.
 ///
-/// The default has PCMU and PCMA in 20 ms packets, telephone events, and sound both ways.
+/// The default has PCMU and PCMA in packets of 20 ms, telephone events, and sound in both directions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalStream {
     /// Our codecs, the best first.
     pub codecs: Vec<CodecFormat>,
-    /// The packet length we like to receive, 10-60 ms in steps of ten.
+    /// The packet length that we ask for (`a=ptime`): 10 to 60 ms in steps of 10 ms.
     pub ptime_ms: u32,
-    /// The longest packet we send or receive, 10-60 ms in steps of ten.
+    /// The longest packet that we send or accept (`a=maxptime`): 10 to 60 ms in steps of 10 ms.
     pub max_ptime_ms: u32,
-    /// What we want to do.
+    /// Whether we want to send, to receive, or both.
     pub direction: Direction,
-    /// Whether we speak telephone events (RFC 4733).
+    /// Whether we offer and accept telephone events (RFC 4733).
     pub telephone_event: bool,
-    /// How many packets before it a packet with redundant audio data repeats, if that is among the codecs: as many more
-    /// payload types its `fmtp` lists (RFC 2198, 5).
+    /// How many earlier payloads a packet of redundant audio data repeats (RFC 2198), if `red` is among the codecs. Its `a=fmtp`
+    /// lists as many payload types and one more (RFC 2198, 5).
     pub redundancy: u8,
-    /// Whether redundant audio data stands before the codecs in our lines, which asks the other side to send it.
+    /// Whether `red` stands before the codecs in our lines, which asks the other side to send redundant audio data.
     pub ask_redundancy: bool,
-    /// Whether we want to be told how the other side hears us: `a=rtcp-xr:voip-metrics` (RFC 3611, 5.1).
+    /// Whether we ask the other side to report how it hears us: `a=rtcp-xr:voip-metrics` (RFC 3611, 5.1).
     pub voip_metrics: bool,
-    /// Whether it's not there now: it keeps its place among the others and may be opened again (RFC 3264, 8.2).
+    /// Whether the stream is closed. It keeps its place among the others and may be opened again (RFC 3264, 8.2).
     pub closed: bool,
 }
 

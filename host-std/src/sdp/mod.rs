@@ -1,19 +1,22 @@
-//! SDP offer and answer for audio streams over one transport, as pure functions from text to text: no I/O, no clock, no
-//! state.
+//! SDP offer and answer for audio streams over one transport, as pure functions from text to text: no I/O, no clock, no state.
 //!
-//! Two lists stand for the streams: [`LocalMedia::streams`] is what we have and want, [`Negotiated::streams`] what became of
-//! it, in the same places for the whole session. What they share, address, ports, keys, is [`NegotiatedTransport`].
-//! Several streams are one BUNDLE group (RFC 9143), told apart by payload type; a description of one stream has no group,
-//! unless the other side began with one.
+//! Use [`offer`], [`answer`] and [`accept`] where you negotiate for media that you carry yourself: a proxy, a gateway, a test, a media
+//! server of your own. A [`Call`](crate::session::Call) does all of this itself, so whoever has one needs nothing from this page
+//! but the types in its settings and results. On a machine without a heap use [`dsp_core::sdp`].
 //!
-//! Offer/answer follows RFC 3264, the text RFC 8866, `a=rtcp` RFC 3605, `a=rtcp-mux` RFC 5761, `a=crypto` RFC 4568
-//! (in RTP/SAVP, or beside plain RTP/AVP as RFC 8643 has it), DTLS-SRTP RFC 5763 and 8842, telephone events RFC 4733,
-//! bandwidth RFC 3890, header extensions RFC 8285, feedback RFC 4585 and 5506, Opus RFC 7587, the static payload types RFC 3551, ICE RFC 8839 and 8840. What the field does beyond these texts is
-//! taken where it's harmless.
+//! One function takes one step of RFC 3264:
 //!
-//! The grammar is the crate `sdp-types`. The crate `sdp` was tried first: it refuses a whole description for one
-//! stream over `UDPTL`, `TCP/BFCP` or `TCP/MSRP` (fax, slides and chat beside a call), where RFC 3264, 6 wants that
-//! stream alone rejected.
+//! | side | step | function |
+//! |---|---|---|
+//! | who calls | writes the offer | [`offer`] |
+//! | who is called | reads it, writes the answer, and knows what was agreed on | [`answer`] |
+//! | who calls | reads the answer, and knows what was agreed on | [`accept`] |
+//!
+//! [`LocalMedia`] says what this side has and wants, with one [`LocalStream`] for each stream. [`Negotiated`] says what both sides
+//! agreed on, with one [`NegotiatedStream`] in the same place of its list, and one [`NegotiatedTransport`] for what all streams
+//! share: addresses, ports, keys. For a later offer (hold, other codecs, another stream) put the last description of this side
+//! into [`LocalMedia::previous`]. Several streams share one port as a BUNDLE group (RFC 9143) and are told apart by payload type;
+//! a description of one stream has no group unless the other side began with one.
 //!
 //! ```
 //! use host_std::sdp::{CodecFormat, LocalMedia, LocalStream, accept, answer, offer};
@@ -33,6 +36,31 @@
 //! assert_eq!(sends.send[0].payload_type, receives.receive[0].payload_type);
 //! # Ok::<(), host_std::sdp::SdpError>(())
 //! ```
+//!
+//! **Cost.** Two calls of PCMU that are made and agree with each other, SRTP keys included, take 37 µs together (BENCHMARKS.md);
+//! most of that isn't the text. Everything here allocates, so it belongs off the audio path.
+//!
+//! **Limits.** Only audio is agreed on. Every other `m=` line (video, fax, chat) is rejected in its place, as RFC 3264, 6 wants, and
+//! the call goes on. Text from the network may be any bytes: what is longer than [`MAX_SDP_BYTES`], [`MAX_LINES`],
+//! [`MAX_STREAMS`] or [`MAX_FORMATS`] is an error, and nothing panics. Names of hosts in `c=` lines are not looked up here:
+//! [`resolved`] puts addresses in their place.
+//!
+//! **Standards.** Offer and answer follow RFC 3264 and the text RFC 8866, read by the crate `sdp-types`.
+//!
+//! | part of a description | standard |
+//! |---|---|
+//! | `a=rtcp`, `a=rtcp-mux` | RFC 3605, RFC 5761 |
+//! | `a=crypto`, in RTP/SAVP or beside plain RTP/AVP | RFC 4568, RFC 8643 |
+//! | DTLS-SRTP | RFC 5763, RFC 8842 |
+//! | ICE | RFC 8839, RFC 8840 |
+//! | telephone events | RFC 4733 |
+//! | `b=AS`, `b=TIAS` | RFC 8866, RFC 3890 |
+//! | header extensions | RFC 8285 |
+//! | RTCP feedback | RFC 4585, RFC 5506 |
+//! | parameters of Opus | RFC 7587 |
+//! | static payload types | RFC 3551 |
+//!
+//! Where phones and servers in the field deviate from these in a harmless way, the deviation is accepted.
 
 mod accept;
 mod agreed;
@@ -86,52 +114,53 @@ pub(crate) use write::version;
 
 pub use crate::registry::CodecFormat;
 
-/// The largest description that's read, in bytes.
+/// The longest description that is read, in bytes.
 pub const MAX_SDP_BYTES: usize = 64 * 1024;
-/// The most `m=` lines.
+/// The most `m=` lines that a description may have.
 pub const MAX_STREAMS: usize = 64;
-/// The most lines.
+/// The most lines that a description may have.
 pub const MAX_LINES: usize = 4_096;
-/// The most formats of one stream; RTP has 128 payload types.
+/// The most formats that one `m=` line may have: RTP has 128 payload types.
 pub const MAX_FORMATS: usize = 128;
 
-/// The most bytes of an IP packet unless one says otherwise: what passes every tunnel and every network of today.
+/// The default of [`LocalMedia::mtu`], in bytes of an IP packet: short enough for usual tunnels and networks.
 pub const DEFAULT_MTU: u16 = 1_200;
-/// The least MTU that can be set, in bytes: what headers, SRTP and a few bytes of sound take.
+/// The smallest MTU that can be set, in bytes of an IP packet: room for headers, SRTP and a few bytes of sound.
 pub const MIN_MTU: u16 = 200;
 
-/// How much we want SRTP.
+/// Whether a call is to be encrypted by SRTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SrtpPolicy {
-    /// Plain RTP only.
+    /// Plain RTP only: offers of SRTP alone are refused.
     #[default]
     Off,
-    /// SRTP if the other side can, else plain RTP: `a=crypto` or `a=fingerprint` beside RTP/AVP (RFC 8643). Whoever can change the
-    /// description on its way can take the protection away.
+    /// SRTP if the other side can, else plain RTP: `a=crypto` or `a=fingerprint` beside RTP/AVP (RFC 8643). Anybody who can
+    /// change the description on its way can remove the protection.
     Offered,
-    /// SRTP or no call: RTP/SAVP, or UDP/TLS/RTP/SAVPF with DTLS.
+    /// SRTP or no call: the profile is RTP/SAVP, or UDP/TLS/RTP/SAVPF with DTLS.
     Required,
 }
 
-/// Whose order of codecs an answer follows.
+/// Whose order of preference an answer follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CodecOrder {
-    /// The offer's, as RFC 3264, 6.1 recommends.
+    /// The order of the offer, as RFC 3264, 6.1 recommends.
     #[default]
     Offer,
-    /// Ours.
+    /// The order of our own list.
     Ours,
 }
 
-/// The `o=` line's names for the session (RFC 8866, 5.2).
+/// How the `o=` line names the session (RFC 8866, 5.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionId {
-    /// The user, without blanks; `-` for none.
+    /// The user's name, without blanks, or `-`.
     pub username: String,
-    /// The session, the same in all its descriptions. Random numbers below 2^63 suit everybody.
+    /// The session's number, which is the same in all of its descriptions. Choose a random one below 2^63, which every parser
+    /// in use can read.
     pub id: u64,
-    /// The version of the first description; later ones count from [`LocalMedia::previous`], and are this one at least where they
-    /// say anything new.
+    /// The version of the first description. A later description that says anything new has the version of
+    /// [`LocalMedia::previous`] plus one, or this one if that is higher.
     pub version: u64,
 }
 
@@ -141,14 +170,14 @@ impl Default for SessionId {
     }
 }
 
-/// The keys of both directions (RFC 4568).
+/// The SRTP keys of both directions (RFC 4568).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SrtpKeys {
-    /// The suite, the same both ways.
+    /// The suite, which is the same in both directions.
     pub suite: CryptoSuite,
-    /// What we protect with.
+    /// The key that protects what we send.
     pub outgoing: MasterKey,
-    /// What we unprotect with.
+    /// The key that protects what we receive.
     pub incoming: MasterKey,
 }
 

@@ -15,15 +15,17 @@ use super::write::{self, Carries, OurAudio};
 use super::{LocalMedia, LocalStream, MAX_STREAMS, SrtpPolicy};
 use crate::registry::PayloadTypesInUse;
 
-/// Writes an offer: the first of a session, or with [`LocalMedia::previous`] a later one (hold, resume, another
+/// Writes an offer: the first one of a session, or, where [`LocalMedia::previous`] is set, a later one (hold, resume, another
 /// address, new keys, another stream).
 ///
-/// Several streams are offered in one BUNDLE group. Before it's agreed on only one of them has a port, so that a side
-/// that doesn't know BUNDLE rejects the others; and each has payload types that no other has.
+/// Several streams are offered in one BUNDLE group (RFC 9143). Until the other side has agreed to the group only one of the
+/// streams has a port, so that a side without BUNDLE rejects the others. No two streams share a payload type.
 ///
 /// # Errors
-/// [`SdpError::Local`] if `local` contradicts itself, [`SdpError::TooMany`] where no further `m=` line has room.
+/// [`SdpError::Local`] if `local` contradicts itself: it has no stream or codec, say, or requires SRTP and has no key.
+/// [`SdpError::TooMany`] if there would be more than [`MAX_STREAMS`](super::MAX_STREAMS) `m=` lines.
 ///
+/// # Examples
 /// A first offer, and one that puts the other side on hold:
 ///
 /// ```
@@ -117,20 +119,20 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     Ok(write::session(local, attributes, medias.into_iter().flatten().collect(), Vec::new()))
 }
 
-/// What may come of a stream once it's offered.
+/// What the other side may send in one stream of an offer of ours as soon as it has the offer: [`offered`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offered {
-    /// Codecs, under the numbers that the offer gives them.
+    /// The codecs, with the payload types that the offer gives them.
     pub codecs: Vec<NegotiatedCodec>,
-    /// Telephone events, by clock.
+    /// The telephone events (RFC 4733), one entry for each RTP clock.
     pub events: Vec<NegotiatedEvents>,
 }
 
-/// The codecs and events of each stream of our `offer` with the payload types it gives them, none for a closed one: from the
-/// moment it is sent, the other side may use them (RFC 3264, 5.1).
+/// Reads what our own `offer` allows the other side to send, stream by stream; a closed stream allows nothing. Sound may come as
+/// soon as the offer is sent, before its answer is here (RFC 3264, 5.1).
 ///
 /// # Errors
-/// [`SdpError::NoAudio`] and what a description may be wrong in.
+/// [`SdpError::NoAudio`] if the offer has no audio stream; another [`SdpError`] if it isn't a valid description.
 pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<Offered>, SdpError> {
     let offer = SessionDescription::read(offer.as_ref())?;
     let places = offer.own();

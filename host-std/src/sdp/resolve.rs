@@ -8,8 +8,18 @@ use super::read::host_name;
 /// The most names of a description that are looked up.
 const MAX_NAMES: usize = 8;
 
-/// The description with addresses in place of host names, in its `c=` and `a=rtcp` lines; `look_up` is asked for each name
-/// once. A name that it doesn't find stays, and is then told by [`SdpError::HostName`](super::SdpError::HostName).
+/// Returns the description with addresses in place of host names (RFC 8866, 5.7), in its `c=` and `a=rtcp` lines. `look_up` is
+/// asked once for each name, and for 8 names at most. A name that it doesn't find stays in the text, and is then the error
+/// [`SdpError::HostName`](super::SdpError::HostName).
+///
+/// ```
+/// use host_std::sdp::resolved;
+///
+/// let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 phone.example.com\r\nt=0 0\r\nm=audio 5004 RTP/AVP 0\r\n";
+/// // A real program asks the system's resolver here, off the audio path.
+/// let offer = resolved(offer, |name| (name == "phone.example.com").then(|| [192, 0, 2, 7].into()));
+/// assert!(String::from_utf8_lossy(&offer).contains("c=IN IP4 192.0.2.7"));
+/// ```
 pub fn resolved<'a>(
     description: &'a (impl AsRef<[u8]> + ?Sized),
     mut look_up: impl FnMut(&str) -> Option<IpAddr>,

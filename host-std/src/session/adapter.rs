@@ -45,14 +45,24 @@ const OPUS_FEC: InBand = InBand { from_bps: 24_000, keeps: 44, recovers: 48, rea
 /// come, and sounds as if a third of it were missing still; the cost is that of FEC (`tests/quality/adapt.py --rates --dred 100`).
 const OPUS_DRED: InBand = InBand { from_bps: 32_000, keeps: 44, recovers: 43, reach: 2 };
 
-/// How a call adapts what it sends.
+/// How a call adapts what it sends to the network: [`CallConfig::adaptation`](super::CallConfig::adaptation).
+///
+/// ```
+/// use host_std::session::{AdaptationConfig, CallConfig};
+///
+/// // Never more than 64 kbit/s, headers included.
+/// let adaptation = Some(AdaptationConfig { first_bps: 48_000, most_bps: 64_000, ..AdaptationConfig::default() });
+/// let config = CallConfig { adaptation, ..CallConfig::new(4000)? };
+/// # let _ = config;
+/// # Ok::<(), host_std::session::CallError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdaptationConfig {
-    /// The least that is sent while somebody speaks, in bit/s with IP, UDP and RTP headers.
+    /// The lowest bit rate while somebody speaks, in bit/s with IP, UDP and RTP headers.
     pub least_bps: u32,
-    /// What is sent at first, and the most.
+    /// The bit rate with which the call begins, in bit/s with headers.
     pub first_bps: u32,
-    /// The most that is sent.
+    /// The highest bit rate, in bit/s with headers.
     pub most_bps: u32,
 }
 
@@ -64,17 +74,17 @@ impl Default for AdaptationConfig {
 }
 
 impl AdaptationConfig {
-    /// As by default, with room for so many repeated payloads in each packet ([`redundancy`](super::CallConfig::redundancy)).
+    /// The defaults, with room for this many repeated payloads in each packet ([`redundancy`](super::CallConfig::redundancy)).
     pub fn with_copies(copies: u8) -> Self {
         let most = Self::default().most_bps;
         Self { most_bps: most * (1 + u32::from(copies)), ..Self::default() }
     }
 }
 
-/// A policy of one's own for what an adapting call sends ([`Call::set_adaptation_policy`](super::Call::set_adaptation_policy)).
+/// Your own policy for what an adapting call sends: [`Call::set_adaptation_policy`](super::Call::set_adaptation_policy).
 ///
-/// Each method has the call's own way as its default, so that a policy changes what it is for and leaves the rest. Both are called
-/// between two packets: they should take microseconds, and not wait.
+/// By default each method does what the call does without a policy, so write only those that you want to change. Both are called
+/// between two packets: they should take microseconds and must not wait.
 ///
 /// ```
 /// use dsp_core::adapt::{Choice, Conditions, Settings};
@@ -90,16 +100,17 @@ impl AdaptationConfig {
 /// }
 /// ```
 pub trait AdaptationPolicy: Send {
-    /// What was seen of the network up to `now`, and what the call would send from now on, in bit/s with headers. Returns what it is
-    /// to send instead, which is held within what was agreed on and the bounds of [`AdaptationConfig`].
+    /// Returns the bit rate to send from now on, in bit/s with headers. `seen` is what is known of the network up to `now`, and
+    /// `would_be` is the rate that the call would choose. The result is kept within what was agreed on and within
+    /// [`AdaptationConfig`].
     fn rate_bps(&mut self, now: Instant, seen: &Observation, would_be: u32) -> u32 {
         let _ = (now, seen);
         would_be
     }
 
-    /// Chooses of `settings`, all that codec and description let one choose, for `conditions`, of which the rate is what
-    /// [`rate_bps`](Self::rate_bps) returned; `running` is what is sent now. `None`, or what `settings` don't have or the description
-    /// forbids: the call chooses by itself.
+    /// Chooses from `settings`, everything that the codec and the description allow, for `conditions`, whose rate is what
+    /// [`rate_bps`](Self::rate_bps) returned. `running` is what is sent now. Where this returns `None`, or something that isn't
+    /// allowed, the call chooses by itself.
     fn choose(&mut self, settings: &Settings<'_>, conditions: &Conditions, running: Option<Choice>) -> Option<Choice> {
         settings.choose(conditions, running)
     }
@@ -109,17 +120,17 @@ pub trait AdaptationPolicy: Send {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AdaptationStats {
-    /// What may be sent, in bit/s with headers.
+    /// The bit rate that may be sent, in bit/s with headers.
     pub rate_bps: u32,
-    /// What the rate does.
+    /// Whether the rate rises, holds or falls.
     pub phase: Phase,
-    /// Loss that sending less doesn't help against, in percent.
+    /// The loss, in percent, that isn't caused by sending too much.
     pub random_loss_percent: u8,
-    /// What was taken of the last choice; `None` of what the codec has no setting for.
+    /// What was done of the last choice; a field is `None` if the codec has no such setting.
     pub taken: Adaptation,
-    /// How many payloads before its own each packet repeats (RFC 2198).
+    /// How many earlier payloads each packet repeats (RFC 2198).
     pub copies: u8,
-    /// How often the choice changed.
+    /// How often the choice has changed.
     pub changes: u32,
 }
 

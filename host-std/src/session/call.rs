@@ -35,11 +35,12 @@ use dsp_core::time::{Duration, Instant, Ssrc};
 use super::adapter::{AdaptationPolicy, CongestionControl};
 #[cfg(feature = "record")]
 use super::announcement::Announcement;
-use super::config::{CallSettings, Spare};
+use super::config::CallSettings;
 use super::digits::{self, CallDigit};
 use super::front::NO_SOUND;
 #[cfg(feature = "ice")]
 use super::ice::{IceConfig, IceMode, OwnIce};
+use super::identity::Spare;
 use super::keys::OwnKeys;
 use super::metering::Meters;
 use super::outcome::{CallError, CallStats, Channel, Incoming, Missed, Transmit};
@@ -53,7 +54,22 @@ use super::{CallConfig, Identity};
 use crate::registry::CodecFormat;
 use crate::sdp::{Direction, LocalMedia, Refused, SrtpKeys};
 
-/// One side of a call.
+/// One side of a call, without sockets, clock and device: the caller brings bytes, sound and the time, and takes bytes and sound.
+///
+/// First comes signalling: [`offer`](Self::offer) and [`accept`](Self::accept) on the side that calls, [`answer`](Self::answer) on the
+/// other. Then four methods carry the call:
+///
+/// | method | what it does | when to call it |
+/// |---|---|---|
+/// | [`receive`](Self::receive) | takes a datagram from the network | when one arrives |
+/// | [`play`](Self::play) | writes a tick of sound for the loudspeaker | each tick |
+/// | [`capture`](Self::capture) | takes a tick of sound from the microphone | each tick, after `play` |
+/// | [`transmit`](Self::transmit) | writes the next datagram for the network | until there is none: after each tick, and at [`next_deadline`](Self::next_deadline) |
+///
+/// A tick is 10 ms in all drivers of this crate. With a device use a [`front_end`](Self::front_end), which calls `play`, `capture` and
+/// `transmit` in the right order and has gains, meters and the capture chain. A later offer or answer (hold, another address, new
+/// keys, other codecs, another stream) changes the running call; if it fails, the call goes on as it was. Before dropping a call
+/// [`hang_up`](Self::hang_up), and send what is left to transmit.
 ///
 /// Two calls agree on mu-law, and one hears what the other says:
 ///
@@ -116,11 +132,13 @@ impl Call {
     /// A call that has neither offered nor answered yet.
     ///
     /// # Errors
-    /// [`CallError::Randomness`] when there is none for the SRTP keys, [`CallError::Codec`] for a codec that the
-    /// registry doesn't have, [`CallError::Channels`] for one of more channels than two, [`CallError::Sources`] for
-    /// none or more than
-    /// [`MAX_SOURCES`](super::MAX_SOURCES), [`CallError::BufferBytes`] for a budget that doesn't hold a packet of each,
-    /// [`CallError::RelayOnly`] for a call that may only take relayed addresses and has no way to get any.
+    /// - [`CallError::Randomness`] when the operating system has no randomness for the SRTP keys.
+    /// - [`CallError::Codec`] for a codec that the registry doesn't have, [`CallError::Channels`] for one with more than two
+    ///   channels.
+    /// - [`CallError::Sources`] if [`CallConfig::sources`] is 0 or more than [`MAX_SOURCES`](super::MAX_SOURCES),
+    ///   [`CallError::BufferBytes`] if [`CallConfig::buffer_bytes`] doesn't hold a packet of each source.
+    /// - [`CallError::Redundancy`] if [`CallConfig::redundancy`] is more than 4.
+    /// - [`CallError::RelayOnly`] if only relayed addresses are allowed by [`CallConfig::ice`], and there is no way to get any.
     pub fn new(config: CallConfig) -> Result<Self, CallError> {
         let srtp_options = config.srtp_options.clone();
         #[cfg(feature = "ice")]
@@ -166,12 +184,13 @@ impl Call {
         })
     }
 
-    /// One stream more from the next offer or answer on, over the same port (BUNDLE, RFC 9143); its number. The other
-    /// side may not want it: see [`negotiated_stream`](Self::negotiated_stream).
+    /// Adds a stream to the next offer or answer, over the same port (BUNDLE, RFC 9143), and returns its number. Whether the
+    /// other side accepted it [`negotiated_stream`](Self::negotiated_stream) says.
     ///
     /// # Errors
-    /// As for [`new`](Self::new); nothing changes then.
+    /// [`CallError::Codec`] and [`CallError::Channels`] as for [`new`](Self::new); nothing changes then.
     ///
+    /// # Examples
     /// ```
     /// # use dsp_core::time::Instant;
     /// # use host_std::session::{Call, CallConfig};
@@ -197,19 +216,17 @@ impl Call {
         Ok(self.streams.len() - 1)
     }
 
-    /// Whether a stream shall be there from the next offer or answer on. A stream that is opened again begins anew, as
-    /// another source.
+    /// Opens or closes a stream in the next offer or answer. A stream that is opened again begins anew, as another source.
     ///
     /// # Errors
-    /// [`CallError::Stream`] if there is none with this number.
+    /// [`CallError::Stream`] if there is no stream with this number.
     pub fn set_open(&mut self, stream: usize, open: bool) -> Result<(), CallError> {
         self.remember();
         self.local.streams.get_mut(stream).ok_or(CallError::Stream(stream))?.closed = !open;
         Ok(())
     }
 
-    /// What we want to do with the first stream from the next offer or answer on; `SendOnly` puts the other side on
-    /// hold.
+    /// Sets the direction of the first stream for the next offer or answer. `SendOnly` puts the other side on hold.
     ///
     /// ```
     /// # use dsp_core::time::Instant;
@@ -233,32 +250,31 @@ impl Call {
         self.local.streams[0].direction = direction;
     }
 
-    /// As [`set_direction`](Self::set_direction), of the stream with this number.
+    /// As [`set_direction`](Self::set_direction), for the stream with this number.
     ///
     /// # Errors
-    /// [`CallError::Stream`] if there is none.
+    /// [`CallError::Stream`] if there is no stream with this number.
     pub fn set_stream_direction(&mut self, stream: usize, direction: Direction) -> Result<(), CallError> {
         self.remember();
         self.local.streams.get_mut(stream).ok_or(CallError::Stream(stream))?.direction = direction;
         Ok(())
     }
 
-    /// Where we receive from the next offer or answer on.
+    /// Sets the address and port that the next offer or answer names for RTP.
     pub fn set_address(&mut self, address: IpAddr, rtp_port: u16) {
         self.remember();
         self.local.address = address;
         self.local.rtp_port = rtp_port;
     }
 
-    /// Rate in Hz and channels of the sound that the user plays and captures from now on, in all streams and whatever
-    /// codecs are agreed on: those of the device, 8 to 48 kHz, mono or stereo. It's made into the codecs' sound and out
-    /// of it, which takes 2 to 5 ms each way where they differ. `None`, as at first: that of the codecs, which may
-    /// change with a later offer and answer. Not in the middle of a tick; a [`front_end`](Self::front_end) is to be
-    /// made anew.
+    /// Sets the rate in Hz and the channels of the sound that you play and capture from now on, in all streams and whatever
+    /// codecs are agreed on: 8 to 48 kHz, mono or stereo. Where a codec's sound is another, it is converted, which delays it
+    /// by 2 to 5 ms in each direction. With `None`, the default, sound is the codec's own, which a later offer and answer may
+    /// change. Call this between ticks, and make a new [`front_end`](Self::front_end) after it.
     ///
     /// # Errors
-    /// [`CallError::Sound`] for other rates or channels, [`CallError::Conversion`] where a codec's sound can't be made
-    /// of it; nothing changes then.
+    /// [`CallError::Sound`] for other rates or channels, [`CallError::Conversion`] if it can't be converted to a codec's sound.
+    /// Nothing changes then.
     pub fn set_sound(&mut self, sound: Option<(u32, u8)>) -> Result<(), CallError> {
         let sound = sound.map(Sound::checked).transpose()?;
         let streams = self.streams.iter().map(|stream| stream.as_ref().map(|stream| stream.prepare_sound(sound)));
@@ -278,23 +294,23 @@ impl Call {
         self.streams.iter_mut().flatten().for_each(Stream::break_off);
     }
 
-    /// Our codecs of the first stream from the next offer or answer on, the best first. Unless the user has said what
-    /// sound he has ([`set_sound`](Self::set_sound)), rate and channels of the call's may change with them, when the
-    /// offer is answered or the answer accepted: see [`sample_rate_hz`](Self::sample_rate_hz) and
-    /// [`channels`](Self::channels).
+    /// Sets our codecs of the first stream, the best first, for the next offer or answer. Unless
+    /// [`set_sound`](Self::set_sound) was called, the call's [`sample_rate_hz`](Self::sample_rate_hz) and
+    /// [`channels`](Self::channels) may change once both sides have agreed.
     ///
     /// # Errors
-    /// As for [`new`](Self::new); nothing changes then.
+    /// [`CallError::Codec`] and [`CallError::Channels`] as for [`new`](Self::new); nothing changes then.
     pub fn set_codecs(&mut self, codecs: &[CodecFormat]) -> Result<(), CallError> {
         self.remember();
         self.settings.set_codecs(&mut self.local, 0, codecs)
     }
 
-    /// Fresh SRTP keys of ours from the next offer or answer on.
+    /// Draws fresh SRTP keys of ours for the next offer or answer.
     ///
     /// # Errors
-    /// [`CallError::Randomness`].
+    /// [`CallError::Randomness`] when the operating system has no randomness to give.
     ///
+    /// # Examples
     /// ```
     /// # use dsp_core::time::Instant;
     /// # use host_std::session::{Call, CallConfig};
@@ -314,47 +330,50 @@ impl Call {
         self.keys.renew(&mut self.local)
     }
 
-    /// How far the SRTP keys have got through their lifetimes. Once they are due a new offer is needed, from either
-    /// side: ours has fresh keys then. When they are over, nothing passes any more, and
+    /// How much of their lifetimes the SRTP keys have used up. Once they are due make a new offer, which then has fresh keys, or
+    /// wait for one of the other side. When they are used up nothing is sent or accepted any more, and
     /// [`should_end`](Self::should_end) says so.
     pub fn key_age(&self) -> KeyAge {
         self.transport.as_ref().map_or(KeyAge::Fresh, CallTransport::key_age)
     }
 
-    /// The keys under which RTP, or RTCP, is protected now, of the descriptions or of a handshake; `None` where there
-    /// are none. They are for whoever is to read a capture of the call: who has them can hear it.
+    /// The SRTP keys in use for RTP or for RTCP, from the descriptions or from a DTLS handshake; `None` if there are none. They
+    /// serve to decrypt a capture of the call. Keep them secret: whoever has them can hear the call.
     pub fn srtp_keys(&self, channel: Channel) -> Option<&SrtpKeys> {
         self.transport.as_ref()?.srtp_keys(channel)
     }
 
-    /// A guard of your own from now on: its keys have come. Call it once the call is agreed on; whether it was.
+    /// Protects packets by a guard of your own from now on, whose keys have become known. Returns whether the call was agreed on;
+    /// before that nothing is set.
     pub fn set_guard(&mut self, guard: BoxedGuard) -> bool {
         self.transport.as_mut().map(|transport| transport.set_guard(guard)).is_some()
     }
 
-    /// What a source is worth where the budget for all ([`CallConfig::buffer_bytes`]) is too small: whoever has the
-    /// lowest priority loses packets first. It lasts as long as the source has its place, and falls with receivers that
-    /// a new offer replaces; a newcomer has the default. Whether the source is heard now: if not, nothing changes.
+    /// Sets the priority of a source of the other side. Where all sources together have more packets than
+    /// [`CallConfig::buffer_bytes`] allows, those of the lowest priority are dropped first. The priority lasts while the source
+    /// has a receiver, and is lost when a new offer replaces the receivers. Returns whether the source is heard now; if not,
+    /// nothing changes.
     pub fn set_priority(&mut self, ssrc: Ssrc, priority: Priority) -> bool {
         self.streams.iter_mut().flatten().any(|stream| stream.set_priority(ssrc, priority))
     }
 
-    /// Lets `policy` say what the call sends, in the place of the policy before. Returns whether the call adapts at all
-    /// ([`CallConfig::adaptation`]); one that doesn't drops the policy.
+    /// Lets `policy` decide how what the call sends is adapted to the network, instead of the policy before. Returns whether the
+    /// call adapts at all ([`CallConfig::adaptation`]); if not, the policy is dropped.
     pub fn set_adaptation_policy(&mut self, policy: Box<dyn AdaptationPolicy>) -> bool {
         let adapter = self.network.as_mut().and_then(|network| network.adapter.as_mut());
         adapter.map(|adapter| adapter.set_policy(policy)).is_some()
     }
 
-    /// Lets what we send in the first stream follow the network: bit rate, expected loss and packet length, from the
-    /// next packet on and without a gap. Returns what was taken: bit rate and loss as far as the codec has such
-    /// settings, and within what was agreed on (`maxaveragebitrate` of Opus, say); the packet length that is nearest
-    /// below the one asked for, of 10 ms or more and within the other side's `maxptime` and the MTU. It lasts until the
-    /// next, through later offers too. Packets longer than any before take memory; else nothing is allocated.
+    /// Changes bit rate, expected loss and packet length of what we send in the first stream, from the next packet on and
+    /// without a gap. Returns what was done: bit rate and expected loss as far as the codec has such settings, and within what
+    /// was agreed on (such as `maxaveragebitrate` of Opus); and the longest packet that is no longer than `wanted`, 10 ms at
+    /// least, and within the other side's `a=maxptime` and the MTU. It lasts until the next call, also through later offers.
+    /// Memory is allocated only for packets that are longer than any before.
     ///
     /// # Errors
     /// [`CallError::Stream`] before the call is agreed on.
     ///
+    /// # Examples
     /// ```
     /// use dsp_core::codec::Adaptation;
     /// use dsp_core::time::Instant;
@@ -374,17 +393,18 @@ impl Call {
         self.adapt_stream(0, wanted)
     }
 
-    /// As [`adapt`](Self::adapt), of the stream with this number.
+    /// As [`adapt`](Self::adapt), for the stream with this number.
     ///
     /// # Errors
-    /// [`CallError::Stream`] if there is none that was agreed on.
+    /// [`CallError::Stream`] if no stream with this number was agreed on.
     pub fn adapt_stream(&mut self, stream: usize, wanted: &Adaptation) -> Result<Adaptation, CallError> {
         let open = self.streams.get_mut(stream).and_then(Option::as_mut).filter(|stream| !stream.is_closed());
         Ok(open.ok_or(CallError::Stream(stream))?.adapt(wanted))
     }
 
-    /// Takes in a datagram that arrived at `now` on one of our ports; decrypts it in place. What isn't authenticated is
-    /// believed only as far as it parses, was agreed on and comes in sequence.
+    /// Takes a datagram that arrived at `now` from the address `from` on one of our ports, and decrypts it in place. Any bytes
+    /// may come; the result says what became of them. Without SRTP a packet is accepted only if it parses, was agreed on and
+    /// fits the sequence numbers.
     pub fn receive(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &mut [u8]) -> Incoming {
         self.tell(|tap, _| tap.arrived(now, channel, from, datagram));
         let incoming = self.take_in(now, channel, from, datagram);
@@ -397,13 +417,13 @@ impl Call {
         incoming
     }
 
-    /// Plays one tick of any length into `pcm`, heard from `now` on; in stereo it's interleaved. Silence before the
-    /// call is agreed on.
+    /// Writes the next tick of received sound to `pcm`, of any length and interleaved in stereo, which is heard from `now` on.
+    /// It is silence before the call is agreed on. The result says how the sound came about.
     pub fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
         self.play_stream(now, 0, pcm)
     }
 
-    /// As [`play`](Self::play), of the stream with this number; silence if there is none.
+    /// As [`play`](Self::play), for the stream with this number; silence if there is none.
     pub fn play_stream(&mut self, now: Instant, stream: usize, pcm: &mut [i16]) -> Played {
         let mut tap = self.tap.take();
         let played = match self.streams.get_mut(stream).and_then(Option::as_mut) {
@@ -427,24 +447,22 @@ impl Call {
         played
     }
 
-    /// Takes in one tick of the microphone, whose first sample was there at `captured_at`; then ask
-    /// [`transmit`](Self::transmit) until there is none. A tick is at most 120 ms; in stereo it's interleaved.
+    /// Takes a tick of sound from the microphone, whose first sample was recorded at `captured_at`. After it call
+    /// [`transmit`](Self::transmit) until that returns `None`. A tick is at most 120 ms, and interleaved in stereo.
     pub fn capture(&mut self, captured_at: Instant, pcm: &[i16]) {
         self.capture_stream(captured_at, 0, pcm);
     }
 
-    /// What the capture chain knows of the sound that the stream with this number captures from now on: whether
-    /// somebody speaks in it, which the sender's pauses follow. `None`: nothing, and the sender hears for itself. A
-    /// front end says it.
+    /// Tells the stream with this number whether somebody speaks in the sound that it captures from now on, so that pauses
+    /// aren't sent. With `None` the sender's own detector decides. A [`front_end`](Self::front_end) calls this by itself.
     pub fn hear_activity(&mut self, stream: usize, activity: Option<Activity>) {
         if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
             stream.hear_activity(activity);
         }
     }
 
-    /// Who is in the sound that the stream with this number captures from now on, and how loud each of them is: what a
-    /// mixer tells those who hear it (RFC 6465), where they take it ([`takes_contributors`](Self::takes_contributors)).
-    /// Elsewhere nothing is said of them.
+    /// Sets who is in the sound that the stream with this number captures from now on, and how loud each of them is. A mixer
+    /// tells this to those who hear it (RFC 6465), if they accept it ([`takes_contributors`](Self::takes_contributors)).
     pub fn set_contributors(&mut self, stream: usize, contributors: &Contributors) {
         if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
             stream.set_contributors(contributors);
@@ -506,9 +524,9 @@ impl Call {
         }
     }
 
-    /// The next datagram that leaves, written to `buffer`, protected and addressed; `None` if there is none at `now`.
-    /// Media come first, then reports, then what the path sends by itself. Bytes of [`CallConfig::mtu`] are enough for
-    /// any codec that has packets so short.
+    /// Writes the next datagram to send to `buffer`, already encrypted, and returns its length and addresses; `None` if there is
+    /// none at `now`. Sound comes first, then reports, then checks of ICE and the handshake of DTLS. A buffer of
+    /// [`CallConfig::mtu`] bytes is long enough, unless even the codec's shortest packets are longer.
     pub fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let transmit = self.next_datagram(now, buffer);
         if let Some(Transmit { len, to, channel, .. }) = transmit {
@@ -517,7 +535,7 @@ impl Call {
         transmit
     }
 
-    /// Says goodbye for all streams: what [`transmit`](Self::transmit) gives next are the last reports.
+    /// Ends the call: [`transmit`](Self::transmit) then returns the last reports, with an RTCP goodbye for each stream.
     pub fn hang_up(&mut self) {
         for index in 0..self.streams.len() {
             self.leave(index);
@@ -529,8 +547,8 @@ impl Call {
         self.leave_servers();
     }
 
-    /// When to ask [`transmit`](Self::transmit) next, if no tick comes before; `None` before the call is agreed on,
-    /// unless servers are asked for candidates.
+    /// When to call [`transmit`](Self::transmit) next, if no tick comes before. It is `None` before the call is agreed on, unless
+    /// ICE asks servers for candidates.
     pub fn next_deadline(&self) -> Option<Instant> {
         #[cfg(feature = "ice")]
         if let Some(query) = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref()).and_then(|own| own.next_deadline())
@@ -541,8 +559,8 @@ impl Call {
         self.transport.as_ref()?.next_deadline()
     }
 
-    /// This machine slept for so many samples (a channel) of the first stream: time goes on without sound, in both
-    /// directions and in all streams.
+    /// Says that this machine slept for this many samples (of one channel) of the first stream. Time goes on without sound, in
+    /// both directions and in all streams.
     pub fn skip(&mut self, samples: usize) {
         if self.transport.is_none() {
             return;
@@ -552,9 +570,8 @@ impl Call {
         self.stats.slept = self.stats.slept + Duration::from_samples(samples as u64, rate_hz);
     }
 
-    /// Nobody played or captured for so many samples (a channel) of the first stream, because there was no device: time
-    /// goes on without sound, in both directions and in all streams. Unlike [`skip`](Self::skip) that is nobody's
-    /// sleep.
+    /// Says that there was no device for this many samples (of one channel) of the first stream. Time goes on without sound, in
+    /// both directions and in all streams. Unlike [`skip`](Self::skip) this isn't counted as sleep.
     pub fn rest(&mut self, samples: usize) {
         let rate_hz = self.stream_sound(0).unwrap_or(NO_SOUND).0;
         for stream in self.streams.iter_mut().flatten() {

@@ -24,9 +24,9 @@ const LONG: usize = 26;
 /// The echo canceller of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EchoSettings {
-    /// Which parts of it run.
+    /// Which parts of the canceller run.
     pub config: EchoConfig,
-    /// How long an echo fades, in ms, 260 at most; the delay before it doesn't count.
+    /// The longest tail of the echo that is cancelled, in ms, at most 260. The bulk delay before the tail doesn't count.
     pub tail_ms: u32,
 }
 

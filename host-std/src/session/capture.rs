@@ -18,9 +18,9 @@ use super::own::{BoxedBlock, OwnBlock};
 use super::voice::HostVoice;
 use super::{BoxedFloatBlock, EchoStatus};
 
-/// What is between microphone and stream: [`CallConfig::capture`](super::CallConfig::capture). Nothing unless it's asked for.
+/// The capture chain between microphone and stream: [`CallConfig::capture`](super::CallConfig::capture). By default it is empty.
 ///
-/// An echo canceller, and an effect of one's own behind it:
+/// An echo canceller, and an effect of your own behind it:
 ///
 /// ```
 /// use dsp_core::front::{CaptureBlock, Near};
@@ -46,30 +46,30 @@ use super::{BoxedFloatBlock, EchoStatus};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct CaptureConfig {
-    /// The corner of a high-pass in Hz, against rumble and DC: 80 to 120 keep a voice as it is.
+    /// The corner frequency, in Hz, of a high-pass filter against rumble and DC: 80 to 120 Hz leave a voice as it is.
     pub high_pass_hz: Option<u32>,
     /// The echo canceller, at 8, 16, 32 and 48 kHz.
     pub echo: Option<EchoSettings>,
-    /// An echo suppressor in the canceller's place, at any rate: it subtracts nothing, and turns the microphone down while it hears
-    /// mostly the loudspeaker, so of two who speak at once one isn't heard. It's what a phone without floating point has; its
-    /// rate is the call's, whatever is said here. Where there is a canceller it isn't made.
+    /// An echo suppressor, at any rate, for where there is no canceller; with `echo` set it isn't made. It turns the microphone
+    /// down while that picks up mostly the loudspeaker, so that one of two people who speak at once isn't heard. It is meant
+    /// for machines without floating point. The rate in these settings is replaced by the call's.
     pub echo_suppressor: Option<EchoSuppressorConfig>,
     /// The noise suppressor, at 8, 16, 32 and 48 kHz.
     pub noise: Option<NoiseLevel>,
-    /// The voice detector: its rate is the call's, whatever is said here. It gates the gain control, and pauses in what is sent
-    /// follow it, by comfort noise ([`CallConfig::comfort_noise`](super::CallConfig::comfort_noise)) and by the codec's own
-    /// means. At rates that are no multiples of 8 kHz there is none, and the sender hears for itself.
+    /// The voice detector. It gates the gain control, and decides when a pause is not sent, by comfort noise
+    /// ([`CallConfig::comfort_noise`](super::CallConfig::comfort_noise)) or by the codec's own means. The rate in these settings is
+    /// replaced by the call's. Where that isn't a multiple of 8 kHz there is no detector, and the sender's own one decides.
     pub detector: Option<VoiceConfig>,
-    /// Whether that detector is a neural net ([`neural_voice`](dsp_core::process::neural_voice)), at 8, 16, 32 and 48 kHz.
+    /// Whether the voice detector is a neural net ([`neural_voice`](dsp_core::process::neural_voice)), at 8, 16, 32 and 48 kHz.
     #[cfg(feature = "earshot")]
     pub neural_detector: bool,
-    /// Whether noise is suppressed by a neural net ([`NeuralNoise`](super::NeuralNoise)) in the noise suppressor's place,
-    /// at the same rates; `noise` counts for nothing then.
+    /// Whether noise is suppressed by a neural net ([`NeuralNoise`](super::NeuralNoise)), at the same rates. `noise` is then
+    /// ignored.
     #[cfg(feature = "nnnoiseless")]
     pub neural_noise: bool,
-    /// The gain control: its rate is the call's, whatever is said here. It has multiples of 8 kHz.
+    /// The automatic gain control, at multiples of 8 kHz. The rate in these settings is replaced by the call's.
     pub gain: Option<AgcConfig>,
-    /// A block of your own, between noise suppressor and detector.
+    /// A block of your own, between the noise suppressor and the voice detector.
     pub own: Option<OwnBlock>,
 }
 

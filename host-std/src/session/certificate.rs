@@ -30,17 +30,21 @@ const PRIVATE_KEY: &str = "PRIVATE KEY";
 /// Where the keys of SRTP come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Keying {
-    /// From the descriptions, `a=crypto` (SDES, RFC 4568): who reads the signalling reads the call.
+    /// From the descriptions, by `a=crypto` (SDES, RFC 4568). Whoever reads the signalling can hear the call.
     #[default]
     Described,
     /// From a DTLS handshake on the media path (DTLS-SRTP, RFC 5763), with certificates whose fingerprints the descriptions
     /// have.
     Dtls,
-    /// DTLS in our offers; in our answers DTLS if the offer has it, else the description.
+    /// By DTLS in our offers. In our answers by DTLS if the offer has it, else by the description.
     Either,
 }
 
-/// A certificate with its private key.
+/// The certificate that one side of a call shows in DTLS-SRTP (RFC 5763), with its private key: self-signed, by an ECDSA key on P-256.
+///
+/// The other side knows it only by its fingerprint, which the description carries (RFC 8122). A call without a certificate makes
+/// one for itself; make one for a whole server, or keep it in a file, where the fingerprint is to
+/// stay the same.
 ///
 /// A certificate that is kept between two runs of a program, so that the other side knows it again:
 ///
@@ -85,7 +89,7 @@ impl Certificate {
     /// A new one, which nobody else has.
     ///
     /// # Errors
-    /// [`CertificateError::Randomness`] when there is none.
+    /// [`CertificateError::Randomness`] when the operating system has no randomness to give.
     pub fn generate() -> Result<Self, CertificateError> {
         Self::for_names(&[])
     }
@@ -128,7 +132,8 @@ impl Certificate {
     /// together is not checked here: a handshake with others fails.
     ///
     /// # Errors
-    /// What is wrong with the text; it may be any bytes.
+    /// A [`CertificateError`] that says what is wrong with the text: a part is missing or damaged, the key isn't on the curve
+    /// P-256, or it doesn't belong to the certificate. The text may be anything.
     pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
         if text.len() > MAX_PEM_BYTES {
             return Err(CertificateError::TooLarge(text.len()));
@@ -145,7 +150,7 @@ impl Certificate {
         Zeroizing::new(part(CERTIFICATE, &self.0.certificate) + &*Zeroizing::new(part(PRIVATE_KEY, &self.0.key)))
     }
 
-    /// What the other side knows it by.
+    /// The fingerprint, by which the other side knows the certificate.
     pub fn fingerprint(&self) -> Fingerprint {
         sha256(&self.0.certificate)
     }

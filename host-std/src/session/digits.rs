@@ -10,30 +10,30 @@ use crate::sdp::EventSet;
 /// Digits that wait for somebody to ask for them: more than anybody presses between two looks.
 pub(super) const WAITING: usize = 32;
 
-/// What a digit was heard as.
+/// How a digit was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DigitSource {
-    /// Packets of telephone events (RFC 4733).
+    /// As packets of telephone events (RFC 4733).
     Event,
-    /// Tones in the sound (DTMF): see [`CallConfig::tones`](super::CallConfig::tones).
+    /// As DTMF tones in the sound: see [`CallConfig::tones`](super::CallConfig::tones).
     InBand,
 }
 
-/// When digits are looked for in the sound.
+/// When DTMF tones are looked for in the sound: [`CallConfig::tones`](super::CallConfig::tones).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ToneDetection {
     /// Never.
     Off,
-    /// Where no telephone events were agreed on: whoever has them sends no tones.
+    /// Where no telephone events were agreed on; a side that has events sends no tones.
     #[default]
     WithoutEvents,
-    /// Always. What comes as tone and event at once is one digit.
+    /// Always. A digit that comes as tone and event at once is counted as one.
     Always,
 }
 
 impl DigitSource {
-    /// As reports and JSON have it.
+    /// The name in reports and JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Event => "event",
@@ -42,7 +42,7 @@ impl DigitSource {
     }
 }
 
-/// Whether a digit begins or has ended.
+/// Whether a digit or a tone begins or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DigitPhase {
     /// It has just begun, and goes on.
@@ -51,32 +51,33 @@ pub enum DigitPhase {
     Ended,
 }
 
-/// A digit, or another event, that the other side sent: told once as soon as it begins and once when it has ended.
+/// A digit, or another telephone event, of the other side: [`Call::next_digit`](super::Call::next_digit). It is told once when
+/// it begins and once when it has ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CallDigit {
     /// The number of the call's stream.
     pub stream: usize,
-    /// The how many-th of this stream it is: the same when it begins and when it ends.
+    /// The number of the digit in its stream, counted from the first: the same when it begins and when it ends.
     pub number: u32,
     /// Whether it begins or has ended.
     pub phase: DigitPhase,
-    /// Which: [`EventCode::digit`] names the sixteen, 16 is a hook flash.
+    /// The event: [`EventCode::digit`] names the sixteen digits, and 16 is a hook flash.
     pub event: EventCode,
-    /// What it was first heard as.
+    /// How it was received first.
     pub source: DigitSource,
-    /// Who sent it.
+    /// The source that sent it.
     pub ssrc: Ssrc,
-    /// When it began, on the host's clock, as it arrived.
+    /// When it began to arrive, on the host's clock.
     pub begun: Instant,
     /// How long it has lasted.
     pub duration: Duration,
-    /// Its power in dBm0: as the sender says it, or as it was heard. It means nothing for events that are no tones.
+    /// The power in dBm0, as the sender tells it or as it was measured. For events that aren't tones it means nothing.
     pub level_dbm0: f32,
 }
 
 impl CallDigit {
-    /// Its sign, `flash`, or the event's number.
+    /// The digit itself, `flash`, or the number of the event.
     pub fn sign(&self) -> String {
         sign(self.event)
     }
@@ -95,21 +96,21 @@ pub fn sign(event: EventCode) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DigitError {
-    /// Nothing was agreed on for this stream.
+    /// No stream with this number was agreed on.
     Stream(usize),
-    /// The other side takes no telephone events, and digits shall not go as tones
+    /// The other side accepts no telephone events, and digits are not to be sent as tones
     /// ([`CallConfig::digits_as_tones`](super::CallConfig::digits_as_tones)).
     NoEvents,
-    /// The other side takes no telephone events, and this one is no digit that could go as a tone.
+    /// The other side accepts no telephone events, and this event isn't a digit that could be sent as a tone.
     NoTone(EventCode),
-    /// The other side doesn't take this one.
+    /// The other side doesn't accept this event.
     NotTaken {
         /// Which.
         event: EventCode,
         /// What it takes.
         taken: EventSet,
     },
-    /// They would have to wait, and there is no room for so many.
+    /// The digits would have to wait, and there is no room for as many.
     Full {
         /// Digits that may wait yet.
         room: usize,
@@ -157,17 +158,17 @@ impl DigitError {
     }
 }
 
-/// Why digits wait.
+/// Why digits wait to be sent: [`Call::digits_wait`](super::Call::digits_wait).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DigitsWait {
-    /// Nothing was agreed on yet.
+    /// The call isn't agreed on yet.
     NotAgreed,
-    /// There are no keys yet to protect them with.
+    /// There are no SRTP keys yet.
     NoKeys,
-    /// No address of the other side has answered the checks of ICE yet, or none does any more.
+    /// ICE has found no address of the other side yet, or none answers any more.
     NoPath,
-    /// The call is on hold, or was agreed on as one in which we say nothing.
+    /// The call is on hold, or was agreed on as one in which we don't send.
     OnHold,
 }
 
@@ -182,44 +183,45 @@ impl std::fmt::Display for DigitsWait {
     }
 }
 
-/// What was counted of digits.
+/// Counts of digits: [`CallStats::digits`](super::CallStats::digits).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DigitStats {
-    /// Digits and other events that were heard.
+    /// Digits and other events that were received.
     pub heard: u32,
-    /// Of these, those that were heard first as tones in the sound.
+    /// Those of them that were received first as tones in the sound.
     pub in_band: u32,
-    /// Events whose end was not heard: they ended by silence, or with the next one.
+    /// Events whose end was never received; they ended by silence or by the next event.
     pub lost_ends: u32,
-    /// Digits of ours that have begun, as events or as tones.
+    /// Digits that we have begun to send, as events or as tones.
     pub sent: u32,
-    /// Of these, those that went as tones in the sound.
+    /// Those of them that were sent as tones in the sound.
     pub sent_in_band: u32,
-    /// Digits of ours that wait: for those before them, or until something may be sent.
+    /// Digits that wait to be sent: for those before them, or until something may be sent.
     pub waiting: u32,
-    /// Digits of ours that were given up while they waited: the other side took no more events.
+    /// Digits that were given up while they waited, because the other side accepts no events any more.
     pub given_up: u32,
-    /// Beginnings and ends that nobody asked for in time: the oldest were dropped.
+    /// Beginnings and ends of received digits that nobody fetched in time; the oldest were dropped.
     pub dropped: u32,
 }
 
 impl Call {
-    /// What was heard of digits since it was asked last, the earliest first: each begins once and ends once. To be asked
-    /// after [`receive`](Self::receive) and [`play`](Self::play); 32 wait, then the oldest are dropped and
-    /// [counted](DigitStats::dropped). A [`Tap`](super::Tap) is told of all.
+    /// Returns the next beginning or end of a received digit; `None` if there is none. Each digit begins once and ends once.
+    /// Call this after [`receive`](Self::receive) and [`play`](Self::play). Up to 32 wait; then the oldest are dropped and
+    /// [counted](DigitStats::dropped). A [`Tap`](super::Tap) is told all of them.
     pub fn next_digit(&mut self) -> Option<CallDigit> {
         self.digits.pop()
     }
 
-    /// Presses keys in the first stream, one after the other, once those before them are through: telephone events take the
-    /// place of what is captured. To a side that takes none they go as tones in the sound, of at least 40 ms
+    /// Presses keys in the first stream, one after the other and after those that were pressed before. Telephone events are sent in
+    /// place of what is captured. To a side that accepts none they are sent as tones in the sound, of at least 40 ms
     /// ([`CallConfig::digits_as_tones`](super::CallConfig::digits_as_tones)). While nothing may be sent they wait:
     /// [`digits_wait`](Self::digits_wait) says why.
     ///
     /// # Errors
-    /// [`DigitError`], of the first key that can't be sent; none is then.
+    /// The [`DigitError`] of the first key that can't be sent; none of the keys is sent then.
     ///
+    /// # Examples
     /// ```
     /// use dsp_core::send::KeyPress;
     /// use dsp_core::time::Instant;
@@ -240,7 +242,7 @@ impl Call {
     /// As [`send_digits`](Self::send_digits), in the stream with this number.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`send_digits`](Self::send_digits).
     pub fn send_digits_in(&mut self, stream: usize, keys: &[KeyPress]) -> Result<(), DigitError> {
         let open = self.streams.get_mut(stream).and_then(Option::as_mut).filter(|stream| !stream.is_closed());
         open.ok_or(DigitError::Stream(stream))?.press(keys)

@@ -11,10 +11,10 @@ use super::{Call, HostFront};
 /// How an echo canceller does just now.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EchoStatus {
-    /// Echo return loss enhancement: how much it lowers the echo, in dB. `None` before there was anything to measure; where
-    /// the far end is silent or both speak, it is the last one.
+    /// Echo return loss enhancement: by how many dB the echo is lowered. `None` before anything was measured; while the far end
+    /// is silent or both sides speak it is the last value.
     pub erle_db: Option<f32>,
-    /// Bulk delay from loudspeaker to microphone, in ms. `None` until it is found.
+    /// The bulk delay from loudspeaker to microphone, in ms; `None` until it is found.
     pub delay_ms: Option<f32>,
     /// How much faster the loudspeaker's clock runs than the microphone's, in parts per million.
     pub drift_ppm: f32,
@@ -22,9 +22,9 @@ pub struct EchoStatus {
     pub near_end: bool,
     /// Whether both ends speak.
     pub double_talk: bool,
-    /// How often it had diverged and was reset, since the call began.
+    /// How often the canceller diverged and was reset, since the call began.
     pub diverged: u32,
-    /// How often the path had changed and was learnt anew, since the call began.
+    /// How often the echo path changed and was learnt again, since the call began.
     pub path_changes: u32,
 }
 

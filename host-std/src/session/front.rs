@@ -16,14 +16,41 @@ const HISTORY: usize = 65_536;
 /// Rate in Hz and channels of a device side without a stream.
 pub(super) const NO_SOUND: (u32, u8) = (8_000, 1);
 
-/// A front end for a host: calls of up to 48 kHz in stereo. What was played is kept only where a step of the chain looks back on it.
+/// The device side of a call on a host, which [`Call::front_end`] makes: gains, mute, level meters and the capture chain, for sound
+/// of up to 48 kHz in stereo. What was played is kept, for 1.3 s of mono at 48 kHz, only if a step of the chain needs it.
+///
+/// A tick is [`begin`](FrontEnd::begin) and then [`step`](FrontEnd::step) until there is no step left, in the order that the echo
+/// canceller needs. The [`Driver`](crate::session::driver) does this for you.
+///
+/// ```
+/// use dsp_core::front::Step;
+/// use dsp_core::time::Instant;
+/// use host_std::session::{Call, CallConfig, HostFront};
+///
+/// let mut call = Call::new(CallConfig { sound: Some((48_000, 1)), ..CallConfig::new(4000)? })?;
+/// let mut front: Box<HostFront> = call.front_end()?;
+/// front.set_volume(-600)?; // 6 dB less, in hundredths of a decibel
+/// front.set_microphone_muted(true);
+///
+/// let mut datagram = [0; 1500];
+/// front.begin(Instant::ZERO, 480, true)?; // 10 ms at 48 kHz
+/// while let Some(step) = front.step(&mut call, &mut datagram) {
+///     match step {
+///         Step::Loudspeaker { .. } => {} // write it to the loudspeaker
+///         Step::Microphone(microphone) => microphone.pcm.fill(0), // read it from the microphone
+///         Step::Transmit(_) => {} // send the datagram
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type HostFront = FrontEnd<HostBlock, FRAME, Box<[i16]>>;
 
-/// The device side of a call without the call, for sound at this rate with so many channels, and a capture chain for each.
+/// Makes a device side that belongs to no call yet, for sound at this rate in Hz and with this many channels, each with a capture
+/// chain of its own. Where there is a call use [`Call::front_end`].
 ///
 /// # Errors
-/// [`FrontError`] for sound of more than 48 kHz in stereo, for a high-pass whose corner is 0 or not below half the rate, and
-/// what the block refuses.
+/// [`FrontError::Frame`] if a tick of 10 ms is longer than that of 48 kHz in stereo; another [`FrontError`] if the high-pass has a
+/// corner of 0 or not below half the rate, or if a step of the chain can't have this rate.
 pub fn front_end(sample_rate_hz: u32, channels: u8, capture: &CaptureConfig) -> Result<Box<HostFront>, FrontError> {
     let need = (u64::from(sample_rate_hz) * u64::from(TICK_MS)).div_ceil(1_000) as usize * usize::from(channels);
     if need > FRAME {
@@ -40,17 +67,19 @@ pub fn front_end(sample_rate_hz: u32, channels: u8, capture: &CaptureConfig) -> 
 }
 
 impl Call {
-    /// The device side of the first stream, for a device with the call's rate and channels; with the chain of
-    /// [`CallConfig::capture`](super::CallConfig::capture). Mono at 8 kHz before the call is agreed on.
+    /// Makes the device side of the first stream, for a device with the call's rate and channels, with the capture chain of
+    /// [`CallConfig::capture`](super::CallConfig::capture). Before the call is agreed on its sound is mono at 8 kHz, unless
+    /// [`CallConfig::sound`](super::CallConfig::sound) says what it is.
     ///
     /// # Errors
-    /// [`FrontError`] for sound of a codec of one's own that is more than 48 kHz in stereo, and for a
-    /// [high-pass](super::CaptureConfig::high_pass_hz) whose corner is 0 or not below half the call's rate.
+    /// [`FrontError::Frame`] if the call's sound is more than 48 kHz in stereo, as a codec of your own may have it; another
+    /// [`FrontError`] if the [high-pass](super::CaptureConfig::high_pass_hz) has a corner of 0 or not below half the call's rate.
     pub fn front_end(&self) -> Result<Box<HostFront>, FrontError> {
         self.stream_front_end(0)
     }
 
-    /// As [`front_end`](Self::front_end), of the stream with this number; it is stepped with [`stream`](Self::stream).
+    /// As [`front_end`](Self::front_end), for the stream with this number. Step it with [`stream`](Self::stream) in place of the
+    /// call.
     ///
     /// # Errors
     /// As for [`front_end`](Self::front_end).
@@ -60,14 +89,15 @@ impl Call {
     }
 }
 
-/// One stream of a call, as a front end sees it. What leaves is of all streams: whoever asks first gets it.
+/// One stream of a call, as the front end of that stream needs it: [`Call::stream`]. What it transmits are the datagrams of all
+/// streams: whichever front end asks first gets them.
 pub struct CallStream<'a> {
     call: &'a mut Call,
     stream: usize,
 }
 
 impl Call {
-    /// The stream with this number, for a front end of its own; silent if there is none.
+    /// The stream with this number, for a front end of its own. If there is none it plays silence and captures nothing.
     pub fn stream(&mut self, stream: usize) -> CallStream<'_> {
         CallStream { call: self, stream }
     }

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::config::Identity;
+use super::identity::Identity;
 use super::outcome::CallError;
 use super::transport::{Gathered, Gatherer};
 use crate::sdp::{IceCandidate, IceCredentials, LocalIce, LocalMedia, MAX_CANDIDATES};
 
-/// Whether and how a call speaks ICE.
+/// Whether and how a call uses ICE.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IceMode {
-    /// Not at all: packets go where the description says, and [`Latching`](super::Latching) says what is believed.
+    /// No ICE: packets go where the description says, and [`Latching`](super::Latching) decides which are accepted.
     #[default]
     Off,
     /// Both sides check each other's addresses (RFC 8445).
@@ -20,39 +20,50 @@ pub enum IceMode {
     Lite,
 }
 
-/// ICE of a call: [`CallConfig::ice`](super::CallConfig::ice).
+/// The settings of ICE in a call: [`CallConfig::ice`](super::CallConfig::ice).
+///
+/// ```
+/// use host_std::session::{Call, CallConfig, IceConfig, IceMode};
+///
+/// let ice = IceConfig { mode: IceMode::Full, stun: vec!["192.0.2.9:3478".parse()?], ..IceConfig::default() };
+/// let mut call = Call::new(CallConfig { ice, address: "192.0.2.1".parse()?, ..CallConfig::new(4000)? })?;
+/// // Before the offer exchange datagrams with the server, until `call.is_gathering(now)` is false.
+/// let offer = call.offer()?;
+/// assert!(offer.contains("a=candidate:") && offer.contains("typ host"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IceConfig {
-    /// Whether and how.
+    /// Whether and how ICE is used.
     pub mode: IceMode,
-    /// Whether a call without ICE is none. Otherwise packets of a call with a side that doesn't speak it go where its
-    /// description says.
+    /// Whether a call is refused if the other side has no ICE. Otherwise packets then go where its description says.
     pub required: bool,
-    /// Further addresses of this machine that our socket receives at, besides [`CallConfig::address`](super::CallConfig::address):
-    /// the socket is bound to all then ([`CallConfig::bind`](super::CallConfig::bind)).
+    /// Further addresses of this machine at which our socket receives, besides
+    /// [`CallConfig::address`](super::CallConfig::address). Bind the socket to all addresses then
+    /// ([`CallConfig::bind`](super::CallConfig::bind)).
     pub addresses: Vec<IpAddr>,
-    /// STUN servers that tell how we are seen from outside. A lite side asks none.
+    /// STUN servers, which tell the address at which we are seen from outside (RFC 8489). With [`IceMode::Lite`] none is asked.
     pub stun: Vec<SocketAddr>,
-    /// TURN servers that pass on where no direct way is found (RFC 8656). A lite side asks none.
+    /// TURN servers, which relay packets where no direct path is found (RFC 8656). With [`IceMode::Lite`] none is asked.
     pub turn: Vec<TurnServer>,
-    /// Whether all packets go through a TURN server, and nothing tells the other side where we are: neither descriptions nor
-    /// packets. ICE is required then, and must be [`IceMode::Full`].
+    /// Whether all packets go through a TURN server, so that neither descriptions nor packets tell the other side our address.
+    /// ICE is then required, and `mode` must be [`IceMode::Full`].
     pub relay_only: bool,
 }
 
-/// How a TURN server is reached. What it passes on is UDP in any case.
+/// How a TURN server is reached. What it relays is UDP in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TurnTransport {
-    /// By datagrams, from the call's own socket.
+    /// Over UDP, from the call's own socket.
     #[default]
     Udp,
-    /// By a connection, which a driver has (`TurnConnection`): to the call, what comes through it is datagrams from the server's
-    /// address, and what goes to that address goes through it.
+    /// Over TCP, by a connection that a driver has (`TurnConnection`). The call sees datagrams from and to the server's address,
+    /// which the driver carries over the connection.
     Tcp,
 }
 
 impl TurnTransport {
-    /// As URIs have it (RFC 7065).
+    /// The name of the transport in `turn:` URIs (RFC 7065).
     pub const fn name(self) -> &'static str {
         match self {
             Self::Udp => "udp",
@@ -61,16 +72,32 @@ impl TurnTransport {
     }
 }
 
-/// A server that gives us an address, and passes on from and to it.
+/// A TURN server, which gives us a relayed address (RFC 8656): for [`IceConfig::turn`].
+///
+/// ```
+/// use host_std::session::{IceConfig, IceMode, TurnServer, TurnTransport};
+///
+/// let server = TurnServer {
+///     address: "192.0.2.9:3478".parse()?,
+///     transport: TurnTransport::Udp,
+///     user: "anna".into(),
+///     password: "secret".into(),
+/// };
+/// assert!(!format!("{server:?}").contains("secret"));
+/// // All packets go through the server, and the other side never learns our address.
+/// let ice = IceConfig { mode: IceMode::Full, relay_only: true, turn: vec![server], ..IceConfig::default() };
+/// # let _ = ice;
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct TurnServer {
-    /// Where it is. Each address is asked once, by one transport.
+    /// The address of the server. Each address is asked once, over one transport.
     pub address: SocketAddr,
-    /// How it is reached.
+    /// How the server is reached.
     pub transport: TurnTransport,
-    /// Who we are to it.
+    /// Our user name there.
     pub user: String,
-    /// What proves it: the long-term credential of RFC 8489, 9.2.
+    /// Our password there: the long-term credential of RFC 8489, 9.2.
     pub password: String,
 }
 
@@ -86,21 +113,21 @@ impl fmt::Debug for TurnServer {
     }
 }
 
-/// What became of the wish for an address at a TURN server.
+/// What became of our request for a relayed address at a TURN server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RelayState {
-    /// It has not answered yet.
+    /// The server has not answered yet.
     Asking,
-    /// This address is ours.
+    /// The server gave us this address.
     Allocated(SocketAddr),
-    /// It said no, with this code of RFC 8656, 18; 0 where it said something else than yes or no.
+    /// The server refused, with this error code of RFC 8656, 18; 0 where its answer made no sense.
     Refused(u16),
-    /// It doesn't answer.
+    /// The server doesn't answer.
     Silent,
-    /// This address was ours: its time is over, or the server knows nothing of it any more.
+    /// We had this address and lost it: its time is over, or the server doesn't know it any more.
     Lost(SocketAddr),
-    /// It was given back.
+    /// We gave the address back.
     Released,
 }
 
@@ -136,17 +163,17 @@ impl fmt::Display for RelayState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RelayStats {
-    /// Where it is.
+    /// The address of the server.
     pub server: SocketAddr,
-    /// How it is reached.
+    /// How the server is reached.
     pub transport: TurnTransport,
-    /// What became of it.
+    /// What became of our request for a relayed address.
     pub state: RelayState,
-    /// What it was asked, all questions and their repetitions.
+    /// How many requests were sent to the server, repetitions included.
     pub questions: u32,
-    /// Addresses of the other side that it passes on from and to.
+    /// How many addresses of the other side the server relays for.
     pub permitted: u32,
-    /// Those that it refused.
+    /// How many addresses of the other side the server refused.
     pub refused: u32,
 }
 

@@ -11,30 +11,44 @@ use dsp_core::guard::srtp::{KeyTerms, Mki};
 use super::{CallError, Identity};
 use crate::sdp::{CryptoLine, CryptoSuite, LocalMedia, SrtpKeys, SrtpPolicy, Unencrypted};
 
-/// Which suites a call offers and takes, and on what terms.
+/// Which SRTP suites a call offers and accepts, and on what terms.
+///
+/// A key of ours protects one stretch of a call. As soon as another key is agreed on, or plain RTP, the next offer or answer has a
+/// fresh one. All of our keys are fresh after we have moved to another address or port, and when a key in use is nearly used up
+/// (RFC 4568, 7.1.4; RFC 3711, 9.2).
+///
+/// ```
+/// use host_std::sdp::CryptoSuite;
+/// use host_std::session::{Call, CallConfig, SrtpOptions};
+///
+/// let srtp_options = SrtpOptions::only([CryptoSuite::AeadAes256Gcm]);
+/// let mut call = Call::new(CallConfig { srtp_options, ..CallConfig::new(4000)? })?;
+/// assert!(call.offer()?.contains("a=crypto:1 AEAD_AES_256_GCM inline:"));
+/// # Ok::<(), host_std::session::CallError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SrtpOptions {
-    /// What we offer, the best first; two times the same counts once.
+    /// The suites that we offer, the best first. A suite that is named twice counts once.
     pub offered: Vec<CryptoSuite>,
-    /// What we take besides, if the other side offers it.
+    /// The suites that we don't offer but accept in an offer.
     pub answered: Vec<CryptoSuite>,
-    /// The terms of our own keys: an identifier in each packet, packets until a key must be replaced, and what we want to
-    /// leave unencrypted. An identifier counts up with each key.
+    /// The terms of our own keys: an identifier in each packet (MKI), after how many packets a key must be replaced, and what
+    /// we ask to leave unencrypted. The identifier counts up with each key.
     pub terms: KeyTerms,
-    /// What the other side may leave unencrypted, on both sides, if it asks for that.
+    /// What may be left unencrypted, in both directions, if the other side asks for it.
     pub unencrypted: Unencrypted,
 }
 
 impl SrtpOptions {
-    /// These suites and no others.
+    /// Options that offer and accept these suites and no others.
     pub fn only(suites: impl Into<Vec<CryptoSuite>>) -> Self {
         Self { offered: suites.into(), answered: Vec::new(), ..Self::default() }
     }
 }
 
 impl Default for SrtpOptions {
-    /// The two suites that every phone has are offered, so that an offer stays short; all others are taken. Keys last as
-    /// long as SRTP lets them, and everything is encrypted.
+    /// Offers the two suites that every phone has, so that an offer stays short, and accepts all others too. Keys last as long as
+    /// SRTP allows, and everything is encrypted.
     fn default() -> Self {
         let [long, short, others @ ..] = CryptoSuite::ALL;
         let (terms, unencrypted) = (KeyTerms::default(), Unencrypted::default());

@@ -31,8 +31,8 @@ const CLIPPED_MS: u32 = 50;
 const FLATTENED: f32 = 0.02;
 const FLATTENED_MS: u32 = 200;
 
-/// What was measured of a call's sound. In stereo: levels of the louder channel; of each fault the channel that has more of it, and
-/// silence where both are silent.
+/// What was measured of a call's sound: [`CallStats::sound`](super::CallStats::sound). In stereo levels are those of the louder
+/// channel, each fault is that of the channel that has more of it, and silence is that of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallSound {
@@ -49,47 +49,48 @@ pub struct CallSound {
 pub enum MeasurementPoint {
     /// The microphone, before the capture chain.
     Microphone,
-    /// What is sent.
+    /// What is sent, before the encoder.
     Sent,
-    /// What is received.
+    /// What is received, after concealment.
     Received,
 }
 
-/// What is wrong.
+/// A fault of sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It reaches the overload point.
+    /// The sound reaches the overload point.
     Clipped,
-    /// It was clipped somewhere else and made quieter since: distortion without full scale.
+    /// The sound was clipped somewhere else and then made quieter: it is distorted below full scale.
     Flattened,
-    /// One steady tone that has grown, as of a loop from loudspeaker to microphone.
+    /// There is one steady tone that has grown, as of a feedback loop from loudspeaker to microphone.
     Howling,
-    /// All samples are alike.
+    /// All samples are equal.
     DigitallySilent,
-    /// It is below -70 dBov.
+    /// The sound is below -70 dBov.
     Silent,
-    /// There are no packets, though there are in the other direction.
+    /// No packets come, although there are some in the other direction.
     NoPackets,
 }
 
-/// Something that is wrong with a call's sound. `Display` says it in a sentence.
+/// A fault of a call's sound, with how much and when: [`CallStats::findings`](super::CallStats::findings). Its `Display` is one
+/// sentence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// Where.
+    /// The place in the call where it was found.
     pub place: MeasurementPoint,
-    /// What.
+    /// The fault.
     pub fault: Fault,
-    /// In how much of the time, 0 to 1.
+    /// The share of the time in which there was the fault, 0 to 1.
     pub share: f32,
-    /// When it was first and last, in ms of the call's sound.
+    /// When it began first, in ms of the call's sound.
     pub first_ms: u32,
-    /// The same.
+    /// When it ended last, in ms of the call's sound.
     pub last_ms: u32,
-    /// How long in all, in ms.
+    /// How long it lasted altogether, in ms.
     pub total_ms: u32,
-    /// Frequency of a tone that howls, in Hz; else 0.
+    /// The frequency of a tone that howls, in Hz; 0 for other faults.
     pub howling_hz: u32,
 }
 

@@ -23,80 +23,80 @@ use super::digits::DigitStats;
 use super::metering::{self, CallSound, Finding};
 use crate::sdp::{CandidateKind, SdpError};
 
-/// Why a call can't be set up.
+/// Why a call can't be made or changed. A running call goes on as it was.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The SDP doesn't parse, or offers nothing in common.
+    /// The description can't be written, read or agreed on.
     Sdp(SdpError),
     /// A codec refused its settings.
     CodecSetup {
-        /// The codec, as `a=rtpmap` has it.
+        /// The codec, as `a=rtpmap` writes it.
         codec: String,
-        /// Why.
+        /// What the codec says of it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The receiver refused its settings.
     Receiver(receive::ConfigError),
-    /// So many sources can't be heard at once.
+    /// [`CallConfig::sources`](super::CallConfig::sources) is 0 or too many.
     Sources(PlacesError),
     /// The packets can't have the length that was agreed on.
     Sender(PacketLengthError),
     /// The operating system gave no randomness.
     Randomness(getrandom::Error),
-    /// The SRTP keys that the SDP came to can't be used in this call.
+    /// The SRTP keys that were agreed on can't be used in this call.
     Keys(KeyError),
-    /// There is no certificate for DTLS.
+    /// No certificate for DTLS can be made or used.
     #[cfg(feature = "dtls")]
     Certificate(CertificateError),
     /// This source has already sent under the SRTP key in use.
     SourceReturns(Ssrc),
-    /// Packets may only go through a TURN server, and there is none, ICE isn't full, or the call has a path of the user's own.
+    /// Packets may only go through a TURN server, and there is no server, ICE isn't full, or the call has a path of your own.
     RelayOnly,
     /// The registry doesn't have this codec.
     Codec(String),
-    /// An answer came, but no offer was made.
+    /// No offer of ours waits for an answer.
     NoOffer,
     /// RTCP's settings are unusable.
     Rtcp,
     /// The device side of the call can't be made.
     Front(FrontError),
-    /// More packets repeated than four.
+    /// [`CallConfig::redundancy`](super::CallConfig::redundancy) is this, which is more than 4.
     Redundancy(u8),
     /// The call has no stream with this number.
     Stream(usize),
-    /// The budget for received packets doesn't hold one of each source.
+    /// [`CallConfig::buffer_bytes`](super::CallConfig::buffer_bytes) doesn't hold one packet of each source.
     BufferBytes {
-        /// Bytes wanted.
+        /// The bytes that were set.
         bytes: u32,
-        /// Bytes that are needed.
+        /// The bytes that are needed.
         least: u32,
     },
-    /// This end can't be a source that the other side is already (RFC 3550, 8.2).
+    /// The other side, or another stream of ours, is this source already (RFC 3550, 8.2).
     SourceTaken(Ssrc),
-    /// The user's sound is neither mono nor stereo, or not of 8 to 48 kHz.
+    /// The sound of the user is neither mono nor stereo, or not of 8 to 48 kHz.
     Sound {
         /// Rate in Hz.
         sample_rate_hz: u32,
         /// Channels.
         channels: u8,
     },
-    /// A codec's sound can't be made of the user's, or the user's of it.
+    /// The sound of the user can't be converted to that of a codec.
     Conversion(ResampleError),
-    /// A decoder of the user's own table has another sound than the stream.
+    /// A decoder of [`CallConfig::decoders`](super::CallConfig::decoders) has another sound than the stream.
     OwnDecoder {
-        /// Its payload type.
+        /// The payload type of the decoder.
         payload_type: PayloadType,
-        /// What it gives.
+        /// The sound of the decoder.
         got: CodecInfo,
-        /// What the stream has.
+        /// The sound of the stream.
         need: CodecInfo,
     },
-    /// A call's sound is mono, and this codec's is not.
+    /// The codec has more channels than two.
     Channels {
-        /// The codec, as `a=rtpmap` has it.
+        /// The codec, as `a=rtpmap` writes it.
         codec: String,
-        /// Its channels.
+        /// The channels of the codec.
         channels: u8,
     },
 }
@@ -194,76 +194,77 @@ impl From<SdpError> for CallError {
     }
 }
 
-/// Which of our two ports: they are one where RTCP is multiplexed.
+/// One of the two ports of a call. Where RTP and RTCP share a port, both are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Channel {
-    /// The RTP port.
+    /// The port of RTP.
     Rtp,
-    /// The RTCP port.
+    /// The port of RTCP.
     Rtcp,
 }
 
-/// A datagram to be sent: the first `len` bytes of the buffer that was given.
+/// A datagram to be sent, as [`Call::transmit`](super::Call::transmit) returns it: the first `len` bytes of the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transmit {
-    /// Bytes.
+    /// How many bytes of the buffer to send.
     pub len: usize,
-    /// From which of our addresses: where the socket is bound that it leaves by.
+    /// Our address from which to send: the one that the socket is bound to.
     pub from: SocketAddr,
-    /// Whither.
+    /// The address to which to send.
     pub to: SocketAddr,
-    /// From which of our ports.
+    /// The port from which to send.
     pub channel: Channel,
 }
 
-/// What became of a datagram that came in.
+/// What became of a datagram that arrived: [`Call::receive`](super::Call::receive) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incoming {
-    /// RTP: what the receiver did with it.
+    /// It was RTP, and the receiver did this with it.
     Audio(Received),
-    /// RTP or RTCP of a source that has no place, and why: where only one is heard, of our own
-    /// ([`Own`](Admission::Own)), a loop or a collision.
+    /// It was RTP or RTCP of a source that isn't heard, for this reason. Where only one source is heard, the reason is our own
+    /// SSRC ([`Own`](Admission::Own)): a loop or a collision.
     Unheard(Admission),
-    /// RTCP was read.
+    /// It was RTCP, and was read.
     Control,
-    /// RTCP was read: a source that is heard said goodbye; where there are several, the last of them. The call goes on
-    /// until [`Call::should_end`](super::Call::should_end) says otherwise: some phones say goodbye at every hold.
+    /// It was RTCP with a goodbye of a source that is heard, of the last one where there are several. The call goes on until
+    /// [`Call::should_end`](super::Call::should_end) says otherwise, since some phones say goodbye at every hold.
     Bye,
-    /// It came from an address that the latching policy doesn't believe, and proved nothing else.
+    /// It came from an address from which packets aren't accepted, and nothing proved that it is of the other side.
     Foreign,
     /// The guard refused it.
     Refused(GuardError),
-    /// The receiver could not take it.
+    /// The receiver could not use it.
     Unusable(ReceiveError),
-    /// Neither RTP nor RTCP, and meant for the path: STUN, say.
+    /// It was neither RTP nor RTCP, and was meant for ICE or DTLS.
     Handshake,
-    /// Neither RTP nor RTCP, or not to be heard now (no call yet, or on hold).
+    /// It was neither RTP nor RTCP, or couldn't be used now: before the call is agreed on, or on hold.
     Ignored,
 }
 
-/// Why a call should end, though nobody signalled it.
+/// Why a call should end although nobody signalled it: [`Call::should_end`](super::Call::should_end).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
-    /// The other side said goodbye by RTCP, and nothing came of it since for
+    /// The other side sent an RTCP goodbye, and nothing since then for
     /// [`after_goodbye`](super::CallConfig::after_goodbye).
     Goodbye,
-    /// Nothing came of the other side for so long: [`after_silence`](super::CallConfig::after_silence).
+    /// For this long nothing has come from the other side: [`after_silence`](super::CallConfig::after_silence).
     Silence(Duration),
-    /// There are no keys, and will be none: nothing can be said or heard.
+    /// There are no SRTP keys, and there will be none, so nothing can be sent or played.
     Handshake(HandshakeFailure),
-    /// The lifetime of an SRTP key is over and no new offer brought another ([`Call::key_age`](super::Call::key_age)): nothing
-    /// passes any more.
+    /// An SRTP key is used up and no new offer has brought another one ([`Call::key_age`](super::Call::key_age)), so nothing is
+    /// sent or accepted any more.
     KeysOver,
-    /// Nothing that was sent to was found to answer ([`IceState::Failed`]).
+    /// ICE has found no addresses between which packets pass ([`IceState::Failed`]).
     ChecksFailed,
-    /// The other side has not answered for 30 s that it wants to be sent to ([`IceState::ConsentGone`]).
+    /// For 30 s the other side has not renewed its consent to receive packets ([`IceState::ConsentGone`]).
     ConsentGone,
-    /// Packets may only go through a TURN server, and none gives us an address: [`Call::relays`](super::Call::relays) says why.
+    /// Packets may only go through a TURN server, and no server gives us an address: [`Call::relays`](super::Call::relays) says
+    /// why.
     NoRelay,
-    /// The TURN server that packets went through passes nothing on any more.
+    /// The TURN server through which packets went doesn't relay them any more.
     RelayLost,
     /// Sending on is hopeless: [`circuit_breaker`](super::CallConfig::circuit_breaker).
     Hopeless(Hopeless),
@@ -287,7 +288,7 @@ impl Ending {
     }
 }
 
-/// Why a call ended, where what belongs to it is of no interest.
+/// Why a call ended, as a name and in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reason {
@@ -297,7 +298,7 @@ pub struct Reason {
     pub words: &'static str,
 }
 
-/// Why a DTLS handshake came to no keys.
+/// Why a DTLS handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandshakeFailure {
@@ -310,9 +311,9 @@ pub enum HandshakeFailure {
     Refused,
     /// It was not over after 30 s.
     Timeout,
-    /// It knows no way to protect RTP that we know.
+    /// The other side supports no SRTP profile that we support.
     NoSrtp,
-    /// It ended in errors again and again.
+    /// It failed again and again.
     Broken,
 }
 
@@ -331,21 +332,21 @@ impl std::fmt::Display for HandshakeFailure {
     }
 }
 
-/// How a call's packets are protected now.
+/// How the packets of a call are protected now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protection {
-    /// Not at all: plain RTP was agreed on.
+    /// They are not protected: plain RTP was agreed on.
     Plain,
-    /// Keys are waited for: nothing is sent, and nothing that comes is believed.
+    /// The call waits for keys, and sends and accepts nothing.
     Waiting,
-    /// By SRTP with this profile.
+    /// They are protected by SRTP with this profile.
     Srtp(SrtpProfile),
-    /// By a guard of the user's own.
+    /// They are protected by a guard of your own.
     Own,
 }
 
-/// How the connectivity checks of a call go (ICE, RFC 8445).
+/// The state of a call's connectivity checks (ICE, RFC 8445).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IceState {
     /// No pair of addresses has been found yet: nothing is sent but checks.
@@ -363,13 +364,13 @@ pub enum IceState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IcePair {
-    /// Ours, as the other side sees it.
+    /// Our address, as the other side sees it.
     pub local: SocketAddr,
-    /// What it is.
+    /// The kind of our address.
     pub local_kind: CandidateKind,
-    /// The other side's.
+    /// The other side's address.
     pub remote: SocketAddr,
-    /// What it is.
+    /// The kind of the other side's address.
     pub remote_kind: CandidateKind,
 }
 
@@ -377,31 +378,31 @@ pub struct IcePair {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IceStats {
-    /// How they go.
+    /// The state of the checks.
     pub state: IceState,
-    /// The pair in use.
+    /// The pair of addresses in use; `None` if there is none yet.
     pub pair: Option<IcePair>,
-    /// Whether we say which pair that is.
+    /// Whether we are the controlling side, which chooses the pair.
     pub controlling: bool,
-    /// Whether we only answer.
+    /// Whether we are the lite side, which only answers checks.
     pub lite: bool,
-    /// Checks that we sent, those for consent too.
+    /// Checks that we sent, those for consent included.
     pub checks: u32,
-    /// Answers to them that were right.
+    /// Valid answers to our checks.
     pub answers: u32,
-    /// Checks of the other side, which were answered.
+    /// Checks of the other side that we answered.
     pub requests: u32,
-    /// Messages of strangers: with other credentials or none, or no STUN at all. They are not answered.
+    /// Messages with other credentials or none, or that aren't STUN at all. They are not answered.
     pub strangers: u32,
-    /// Answers that nobody had asked for, or that came from elsewhere.
+    /// Answers to checks that we didn't send, or that came from another address.
     pub strays: u32,
-    /// Candidates of the other side behind names of multicast DNS, which were skipped.
+    /// Candidates of the other side that were skipped, because they have names of multicast DNS in place of addresses.
     pub hidden: u32,
-    /// How often the checks began anew.
+    /// How often ICE was restarted.
     pub restarts: u32,
     /// How long the other side's consent still lasts.
     pub consent_left: Option<Duration>,
-    /// Round trip of the last check of the pair in use.
+    /// The round-trip time of the last check of the pair in use.
     pub round_trip: Option<Duration>,
 }
 
@@ -409,106 +410,118 @@ pub struct IceStats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missed {
-    /// The system refused to send it.
+    /// The system refused to send the datagram.
     Unsent,
-    /// It came before the call could make use of it.
+    /// The datagram came before the call could use it.
     Early,
-    /// It lay unread while this machine slept, until it was too late.
+    /// The datagram was not read before it was too late, because this machine slept.
     Stale,
 }
 
-/// A snapshot of a call's numbers; no allocation.
+/// A snapshot of a call's numbers: [`Call::stats`](super::Call::stats). Taking one allocates nothing.
 ///
-/// Every datagram has its place: `datagrams = foreign + refused + control + handshakes + ignored + own_source +
-/// sources.unheard() + total.received`, and where the receivers' have theirs, [`ReceiverStats`] says.
+/// Every datagram is counted once: `datagrams = foreign + refused + control + handshakes + ignored + own_source +
+/// sources.unheard() + total.received`. [`ReceiverStats`] divides the received ones up further.
+///
+/// ```
+/// use dsp_core::time::Instant;
+/// use host_std::session::{Call, CallConfig, Channel};
+///
+/// # let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+/// # let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+/// # anna.accept(Instant::ZERO, &answer)?;
+/// // A call that is agreed on gets a datagram that isn't SRTP of the other side.
+/// anna.receive(Instant::ZERO, Channel::Rtp, "127.0.0.1:5000".parse()?, &mut [0x80; 172]);
+/// let stats = anna.stats();
+/// assert_eq!((stats.datagrams, stats.refused, stats.total.received), (1, 1, 0));
+/// assert_eq!(stats.mos_lq, None); // nothing was heard yet
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallStats {
-    /// Datagrams that came.
+    /// Datagrams that arrived.
     pub datagrams: u64,
-    /// When something of the other side came last, RTP or RTCP.
+    /// When RTP or RTCP of the other side came last.
     pub last_heard: Option<Instant>,
-    /// Time that this machine slept through: nothing was captured or played.
+    /// How long this machine slept during the call, without playing or capturing anything.
     pub slept: Duration,
-    /// Packets that the guard refused.
+    /// Packets that the guard refused: not of the other side, damaged, or sent again.
     pub refused: u32,
-    /// Datagrams from addresses that were not believed.
+    /// Datagrams from addresses from which none are accepted.
     pub foreign: u32,
     /// RTCP packets that were read.
     pub control: u32,
-    /// Datagrams that the path took: neither RTP nor RTCP.
+    /// Datagrams of ICE and DTLS.
     pub handshakes: u32,
-    /// Datagrams that are neither RTP nor RTCP, or were not to be heard: on hold, or before the call was agreed on.
+    /// Datagrams of no use: neither RTP, RTCP, ICE nor DTLS, or RTP on hold or before the call was agreed on.
     pub ignored: u32,
-    /// Goodbyes of sources that are heard.
+    /// RTCP goodbyes of sources that are heard.
     pub goodbyes: u32,
-    /// Goodbyes that changed nothing: from addresses that were not believed, or of sources that nothing was heard of.
+    /// RTCP goodbyes that changed nothing: from addresses from which none are accepted, or of sources that were never heard.
     pub foreign_goodbyes: u32,
-    /// Packets that came in with our own SSRC: a loop, or a collision (RFC 3550, 8.2). They are not played.
+    /// Packets with our own SSRC: a loop, or a collision (RFC 3550, 8.2). They are not played.
     pub own_source: u32,
-    /// How often we became another source because of that.
+    /// How often we took another SSRC because of that.
     pub source_changes: u32,
-    /// Ticks that could not be taken in, frames that could not be encoded or protected, and reports that did not fit.
+    /// Ticks that could not be captured, frames that could not be encoded or encrypted, and reports that were too long.
     pub send_errors: u32,
     /// Datagrams that the system refused to send.
     pub unsent: u32,
-    /// Datagrams that came before the call could make use of them: before its answer, say. Those that reached the call
-    /// itself are in `ignored` too.
+    /// Datagrams that came before the call could use them, such as before its answer. Those that a driver gave to the call are
+    /// in `ignored` too.
     pub early: u32,
-    /// How the first stream follows the network, where it does ([`adaptation`](super::CallConfig::adaptation)).
+    /// How the first stream adapts to the network; `None` if it doesn't ([`adaptation`](super::CallConfig::adaptation)).
     pub adaptation: Option<AdaptationStats>,
-    /// Datagrams that lay unread while this machine slept.
+    /// Datagrams that were not read before it was too late, because this machine slept.
     pub stale: u32,
-    /// The receive road as it is; where several sources are heard, that of the first of them: see
-    /// [`Call::sources`](super::Call::sources).
+    /// The receiver of the first source now. [`Call::sources`](super::Call::sources) has those of all sources.
     pub receiver: ReceiverStats,
-    /// What was counted in the whole call, of all sources, those that left or began anew too. `reception`, target delay and
-    /// drift in it are those of `receiver`; its delays are of all.
+    /// What was counted in the whole call for all sources, including those that left or began anew. Its `reception`, target
+    /// delay and drift are those of `receiver`.
     pub total: ReceiverStats,
-    /// Who was admitted and who was not; only where several sources are heard.
+    /// Which sources were admitted and which weren't, where several are heard at once.
     pub sources: SourcesStats,
-    /// The send road.
+    /// The sender of the first stream.
     pub sender: SendStats,
-    /// Digits both ways, of all streams.
+    /// Digits in both directions, of all streams.
     pub digits: DigitStats,
-    /// Why the first source's packets wait as long as they do, where the sound is that of a conversation.
+    /// Why the packets of the first source wait as long as they do; `None` unless the delay is that of a conversation.
     pub delay_choice: Option<DelayChoice>,
-    /// Round-trip time of the last RTCP report that told it.
+    /// The round-trip time by the last RTCP report that told it.
     pub round_trip: Option<Duration>,
-    /// What the other side last said it lost of ours, 0 to 1.
+    /// The share of our packets, 0 to 1, that the other side lost by its last report.
     pub remote_fraction_lost: Option<f32>,
-    /// What the other side last said of the jitter of ours, in ms.
+    /// The jitter of our packets, in ms, by the other side's last report.
     pub remote_jitter_ms: Option<f32>,
-    /// Losses, discards, bursts and gaps by RFC 3611, of the packets of all sources whose turn has passed.
+    /// Losses, discards, bursts and gaps (RFC 3611), of the packets of all sources whose turn has passed.
     pub bursts: BurstStats,
-    /// The rating R of what is heard here with its delay, 0 to 93.2, by the E-model (ITU-T G.107): 93.2 where nothing
-    /// impairs; `None` until there is a round trip. On the narrowband scale, whatever the codec: see
+    /// The rating R of the sound that is heard here, delay included, by the E-model (ITU-T G.107): 0 to 93.2, which is the best.
+    /// `None` until a round-trip time is known. It is on the narrowband scale for every codec: see
     /// [`impairment`](super::impairment).
     pub r_factor: Option<f64>,
-    /// Listening quality, without delay, 1 to 4.5, from the same model; `None` until something is heard.
+    /// The listening quality by the same model, without delay: a MOS of 1 to 4.5. `None` until something is heard.
     pub mos_lq: Option<f64>,
-    /// Conversational quality, with delay, from the same model and under the same conditions as `r_factor`.
+    /// The conversational quality by the same model, with delay: a MOS of 1 to 4.5. `None` as `r_factor`.
     pub mos_cq: Option<f64>,
-    /// What is heard here, as our own report of it has it (RFC 3611, 4.7): of the whole call, with what the other side told
-    /// of its delay and its echo.
+    /// How the call is heard here, as our own reports tell it (RFC 3611, 4.7), with the delay and echo that the other side told.
     pub local_voip: VoipMetricsInput,
-    /// What the other side last said of how it hears us (RFC 3611, 4.7).
+    /// How the other side hears us, by its last report (RFC 3611, 4.7).
     pub remote_voip: Option<VoipMetrics>,
     /// How packets are protected now; `None` before the call is agreed on.
     pub protection: Option<Protection>,
-    /// How often SRTP keys came about, by descriptions or by a handshake: from 2 on they have changed in the running call. The
-    /// same keys agreed on again don't count.
+    /// How often new SRTP keys came into use, by descriptions or by a handshake. From 2 on they have changed in the running
+    /// call.
     pub keyed: u32,
-    /// Why the last DTLS handshake came to nothing, while there are no keys yet: another one may, until the call ends.
+    /// Why the last DTLS handshake failed, while there are no keys yet; another one may succeed until the call ends.
     pub handshake: Option<HandshakeFailure>,
-    /// Whether the first stream was agreed on to send and to receive when these numbers were taken.
+    /// Whether the first stream sends and receives, as it was agreed on.
     pub directions: Directions,
-    /// The stream's sound in levels and faults, of a whole call the first stream's; `None` without
-    /// [`CallConfig::metering`](super::CallConfig::metering).
+    /// Levels and faults of the first stream's sound; `None` without [`CallConfig::metering`](super::CallConfig::metering).
     pub sound: Option<CallSound>,
-    /// Packets of ours that the other side asked for again (generic NACK): nothing is sent again.
+    /// Packets of ours that the other side asked for again (generic NACK). They are not sent again.
     pub nacked: u32,
-    /// The bit rate in bit/s that the other side last said it can take (REMB).
+    /// The highest bit rate, in bit/s, that the other side says it can receive (REMB).
     pub remote_maximum_bps: Option<u64>,
     /// What became of our packets by transport-wide feedback; `None` where that was not agreed on.
     pub feedback: Option<FeedbackStats>,
@@ -516,12 +529,12 @@ pub struct CallStats {
     pub ice: Option<IceStats>,
 }
 
-/// Which ways a stream goes, as it was agreed on.
+/// Whether a stream sends and receives, as it was agreed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Directions {
-    /// Whether it sends.
+    /// Whether the stream sends.
     pub sends: bool,
-    /// Whether it receives.
+    /// Whether the stream receives.
     pub receives: bool,
 }
 
@@ -541,14 +554,14 @@ impl CallStats {
         *count = count.saturating_add(1);
     }
 
-    /// What is wrong with the sound, each with how much, since when and in words: clipping, silence, howling, and sound that goes
-    /// one way only. Of a sound call there is nothing.
+    /// The faults of the sound: clipping, silence, howling, and sound in one direction only. Each finding says how much, since when,
+    /// and what in words. A call without faults has none.
     pub fn findings(&self) -> impl Iterator<Item = Finding> + '_ {
         metering::findings(self)
     }
 
-    /// Datagrams that have no place in the equation above, and what the receivers have none for
-    /// ([`ReceiverStats::unaccounted`]): zeros.
+    /// How many datagrams the equation above doesn't account for, and how many packets the receivers don't
+    /// ([`ReceiverStats::unaccounted`]). All of these are 0, or there is a fault in this crate.
     pub fn unaccounted(&self) -> [i64; 5] {
         let counted = [self.foreign, self.refused, self.control, self.handshakes, self.ignored, self.own_source]
             .iter()

@@ -20,11 +20,11 @@ use super::capture::HostOwn;
 use super::front::FRAME;
 use super::transport::Path;
 
-/// A guard of one call.
+/// The guard of one call, which encrypts and decrypts its packets.
 pub type BoxedGuard = Box<dyn PacketGuard + Send>;
-/// A block of the capture chain of one channel of a call's sound.
+/// A block of the capture chain for one channel, in 16-bit samples.
 pub type BoxedBlock = Box<dyn CaptureBlock<i16> + Send>;
-/// The same in floating point.
+/// A block of the capture chain for one channel, in floating point.
 pub type BoxedFloatBlock = Box<dyn CaptureBlock<f32> + Send>;
 /// What decides for one receiver of a call.
 pub(super) type BoxedStrategy = Box<dyn Strategy + Send>;
@@ -38,21 +38,77 @@ type MakeDetector = dyn Fn(u32) -> HostDetector + Send + Sync;
 type MakeStrategy = dyn Fn(&ReceiverConfig) -> BoxedStrategy + Send + Sync;
 type MakeDecoders = dyn Fn(&CodecInfo) -> BoxedDecoders + Send + Sync;
 
-/// What makes the paths of a call: [`CallConfig::path`](super::CallConfig::path).
+/// Makes the paths of a call, your own rule for addresses: [`CallConfig::path`](super::CallConfig::path).
+///
+/// Settings may be cloned and used for many calls, so they hold what makes a path, and each call makes its own.
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use dsp_core::time::Instant;
+/// use host_std::session::{CallConfig, Claim, OwnPath, Path};
+///
+/// /// Sends to the address that the other side's description names, and accepts packets from nowhere else.
+/// struct Strict(SocketAddr);
+///
+/// impl Path for Strict {
+///     fn remote(&self) -> SocketAddr {
+///         self.0
+///     }
+///     fn may_hear(&self, from: SocketAddr) -> bool {
+///         from == self.0
+///     }
+///     fn believes(&self, _: Instant, from: SocketAddr) -> bool {
+///         from == self.0
+///     }
+///     fn hear(&mut self, _: Instant, from: SocketAddr, _: Claim) -> bool {
+///         from == self.0
+///     }
+///     fn renegotiated(&mut self, _: Instant, named: SocketAddr) {
+///         self.0 = named;
+///     }
+/// }
+///
+/// let path = Some(OwnPath::new(|_channel, named| Box::new(Strict(named))));
+/// let config = CallConfig { path, ..CallConfig::new(4000)? };
+/// # let _ = config;
+/// # Ok::<(), host_std::session::CallError>(())
+/// ```
 #[derive(Clone)]
 pub struct OwnPath(Arc<MakePath>);
 
-/// What makes the guard of a call: [`CallConfig::guard`](super::CallConfig::guard).
+/// Makes the guard of a call, your own protection of packets: [`CallConfig::guard`](super::CallConfig::guard).
+///
+/// A call whose keys come from elsewhere than its description. It waits, and sends and plays nothing, until they are here:
+///
+/// ```
+/// use dsp_core::guard::Plain;
+/// use dsp_core::time::Instant;
+/// use host_std::sdp::SrtpPolicy;
+/// use host_std::session::{Call, CallConfig, OwnGuard, Protection};
+///
+/// let guard = Some(OwnGuard::new(|| None)); // no keys yet
+/// let mut ours = Call::new(CallConfig { guard, srtp: SrtpPolicy::Off, ..CallConfig::new(4000)? })?;
+/// let mut theirs = Call::new(CallConfig { srtp: SrtpPolicy::Off, ..CallConfig::new(5000)? })?;
+/// let answer = theirs.answer(Instant::ZERO, &ours.offer()?)?;
+/// ours.accept(Instant::ZERO, &answer)?;
+/// assert_eq!(ours.protection(), Some(Protection::Waiting));
+///
+/// ours.set_guard(Box::new(Plain)); // a real one has the keys
+/// assert_eq!(ours.protection(), Some(Protection::Own));
+/// # Ok::<(), host_std::session::CallError>(())
+/// ```
 #[derive(Clone)]
 pub struct OwnGuard(Arc<MakeGuard>);
 
-/// What makes a block of the capture chain: [`CallConfig::capture`](super::CallConfig::capture).
+/// Makes a block of your own in the capture chain: [`CaptureConfig::own`](super::CaptureConfig::own). The example of
+/// [`CaptureConfig`](super::CaptureConfig) has one.
 #[derive(Clone)]
 pub struct OwnBlock(Arc<MakeBlock>);
 
-/// What makes the speech detector of a stream: [`CallConfig::detector`](super::CallConfig::detector).
+/// Makes the speech detector of a stream: [`CallConfig::detector`](super::CallConfig::detector).
 ///
-/// A push-to-talk key as a detector: what is said while nobody presses it is comfort noise.
+/// A push-to-talk key as a detector. While nobody presses it comfort noise is sent, whatever the microphone picks up:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -80,9 +136,9 @@ pub struct OwnBlock(Arc<MakeBlock>);
 #[derive(Clone)]
 pub struct OwnDetector(Arc<MakeDetector>);
 
-/// What makes the strategy of each receiver: [`CallConfig::strategy`](super::CallConfig::strategy).
+/// Makes the strategy of each receiver: [`CallConfig::strategy`](super::CallConfig::strategy).
 ///
-/// A delay of 80 ms, whatever the network does:
+/// A strategy whose delay is 80 ms, whatever the network does:
 ///
 /// ```
 /// use dsp_core::receive::strategy::{Estimate, Strategy};
@@ -105,13 +161,13 @@ pub struct OwnDetector(Arc<MakeDetector>);
 #[derive(Clone)]
 pub struct OwnStrategy(Arc<MakeStrategy>);
 
-/// What makes a table of decoders for each receiver: [`CallConfig::decoders`](super::CallConfig::decoders).
+/// Makes a table of decoders for each receiver: [`CallConfig::decoders`](super::CallConfig::decoders).
 ///
-/// This is for payload types that no SDP speaks of (a fixed dial plan, a static table), and for a wrapper round a decoder
-/// of a payload type that was agreed on: the table is asked first, and what it has no decoder for is the registry's. A
-/// codec with a name, an offer and an encoder belongs into the [registry](crate::registry) instead.
+/// Use it for payload types that no description names, and to wrap the decoder of a payload type that was agreed on. The table
+/// is asked first, and the registry where it has no decoder. A codec that offers and answers are to name belongs into the
+/// [registry](crate::registry) instead.
 ///
-/// L16 as payload type 100, without a word in the SDP:
+/// L16 as payload type 100, which no description names:
 ///
 /// ```
 /// use dsp_core::codec::l16::L16;
@@ -148,13 +204,15 @@ impl SpeechDetector for HostDetector {
 }
 
 impl OwnDetector {
-    /// `make` gets the rate of the sound that is sent, in Hz; it is asked once for each codec that pauses by comfort noise.
+    /// Detectors that `make` returns. It gets the rate of the sound that is sent, in Hz, and is called once for each codec that
+    /// pauses by comfort noise.
     pub fn new<D: SpeechDetector + Send + 'static>(make: impl Fn(u32) -> D + Send + Sync + 'static) -> Self {
         Self(Arc::new(move |rate_hz| HostDetector::new(make(rate_hz))))
     }
 
-    /// The core's voice detector, which tells voices from noise where the energy gate only hears that it's loud;
-    /// `aggressiveness` is 0 to 3, and more is 3. At rates that it doesn't have, which are no multiples of 8 kHz, the energy gate.
+    /// The core's voice detector, which distinguishes voices from noise, while the default energy gate only measures the level.
+    /// `aggressiveness` is 0 to 3, and anything above counts as 3. At rates that aren't multiples of 8 kHz this is the energy
+    /// gate all the same.
     pub fn voice(aggressiveness: u8) -> Self {
         let aggressiveness = aggressiveness.min(3);
         // What follows a word is part of it.
@@ -173,9 +231,9 @@ impl OwnDetector {
 }
 
 impl OwnStrategy {
-    /// `make` gets the rates of a receiver and the bounds of its delay, and is asked once for each: when a call is agreed
-    /// on, one for each of [`CallConfig::sources`](super::CallConfig::sources), and when a later answer changes the sound.
-    /// Delays are in ticks of its RTP clock.
+    /// Strategies that `make` returns. It gets the rates of a receiver and the bounds of its delay, and is called once for each
+    /// receiver: when a call is agreed on, for each of [`CallConfig::sources`](super::CallConfig::sources), and again when a
+    /// later answer changes the sound. A strategy counts in ticks of the receiver's RTP clock.
     pub fn new<S: Strategy + Send + 'static>(make: impl Fn(&ReceiverConfig) -> S + Send + Sync + 'static) -> Self {
         Self(Arc::new(move |receiver| Box::new(make(receiver))))
     }
@@ -187,9 +245,9 @@ impl OwnStrategy {
 }
 
 impl OwnDecoders {
-    /// `make` gets the rate, the RTP clock and the channels that every decoder must have (there is no name in it), and is
-    /// asked once for each receiver, as [`OwnStrategy::new`] has it. For which payload types there is a decoder is seen
-    /// once, when the table is made.
+    /// Tables that `make` returns. It gets the rate, the RTP clock and the channels that every decoder must have (the name is
+    /// empty), and is called once for each receiver, as that of [`OwnStrategy::new`] is. Which payload types have a decoder is
+    /// looked up once, when the table is made.
     pub fn new<T: PayloadTable + Send + 'static>(make: impl Fn(&CodecInfo) -> T + Send + Sync + 'static) -> Self {
         Self(Arc::new(move |sound| Box::new(make(sound))))
     }
@@ -200,7 +258,7 @@ impl OwnDecoders {
 }
 
 impl OwnPath {
-    /// `make` gets the port that the path is for and the address that the other side's description names.
+    /// Paths that `make` returns. It gets the port that the path is for, and the address that the other side's description names.
     pub fn new(make: impl Fn(Channel, SocketAddr) -> Box<dyn Path> + Send + Sync + 'static) -> Self {
         Self(Arc::new(make))
     }
@@ -211,7 +269,7 @@ impl OwnPath {
 }
 
 impl OwnGuard {
-    /// `make` gives `None` as long as there are no keys: the call waits then, sends nothing and plays nothing, until
+    /// Guards that `make` returns; `None` as long as there are no keys. The call then waits, and sends and plays nothing, until
     /// [`Call::set_guard`](super::Call::set_guard).
     pub fn new(make: impl Fn() -> Option<BoxedGuard> + Send + Sync + 'static) -> Self {
         Self(Arc::new(make))
@@ -223,12 +281,12 @@ impl OwnGuard {
 }
 
 impl OwnBlock {
-    /// `make` gets the rate of the sound in Hz, and is asked once for each channel.
+    /// Blocks that `make` returns. It gets the rate of the sound in Hz, and is called once for each channel.
     pub fn new(make: impl Fn(u32) -> BoxedBlock + Send + Sync + 'static) -> Self {
         Self(Arc::new(move |rate_hz| HostOwn::short(make(rate_hz))))
     }
 
-    /// As [`new`](Self::new), of a block in floating point, as the chain computes.
+    /// As [`new`](Self::new), for blocks in floating point, in which the chain itself computes.
     pub fn in_float<B: CaptureBlock<f32> + Send + 'static>(make: impl Fn(u32) -> B + Send + Sync + 'static) -> Self {
         Self(Arc::new(move |rate_hz| HostOwn::Float(Box::new(make(rate_hz)))))
     }

@@ -13,7 +13,7 @@ use dsp_core::wire::rtp::RtpPacket;
 
 use super::{Call, CallDigit, CallTone, Channel, EchoStatus, Incoming};
 
-/// Which way a packet goes.
+/// The direction of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketDirection {
     /// From the other side to us.
@@ -22,8 +22,12 @@ pub enum PacketDirection {
     Out,
 }
 
-/// What an observer of a call is told. All methods do nothing unless written. `stream` is the number of a stream of the
-/// call, 0 for the first.
+/// An observer of a call, for recordings, analysis and reports. Each method does nothing unless you write it.
+///
+/// A call may have several taps, whoever drives it: [`Call::add_tap`] adds one. They run on the audio path, so they must neither
+/// block nor allocate; [`record`](crate::record) has taps that pass on to a thread. Sound is told as the call has it: what is played
+/// before the loudspeaker's volume, what is captured after the microphone's gain and the capture chain. `stream` is the number of
+/// a stream of the call, 0 for the first.
 ///
 /// A tap that counts what arrives:
 ///
@@ -53,51 +57,51 @@ pub enum PacketDirection {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Tap: Any + Send {
-    /// A datagram leaves, protected.
+    /// A datagram is sent; `datagram` is as it goes out, encrypted if the call is.
     fn sent(&mut self, now: Instant, channel: Channel, to: SocketAddr, datagram: &[u8]) {
         let _ = (now, channel, to, datagram);
     }
-    /// A datagram arrived; `datagram` is as it came, still protected.
+    /// A datagram arrived; `datagram` is as it came, still encrypted.
     fn arrived(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &[u8]) {
         let _ = (now, channel, from, datagram);
     }
-    /// An RTP packet without protection: one that the guard let pass, believed or not, or one of ours before it.
+    /// An RTP packet in the clear: one that arrived and passed the guard, accepted or not, or one of ours before it is encrypted.
     fn packet(&mut self, now: Instant, way: PacketDirection, packet: &RtpPacket<'_>) {
         let _ = (now, way, packet);
     }
-    /// What became of the datagram that arrived last.
+    /// The datagram that arrived last was dealt with; `incoming` says how.
     fn received(&mut self, now: Instant, incoming: &Incoming) {
         let _ = (now, incoming);
     }
-    /// The other side told when these packets of ours arrived, or that they did not.
+    /// The other side reported when these packets of ours arrived, or that they did not (transport-wide feedback).
     fn feedback(&mut self, now: Instant, packets: &[PacketFeedback]) {
         let _ = (now, packets);
     }
-    /// A datagram was taken in or a tick was played: what `call` says of both now.
+    /// A datagram was dealt with or a tick was played; `call` has the numbers after it.
     fn settled(&mut self, call: &Call) {
         let _ = call;
     }
-    /// A tick was captured, its first sample at this time.
+    /// A tick was captured, whose first sample was recorded at `captured_at`.
     fn captured(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
         let _ = (captured_at, stream, pcm);
     }
-    /// A tick was played: the sum of all sources of a stream.
+    /// A tick was played: `pcm` is the sum of all sources of a stream.
     fn played(&mut self, now: Instant, stream: usize, played: &Played, pcm: &[i16]) {
         let _ = (now, stream, played, pcm);
     }
-    /// A tick was captured behind an echo canceller: how that does now.
+    /// A tick was captured through an echo canceller, which is in this state.
     fn echo(&mut self, now: Instant, status: &EchoStatus) {
         let _ = (now, status);
     }
-    /// A digit of the other side's begins or has ended.
+    /// A digit of the other side has begun or ended.
     fn digit(&mut self, now: Instant, digit: &CallDigit) {
         let _ = (now, digit);
     }
-    /// A tone of the other side's begins or has ended.
+    /// A tone of the other side has begun or ended.
     fn tone(&mut self, now: Instant, tone: &CallTone) {
         let _ = (now, tone);
     }
-    /// A tick, or a part of one, of one source, before the sum.
+    /// A tick of one source, or a part of a tick, before it is added to the others.
     fn source(&mut self, now: Instant, ssrc: Ssrc, played: &Played, pcm: &[i16]) {
         let _ = (now, ssrc, played, pcm);
     }
@@ -157,12 +161,12 @@ impl Tap for Taps {
 }
 
 impl Call {
-    /// Who watches this call from now on, instead of whoever did.
+    /// Sets the tap of this call, in place of all taps before.
     pub fn set_tap(&mut self, tap: Box<dyn Tap>) {
         self.tap = Some(tap);
     }
 
-    /// Who watches this call from now on, beside whoever does already.
+    /// Adds a tap to this call.
     pub fn add_tap(&mut self, tap: Box<dyn Tap>) {
         self.tap = Some(match self.tap.take() {
             None => tap,
@@ -185,7 +189,7 @@ impl Call {
         }
     }
 
-    /// Takes the first tap out that is a `T`.
+    /// Removes the first tap that is a `T` and returns it.
     pub fn take_tap<T: Tap>(&mut self) -> Option<Box<T>> {
         self.tap::<T>()?;
         let tap: Box<dyn Any> = self.tap.take()?;

@@ -13,39 +13,40 @@ pub(super) const WAITING: usize = 16;
 /// A tone that we send, unless another level is asked for, in hundredths of a dBm0.
 const USUAL_LEVEL: i16 = -1_000;
 
-/// A tone of the other side's: told once as soon as it is known, which takes 1.4 s or its cadence, and once when it has ended.
+/// A call-progress, fax or modem tone of the other side: [`Call::next_tone`](super::Call::next_tone). It is told once when it
+/// is recognised, after 1.4 s or its cadence, and once when it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallTone {
     /// The number of the call's stream.
     pub stream: usize,
-    /// The how many-th of this stream it is: the same when it begins and when it ends.
+    /// The number of the tone in its stream, counted from the first: the same when it begins and when it ends.
     pub number: u32,
     /// Whether it begins or has ended.
     pub phase: DigitPhase,
-    /// Which: [`ToneSignal::name`] names it.
+    /// The tone; [`ToneSignal::name`] names it.
     pub signal: ToneSignal,
-    /// Who sent it.
+    /// The source that sent it.
     pub ssrc: Ssrc,
-    /// When it began, on the host's clock, as it arrived; to 20 ms.
+    /// When it began to arrive, on the host's clock, to 20 ms.
     pub begun: Instant,
-    /// How long it has lasted, with its pauses.
+    /// How long it has lasted, pauses included.
     pub duration: Duration,
 }
 
-/// A tone that is sent in place of what is captured.
+/// A tone that is sent in place of what is captured: [`Call::send_tone`](super::Call::send_tone).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentTone {
-    /// What it is made of, which repeats.
+    /// The tones and pauses that it is made of, which are repeated.
     pub segments: &'static [Segment],
-    /// Its level in hundredths of a dBm0: -6,300 to 0.
+    /// The level in hundredths of a dBm0: -6,300 to 0.
     pub level_hundredths_dbm0: i16,
-    /// When it ends; `None`: when it has said what it says, as the answer of a fax has, or never.
+    /// After how long it ends. With `None` it ends when it is complete, as the answer tone of a fax, or never.
     pub duration: Option<Duration>,
 }
 
 impl SentTone {
-    /// A tone as a country has it, at -10 dBm0, without an end of ours.
+    /// The tone as this country has it, at -10 dBm0 and without an end of its own.
     pub const fn of(signal: ToneSignal, country: &Country) -> Self {
         Self { segments: signal.segments(country), level_hundredths_dbm0: USUAL_LEVEL, duration: None }
     }
@@ -65,9 +66,9 @@ impl SentTone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendToneError {
-    /// Nothing was agreed on for this stream.
+    /// No stream with this number was agreed on.
     Stream(usize),
-    /// It can't be made.
+    /// The tone can't be generated.
     Tone(ProgressError),
 }
 
@@ -83,19 +84,21 @@ impl std::fmt::Display for SendToneError {
 impl std::error::Error for SendToneError {}
 
 impl Call {
-    /// What was heard of tones since it was asked last, the earliest first: each begins once and ends once. To be asked after
-    /// [`play`](Self::play); 16 wait, then the oldest are dropped. A [`Tap`](super::Tap) is told of all. A tone that still
-    /// sounds when the call is over has no end.
+    /// Returns the next beginning or end of a received tone; `None` if there is none. Each tone begins once and ends once. Call
+    /// this after [`play`](Self::play). Up to 16 wait; then the oldest are dropped. A [`Tap`](super::Tap) is told all of them.
+    /// A tone that still sounds when the call is over has no end.
     pub fn next_tone(&mut self) -> Option<CallTone> {
         self.tones.pop()
     }
 
-    /// Sends a tone in the first stream, from the next tick on and in place of what is captured; digits that are sent as tones
-    /// come before it. It replaces a tone that is being sent. While nothing may be sent, on hold say, it waits.
+    /// Sends a tone in the first stream, from the next tick on and in place of what is captured, after digits that are sent as
+    /// tones. It replaces a tone that is being sent. While nothing may be sent, such as on hold, it waits.
     ///
     /// # Errors
-    /// [`SendToneError`]; nothing changes then.
+    /// [`SendToneError::Stream`] if the call isn't agreed on, [`SendToneError::Tone`] if the tone can't be generated. Nothing changes
+    /// then.
     ///
+    /// # Examples
     /// ```
     /// use dsp_core::time::Instant;
     /// use dsp_core::tone::{Country, ProgressTone, ToneSignal};
@@ -115,7 +118,7 @@ impl Call {
         open.ok_or(SendToneError::Stream(0))?.send_tone(tone).map_err(SendToneError::Tone)
     }
 
-    /// Ends the tone that is being sent; whether there was one.
+    /// Ends the tone that is being sent. Returns whether there was one.
     pub fn end_tone(&mut self) -> bool {
         self.streams.first_mut().and_then(Option::as_mut).is_some_and(|stream| stream.end_tone())
     }

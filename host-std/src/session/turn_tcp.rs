@@ -59,7 +59,7 @@ impl TurnFrameBuffer {
     /// The next whole message; `None` until more has come.
     ///
     /// # Errors
-    /// [`NoFrame`]; nothing that comes can be read then.
+    /// [`NoFrame`] if what comes isn't a STUN message or channel data. Nothing that comes later can be read then.
     pub fn next_frame(&mut self) -> Result<Option<&mut [u8]>, NoFrame> {
         let Some((len, padded)) = self.whole()? else { return Ok(None) };
         let begin = self.begin;
@@ -86,7 +86,7 @@ impl TurnConnection {
     /// Connects, which takes until the server answers, and `patience` at most.
     ///
     /// # Errors
-    /// Why the system can't.
+    /// The error of the system if no connection can be made within `patience`.
     pub fn connect(server: SocketAddr, patience: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&server, patience)?;
         stream.set_nodelay(true)?;
@@ -126,7 +126,7 @@ impl TurnConnection {
     /// Sends what the call has for the server; whether there was room.
     ///
     /// # Errors
-    /// The connection is closed or broken.
+    /// An error if the connection is closed or broken.
     pub fn send(&mut self, datagram: &[u8]) -> io::Result<bool> {
         self.flush()?;
         let padding = padding(datagram);
@@ -142,7 +142,7 @@ impl TurnConnection {
     /// Sends what waits, as far as the system takes it.
     ///
     /// # Errors
-    /// The connection is closed or broken.
+    /// An error if the connection is closed or broken.
     pub fn flush(&mut self) -> io::Result<()> {
         while !self.waiting.is_empty() {
             match self.stream.write(&self.waiting) {

@@ -1,7 +1,10 @@
-//! The sound around a microphone: a recording that goes on beside what is said into it, again from its start when it ends.
+//! The noise around a microphone: a recording that is added to what is said into it, and is repeated when it ends.
 //!
-//! Its level is set against that of the speech: by so many dB is the recording's RMS below the active level of the speech
-//! (ITU-T P.56), which is how noisy speech is made for tests of noise suppression. What is beyond full scale is cut there.
+//! Use it in front of a noise suppressor that is tested. Whole calls have one on each side in
+//! [`virtual_time`](super::virtual_time) ([`End::ambience`](super::virtual_time::End::ambience)).
+//!
+//! The level is set relative to the speech: the recording's RMS level is a given number of dB below the active level of the speech
+//! (ITU-T P.56), as is usual in tests of noise suppression. The sum is clipped at full scale.
 //!
 //! Speech with noise 20 dB below it:
 //!
@@ -23,7 +26,7 @@ use std::sync::Arc;
 
 use dsp_core::process::active_level::{ActiveLevelError, ActiveLevelMeter};
 
-/// Noise at a microphone.
+/// The noise at a microphone.
 #[derive(Clone, Debug)]
 pub struct Ambience {
     /// Interleaved, at the microphone's rate.
@@ -38,9 +41,9 @@ pub struct Ambience {
 pub enum AmbienceError {
     /// There is nothing in the recording to be heard.
     SilentNoise,
-    /// The speech has no active level: its noise can't be so many dB below it.
+    /// The speech has no active level, so the level of its noise can't be set.
     SilentSpeech,
-    /// The rate isn't one that active levels are measured at.
+    /// Active levels can't be measured at this rate.
     Rate(ActiveLevelError),
 }
 
@@ -64,11 +67,12 @@ impl std::error::Error for AmbienceError {
 }
 
 impl Ambience {
-    /// `noise` beside `speech`, both interleaved with so many channels at this rate (8,000 to 48,000 Hz), `snr_db` below it. It begins
-    /// at a part of the recording, `from` 0 to 1, so that two microphones need not hear the same.
+    /// Noise that is `snr_db` dB below `speech`. Both are interleaved, with this many channels at this rate (8,000 to 48,000 Hz). `from`,
+    /// 0 to 1, is the place in the recording at which it begins, so that two microphones need not have the same noise.
     ///
     /// # Errors
-    /// [`AmbienceError`] where one of them is silent.
+    /// [`AmbienceError::SilentNoise`] or [`AmbienceError::SilentSpeech`] if one of them is silent, [`AmbienceError::Rate`] if the rate
+    /// isn't 8,000 to 48,000 Hz.
     pub fn new(
         noise: impl Into<Arc<[i16]>>,
         speech: &[i16],
@@ -98,7 +102,7 @@ impl Ambience {
         Ok(Self { noise, at, gain: libm::sqrt(wanted / power) as f32 })
     }
 
-    /// Adds the noise that is there during the next samples.
+    /// Adds the noise of the next samples to `pcm`.
     pub fn capture(&mut self, pcm: &mut [i16]) {
         for sample in pcm {
             let noise = (f32::from(self.noise[self.at]) * self.gain).round();

@@ -1,10 +1,15 @@
 //! The narrowest link of a network: a rate, a queue in front of it that drops what doesn't fit, and others who send through it.
 //!
-//! Whatever passes waits until what came before it has left. The bulk transfer is TCP as RFC 5681 has it, in outline: slow
-//! start, one more packet a round trip, half of them after a loss; it fills any queue. Its acknowledgements come late by up to the
-//! time that one of its packets takes: without that, a few packets that drop-tail queues keep in step with a call can take every
-//! place in the queue just before the call's packets come (Floyd and Jacobson, *On Traffic Phase Effects in Packet-Switched
-//! Gateways*, 1992). These delays are the same in each run, so the same packets at the same times find the same link.
+//! Use it to see how what a call sends adapts to a link with little room. Usually it stands in front of a
+//! [`Network`](super::netsim::Network) ([`Network::behind`](super::netsim::Network::behind)); [`Bottleneck`] has an example of it alone.
+//!
+//! A packet waits until all packets before it have left. The bulk transfer is TCP in outline (RFC 5681): slow start, then one more
+//! packet each round trip, and half as many after a loss. It fills any queue. Its acknowledgements come late by up to the time that one of
+//! its packets takes on the link. Otherwise the transfer can fall in step with a call in a drop-tail queue, and take the last place
+//! each time just before the call's packet comes (Floyd and Jacobson, *On Traffic Phase Effects in Packet-Switched Gateways*, 1992).
+//! These delays are the same in each run, so the same packets at the same times find the same link.
+//!
+//! **Limits.** There is one link and one bulk transfer, whose acknowledgements aren't sent through a link of their own.
 
 use std::collections::VecDeque;
 
@@ -19,15 +24,15 @@ const FIRST_WINDOW: f64 = 10.0;
 /// How long it waits for acknowledgements before it begins anew.
 const BULK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A link, and who else sends through it.
+/// A link, and what else is sent through it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BottleneckConfig {
-    /// Its rate in bit/s, IP headers included.
+    /// The rate in bit/s, which IP headers use too.
     pub rate_bps: f64,
-    /// The longest that a packet may wait, in ms: what would wait longer is dropped. A packet that finds the link idle passes
-    /// always.
+    /// The longest that a packet may wait, in ms. A packet that would wait longer is dropped; one that finds the link idle always
+    /// passes.
     pub queue_ms: f64,
-    /// From when and until when a bulk transfer shares it, in ms from the start, and its round trip without the queue, in ms.
+    /// A bulk transfer that shares the link for a time; `None` if nothing else is sent.
     pub bulk: Option<BulkConfig>,
 }
 
@@ -38,11 +43,11 @@ pub struct BulkConfig {
     pub from_ms: f64,
     /// When it ends, in ms.
     pub until_ms: f64,
-    /// Its round trip without the queue, in ms.
+    /// The round-trip time of the transfer without the queue, in ms.
     pub round_trip_ms: f64,
 }
 
-/// A running link.
+/// A link in use.
 ///
 /// ```
 /// use dsp_core::time::Instant;
@@ -61,19 +66,20 @@ pub struct BulkConfig {
 #[derive(Clone, Debug)]
 pub struct Bottleneck {
     config: BottleneckConfig,
-    /// When all that waits has left.
+    /// When everything that waits will have left.
     idle_from: Instant,
     dropped: u64,
     bulk: Option<Bulk>,
 }
 
 impl Bottleneck {
-    /// A link that nothing waits for.
+    /// A link with an empty queue.
     pub fn new(config: BottleneckConfig) -> Self {
         Self { config, idle_from: Instant::ZERO, dropped: 0, bulk: config.bulk.map(Bulk::new) }
     }
 
-    /// When a datagram of so many bytes that comes at `now` has passed; `None` if it was dropped.
+    /// Sends a datagram of this many bytes, without IP and UDP headers, at `now`. Returns when it has passed the link; `None` if it
+    /// was dropped.
     pub fn pass(&mut self, now: Instant, bytes: usize) -> Option<Instant> {
         if let Some(mut bulk) = self.bulk.take() {
             bulk.run_until(now, self);
@@ -84,7 +90,7 @@ impl Bottleneck {
         passed
     }
 
-    /// Datagrams that were dropped, without those of the bulk transfer.
+    /// How many datagrams were dropped, not counting those of the bulk transfer.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -94,7 +100,7 @@ impl Bottleneck {
         self.idle_from.since(now)
     }
 
-    /// Bytes that the bulk transfer brought through.
+    /// How many bytes of the bulk transfer have passed.
     pub fn bulk_bytes(&self) -> u64 {
         self.bulk.as_ref().map_or(0, |bulk| bulk.delivered * BULK_BYTES as u64)
     }

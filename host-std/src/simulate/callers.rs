@@ -1,8 +1,10 @@
-//! Simulated callers of one [`Room`]: each has a call of his own codec to a leg in the room, over a bad network in virtual
-//! time, or over whatever else a [`Carrier`] is.
+//! Simulated callers of one [`Room`], in virtual time: each has a call, with a codec of his own, to the room's end of it (his *leg*),
+//! over a bad network or another [`Carrier`].
 //!
-//! Every 10 ms each caller plays and speaks, the room takes what its legs play, mixes, and each leg sends its caller the
-//! others. Nothing reads a clock, so the same seed gives the same sound, faster than real time.
+//! Use it to test or measure a conference; two calls without a room are [`virtual_time`](super::virtual_time).
+//!
+//! Every 10 ms each caller plays and speaks, the room takes what the legs play and mixes it, and each leg sends its caller the
+//! sum of the others. Nothing reads a clock, so the same seed gives the same sound, faster than real time.
 //!
 //! Two callers who hear each other through a room for a second:
 //!
@@ -42,48 +44,48 @@ use crate::session::{Call, CallError, Channel};
 /// Room for a datagram.
 const DATAGRAM_BYTES: usize = 12_288;
 
-/// Which end of a caller's line.
+/// One end of a caller's line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
-    /// The caller's.
+    /// The caller's end.
     Caller,
-    /// The room's.
+    /// The room's end, the leg.
     Leg,
 }
 
 /// A datagram that arrived.
 #[derive(Debug)]
 pub struct Arrived {
-    /// Number of the caller whose line it is.
+    /// The number of the caller whose line it is, from 0.
     pub caller: usize,
-    /// At which end it arrived.
+    /// The end at which it arrived.
     pub to: Side,
-    /// When.
+    /// When it arrived.
     pub at: Instant,
-    /// From where.
+    /// The address from which it came.
     pub from: SocketAddr,
-    /// For which of its ports.
+    /// The port for which it is.
     pub channel: Channel,
-    /// What.
+    /// The datagram.
     pub bytes: Vec<u8>,
 }
 
-/// What carries datagrams between callers and room.
+/// Carries datagrams between callers and the room. [`SimulatedLines`] does it over simulated networks.
 pub trait Carrier {
-    /// Sends what left one end of a caller's line.
+    /// Sends a datagram that left one end of a caller's line.
     fn send(&mut self, caller: usize, from: Side, now: Instant, channel: Channel, datagram: &[u8]);
 
-    /// The next datagram that has arrived by now.
+    /// Returns the next datagram that has arrived by now; `None` if there is none.
     fn arrived(&mut self, now: Instant) -> Option<Arrived>;
 }
 
-/// A caller and his leg in the room.
+/// A caller, and his leg in the room.
 pub struct SimulatedCaller {
-    /// His call.
+    /// The caller's call.
     pub call: Call,
-    /// The room's end of it.
+    /// The room's end of the call.
     pub leg: Call,
-    /// What he says, at his call's rate; from its start again when it ends.
+    /// What he says, at his call's rate, repeated from its start when it ends.
     pub speech: Vec<i16>,
     /// All that he said since this was cleared, at his call's rate.
     pub said: Vec<i16>,
@@ -99,10 +101,11 @@ pub struct SimulatedCaller {
 }
 
 impl SimulatedCaller {
-    /// A caller who joins and leaves at these times. The two calls agree here; the leg's sound is set to the room's rate.
+    /// A caller who joins the room and leaves it at these times. The two calls agree here, and the leg's sound is set to the
+    /// room's rate.
     ///
     /// # Errors
-    /// What keeps them from agreeing.
+    /// A [`CallError`] that says why the two calls can't agree.
     pub fn connect(
         mut call: Call,
         mut leg: Call,
@@ -131,12 +134,12 @@ impl SimulatedCaller {
         })
     }
 
-    /// Rate of his sound, in Hz.
+    /// The rate of his sound, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.rate_hz
     }
 
-    /// Who he is in the room while he is there.
+    /// His name in the room; `None` while he isn't there.
     pub fn member(&self) -> Option<MemberId> {
         self.member
     }
@@ -146,10 +149,10 @@ impl SimulatedCaller {
     }
 }
 
-/// Runs one tick of all at `now`.
+/// Runs one tick of 10 ms for the room and all callers at `now`.
 ///
 /// # Errors
-/// A room that has no place for somebody who joins.
+/// [`RoomError::Conference`] if the room has no place for somebody who joins.
 pub fn tick(
     room: &mut Room,
     callers: &mut [SimulatedCaller],
@@ -225,7 +228,7 @@ fn before(now: Instant) -> Instant {
     Instant::from_micros(now.as_micros().saturating_sub(Duration::from_millis(TICK_MS.into()).as_micros()))
 }
 
-/// Bad networks, one each way of each line.
+/// Simulated networks, one for each direction of each caller's line.
 pub struct SimulatedLines {
     networks: Vec<[Network; 2]>,
     /// To this end of a caller's line, for one of its ports.
@@ -233,7 +236,7 @@ pub struct SimulatedLines {
 }
 
 impl SimulatedLines {
-    /// For so many callers.
+    /// Lines for this many callers, all with the same settings and each with its own seed.
     pub fn new(callers: usize, network: NetworkConfig, seed: u64) -> Self {
         let each = |n: usize| {
             let seed = seed.wrapping_add(2 * n as u64);

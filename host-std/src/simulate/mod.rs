@@ -1,16 +1,31 @@
-//! Bad networks, rooms and callers that are only simulated, for tests, demos and measurements.
+//! Simulated bad networks, rooms and callers, for tests, demos and measurements.
 //!
-//! - [`netsim`] says what becomes of each datagram: loss in bursts, delay, jitter, reordering. [`bottleneck`] is a narrow link
-//!   with a queue, in front of it.
-//! - [`virtual_time`] runs two calls over such networks faster than real time. [`callers`] does the same with the callers of a
-//!   conference. Use them in tests: the same seed gives the same bits, SRTP keys included.
-//! - `proxy` (cargo feature `tokio`) puts such a network between two real sockets. Use it where a program that isn't ours is to
-//!   be tested.
-//! - [`room`] is what a microphone hears of a loudspeaker, [`ambience`] what it hears of the world around. Use them in front of an
-//!   echo canceller or a noise suppressor.
+//! | use | for |
+//! |---|---|
+//! | [`virtual_time`] | two calls over a bad network, faster than real time; its example has a loss of 10 % |
+//! | [`callers`] | the callers of a conference, likewise |
+//! | [`netsim`] | what becomes of each datagram: loss in bursts, delay, jitter, reordering |
+//! | [`bottleneck`] | a narrow link with a queue, in front of such a network |
+//! | `proxy` (cargo feature `tokio`) | such a network between two real sockets, to test another program |
+//! | [`room`] | what a microphone picks up of a loudspeaker, to test an echo canceller |
+//! | [`ambience`] | the noise around a microphone, to test a noise suppressor |
 //!
-//! The example of [`VirtualTime`](virtual_time::VirtualTime) is a call with a loss of 10 %. Limits: these are models. A network
-//! that was measured is replayed from its capture by `replay`.
+//! The same seed gives the same bits on every machine, SRTP keys included
+//! ([`Identity::seeded`](crate::session::Identity::seeded)):
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_std::simulate::netsim::{Network, NetworkConfig};
+//!
+//! let config = NetworkConfig { loss_percent: 5.0, burst: 2.0, jitter_ms: 20.0, ..NetworkConfig::default() };
+//! let run = || {
+//!     let mut network = Network::new(config, 7);
+//!     (0..100).map(|n| network.carry(Instant::from_millis(20 * n))).collect::<Vec<_>>()
+//! };
+//! assert_eq!(run(), run());
+//! ```
+//!
+//! **Limits.** These are models. A network that was measured is played from its capture by `replay`.
 
 pub mod ambience;
 pub mod bottleneck;

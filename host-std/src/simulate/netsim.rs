@@ -1,10 +1,15 @@
-//! A bad network, seeded: what becomes of each datagram, without I/O.
+//! A bad network with a seed: what becomes of each datagram, without I/O.
 //!
-//! Loss is Gilbert's two-state model: within a bad spell everything is lost, spells last `burst` packets on average,
-//! and their share is `loss`. Delay is a constant plus a gamma-distributed part of shape 2 (few packets are much later
-//! than most) whose standard deviation is `jitter_ms`. Packets keep their order, as in a queue, but for the share that
-//! is held back for two packets' time. Where there is a bottleneck, it comes before all this. The same seed gives the same network,
-//! on every machine.
+//! Use it where you carry datagrams in virtual time yourself; [`Network`] has an example. Two calls are connected by
+//! [`virtual_time`](super::virtual_time), and two sockets by `proxy`.
+//!
+//! **Loss** is Gilbert's two-state model: within a bad spell every packet is lost. Spells last
+//! [`burst`](NetworkConfig::burst) packets on average, and [`loss_percent`](NetworkConfig::loss_percent) is their share. **Delay** is a
+//! constant and a random part with a gamma distribution of shape 2, in which few packets are much later than most; its standard
+//! deviation is [`jitter_ms`](NetworkConfig::jitter_ms). **Order** is kept, as in a queue, except for the share of packets that
+//! is held back for the time of two packets. A bottleneck, if there is one, comes before all this.
+//!
+//! **Limits.** This is a model, and losses don't depend on delay. The same seed gives the same network on every machine.
 
 use dsp_core::time::{Duration, Instant};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -12,20 +17,20 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::bottleneck::Bottleneck;
 
-/// How bad the network is. The default is a perfect one with a one-way delay of 20 ms.
+/// How bad a network is. The default is a perfect one with a one-way delay of 20 ms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NetworkConfig {
-    /// Share of packets lost, in percent.
+    /// The share of packets that are lost, in percent.
     pub loss_percent: f64,
-    /// Mean length of a loss in packets; 1 or less: each packet is lost or not independently.
+    /// The mean number of packets that are lost in a row. With 1 or less losses are independent.
     pub burst: f64,
-    /// Constant one-way delay, in ms.
+    /// The constant part of the one-way delay, in ms.
     pub delay_ms: f64,
-    /// Standard deviation of the additional delay, in ms.
+    /// The standard deviation of the random part of the delay, in ms.
     pub jitter_ms: f64,
-    /// Share of packets held back so that later ones overtake them, in percent.
+    /// The share of packets that are held back so that later ones overtake them, in percent.
     pub reorder_percent: f64,
-    /// Share of packets that arrive twice, in percent.
+    /// The share of packets that arrive twice, in percent.
     pub duplicate_percent: f64,
 }
 
@@ -42,7 +47,7 @@ impl Default for NetworkConfig {
     }
 }
 
-/// One direction of the network.
+/// One direction of a network.
 ///
 /// ```
 /// use dsp_core::time::{Duration, Instant};
@@ -70,7 +75,7 @@ const HELD_BACK: Duration = Duration::from_millis(45);
 const DUPLICATE_AFTER: Duration = Duration::from_millis(1);
 
 impl Network {
-    /// A network; two directions of one link want two seeds.
+    /// A network with this seed. Give the two directions of a link different seeds.
     pub fn new(config: NetworkConfig, seed: u64) -> Self {
         Self {
             config,
@@ -81,12 +86,12 @@ impl Network {
         }
     }
 
-    /// Another network from now on.
+    /// Changes how bad the network is from now on.
     pub fn set_config(&mut self, config: NetworkConfig) {
         self.config = config;
     }
 
-    /// The same behind a narrow link.
+    /// This network behind a narrow link.
     #[must_use]
     pub fn behind(self, bottleneck: Bottleneck) -> Self {
         Self { bottleneck: Some(bottleneck), ..self }
@@ -97,13 +102,13 @@ impl Network {
         self.bottleneck.as_ref()
     }
 
-    /// When a datagram of so many bytes, sent at `sent`, arrives: never, once or twice.
+    /// When a datagram of this many bytes, sent at `sent`, arrives: never, once or twice.
     pub fn carry_datagram(&mut self, sent: Instant, bytes: usize) -> [Option<Instant>; 2] {
         let Some(link) = &mut self.bottleneck else { return self.carry(sent) };
         link.pass(sent, bytes).map_or([None, None], |passed| self.carry(passed))
     }
 
-    /// When a datagram sent at `sent`, behind the narrow link if there is one, arrives: never, once or twice.
+    /// When a datagram that is sent at `sent`, behind the narrow link if there is one, arrives: never, once or twice.
     pub fn carry(&mut self, sent: Instant) -> [Option<Instant>; 2] {
         // All dice are thrown for every packet, so that changing one share leaves the other events where they were.
         let lost = self.lose();

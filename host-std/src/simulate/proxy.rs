@@ -1,7 +1,9 @@
 //! A bad network on real sockets: a proxy on loopback between two calls, which loses, delays, reorders and repeats datagrams.
 //!
-//! Use it to test a program that isn't ours, or a driver with all that is around it; two calls of ours are tested faster in
-//! [`virtual_time`](super::virtual_time). What the network does is that of [`netsim`](super::netsim).
+//! Use it to test another program, or a driver with its sockets and devices; [`Proxy`] has an example. Two calls of this crate are
+//! tested faster in [`virtual_time`](super::virtual_time). The network is that of [`netsim`](super::netsim).
+//!
+//! **Limits.** It runs on loopback, in real time, and delays are as exact as tokio's timers, 1 ms. Each of its ports serves one side.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +17,7 @@ use crate::simulate::in_flight::InFlight;
 use crate::simulate::netsim::{Network, NetworkConfig};
 use crate::sockets::{SocketConfig, Sockets};
 
-/// Two sockets: what comes in on one goes out of the other, after the network had its way with it.
+/// Two sockets. What comes in on one goes out of the other, over the simulated network.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,12 +52,12 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Binds two free ports on loopback. `peers[0]` is told the address of the first socket, and `peers[1]` that of
-    /// the second; the seeds of the two directions are those of `VirtualTime`. A peer with port 0 is whoever sends first to
-    /// its socket.
+    /// Binds two free ports on loopback, for two peers. Let `peers[0]` send to the first socket and `peers[1]` to the second. A peer
+    /// with port 0 is known by the first datagram that comes to its socket. The seeds of the two directions are those of
+    /// `VirtualTime`.
     ///
     /// # Errors
-    /// What the system answers.
+    /// The error of the system if it has no two ports to give on 127.0.0.1.
     pub async fn bind(peers: [SocketAddr; 2], config: NetworkConfig, seed: u64) -> io::Result<Self> {
         let open = || -> io::Result<UdpSocket> {
             let sockets = Sockets::open(&SocketConfig::default(), false).map_err(io::Error::other)?;
@@ -74,7 +76,7 @@ impl Proxy {
     /// The ports that the first and the second peer send to.
     ///
     /// # Errors
-    /// What the system answers.
+    /// The error of the system if a socket has no address.
     pub fn ports(&self) -> io::Result<[u16; 2]> {
         Ok([self.sockets[0].local_addr()?.port(), self.sockets[1].local_addr()?.port()])
     }

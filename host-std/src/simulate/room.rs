@@ -1,20 +1,22 @@
-//! A simulated room: what a microphone hears of a loudspeaker, seeded, without I/O.
+//! A simulated room with a seed: what a microphone picks up of a loudspeaker, without I/O.
 //!
-//! A path from loudspeaker to microphone is the usual model of a small room for echo cancellers (ITU-T G.168 annex D has
-//! such for lines, and Polack's model of 1988 is that of rooms): nothing for the bulk delay of the device and the air, then
-//! the direct sound, and from there on white noise that decays exponentially by 60 dB within [`AcousticRoomConfig::tail_ms`], where
-//! it ends. Half of the energy is direct. All of a path is scaled to the echo return loss: white noise comes back by so much
-//! weaker. A voice has most of its energy at a few frequencies, to which each room is kind or unkind: with 8 seeds, two voices
-//! and a loss of 6 dB they came back 2 to 14 dB weaker. The loudspeaker may saturate, the microphone has noise, and at a time of
-//! one's choice the path may become another one within 10 ms.
+//! Use it in front of an echo canceller that is tested. Whole calls have one on each side in
+//! [`virtual_time`](super::virtual_time) ([`End::room`](super::virtual_time::End::room)); [`AcousticRoom`] has an example of it alone.
 //!
-//! Time is counted in samples: the first sample that is captured is of the moment when the first one that was played is
-//! heard. That is the order of a tick (`dsp_core::front::tick`): each tick is [played](AcousticRoom::play) before the microphone is
-//! [read](AcousticRoom::capture), and the first has no microphone. In stereo each microphone hears its own loudspeaker, each by a
+//! The path from loudspeaker to microphone is the usual model of a small room (Polack, 1988; ITU-T G.168, Annex D has such for
+//! lines). First comes nothing, for the bulk delay of the device and the air, then the direct sound, and then white noise that decays
+//! exponentially by 60 dB within [`AcousticRoomConfig::tail_ms`], where it ends. Half of the energy is direct sound. The path is scaled
+//! to the echo return loss of white noise. A voice has most of its energy at a few frequencies, which a room may damp more or
+//! less: with 8 seeds, two voices and a loss of 6 dB, voices came back 2 to 14 dB weaker. The loudspeaker may saturate, the
+//! microphone may have noise, and at a chosen time the path may change into another one within 10 ms.
+//!
+//! Time is counted in samples. The first sample that is captured is of the moment at which the first one that was played is heard.
+//! This is the order of a tick (`dsp_core::front::tick`): each tick is [played](AcousticRoom::play) before the microphone is
+//! [read](AcousticRoom::capture), and the first tick has no microphone. In stereo each microphone picks up its own loudspeaker, by a
 //! path of its own.
 //!
-//! Delay: the bulk delay. Cost: a multiplication a sample and tap, which are `tail_ms` long: 2048 at 16 kHz and 128 ms.
-//! The same seed gives the same bits on every machine.
+//! **Cost.** One multiplication for each sample and tap. There are as many taps as `tail_ms` has samples: 2,048 for 128 ms at 16 kHz.
+//! **Delay** is the bulk delay. The same seed gives the same bits on every machine.
 
 use std::fmt;
 
@@ -50,7 +52,7 @@ pub struct AcousticRoomConfig {
 /// Another path from a time on, with the same loss and the same tail.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PathChange {
-    /// When, in ms of captured sound.
+    /// When the path changes, in ms of captured sound.
     pub at_ms: u64,
     /// The bulk delay from then on, in ms: 0 to 1000.
     pub delay_ms: f64,

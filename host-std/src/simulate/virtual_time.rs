@@ -1,4 +1,7 @@
-//! Two calls over a simulated network in virtual time: faster than real time, and bit for bit repeatable by seed.
+//! Two calls over a simulated network in virtual time: faster than real time, and with the same seed the same bits.
+//!
+//! Use it in tests and measurements of whole calls; [`VirtualTime`] has an example. A conference is run by [`callers`](super::callers),
+//! and calls with real sockets by [`proxy`](super::proxy).
 //!
 //! Both sides do what a driver on a real machine does, in the same order: datagrams as they arrive, and every 10 ms an
 //! audio tick that plays, captures the 10 ms that have passed, sends what is finished and reports that are due. The second
@@ -16,25 +19,24 @@ use crate::simulate::in_flight::InFlight;
 use crate::simulate::netsim::{Network, NetworkConfig};
 use crate::simulate::room::AcousticRoom;
 
-/// Length of an audio tick in ms: a common device period, and half a usual packet.
+/// The length of an audio tick in ms: a usual device period, and half of a usual packet.
 pub const TICK_MS: u32 = session::TICK_MS;
 /// The second side's ticks fall between the first's.
 const PHASE_US: f64 = 3_700.0;
 /// Room for a datagram: L16 at 48 kHz, stereo, in packets of 60 ms and all smaller ones.
 const DATAGRAM_BYTES: usize = 12_288;
 
-/// One side: a call, its device, and what is said into it.
+/// One side of [`VirtualTime`]: a call, its device, and what is said into it.
 pub struct End {
     /// The call.
     pub call: Call,
-    /// What its user says, at the call's rate and with its channels, from media time 0; repeated from the start when it ends.
+    /// What the user says, at the call's rate and with its channels, from media time 0 on. It is repeated when it ends.
     pub speech: Vec<i16>,
-    /// Its device: gains, levels and the capture chain.
+    /// The device side: gains, levels and the capture chain.
     pub front: Box<HostFront>,
-    /// What its microphone hears of its loudspeaker, beside what is said: at the call's rate and with its channels. `None`: a
-    /// headset.
+    /// The room from loudspeaker to microphone, at the call's rate and with its channels. `None` is a headset.
     pub room: Option<AcousticRoom>,
-    /// What is around its microphone, at the call's rate and with its channels.
+    /// The noise around the microphone, at the call's rate and with its channels.
     pub ambience: Option<Ambience>,
     address: SocketAddr,
     rate_hz: u32,
@@ -78,11 +80,11 @@ pub struct VirtualTime {
 }
 
 impl VirtualTime {
-    /// Lets the first call offer and the second answer, and connects them. `drift_ppm` is how much faster the second
-    /// side's audio clock runs.
+    /// Lets the first call offer and the second answer, and connects them by the network. `drift_ppm` is how much faster the audio
+    /// clock of the second side runs, in parts per million.
     ///
     /// # Errors
-    /// Whatever keeps the two from agreeing.
+    /// A [`CallError`] that says why the two calls can't agree, or why their sound can't be made.
     pub fn connect(
         mut calls: [Call; 2],
         addresses: [SocketAddr; 2],
@@ -96,10 +98,11 @@ impl VirtualTime {
         Self::agreed(calls, addresses, network, drift_ppm, seed)
     }
 
-    /// The same of two calls that have agreed already.
+    /// As [`connect`](Self::connect), for two calls that have agreed already.
     ///
     /// # Errors
-    /// The sound of one of them can't be made.
+    /// [`CallError::Sound`] or [`CallError::Conversion`] if a call's sound can't be set, [`CallError::Front`] if its device side can't
+    /// be made.
     pub fn agreed(
         calls: [Call; 2],
         addresses: [SocketAddr; 2],

@@ -1,9 +1,12 @@
-//! The UDP sockets of a call, as the operator of the machine wants them: where they are bound, in which range of ports,
+//! The UDP sockets of a call, as the operator of a machine wants them: where they are bound, in which range of ports,
 //! how their packets are marked, how much the system buffers.
 //!
-//! RTP has an even port and RTCP the next one (RFC 3550, 11), unless both share one (RFC 5761), which may be any. In a
-//! range the ports are tried in random order, each once, so that calls of one machine, and one call after the other,
-//! don't meet. The sockets don't share their ports with others and don't block.
+//! Use it before a [`Driver`](crate::session::driver::Driver), or for calls that you drive yourself. A `manager` opens the sockets of its
+//! sessions by itself, from the same [`SocketConfig`].
+//!
+//! RTP has an even port and RTCP the next one (RFC 3550, 11), unless both share a port (RFC 5761), which may be any. In a
+//! range the ports are tried in random order, each once, so that calls one after the other don't get the same ports. The sockets
+//! don't share their ports with others and don't block.
 //!
 //! ```
 //! use host_std::sockets::{Dscp, Ports, SocketConfig, Sockets};
@@ -17,6 +20,11 @@
 //! assert!((20_000..=20_998).contains(&rtp) && rtp % 2 == 0 && rtcp == rtp + 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! **Limits.** Windows marks packets only where its settings allow it. Where the system doesn't do what was asked, the sockets are
+//! there all the same, and [`Sockets::warnings`] says what is different.
+//!
+//! **Standards.** Ports: RFC 3550, 11 and RFC 5761. Marks (DSCP): RFC 2474, and RFC 4594 for which to choose.
 
 mod dscp;
 mod error;
@@ -35,33 +43,33 @@ pub use error::{SocketError, SocketWarning};
 /// So often the system is asked for a free port whose next one is free too.
 const DRAWS: usize = 50;
 
-/// Which ports may be bound.
+/// Which UDP ports may be bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ports {
-    /// Any that the system has free.
+    /// Any ports that the system has free.
     #[default]
     Any,
-    /// This one for RTP, even or not, and the next one for RTCP.
+    /// This port for RTP, even or odd, and the next one for RTCP.
     At(u16),
-    /// One in this range, and the one for RTCP in it too.
+    /// An even port in this range for RTP, and the next one, also in it, for RTCP.
     Range(RangeInclusive<u16>),
 }
 
-/// How the sockets of a call are to be. The default is on 127.0.0.1, with any port and what the system gives.
+/// Settings of the sockets of a call. By default they are on 127.0.0.1, with any port and the system's own marks and buffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketConfig {
-    /// Where they are bound: an address of this machine, or `0.0.0.0` or `::` for all of them. `::` is both families
-    /// where the system has it so, as Linux does.
+    /// The address to which they are bound: one of this machine, or `0.0.0.0` or `::` for all of them. `::` is IPv6 and IPv4
+    /// on systems that have it so, such as Linux.
     pub address: IpAddr,
-    /// Which ports.
+    /// The ports that may be bound.
     pub ports: Ports,
-    /// What packets are marked with; `None` leaves it to the system. Windows marks IPv4 only where its settings allow
-    /// it, and IPv6 not at all.
+    /// The mark of packets (differentiated services); `None` leaves it to the system. Windows marks IPv4 only where its
+    /// settings allow it, and IPv6 not at all.
     pub dscp: Option<Dscp>,
-    /// Bytes of datagrams that wait to be read, of each socket; `None`: the system's default. The system counts its own
-    /// overhead in.
+    /// How many bytes of datagrams can wait to be read from each socket; `None` is the system's default. Systems count their own
+    /// overhead too.
     pub receive_buffer: Option<usize>,
-    /// The same of those that wait to be sent.
+    /// How many bytes of datagrams can wait to be sent, likewise.
     pub send_buffer: Option<usize>,
 }
 
@@ -77,12 +85,12 @@ impl Default for SocketConfig {
     }
 }
 
-/// Bound sockets, which don't block: `tokio::net::UdpSocket::from_std` takes them as they are.
+/// The bound sockets of a call. They don't block, as `tokio::net::UdpSocket::from_std` wants them.
 #[derive(Debug)]
 pub struct Sockets {
     /// For RTP, and for RTCP where it has none of its own.
     pub rtp: UdpSocket,
-    /// For RTCP, on the next port.
+    /// The socket of RTCP, on the next port; `None` if it shares the port of RTP.
     pub rtcp: Option<UdpSocket>,
     /// What isn't as it was asked for.
     pub warnings: Vec<SocketWarning>,

@@ -11,9 +11,21 @@ use crate::resample::Quality;
 /// Samples of a channel that are read in one go.
 const PART: usize = 480;
 
-/// Reads a WAV file as interleaved frames at the rate wanted. More channels of the file than one or two are mixed as
-/// ITU-R BS.775 says ([`dsp_core::format::Downmix`]); else each is the file's own, and the last of the file stands for those
-/// that it doesn't have.
+/// Reads a WAV file as interleaved frames at the wanted rate. A file with more channels is mixed down to one or two as ITU-R BS.775
+/// says ([`dsp_core::format::Downmix`]). Otherwise each channel is the file's own, and its last channel stands for those that it
+/// doesn't have.
+///
+/// ```
+/// use host_std::wav::{WavFrames, to_wav};
+///
+/// let path = std::env::temp_dir().join(format!("doc-wav-frames-{}.wav", std::process::id()));
+/// std::fs::write(&path, to_wav(&[100, -100, 200, -200], 8_000, 2))?; // stereo
+/// let mut file = WavFrames::open(&path, 8_000, 2)?;
+/// let mut pcm = [0; 4];
+/// assert_eq!((file.read(&mut pcm)?, pcm), (2, [100, -100, 200, -200])); // two samples of each channel
+/// # std::fs::remove_file(path).ok();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct WavFrames {
     channels: Vec<WavSource>,
@@ -29,7 +41,7 @@ impl WavFrames {
         Self::of(channels, || WavSource::open(&path, rate_hz))
     }
 
-    /// The same of a file in memory; errors call it `name`.
+    /// Opens a file in memory, which errors call `name`.
     ///
     /// # Errors
     /// As for [`WavSource::from_bytes`].
@@ -37,7 +49,7 @@ impl WavFrames {
         Self::of(channels, || WavSource::from_bytes(name, bytes, rate_hz))
     }
 
-    /// The same of a file, resampled by a filter of one's choice.
+    /// As [`open`](Self::open), with a chosen [`Quality`] of resampling.
     ///
     /// # Errors
     /// As for [`WavSource::open`].
@@ -77,7 +89,7 @@ impl WavFrames {
         self.channels.len()
     }
 
-    /// The whole file's length in samples a channel, at the wanted rate.
+    /// The length of the whole file in samples of one channel, at the wanted rate.
     pub fn len(&self) -> u64 {
         self.channels.first().map_or(0, WavSource::len)
     }
@@ -87,13 +99,13 @@ impl WavFrames {
         false
     }
 
-    /// What is odd about the file, as [`WavSource::remarks`] has it.
+    /// What is wrong with the file although it is read, as [`WavSource::remarks`] has it.
     pub fn remarks(&self) -> &[String] {
         self.channels.first().map_or(&[], WavSource::remarks)
     }
 
-    /// Fills `pcm`, whole frames of it, and returns how many samples a channel: less than all only at the file's end, and
-    /// then 0.
+    /// Fills `pcm` with whole frames and returns how many samples of each channel there were. There are fewer than `pcm` has room
+    /// for only at the end of the file, and 0 after it.
     ///
     /// # Errors
     /// As for [`WavSource::read`].

@@ -1,13 +1,24 @@
-//! WAV files as sources and sinks of sound: any common coding is read, 16 bits are written.
+//! WAV files as sources and sinks of sound: any common coding is read, 16-bit samples are written.
 //!
-//! Use [`WavSource`] for mono at a chosen rate, [`WavFrames`] for interleaved channels, [`WavSink`] to write a file while
-//! sound comes, and [`to_wav`] for one in memory. Each has an example.
+//! | use | for |
+//! |---|---|
+//! | [`WavSource`] | reading mono sound at a chosen rate |
+//! | [`WavFrames`] | reading interleaved channels at a chosen rate |
+//! | [`WavSink`] | writing a file while sound comes |
+//! | [`to_wav`] | a whole file in memory |
 //!
-//! Reading is in steps, so a file may have any length. A source resamples to the wanted rate and takes the resampler's delay
-//! off, so the first sample out is the first of the file.
+//! Each has an example.
 //!
-//! Limits: 1 to 64 channels, 4 to 192 kHz; integers of 8 to 64 bits, floats of 32 and 64 bits, A-law and mu-law. What is written
-//! ends at 4 GB. RF64 and BW64 (EBU Tech 3306, ITU-R BS.2088) are read and not written.
+//! A file as a call's device is a [`FileIo`](crate::device::FileIo), a file that is played to a call or a room a
+//! `player`, and a call is recorded by a `record::recorder`.
+//!
+//! Files are read in steps, so that they may have any length. A source resamples to the wanted rate and removes the resampler's
+//! delay, so that the first sample that is read is the first of the file.
+//!
+//! **Limits.** 1 to 64 channels at 4 to 192 kHz are read: integers of 8 to 64 bits, floats of 32 and 64 bits, A-law and mu-law. A file
+//! that is written ends at 4 GB.
+//!
+//! **Standards.** RIFF/WAVE, and for reading also RF64 (EBU Tech 3306) and BW64 (ITU-R BS.2088).
 
 use std::fmt;
 use std::fs::File;
@@ -36,32 +47,32 @@ const STEP: usize = 256;
 /// Why a WAV file can't be read or written. One line with the path; the cause below, if any, is in `source()`.
 #[derive(Debug)]
 pub struct WavError {
-    /// The file.
+    /// The file with which something is wrong.
     pub path: PathBuf,
-    /// What is wrong.
+    /// What is wrong with it.
     pub kind: WavErrorKind,
 }
 
 /// What is wrong with a WAV file.
 #[derive(Debug)]
 pub enum WavErrorKind {
-    /// It can't be opened or made.
+    /// The file can't be opened or created.
     Open(io::Error),
-    /// It is no file but a pipe: one can't go back in it.
+    /// The file is a pipe, in which one can't go back.
     Pipe,
-    /// It isn't a WAV file, or its header is broken: so.
+    /// The file isn't WAV, or its header is broken; the text says how.
     NotWav(&'static str),
-    /// It is a WAV file of a coding, or with a rate or channel count, that is not read here.
+    /// The file has a coding, a rate or a number of channels that isn't read here.
     Unsupported(String),
-    /// It has no samples.
+    /// The file has no samples.
     Empty,
-    /// It is longer than so many seconds, the most that is read into memory.
+    /// The file is longer than this many seconds, which is the most that is read into memory.
     TooLong(u64),
-    /// It has become shorter, or can't be read on.
+    /// The file has become shorter, or can't be read any further.
     Read(io::Error),
-    /// It can't be written on.
+    /// The file can't be written any further.
     Write(io::Error),
-    /// It has reached the 4 GB that a WAV file can have.
+    /// The file has reached 4 GB, the most that WAV can have.
     Full,
 }
 
@@ -113,9 +124,9 @@ impl std::error::Error for WavError {
 
 /// A WAV file as 16-bit mono at a chosen rate.
 ///
-/// Reads 8, 16, 24, 32 and 64-bit integers, 32 and 64-bit floats, A-law and mu-law, 1 to 64 channels (mixed as ITU-R BS.775 says; see [`Downmix`]), 4 to
-/// 192 kHz; RIFF, RIFX, RF64 and BW64. What sox and ffmpeg read in spite of its header is read here too, and
-/// [`WavSource::remarks`] says what was odd.
+/// It reads integers of 8, 16, 24, 32 and 64 bits, floats of 32 and 64 bits, A-law and mu-law, at 4 to 192 kHz, in RIFF, RIFX, RF64
+/// and BW64. 1 to 64 channels are mixed as ITU-R BS.775 says ([`Downmix`]). Files with a wrong header that sox and ffmpeg read are read
+/// here too, and [`WavSource::remarks`] says what was wrong.
 ///
 /// ```
 /// use dsp_core::time::Duration;
@@ -317,7 +328,7 @@ impl WavSource {
     /// Goes back to the start of the file.
     ///
     /// # Errors
-    /// [`WavErrorKind::Read`] where the file can't seek.
+    /// [`WavErrorKind::Read`] if the file can't be read from its start again.
     pub fn rewind(&mut self) -> Result<(), WavError> {
         let seek = self.input.seek(SeekFrom::Start(self.header.data_at));
         seek.map_err(|e| WavError { path: self.path.clone(), kind: WavErrorKind::Read(e) })?;

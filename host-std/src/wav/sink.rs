@@ -16,10 +16,10 @@ const MAX_SAMPLES: u32 = (u32::MAX - 64) / 2;
 /// What stands for a length that isn't known, in a file where one can't go back: as ffmpeg has it.
 const UNKNOWN: u32 = u32::MAX;
 
-/// A 16-bit WAV file being written.
+/// Writes a 16-bit WAV file while sound comes.
 ///
-/// Its header is written anew at least every second of sound, so that what is there can be read whatever happens to the
-/// program or the disk. In a pipe, where nobody can go back, the header says that the length is unknown. Dropping it
+/// The header is written again at least after each second of sound, so that the file can be read whatever happens to the
+/// program or the disk. In a pipe, where one can't go back, the header says that the length is unknown. Dropping this
 /// writes the last header too; [`WavSink::finish`] also tells whether that worked.
 ///
 /// ```
@@ -52,26 +52,27 @@ pub struct WavSink {
 }
 
 impl WavSink {
-    /// Makes (or empties) the file at `path`, for mono sound at `rate_hz`.
+    /// Creates the file at `path`, or empties it, for mono sound at `rate_hz`.
     ///
     /// # Errors
-    /// `Open` and `Write` of [`WavErrorKind`].
+    /// [`WavErrorKind::Open`] if the file can't be created, [`WavErrorKind::Write`] if it can't be written.
     pub fn create(path: impl AsRef<Path>, rate_hz: u32) -> Result<Self, WavError> {
         Self::create_with(path, rate_hz, 1)
     }
 
-    /// The same with this many channels, interleaved; a [`write`](Self::write) has whole frames of them.
+    /// As [`create`](Self::create), with this many channels, interleaved. Give [`write`](Self::write) whole frames of them.
     ///
     /// # Errors
-    /// `Open` and `Write` of [`WavErrorKind`].
+    /// [`WavErrorKind::Open`] if the file can't be created, [`WavErrorKind::Write`] if it can't be written.
     pub fn create_with(path: impl AsRef<Path>, rate_hz: u32, channels: u16) -> Result<Self, WavError> {
         Self::open(path.as_ref(), OutputFile::in_place(&path), rate_hz, channels)
     }
 
-    /// The same, but a file that is there is replaced only by the whole one, in [`finish`](Self::finish).
+    /// As [`create_with`](Self::create_with), but an existing file is replaced only when the new one is whole, by
+    /// [`finish`](Self::finish).
     ///
     /// # Errors
-    /// `Open` and `Write` of [`WavErrorKind`].
+    /// [`WavErrorKind::Open`] if the file can't be created, [`WavErrorKind::Write`] if it can't be written.
     pub fn replace(path: impl AsRef<Path>, rate_hz: u32, channels: u16) -> Result<Self, WavError> {
         Self::open(path.as_ref(), OutputFile::create(&path), rate_hz, channels)
     }
@@ -103,7 +104,7 @@ impl WavSink {
     /// Appends `pcm`.
     ///
     /// # Errors
-    /// `Write`, and `Full` for what would not fit whole.
+    /// [`WavErrorKind::Write`] if the file can't be written, [`WavErrorKind::Full`] if `pcm` would make it longer than 4 GB.
     pub fn write(&mut self, pcm: &[i16]) -> Result<(), WavError> {
         let total = u32::try_from(pcm.len()).ok().and_then(|n| n.checked_add(self.samples));
         let Some(total) = total.filter(|&n| n <= MAX_SAMPLES) else {
@@ -127,7 +128,7 @@ impl WavSink {
     /// Writes the header and closes the file.
     ///
     /// # Errors
-    /// `Write`, where the last bytes don't reach the disk.
+    /// [`WavErrorKind::Write`] if the last bytes don't reach the disk.
     pub fn finish(mut self) -> Result<(), WavError> {
         self.flush()?;
         self.tell()?;

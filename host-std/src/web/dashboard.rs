@@ -26,25 +26,44 @@ const METHODS: &str = "GET, HEAD";
 /// What somebody in between says of whom it asks for: then the connection is not that of who looks.
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
-/// Who may see a dashboard: whoever has the token, wherever he is; without one, programs of this machine, asked directly
-/// and not by somebody in between. The connection's address is known where the server has axum's
-/// `ConnectInfo<SocketAddr>` ([`serve`](super::serve) has it); elsewhere nobody may look without a token.
+/// Who may see a [`Dashboard`].
+///
+/// With a token everybody who has it may, from anywhere. Without a token only programs of this machine may, and only without a proxy in
+/// between. The server must know the connection's address by axum's `ConnectInfo<SocketAddr>` ([`serve`](super::serve) has it);
+/// otherwise nobody may look without a token. Pages of other sites may never look, not even under a name that they let point to this
+/// machine (DNS rebinding).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DashboardAccess {
-    /// What whoever looks must have, as `Authorization: Bearer TOKEN`; the page asks for it.
+    /// The token that must be sent, as `Authorization: Bearer TOKEN`; the page asks its user for it. `None` allows this machine only.
     pub token: Option<String>,
-    /// Names that we may be asked for by, besides addresses and `localhost`; `None`: any.
+    /// The host names under which the page may be asked for, besides addresses and `localhost`; `None` allows any name.
     pub names: Option<Vec<String>>,
 }
 
 impl Default for DashboardAccess {
-    /// Programs of this machine, asked for by address or as `localhost`.
+    /// Allows programs of this machine, by address or as `localhost`.
     fn default() -> Self {
         Self { token: None, names: Some(Vec::new()) }
     }
 }
 
-/// The page of a monitor's calls.
+/// A page that shows how the calls of a [`Monitor`] go while they run, and its numbers as JSON.
+///
+/// Use it beside any calls that are watched, such as those of drivers; the calls of a [`Web`](super::Web) have one by
+/// [`Web::dashboard`](super::Web::dashboard).
+///
+/// ```no_run
+/// use host_std::monitoring::Monitor;
+/// use host_std::web::{Dashboard, DashboardAccess, ServeConfig, serve};
+///
+/// # async fn show() -> Result<(), Box<dyn std::error::Error>> {
+/// let monitor = Monitor::new(); // `monitor.watch` for each call
+/// let app = Dashboard::new(monitor, DashboardAccess::default()).router("/"); // the numbers are at /data
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// serve(listener, app, ServeConfig::default()).await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Dashboard {
     monitor: Monitor,
@@ -58,12 +77,12 @@ struct Shown {
 }
 
 impl Dashboard {
-    /// Of the calls of this monitor, for whoever may look.
+    /// A page of this monitor's calls, for those who may see it.
     pub fn new(monitor: Monitor, access: DashboardAccess) -> Self {
         Self { monitor, access }
     }
 
-    /// The page at `path`, such as `/`, and its numbers at `data` below it.
+    /// A router with the page at `path`, such as `/`, and its numbers at `data` below that.
     pub fn router(&self, path: &str) -> Router {
         let data = format!("{}/data", path.trim_end_matches('/'));
         let settings = json!({ "data": data, "token": self.access.token.is_some() });

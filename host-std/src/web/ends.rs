@@ -29,31 +29,30 @@ pub(super) const RATE_HZ: u32 = 48_000;
 /// An echo holds so much at most, in samples: a browser's whole tick, whatever the driver's are.
 const LONGEST_ECHO: usize = RATE_HZ as usize;
 
-/// Who calls.
+/// Who calls, as far as a [`SoundEnd`] is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {
-    /// How the browser's user wants to be called, as far as that is printable: at most 40 characters. It's whatever was
-    /// typed.
+    /// The name that the browser's user typed, as far as it is printable: at most 40 characters of any text.
     pub name: Option<String>,
 }
 
-/// What looks at a call between two of its ticks.
+/// A closure that looks at a call between two of its ticks.
 pub type Follow = Box<dyn FnMut(&mut Call) + Send>;
 
-/// What tells who is there.
+/// A closure that tells who is there.
 pub type People = Box<dyn Fn() -> Vec<Person> + Send + Sync>;
 
-/// The other end of one call.
+/// The other end of one call, as a [`SoundEnd`] opens it.
 #[non_exhaustive]
 pub struct Opened {
-    /// Where its sound comes from and goes to.
+    /// The device that the call's sound comes from and goes to.
     pub audio: Box<dyn AudioIo>,
-    /// Called some 20 times a second between two ticks of the call.
+    /// A closure that is called some 20 times a second, between two ticks of the call.
     pub follow: Option<Follow>,
     /// Who is there, for the page.
     pub people: Option<People>,
-    /// Dropped when the call is over: a place that it takes.
+    /// Something that is dropped when the call is over, such as the place that it takes.
     pub place: Option<Box<dyn Any + Send>>,
 }
 
@@ -69,13 +68,13 @@ impl<A: AudioIo + 'static> From<A> for Opened {
     }
 }
 
-/// Why a call has no other end.
+/// Why a [`SoundEnd`] can't take a call.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EndError {
-    /// There is no place for one more now; it may be asked for again.
+    /// There is no place for one more call now; it may be tried again.
     Busy(String),
-    /// It doesn't work.
+    /// The end doesn't work; the text says why.
     Broken(Box<dyn Error + Send + Sync>),
 }
 
@@ -103,7 +102,7 @@ impl From<DeviceError> for EndError {
     }
 }
 
-/// Who is at the other end of the calls. A function that opens a device is one:
+/// Decides whom a caller talks to: it opens the other end of each call. A function that opens a device is one:
 ///
 /// ```
 /// use host_std::device::FileIo;
@@ -113,18 +112,18 @@ impl From<DeviceError> for EndError {
 /// let web = Web::new(WebConfig::default(), |_: &Caller| Ok::<_, EndError>(Opened::from(FileIo::null(48_000))));
 /// ```
 pub trait SoundEnd: Send + Sync {
-    /// The other end of one more call. It may block, for it's called on a thread of its own.
+    /// Opens the other end of one more call. It may block, since it is called on a thread of its own.
     ///
     /// # Errors
-    /// Why there is none: told to who calls.
+    /// An [`EndError`] that says why there is none, which the caller is told.
     fn open(&self, caller: &Caller) -> Result<Opened, EndError>;
 
-    /// Settings of the call, before it is made.
+    /// Changes the settings of a call before it is made.
     fn prepare(&self, config: &mut CallConfig) {
         let _ = config;
     }
 
-    /// What the page says that one talks to.
+    /// What the page calls the other end.
     fn words(&self) -> String {
         "this server".into()
     }
@@ -144,7 +143,7 @@ where
     }
 }
 
-/// Everybody hears himself.
+/// An end that sends callers their own voice back.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Echo;
 
@@ -184,7 +183,15 @@ impl AudioIo for Echoed {
     }
 }
 
-/// Everybody hears a WAV file from its start, again and again.
+/// An end that plays a WAV file to each caller, from its start and repeated.
+///
+/// ```no_run
+/// use host_std::web::{Recording, Web, WebConfig};
+///
+/// let recording = Recording::new("welcome.wav")?.with_spoken("answer.wav");
+/// let web = Web::new(WebConfig::default(), recording);
+/// # Ok::<(), host_std::device::DeviceError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Recording {
     path: PathBuf,
@@ -192,17 +199,17 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// This file.
+    /// Plays this file.
     ///
     /// # Errors
-    /// It can't be read now.
+    /// A [`DeviceError`] if the file can't be read now.
     pub fn new(path: impl AsRef<Path>) -> Result<Self, DeviceError> {
         let path = path.as_ref().to_owned();
         FileIo::null(RATE_HZ).capture_from(&path, true)?;
         Ok(Self { path, spoken: None })
     }
 
-    /// What the latest caller says is written to this WAV file, which each replaces.
+    /// Writes what the latest caller says to this WAV file, which each caller replaces.
     #[must_use]
     pub fn with_spoken(self, path: impl AsRef<Path>) -> Self {
         Self { spoken: Some(path.as_ref().to_owned()), ..self }
@@ -225,7 +232,7 @@ impl SoundEnd for Recording {
     }
 }
 
-/// One caller at a time talks by this machine's microphone and loudspeaker.
+/// An end that connects one caller at a time with the microphone and the loudspeaker of this machine.
 #[cfg(feature = "device")]
 #[derive(Debug, Default)]
 pub struct Card {

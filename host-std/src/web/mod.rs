@@ -1,10 +1,13 @@
-//! Calls of browsers: an endpoint that they call by HTTP (WHIP, RFC 9725), and a page that does. Cargo feature `web`.
+//! Calls of browsers: an endpoint that they call by HTTP (WHIP, RFC 9725), and a page that calls it. Cargo feature `web`.
 //!
-//! A browser sends its offer and gets our answer; sound goes over DTLS-SRTP between addresses that ICE finds. Each call
-//! is a [`Call`](crate::session::Call) with a [`Driver`](crate::session::driver::Driver) of its own, and a [`SoundEnd`]
-//! says what it talks to: an [`Echo`], a [`Recording`], the sound card ([`Card`]), everybody else
-//! ([`RoomEnd`]), or what you write. WHIP is for one way; here sound goes both ways, and a later offer (hold) is a
-//! `PATCH` with `application/sdp`. Lines for video and data are refused, and the call goes on without them.
+//! Use it to let people talk by a browser, to a machine or to each other. Phones call by SIP, for which
+//! [`manager`](crate::manager) is; the calls of both meet in a [`Room`](crate::room::Room).
+//!
+//! A browser sends its offer and gets our answer. Sound goes over DTLS-SRTP between addresses that ICE finds. Each call
+//! is a [`Call`](crate::session::Call) with a [`Driver`](crate::session::driver::Driver) of its own. A [`SoundEnd`] decides whom it
+//! talks to: itself ([`Echo`]), a file ([`Recording`]), the user of this machine ([`Card`]), all other callers ([`RoomEnd`]), or what you
+//! write. WHIP itself is for sound in one direction; here it goes in both, and a later offer (hold) is a `PATCH` with
+//! `application/sdp`. Lines for video and data are rejected, and the call goes on without them.
 //!
 //! In a router of your own:
 //!
@@ -20,22 +23,24 @@
 //! # }
 //! ```
 //!
-//! [`serve`] does the same with bounds on connections and headers, and with TLS: a browser gives its microphone to pages of
-//! this machine, and of others only over TLS.
+//! [`serve`] listens with bounds on connections and headers, and with TLS. A browser gives its microphone to pages of its own machine, and
+//! to pages of other machines only over TLS.
 //!
-//! | bound | what happens beyond it |
+//! | limit | what happens beyond it |
 //! |---|---|
 //! | [`max_calls`](WebConfig::max_calls) | 503 with `Retry-After`, before a byte of the body is read |
 //! | [`max_unconnected`](WebConfig::max_unconnected) | 429 with `Retry-After`, likewise |
 //! | [`body_bytes`](WebConfig::body_bytes), [`body_time`](WebConfig::body_time) | 413, 408 |
 //! | [`call_time`](WebConfig::call_time), [`setup_time`](WebConfig::setup_time) | the call ends, and says why |
-//! | [`kept_time`](WebConfig::kept_time), [`kept_bytes`](WebConfig::kept_bytes) | what is left of a call is forgotten |
+//! | [`kept_time`](WebConfig::kept_time), [`kept_bytes`](WebConfig::kept_bytes) | the numbers and the report of a finished call are deleted |
 //!
-//! For its report a call that runs keeps its first ten minutes: some 20 KB a second, 16 MB at most.
+//! **Cost.** For its report a running call keeps its first ten minutes: some 20 KB a second, 16 MB at most.
 //!
-//! Who may call: whoever has the [`token`](WebConfig::token), from pages of this site and of
-//! [`origins`](WebConfig::origins). A call's URL has 128 random bits, so nobody asks for another's. What is refused is
-//! told in words (RFC 9457) and counted ([`Web::stats`]). Who may see how all calls go: [`DashboardAccess`].
+//! **Who may call.** Whoever has the [`token`](WebConfig::token), from pages of this site and of [`origins`](WebConfig::origins). The URL
+//! of a call has 128 random bits, so that nobody can ask for another one's. Refusals are told in words (RFC 9457) and counted
+//! ([`Web::stats`]). [`DashboardAccess`] says who may see how all calls go.
+//!
+//! **Standards.** WHIP: RFC 9725. DTLS-SRTP: RFC 5763. ICE: RFC 8445. Opus: RFC 7587.
 
 mod access;
 mod dashboard;
@@ -76,39 +81,58 @@ pub use whip::fuzz_texts;
 /// Reports that are made at once; who asks for more of them waits.
 const REPORTS: usize = 2;
 
-/// How calls are taken.
+/// Settings of a [`Web`]: who may call, how long, and how many at once.
+///
+/// A server for pages of another site, on one UDP port range:
+///
+/// ```
+/// use host_std::sockets::Ports;
+/// use host_std::web::{Echo, Web, WebConfig};
+///
+/// let config = WebConfig {
+///     address: "192.0.2.1".parse()?,
+///     ports: Ports::Range(20_000..=20_999),
+///     token: Some("a long random word".into()),
+///     origins: vec!["https://example.com".into()],
+///     names: Some(vec!["calls.example.com".into()]),
+///     ..WebConfig::default()
+/// };
+/// let web = Web::new(config, Echo);
+/// assert_eq!(web.stats().running, 0);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct WebConfig {
-    /// Where calls' packets come in. `0.0.0.0` or `::`: at the address on the way to whoever asks, which needs axum's
-    /// `ConnectInfo<SocketAddr>` ([`serve`] has it).
+    /// The address at which packets of calls come in. With `0.0.0.0` or `::` it is the address that leads to whoever asks, which
+    /// needs axum's `ConnectInfo<SocketAddr>` ([`serve`] has it).
     pub address: IpAddr,
-    /// Their ports.
+    /// The UDP ports of calls.
     pub ports: Ports,
-    /// What whoever calls must have, as `Authorization: Bearer TOKEN`.
+    /// The token that a caller must send, as `Authorization: Bearer TOKEN`; `None` asks for none.
     pub token: Option<String>,
-    /// Sites, as `https://example.com`, whose pages may call besides those of this one.
+    /// Further sites whose pages may call, as `https://example.com`, besides this one.
     pub origins: Vec<String>,
-    /// Names that we may be asked for by, besides addresses and `localhost`; `None`: any. With any, a site that lets
-    /// its name point to this machine is the same site to a browser.
+    /// The host names under which this server may be asked, besides addresses and `localhost`; `None` allows any name. Any name is
+    /// dangerous: a foreign site can let its own name point to this machine, and is then the same site to a browser.
     pub names: Option<Vec<String>>,
-    /// Calls at once.
+    /// The most calls at once.
     pub max_calls: usize,
-    /// Calls of one address at once that no packet of the browser has come of yet; of IPv6 a network of 64 bits counts as
-    /// one. It needs axum's `ConnectInfo<SocketAddr>`, as [`serve`] has it; behind a proxy all calls are of its address.
+    /// The most calls at once from one address of which no packet of the browser has come yet; a network of 64 bits of IPv6 counts
+    /// as one address. This needs axum's `ConnectInfo<SocketAddr>`, as [`serve`] has it. Behind a proxy all calls have its address.
     pub max_unconnected: usize,
-    /// How long a call may take.
+    /// How long a call may last.
     pub call_time: Duration,
-    /// How long it may take until the first packet of the browser.
+    /// How long it may take until the first packet of the browser comes.
     pub setup_time: Duration,
-    /// Bytes of a description.
+    /// The most bytes of a request's body, a description.
     pub body_bytes: usize,
-    /// How long a body may take.
+    /// How long a request's body may take to arrive.
     pub body_time: Duration,
-    /// How long numbers and report of a call are kept after it, of 32 calls at most.
+    /// How long the numbers and the report of a finished call are kept, for 32 calls at most.
     pub kept_time: Duration,
-    /// Bytes that these take together: what ended longest ago goes first.
+    /// The most bytes that these take together. Those of the call that ended first are deleted first.
     pub kept_bytes: usize,
-    /// Servers by which both sides learn how they are seen from outside (STUN).
+    /// STUN servers, by which both sides learn their addresses as seen from outside.
     pub stun: Vec<SocketAddr>,
     /// What is sent follows the network that the browser's feedback shows, with at most one payload repeated in a packet; `None`: bit
     /// rate and packet length stay.
@@ -116,8 +140,8 @@ pub struct WebConfig {
 }
 
 impl Default for WebConfig {
-    /// On 127.0.0.1, without a token, for pages of the same site, asked for by address or as `localhost`: 64 calls of an hour, of which
-    /// one address may begin 32 at once.
+    /// On 127.0.0.1, without a token, for pages of the same site, asked by address or as `localhost`: at most 64 calls of an hour
+    /// each, of which one address may begin 32 at once.
     fn default() -> Self {
         Self {
             address: Ipv4Addr::LOCALHOST.into(),
@@ -139,21 +163,23 @@ impl Default for WebConfig {
     }
 }
 
-/// What happened so far.
+/// What a [`Web`] has done so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebStats {
-    /// Calls that run now.
+    /// How many calls run now.
     pub running: usize,
-    /// Calls that began.
+    /// How many calls have begun.
     pub begun: u32,
-    /// Calls that ended and of which numbers and report are kept.
+    /// How many finished calls there are whose numbers and report are kept.
     pub kept: usize,
-    /// Requests that were refused, by why.
+    /// How many requests were refused, for each reason.
     pub refused: Vec<(&'static str, u32)>,
 }
 
-/// A server of browsers' calls. Clones are the same one.
+/// A server for calls of browsers, as routers for axum. Clones are the same server.
+///
+/// The [module's page](self) has an example.
 #[derive(Clone)]
 pub struct Web {
     shared: Arc<Shared>,
@@ -171,12 +197,12 @@ struct Shared {
 }
 
 impl Web {
-    /// Calls as `config` has them, each to an end of `end`.
+    /// A server with these settings, which connects each call with an end that `end` makes.
     pub fn new(config: WebConfig, end: impl SoundEnd + 'static) -> Self {
         Self::shared(config, Arc::new(end))
     }
 
-    /// The same with an end that somebody else has too.
+    /// As [`new`](Self::new), with a [`SoundEnd`] that is shared with other parts of the program.
     pub fn shared(config: WebConfig, end: Arc<dyn SoundEnd>) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -191,13 +217,13 @@ impl Web {
         }
     }
 
-    /// The endpoint, to be nested where you like. It has neither timeouts nor bounds on connections: whoever listens
-    /// has them.
+    /// The endpoint, to be nested in your router where you like. It has neither timeouts nor limits on connections, so whatever
+    /// listens must have them, as [`serve`] does.
     pub fn endpoint(&self) -> Router {
         whip::router(self.shared.clone())
     }
 
-    /// The page at `/`, which calls the endpoint at this path.
+    /// A page at `/`, which calls the endpoint at this path.
     pub fn page(&self, endpoint: &str) -> Router {
         page::router(&self.shared, endpoint)
     }
@@ -227,7 +253,7 @@ impl Web {
         Router::new().nest("/whip", self.endpoint()).merge(self.page("/whip")).merge(self.dashboard("/calls"))
     }
 
-    /// What happened so far.
+    /// The numbers so far.
     pub fn stats(&self) -> WebStats {
         let (running, begun) = self.shared.table.counts();
         WebStats { running, begun, kept: self.shared.table.kept(), refused: self.shared.table.refused().collect() }

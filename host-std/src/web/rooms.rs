@@ -40,19 +40,26 @@ const LOOK_EVERY: u64 = 5;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Person {
-    /// Counts from 1 in the order of joining.
+    /// The number of the person, from 1 in the order of joining.
     pub number: u64,
-    /// What he was called by whoever called: any text.
+    /// The name that the person typed: any text.
     pub name: Option<String>,
-    /// Whether it's the caller who asks.
+    /// Whether this is the caller who asks.
     pub you: bool,
-    /// Whether he speaks now.
+    /// Whether the person speaks now.
     pub speaks: bool,
-    /// How loud he is, in dBov, -127 to 0.
+    /// The level of the person's sound, in dBov, -127 to 0.
     pub level_dbov: f32,
 }
 
-/// Everybody who calls hears everybody else.
+/// An end at which everybody who calls hears everybody else: a conference in a [`Room`](crate::room::Room).
+///
+/// ```no_run
+/// use host_std::web::{RoomEnd, Web, WebConfig};
+///
+/// let web = Web::new(WebConfig::default(), RoomEnd::new(20)?);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 pub struct RoomEnd {
     shared: Arc<Shared>,
 }
@@ -127,10 +134,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl RoomEnd {
-    /// An empty room for so many, and its thread, which ends with it.
+    /// An empty room for this many callers, with its thread, which ends when this is dropped.
     ///
     /// # Errors
-    /// A capacity that isn't possible; the system has no thread to give.
+    /// A [`RoomError`](crate::room::RoomError) if the capacity is 0 or more than 65,535; an [`std::io::Error`] if the system
+    /// has no thread to give.
     pub fn new(capacity: usize) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let room = Room::new(RoomConfig { sample_rate_hz: RATE_HZ, capacity, ..RoomConfig::default() })?;
         let state = Mutex::new(State { room, members: HashMap::new() });

@@ -27,16 +27,16 @@ const HEADER_BYTES: usize = 32 * 1_024;
 /// How [`serve`] listens.
 #[derive(Clone)]
 pub struct ServeConfig {
-    /// Connections at once; more are told so and closed.
+    /// The most connections at once. Further ones are told so and closed.
     pub connections: usize,
-    /// How long the headers of a request may take, the first after a connection and those after the request before.
+    /// How long the headers of a request may take to arrive, after the connection or after the request before.
     pub header_time: Duration,
-    /// How long a handshake of TLS may take.
+    /// How long a TLS handshake may take.
     pub handshake_time: Duration,
-    /// How long a client may take to read 16 KiB of an answer, once the system holds all that it can; who takes longer loses
-    /// the connection.
+    /// How long a client may take to read 16 KiB of an answer once the system's buffers are full. A slower client loses the
+    /// connection.
     pub write_time: Duration,
-    /// With TLS.
+    /// The certificate for TLS; `None` is plain HTTP.
     #[cfg(feature = "web-tls")]
     pub tls: Option<Tls>,
 }
@@ -161,7 +161,7 @@ mod tls {
         /// Of texts in PEM: the certificates, the server's first, and its private key. Both may be one text.
         ///
         /// # Errors
-        /// What is wrong with them.
+        /// A [`TlsError`] that says whether the certificates or the key can't be read, or don't belong together.
         pub fn from_pem(certificates: &str, key: &str) -> Result<Self, TlsError> {
             let chain = CertificateDer::pem_slice_iter(certificates.as_bytes()).collect::<Result<Vec<_>, _>>();
             let chain = chain.map_err(TlsError::Certificates)?;

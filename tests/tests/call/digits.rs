@@ -9,7 +9,7 @@ use dsp_core::time::{Duration, Instant};
 use dsp_core::tone::{Country, Digit, EventCode, ProgressTone, ToneSignal};
 use host_std::record::call::CallRecorder;
 use host_std::registry::CodecFormat;
-use host_std::replay::{Keys, PayloadMap, digits};
+use host_std::replay::{CaptureKeys, PayloadMap, digits};
 use host_std::sdp::{Direction, SrtpPolicy};
 use host_std::session::{
     Call, CallConfig, CallDigit, CallStats, CallTone, DigitError, DigitPhase, DigitSource, DigitsWait, Identity,
@@ -283,7 +283,7 @@ fn captures_of_keys_give_their_digits() {
     for (name, sign) in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "star", "pound"].into_iter().zip(ALL.chars())
     {
         let Some(path) = media_core_tests::shared(&format!("data/pcap/dtmf_2833_{name}.pcap")) else { return };
-        let streams = digits(&path, &Keys::default(), &PayloadMap::default()).unwrap();
+        let streams = digits(&path, &CaptureKeys::default(), &PayloadMap::default()).unwrap();
         let found: Vec<_> = streams.iter().flat_map(|stream| &stream.digits).collect();
         assert_eq!(found.len(), 1, "{found:?}");
         let row = found[0];
@@ -291,10 +291,10 @@ fn captures_of_keys_give_their_digits() {
         assert_eq!((row.level_dbm0, row.source), (-10.0, "event"));
     }
     let Some(speech) = media_core_tests::shared("data/pcap/g711a.pcap") else { return };
-    assert!(digits(&speech, &Keys::default(), &PayloadMap::default()).unwrap().is_empty());
+    assert!(digits(&speech, &CaptureKeys::default(), &PayloadMap::default()).unwrap().is_empty());
     // Events among packets of sound, which no map names.
     let Some(beside) = media_core_tests::shared("cases/03_dtmf_beside_audio.pcap") else { return };
-    let streams = digits(&beside, &Keys::default(), &PayloadMap::default()).unwrap();
+    let streams = digits(&beside, &CaptureKeys::default(), &PayloadMap::default()).unwrap();
     let rows: Vec<_> = streams[0].digits.iter().map(|row| (row.digit.as_str(), row.duration_ms)).collect();
     assert_eq!(rows, [("5", 200.0), ("6", 200.0), ("7", 200.0), ("8", 200.0)]);
 }

@@ -9,7 +9,7 @@ use dsp_core::time::{Duration, Instant};
 use host_embedded::phone::PhoneConfig;
 use host_embedded::stream::G711Stream;
 use host_std::registry::CodecFormat;
-use host_std::replay::{CaptureReport, CaptureStream, Keys, PayloadMap, ReplayConfig, replay, replay_bytes};
+use host_std::replay::{CaptureKeys, CaptureReport, CaptureStream, PayloadMap, ReplayConfig, replay, replay_bytes};
 use host_std::report::PacketOutcome;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, Channel, Identity};
@@ -27,7 +27,7 @@ fn play_with(packets: &[Packet], map: &str, delay: DelayConfig) -> CaptureReport
         payloads.add(map).unwrap();
     }
     let config = ReplayConfig { payloads, delay, ..ReplayConfig::default() };
-    replay_bytes("test", &pcap(packets, Link::Raw, false, false), &Keys::default(), &config).unwrap()
+    replay_bytes("test", &pcap(packets, Link::Raw, false, false), &CaptureKeys::default(), &config).unwrap()
 }
 
 /// What lies between the packets of sound.
@@ -224,7 +224,7 @@ fn keys_pressed_beside_speech_in_a_capture_cost_nothing() {
         if !map.is_empty() {
             config.payloads.add(map).unwrap();
         }
-        let report = replay(&path, &Keys::default(), &config).unwrap();
+        let report = replay(&path, &CaptureKeys::default(), &config).unwrap();
         let stream = &report.streams[0];
         let n = &stream.numbers;
         assert!(n.mean_playout_delay_ms < 40.0 && stream.max_playout_delay_ms < 60.0, "{map}: {n:?}");
@@ -250,7 +250,7 @@ fn what_was_dropped_at_its_turn_is_told_by_every_row_and_summary() {
     let mut reports = vec![play_with(&packets, "", DelayConfig::fixed(60))];
     if let Some(path) = shared("cases/17_stalls_400ms.pcap") {
         let config = ReplayConfig { delay: DelayConfig::fixed(60), ..ReplayConfig::default() };
-        reports.push(replay(&path, &Keys::default(), &config).unwrap());
+        reports.push(replay(&path, &CaptureKeys::default(), &config).unwrap());
     }
     for report in &reports {
         let stream = &report.streams[0];

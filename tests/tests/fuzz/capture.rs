@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use host_std::record::keys::KeyLine;
 use host_std::replay::capture::{CaptureReader, Datagram};
-use host_std::replay::{Keys, PayloadMap, ReplayConfig, replay_bytes};
+use host_std::replay::{CaptureKeys, PayloadMap, ReplayConfig, replay_bytes};
 use media_core_tests::captures::{Link, Packet, Times, call, fragments, in_ip, ip, pcap, pcap_of, pcapng, rtpdump};
 
 fn reads(bytes: &[u8]) {
@@ -87,7 +87,7 @@ fn the_seeds_are_played() {
     seeds.pop();
     for seed in seeds {
         reads(&seed);
-        let report = replay_bytes("seed", &seed, &Keys::default(), &ReplayConfig::default()).unwrap();
+        let report = replay_bytes("seed", &seed, &CaptureKeys::default(), &ReplayConfig::default()).unwrap();
         assert_eq!(report.streams[0].numbers.received, 12);
     }
 }
@@ -109,7 +109,7 @@ fn fuzz_capture_packed() {
         })
         .collect();
     packed[..packed.len() - 1].iter().for_each(|seed| {
-        let report = replay_bytes("seed", seed, &Keys::default(), &ReplayConfig::default()).unwrap();
+        let report = replay_bytes("seed", seed, &CaptureKeys::default(), &ReplayConfig::default()).unwrap();
         assert_eq!(report.streams[0].numbers.received, 12);
     });
     check!().with_type::<(u8, u16, Vec<(u16, u8)>)>().for_each(|(which, end, edits)| {
@@ -130,10 +130,11 @@ fn fuzz_capture_packed() {
 fn fuzz_capture_mutated() {
     let seeds = seeds();
     // A key that opens one of them, so that with keys too there is what none opens.
-    let keys = Keys::new(&[format!("AES_CM_128_HMAC_SHA1_80 192.0.2.1:4000 198.51.100.2:5004 {}", "CQkJ".repeat(10))
-        .parse()
-        .expect("a line")])
-    .expect("a key");
+    let keys =
+        CaptureKeys::new(&[format!("AES_CM_128_HMAC_SHA1_80 192.0.2.1:4000 198.51.100.2:5004 {}", "CQkJ".repeat(10))
+            .parse()
+            .expect("a line")])
+        .expect("a key");
     check!().with_type::<(u8, Vec<(u16, u8)>)>().for_each(|(which, edits)| {
         let mut bytes = seeds[usize::from(*which) % seeds.len()].clone();
         for &(place, with) in edits.iter().take(24) {
@@ -151,7 +152,7 @@ fn fuzz_capture_mutated() {
         let mut payloads = PayloadMap::default();
         payloads.add("0=red/8000").expect("redundant audio data");
         let (plain, red) = (ReplayConfig::default(), ReplayConfig { payloads, ..ReplayConfig::default() });
-        for (config, keys) in [(&plain, &Keys::default()), (&red, &Keys::default()), (&plain, &keys)] {
+        for (config, keys) in [(&plain, &CaptureKeys::default()), (&red, &CaptureKeys::default()), (&plain, &keys)] {
             let Ok(report) = replay_bytes("fuzz", &bytes, keys, config) else { continue };
             let capture = &report.capture;
             assert!(capture.rtp_packets + capture.rtcp_packets + capture.refused_packets <= capture.packets);
@@ -169,7 +170,7 @@ fn fuzz_keys_and_map() {
     check!().with_max_len(256).for_each(|bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         if let Ok(line) = text.parse::<KeyLine>() {
-            let _ = Keys::new(&[line]);
+            let _ = CaptureKeys::new(&[line]);
         }
         let _ = PayloadMap::default().add(&text);
     });

@@ -10,7 +10,7 @@ use host_embedded::phone::PhoneConfig;
 use host_embedded::stream::G711Stream;
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::registry::CodecFormat;
-use host_std::replay::{CaptureStream, Keys, PayloadMap, ReplayConfig, replay_bytes};
+use host_std::replay::{CaptureKeys, CaptureStream, PayloadMap, ReplayConfig, replay_bytes};
 use host_std::report::PacketOutcome;
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, Channel, Identity, Tap, ToneDetection};
@@ -174,7 +174,7 @@ fn by_call(packets: &[Packet], here: Call, told: &str) -> (Vec<i16>, Call) {
 fn by_replay(packets: &[Packet], delay: DelayConfig) -> Vec<CaptureStream> {
     let config = ReplayConfig { payloads: PayloadMap::default(), delay, ..ReplayConfig::default() };
     let bytes = pcap(packets, Link::Raw, false, false);
-    replay_bytes("test", &bytes, &Keys::default(), &config).unwrap().streams
+    replay_bytes("test", &bytes, &CaptureKeys::default(), &config).unwrap().streams
 }
 
 /// What a capture's stream says in its counters, its rows, its statistics and its JSON is one story.

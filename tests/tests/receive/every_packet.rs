@@ -10,7 +10,7 @@ use dsp_core::receive::{DelayConfig, ReceiveError, Received, Receiver, ReceiverC
 use dsp_core::time::{Duration, Instant, PayloadType};
 use host_std::record::call::{CallRecorder, side_report};
 use host_std::registry::CodecFormat;
-use host_std::replay::{CaptureStream, Keys, PayloadMap, ReplayConfig, replay_bytes};
+use host_std::replay::{CaptureKeys, CaptureStream, PayloadMap, ReplayConfig, replay_bytes};
 use host_std::report::{PacketOutcome, PacketRow, Statistics};
 use host_std::sdp::SrtpPolicy;
 use host_std::session::{Call, CallConfig, CallStats, Channel, Identity, Incoming, Tap};
@@ -313,7 +313,7 @@ fn through_replay(packets: &[Packet], delay: DelayConfig) -> Vec<CaptureStream> 
     let config = ReplayConfig { payloads, delay, ..ReplayConfig::default() };
     // An IP packet is no longer than 64 KiB.
     let packets: Vec<_> = packets.iter().filter(|packet| packet.bytes.len() < 65_000).cloned().collect();
-    match replay_bytes("test", &pcap(&packets, Link::Raw, false, false), &Keys::default(), &config) {
+    match replay_bytes("test", &pcap(&packets, Link::Raw, false, false), &CaptureKeys::default(), &config) {
         Ok(report) => report.streams,
         Err(_) => Vec::new(),
     }

@@ -9,7 +9,7 @@ use dsp_core::time::{Duration, Instant, PayloadType, RtpTime, Seq, Ssrc};
 use dsp_core::wire::rtp::RtpHeader;
 use host_std::registry::{CodecFormat, Registry};
 use host_std::replay::trace::{Trace, TraceConfig, play};
-use host_std::replay::{CaptureReport, Keys, ReplayConfig, replay_bytes};
+use host_std::replay::{CaptureKeys, CaptureReport, ReplayConfig, replay_bytes};
 use media_core_tests::road::babble;
 use media_core_tests::shared;
 
@@ -348,7 +348,7 @@ fn after_a_jump_of_the_network_the_sound_is_there_within_a_second_and_the_delay_
 fn replayed(name: &str, delay: DelayConfig) -> Option<CaptureReport> {
     let bytes = fs::read(shared(&format!("cases/{name}"))?).unwrap();
     let config = ReplayConfig { delay, ..ReplayConfig::default() };
-    Some(replay_bytes(name, &bytes, &Keys::default(), &config).unwrap())
+    Some(replay_bytes(name, &bytes, &CaptureKeys::default(), &config).unwrap())
 }
 
 #[test]

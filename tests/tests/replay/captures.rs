@@ -7,8 +7,8 @@ use dsp_core::receive::DelayConfig;
 use host_std::registry::CodecFormat;
 use host_std::replay::capture::{CaptureReader, Datagram};
 use host_std::replay::{
-    CaptureReport, Cause, Keys, ListenerReport, Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayError, replay,
-    replay_bytes,
+    CaptureKeys, CaptureReport, Cause, ListenerReport, Loss, PayloadFormat, PayloadMap, ReplayConfig, ReplayError,
+    replay, replay_bytes,
 };
 use media_core_tests::captures::{BEGIN_US, Link, Packet, Times, call, hum, pcap, pcapng, rtp, rtpdump};
 use media_core_tests::program::tshark;
@@ -19,11 +19,11 @@ pub(super) const FROM: &str = "192.0.2.1:4000";
 pub(super) const TO: &str = "198.51.100.2:5004";
 
 pub(super) fn play(bytes: &[u8]) -> CaptureReport {
-    replay_bytes("test", bytes, &Keys::default(), &ReplayConfig::default()).unwrap()
+    replay_bytes("test", bytes, &CaptureKeys::default(), &ReplayConfig::default()).unwrap()
 }
 
 fn refused(bytes: &[u8]) -> String {
-    replay_bytes("test", bytes, &Keys::default(), &ReplayConfig::default()).unwrap_err().to_string()
+    replay_bytes("test", bytes, &CaptureKeys::default(), &ReplayConfig::default()).unwrap_err().to_string()
 }
 
 #[test]
@@ -105,9 +105,9 @@ fn what_is_no_capture_is_told_in_a_sentence() {
     }
     let whole = pcap(&call(50, FROM, TO), Link::Ethernet(0), false, false);
     assert_eq!(refused(&whole[..24]), "no RTP stream in the capture (it is empty)");
-    let nowhere = replay(Path::new("nowhere.pcap"), &Keys::default(), &ReplayConfig::default()).unwrap_err();
+    let nowhere = replay(Path::new("nowhere.pcap"), &CaptureKeys::default(), &ReplayConfig::default()).unwrap_err();
     assert!(matches!(nowhere, ReplayError::Capture(_)), "{nowhere}");
-    assert!(replay(Path::new("."), &Keys::default(), &ReplayConfig::default()).is_err());
+    assert!(replay(Path::new("."), &CaptureKeys::default(), &ReplayConfig::default()).is_err());
     // DNS and the like.
     let talk =
         |n: u64| Packet { bytes: vec![0x12, 0x34, 1, 0, 0, 1], time_us: BEGIN_US + n, ..call(1, FROM, TO)[0].clone() };
@@ -272,11 +272,11 @@ fn payload_types_are_told_guessed_or_asked_for() {
     let mut payloads = PayloadMap::default();
     payloads.add("96=opus/48000/2,100=pcma").unwrap();
     let config = ReplayConfig { payloads: payloads.clone(), ..ReplayConfig::default() };
-    let told = replay_bytes("test", &noise, &Keys::default(), &config).unwrap();
+    let told = replay_bytes("test", &noise, &CaptureKeys::default(), &config).unwrap();
     assert_eq!((told.streams[0].codec.as_str(), told.streams[0].codec_guessed), ("pcma/8000", false));
     let otherwise = PayloadMap { otherwise: PayloadFormat::new(CodecFormat::g722()), ..PayloadMap::default() };
     let config = ReplayConfig { payloads: otherwise, ..ReplayConfig::default() };
-    assert_eq!(replay_bytes("test", &noise, &Keys::default(), &config).unwrap().streams[0].codec, "G722/8000");
+    assert_eq!(replay_bytes("test", &noise, &CaptureKeys::default(), &config).unwrap().streams[0].codec, "G722/8000");
 
     for (text, needle) in [
         ("96", "is not NUMBER="),
@@ -305,7 +305,7 @@ fn the_same_capture_gives_the_same_bits() {
     let run = |seed| {
         let loss = Some(Loss { percent: 10.0, burst: 2.0, seed });
         let config = ReplayConfig { loss, ..ReplayConfig::default() };
-        replay_bytes("test", &file, &Keys::default(), &config).unwrap()
+        replay_bytes("test", &file, &CaptureKeys::default(), &config).unwrap()
     };
     let (one, again, other) = (run(1), run(1), run(2));
     assert!(one.streams[0].side.heard == again.streams[0].side.heard);
@@ -318,7 +318,7 @@ fn the_same_capture_gives_the_same_bits() {
     assert_eq!(stream.numbers.received + stream.numbers.lost, 500);
     assert!(stream.numbers.concealed_ratio > 0.05 && stream.numbers.concealed_ratio < 0.2);
     let all = ReplayConfig { loss: Some(Loss { percent: 100.0, burst: 1.0, seed: 1 }), ..ReplayConfig::default() };
-    let nothing = replay_bytes("test", &file, &Keys::default(), &all).unwrap();
+    let nothing = replay_bytes("test", &file, &CaptureKeys::default(), &all).unwrap();
     assert_eq!(nothing.streams[0].verdict, "Bad: nothing arrived.");
     let clean = play(&file);
     let clean = &clean.streams[0].numbers;
@@ -342,7 +342,7 @@ fn the_worst_moments_have_time_and_cause() {
     }
     let config = ReplayConfig { utc_offset_minutes: 120, ..ReplayConfig::default() };
     let file = pcap(&packets, Link::Ethernet(0), false, false);
-    let report = replay_bytes("test", &file, &Keys::default(), &config).unwrap();
+    let report = replay_bytes("test", &file, &CaptureKeys::default(), &config).unwrap();
     let worst = &report.streams[0].worst;
     assert_eq!((worst[0].cause, worst[0].lost), (Cause::Lost, 5), "{worst:?}");
     assert_eq!(worst[0].time.as_deref(), Some("16:32:05.0"));
@@ -400,7 +400,7 @@ fn noise_and_events_are_told_by_number() {
         let mut payloads = PayloadMap::default();
         payloads.add(map).unwrap();
         let config = ReplayConfig { payloads, ..ReplayConfig::default() };
-        replay_bytes("test", capture, &Keys::default(), &config).unwrap().streams.remove(0)
+        replay_bytes("test", capture, &CaptureKeys::default(), &config).unwrap().streams.remove(0)
     };
     for (map, payload) in [("98=CN/8000", &[40, 7][..]), ("98=telephone-event/8000", &[1, 10, 0, 160][..])] {
         let capture = mixed(98, payload);
@@ -423,7 +423,7 @@ fn drift_and_a_fixed_delay_are_told() {
     let file = pcap(&packets, Link::Ethernet(0), false, false);
     let delay = DelayConfig::fixed(60);
     let config = ReplayConfig { delay, ..ReplayConfig::default() };
-    let report = replay_bytes("test", &file, &Keys::default(), &config).unwrap();
+    let report = replay_bytes("test", &file, &CaptureKeys::default(), &config).unwrap();
     let drift = report.streams[0].clock_drift_ppm.unwrap();
     assert!((drift + 200.0).abs() < 10.0, "{drift}");
     let numbers = &report.streams[0].numbers;
@@ -449,7 +449,7 @@ fn captures_of_others_are_played_and_counted_as_tshark_counts() {
     ];
     for (name, codec) in captures {
         let Some(path) = shared(&format!("data/{name}")) else { return };
-        let report = replay(&path, &Keys::default(), &ReplayConfig::default()).unwrap();
+        let report = replay(&path, &CaptureKeys::default(), &ReplayConfig::default()).unwrap();
         assert_eq!(report.streams.len(), 1, "{name}");
         let stream = &report.streams[0];
         assert_eq!(stream.codec, codec, "{name}");

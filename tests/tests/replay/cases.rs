@@ -7,7 +7,7 @@ use dsp_core::receive::DelayConfig;
 use dsp_core::time::Duration;
 use host_std::registry::{CodecFormat, Registry};
 use host_std::replay::trace::{self, Trace, TraceConfig};
-use host_std::replay::{CaptureReport, CaptureStream, Keys, ListenerReport, PayloadMap, ReplayConfig, replay};
+use host_std::replay::{CaptureKeys, CaptureReport, CaptureStream, ListenerReport, PayloadMap, ReplayConfig, replay};
 use host_std::report::PacketOutcome;
 use host_std::wav::WavSource;
 use media_core_tests::shared;
@@ -116,8 +116,8 @@ fn every_capture_is_played_and_no_report_contradicts_itself() {
     ];
     for path in paths {
         for config in &configs {
-            let report =
-                replay(&path, &Keys::default(), config).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let report = replay(&path, &CaptureKeys::default(), config)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             assert!(!report.streams.is_empty(), "{}: {report}", path.display());
             report_agrees(&path, &report);
         }
@@ -147,7 +147,7 @@ fn every_trace_is_played_and_no_report_contradicts_itself() {
 #[test]
 fn g722_that_is_counted_at_16_khz_is_heard_as_it_is_meant_and_that_is_said() {
     let Some(path) = shared("cases/08_g722_16khz_timestamps.pcap") else { return };
-    let report = replay(&path, &Keys::default(), &ReplayConfig::default()).unwrap();
+    let report = replay(&path, &CaptureKeys::default(), &ReplayConfig::default()).unwrap();
     let stream = &report.streams[0];
     let n = &stream.numbers;
     assert!(n.mean_buffer_delay_ms < 60.0 && n.mean_playout_delay_ms < 60.0, "{n:?}");
@@ -161,7 +161,7 @@ fn g722_that_is_counted_at_16_khz_is_heard_as_it_is_meant_and_that_is_said() {
 #[test]
 fn a_stream_that_changes_its_codec_names_both() {
     let Some(path) = shared("cases/18_hold_of_a_phone.pcapng") else { return };
-    let report = replay(&path, &Keys::default(), &ReplayConfig::default()).unwrap();
+    let report = replay(&path, &CaptureKeys::default(), &ReplayConfig::default()).unwrap();
     let stream = report.streams.iter().find(|stream| stream.ssrc == "0xc6ad9045").unwrap();
     assert_eq!(stream.codecs, ["PCMU/8000", "PCMA/8000"]);
     // The hold is a pause: no word is lost in it.

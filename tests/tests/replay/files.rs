@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use host_std::replay::{CaptureReport, Keys, ReplayConfig, replay, replay_bytes};
+use host_std::replay::{CaptureKeys, CaptureReport, ReplayConfig, replay, replay_bytes};
 use media_core_tests::captures::{Link, Packet, Times, call, fragments, in_ip, ip, pcap, pcap_of, pcapng, rtpdump};
 use media_core_tests::program::{folder, tshark};
 use media_core_tests::shared;
@@ -16,11 +16,11 @@ const FROM: &str = "192.0.2.1:4000";
 const TO: &str = "198.51.100.2:5004";
 
 fn play(bytes: &[u8]) -> CaptureReport {
-    replay_bytes("test", bytes, &Keys::default(), &ReplayConfig::default()).unwrap()
+    replay_bytes("test", bytes, &CaptureKeys::default(), &ReplayConfig::default()).unwrap()
 }
 
 fn refused(bytes: &[u8]) -> String {
-    replay_bytes("test", bytes, &Keys::default(), &ReplayConfig::default()).unwrap_err().to_string()
+    replay_bytes("test", bytes, &CaptureKeys::default(), &ReplayConfig::default()).unwrap_err().to_string()
 }
 
 fn over_v6(packets: &[Packet]) -> Vec<Packet> {
@@ -444,7 +444,7 @@ fn obsolete_packet_blocks_and_blocks_that_make_no_sense_are_read_over() {
 #[test]
 fn the_capture_of_obsolete_packet_blocks_is_played() {
     let Some(path) = shared("cases/06_obsolete_packet_block.pcapng") else { return };
-    let report = replay(&path, &Keys::default(), &ReplayConfig::default()).unwrap();
+    let report = replay(&path, &CaptureKeys::default(), &ReplayConfig::default()).unwrap();
     assert_eq!((report.streams.len(), report.capture.remarks.len()), (1, 0), "{:?}", report.capture.remarks);
     let stream = &report.streams[0];
     let Some(rows) = tshark(&path, &["-Y", "udp", "-T", "fields", "-e", "frame.number"]) else { return };

@@ -8,7 +8,7 @@ use dsp_core::time::{Instant, NtpTime};
 use host_std::record::keys::KeyLine;
 use host_std::record::pcap::PcapWriter;
 use host_std::registry::CodecFormat;
-use host_std::replay::{Keys, PayloadMap, ReplayConfig, replay_bytes};
+use host_std::replay::{CaptureKeys, PayloadMap, ReplayConfig, replay_bytes};
 use host_std::sdp::{CryptoSuite, SrtpPolicy};
 use host_std::session::{Call, CallConfig, Identity, SrtpOptions};
 use host_std::simulate::netsim::NetworkConfig;
@@ -20,7 +20,7 @@ use media_core_tests::score::score;
 use super::captures::{FROM, TO, play};
 
 /// A call in virtual time whose packets repeat `redundancy` before them, its capture with keys as `demo` writes them, and what each side heard.
-fn recorded(codec: &CodecFormat, redundancy: u8, network: NetworkConfig) -> (Vec<u8>, Keys, [Vec<i16>; 2]) {
+fn recorded(codec: &CodecFormat, redundancy: u8, network: NetworkConfig) -> (Vec<u8>, CaptureKeys, [Vec<i16>; 2]) {
     recorded_under(CryptoSuite::AesCm128HmacSha1_80, codec, redundancy, network)
 }
 
@@ -30,7 +30,7 @@ fn recorded_under(
     codec: &CodecFormat,
     redundancy: u8,
     network: NetworkConfig,
-) -> (Vec<u8>, Keys, [Vec<i16>; 2]) {
+) -> (Vec<u8>, CaptureKeys, [Vec<i16>; 2]) {
     let addresses: [SocketAddr; 2] = [FROM.parse().unwrap(), TO.parse().unwrap()];
     let calls = [0, 1].map(|side| {
         // In one of the codecs keys have an identifier.
@@ -80,7 +80,7 @@ fn recorded_under(
             mki: key.terms().mki,
         })
     });
-    let keys = Keys::new(&lines.map(Vec::from).unwrap_or_default()).unwrap();
+    let keys = CaptureKeys::new(&lines.map(Vec::from).unwrap_or_default()).unwrap();
     let heard = [0, 1].map(|side| recorder(&simulation.ends[side].call).heard.clone());
     (capture.finish().unwrap(), keys, heard)
 }
@@ -100,7 +100,7 @@ fn an_encrypted_call_is_heard_again() {
             assert!(stream.numbers.lost > 10 && stream.numbers.concealed_ratio > 0.02);
         }
         // Without the keys nothing is played, and with wrong ones nothing is found.
-        let blind = replay_bytes("call.pcap", &capture, &Keys::default(), &ReplayConfig::default()).unwrap();
+        let blind = replay_bytes("call.pcap", &capture, &CaptureKeys::default(), &ReplayConfig::default()).unwrap();
         // An identifier makes packets longer by more than a tag, which alone tells them from plain ones.
         let is_told = blind.streams.is_empty() && blind.skipped[0].reason.contains("--keys");
         assert!(is_told || codec.is_named("G722"), "{blind}");
@@ -111,7 +111,7 @@ fn an_encrypted_call_is_heard_again() {
             key_and_salt: vec![3; 30],
             mki: None,
         };
-        let wrong = Keys::new(&[wrong]).unwrap();
+        let wrong = CaptureKeys::new(&[wrong]).unwrap();
         let error = replay_bytes("call.pcap", &capture, &wrong, &ReplayConfig::default()).unwrap_err().to_string();
         assert!(error.contains("refused by SRTP with these keys"), "{error}");
     }
@@ -203,15 +203,19 @@ fn a_capture_from_the_middle_of_an_encrypted_call_is_opened() {
         key_and_salt: vec![9; 30],
         mki: None,
     };
-    let keys = Keys::new(std::slice::from_ref(&line)).unwrap();
+    let keys = CaptureKeys::new(std::slice::from_ref(&line)).unwrap();
     let report = replay_bytes("test", &file, &keys, &ReplayConfig::default()).unwrap();
     assert_eq!(report.capture.refused_packets, 0);
     assert!(report.streams[0].side.heard == plain.streams[0].side.heard);
 
     let short = KeyLine { key_and_salt: vec![9; 16], ..line.clone() };
-    assert!(Keys::new(&[short]).is_err_and(|error| error.to_string().contains("30 bytes with its salt, not 16")));
+    assert!(
+        CaptureKeys::new(&[short]).is_err_and(|error| error.to_string().contains("30 bytes with its salt, not 16"))
+    );
     let gcm = KeyLine { suite: "AEAD_AES_128_GCM".into(), ..line.clone() };
-    assert!(Keys::new(&[gcm]).is_err_and(|error| error.to_string().contains("28 bytes with its salt, not 30")));
+    assert!(CaptureKeys::new(&[gcm]).is_err_and(|error| error.to_string().contains("28 bytes with its salt, not 30")));
     let f8 = KeyLine { suite: "F8_128_HMAC_SHA1_80".into(), ..line };
-    assert!(Keys::new(&[f8]).is_err_and(|error| error.to_string().contains("no SRTP suite F8_128_HMAC_SHA1_80")));
+    assert!(
+        CaptureKeys::new(&[f8]).is_err_and(|error| error.to_string().contains("no SRTP suite F8_128_HMAC_SHA1_80"))
+    );
 }

@@ -7,14 +7,14 @@ use dsp_core::guard::PacketGuard;
 use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
 use host_std::record::keys::KeyLine;
 use host_std::registry::{CodecFormat, Registry, Terms};
-use host_std::replay::{CaptureReport, Keys, PayloadMap, ReplayConfig, replay_bytes};
+use host_std::replay::{CaptureKeys, CaptureReport, PayloadMap, ReplayConfig, replay_bytes};
 use host_std::wav::WavSource;
 use media_core_tests::captures::{BEGIN_US, Link, Packet, call, pcap, rtp};
 
 const FROM: &str = "192.0.2.1:4000";
 const TO: &str = "198.51.100.2:5004";
 
-fn play(packets: &[Packet], keys: &Keys, map: &str) -> CaptureReport {
+fn play(packets: &[Packet], keys: &CaptureKeys, map: &str) -> CaptureReport {
     let mut payloads = PayloadMap::default();
     if !map.is_empty() {
         payloads.add(map).unwrap();
@@ -62,7 +62,7 @@ fn with_keys_all_streams_are_told_each_with_what_protects_it() {
     let hidden = protected(&call(150, third, TO), 7);
     let mut packets = [plain.clone(), opened, hidden.clone()].concat();
     packets.sort_by_key(|packet| packet.time_us);
-    let keys = Keys::new(&[line(FROM, TO, 9)]).unwrap();
+    let keys = CaptureKeys::new(&[line(FROM, TO, 9)]).unwrap();
     let report = play(&packets, &keys, "");
     let told: Vec<_> = report
         .streams
@@ -84,7 +84,7 @@ fn with_keys_all_streams_are_told_each_with_what_protects_it() {
     }
     assert!(report.to_html().contains("AES_CM_128_HMAC_SHA1_80, 6 packets refused"));
     // The plain one sounds as it does alone.
-    let alone = play(&plain, &Keys::default(), "");
+    let alone = play(&plain, &CaptureKeys::default(), "");
     assert!(report.streams[1].side.heard == alone.streams[0].side.heard);
     assert_eq!(alone.streams[0].protection, "none");
 }
@@ -93,7 +93,7 @@ fn with_keys_all_streams_are_told_each_with_what_protects_it() {
 fn a_call_that_becomes_encrypted_is_played_before_and_after() {
     let packets = call(300, FROM, TO);
     let mixed = [packets[..150].to_vec(), protected(&packets, 9)[150..].to_vec()].concat();
-    let report = play(&mixed, &Keys::new(&[line(FROM, TO, 9)]).unwrap(), "");
+    let report = play(&mixed, &CaptureKeys::new(&[line(FROM, TO, 9)]).unwrap(), "");
     let told: Vec<_> =
         report.streams.iter().map(|stream| (stream.protection, stream.numbers.received, stream.refused)).collect();
     assert_eq!(told, [("none", 150, 0), ("AES_CM_128_HMAC_SHA1_80", 150, 0)]);
@@ -152,14 +152,14 @@ fn encrypted_sound_is_said_to_look_so_and_plain_sound_never() {
             let map = format!("96={name}");
             // From every part of the speech, as few packets as are judged.
             for part in packets.chunks(60).filter(|part| part.len() == 60) {
-                let plain = play(part, &Keys::default(), &map);
+                let plain = play(part, &CaptureKeys::default(), &map);
                 assert_eq!(plain.streams[0].protection, "none", "{text}");
             }
-            let plain = play(&packets, &Keys::default(), &map);
+            let plain = play(&packets, &CaptureKeys::default(), &map);
             assert_eq!(plain.streams[0].protection, "none", "{text}");
             for key in [3, 4] {
                 let hidden = protected(&packets, key);
-                let report = play(&hidden, &Keys::default(), &map);
+                let report = play(&hidden, &CaptureKeys::default(), &map);
                 assert_eq!(report.streams[0].protection, "looks encrypted, no key", "{text}");
                 let words = "Noise: the packets look encrypted, and there is no key for them (--keys).";
                 assert_eq!(report.streams[0].verdict, words);
@@ -184,7 +184,7 @@ fn of_five_thousand_streams_at_once_the_first_thousands_are_told_and_how_many_ar
         }
     }
     let begin = Instant::now();
-    let report = play(&packets, &Keys::default(), "");
+    let report = play(&packets, &CaptureKeys::default(), "");
     assert_eq!((report.streams.len(), report.skipped.len()), (64, 4_032));
     let remark = &report.capture.remarks[0];
     assert!(remark.starts_with("at least 904 more sources, with "), "{remark}");
@@ -204,7 +204,7 @@ fn noise_of_random_sources_takes_no_streams_place() {
         packets.push(Packet { time_us: BEGIN_US + n * 200, bytes, ..packets[0].clone() });
     }
     packets.sort_by_key(|packet| packet.time_us);
-    let report = play(&packets, &Keys::default(), "");
+    let report = play(&packets, &CaptureKeys::default(), "");
     assert_eq!((report.streams.len(), report.streams[0].numbers.received), (1, 300));
 }
 
@@ -216,14 +216,14 @@ fn few_packets_with_long_pauses_make_no_hours_of_silence_unless_asked_for() {
         .enumerate()
         .map(|(n, packet)| Packet { time_us: BEGIN_US + n as u64 * 90_000_000, ..packet })
         .collect();
-    let report = play(&packets, &Keys::default(), "");
+    let report = play(&packets, &CaptureKeys::default(), "");
     let stream = &report.streams[0];
     assert!(stream.numbers.duration_s < 90.0, "{}", stream.numbers.duration_s);
     let remark = &report.capture.remarks[0];
     assert!(remark.contains("stream-1 is cut off after 8") && remark.contains("--seconds"), "{remark}");
     let config = ReplayConfig { seconds: Some(400.0), ..ReplayConfig::default() };
     let file = pcap(&packets, Link::Raw, false, false);
-    let longer = replay_bytes("test", &file, &Keys::default(), &config).unwrap();
+    let longer = replay_bytes("test", &file, &CaptureKeys::default(), &config).unwrap();
     assert!((longer.streams[0].numbers.duration_s - 400.0).abs() < 1.0, "{}", longer.streams[0].numbers.duration_s);
     assert!(longer.capture.remarks[0].contains("--seconds 400"), "{:?}", longer.capture.remarks);
 }
@@ -238,7 +238,7 @@ fn numbers_that_jump_make_no_report_of_millions_of_rows() {
             packet
         })
         .collect();
-    let report = play(&packets, &Keys::default(), "");
+    let report = play(&packets, &CaptureKeys::default(), "");
     let stream = &report.streams[0];
     assert!(stream.side.packets.len() < 110_000, "{}", stream.side.packets.len());
     assert!(stream.numbers.lost > 2_500_000, "{}", stream.numbers.lost);
@@ -256,7 +256,7 @@ fn times_that_make_no_sense_end_and_are_told() {
     // The year 2100, and then back.
     packets[150].time_us = 4_102_444_800_000_000;
     let begin = Instant::now();
-    let report = play(&packets, &Keys::default(), "");
+    let report = play(&packets, &CaptureKeys::default(), "");
     assert!(begin.elapsed().as_secs() < 30);
     assert!(report.capture.remarks.iter().any(|remark| remark.contains("out of the order of time")), "{report}");
     assert!(report.streams.iter().all(|stream| stream.numbers.duration_s < 100.0), "{report}");
@@ -275,7 +275,7 @@ fn a_codec_of_another_rate_in_the_same_stream_is_heard_and_named() {
         let bytes = rtp(9, seq, n * 160, 0xfeed_beef, &packet.bytes[12..]);
         packets.push(Packet { time_us: BEGIN_US + u64::from(n) * 20_000, bytes, ..packet });
     }
-    let report = play(&packets, &Keys::default(), "");
+    let report = play(&packets, &CaptureKeys::default(), "");
     let stream = &report.streams[0];
     assert_eq!(stream.codecs, ["G722/8000", "PCMU/8000"]);
     assert_eq!((stream.other_payload, stream.numbers.sample_rate_hz), (0, 16_000));
@@ -293,7 +293,7 @@ fn a_codec_of_another_rate_in_the_same_stream_is_heard_and_named() {
             let bytes = rtp(96, seq, timestamp, 0xfeed_beef, &packet.bytes[12..]);
             packets.push(Packet { time_us: BEGIN_US + u64::from(n) * 20_000, bytes, ..packet });
         }
-        let report = play(&packets, &Keys::default(), "96=opus/48000/2");
+        let report = play(&packets, &CaptureKeys::default(), "96=opus/48000/2");
         let stream = &report.streams[0];
         assert_eq!(stream.codecs, ["opus/48000/2", "PCMU/8000"], "{way}");
         assert_eq!((stream.other_payload, stream.numbers.sample_rate_hz), (0, 48_000), "{way}");

@@ -1,18 +1,25 @@
 //! Recording while a call or a room runs: to WAV or Ogg Opus, without ever holding up the sound.
 //!
+//! Use [`record_call`] for a call: it is one line, and has an example. Use [`Recorder::start`] for a room
+//! ([`Room::set_track`](crate::room::Room::set_track)) or for sound from elsewhere. A call of minutes whose report is wanted is
+//! recorded by [`call`](super::call) instead, in memory.
+//!
 //! [`Recorder::start`] opens the file and starts a thread that writes it. Each party's sound goes in by a [`Track`], on
 //! the audio thread: [`Track::write`] copies samples into a ring of fixed length and never blocks, allocates or calls the
 //! system. Each piece has its place on the recording's time line, so what a slow disk makes the ring refuse is silence of
 //! the same length in the file, counted in [`RecorderStatus::refused_samples`], and the parties stay side by side.
 //!
-//! * Several tracks are mixed to one channel, or are a channel each ([`Layout`]).
+//! * Several tracks are mixed to one channel, or each has a channel of its own ([`Layout`]).
 //! * A file is whole up to its last second at any time, also after `kill -9`: a WAV file's header is written anew each second,
 //!   an Ogg file has a page each second.
 //! * [`Rotation`] begins a new file after a time or a size. No sample is lost between two files.
-//! * A full disk, or another error, ends the recording and is told by [`Recorder::status`]; the call goes on, and what is
+//! * A full disk, or another error, ends the recording and is told by [`Recorder::status`]. The call goes on, and what is
 //!   written can be played.
 //!
-//! Memory: `queue` of each track, and two seconds of each in the thread that writes.
+//! **Cost.** A copy of the sound on the audio thread, and one thread that writes. Memory: [`RecorderConfig::queue`] of each track, and
+//! two seconds of each in the thread.
+//!
+//! **Limits.** 1 to 64 tracks at 8 to 48 kHz. A WAV file ends at 4 GB, unless [`Rotation`] begins a new one before.
 
 mod sink;
 mod tap;
@@ -36,42 +43,54 @@ use writer::RecordingWriter;
 /// How tracks become channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
-    /// The sum of all in one channel.
+    /// The sum of all tracks in one channel.
     #[default]
     Mixed,
-    /// A channel each: of a call, the near side is the left channel and the far side the right one.
+    /// A channel for each track. In a call the near side is the left channel and the far side the right one.
     Channels,
 }
 
-/// When a new file begins. Of both limits the first that is reached counts.
+/// When a new file begins: when the first of both limits is reached. By default there is one file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
-    /// After so much sound.
+    /// The longest sound of a file.
     pub after: Option<Duration>,
-    /// Before a file is larger than so many bytes. Ogg Opus, whose size isn't known before, is taken at 64 kbit/s.
+    /// The most bytes of a file. The size of Ogg Opus isn't known beforehand, and is estimated at 64 kbit/s.
     pub bytes: Option<u64>,
 }
 
 /// Settings of a [`Recorder`].
+///
+/// Each side of a call on a channel of its own, in files of an hour:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use host_std::record::recorder::{Layout, RecorderConfig, Rotation};
+///
+/// let rotation = Rotation { after: Some(Duration::from_secs(3_600)), bytes: None };
+/// let config = RecorderConfig { layout: Layout::Channels, rotation, ..RecorderConfig::new("call.wav") };
+/// assert_eq!(config.tracks, 2); // written to call-001.wav, call-002.wav, ...
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecorderConfig {
-    /// The file: `.wav`, or `.opus` or `.ogg` for Ogg Opus. With [`RecorderConfig::rotation`] a number is put before its
-    /// ending: `call-001.wav`. A file that is there is replaced.
+    /// The file: `.wav`, or `.opus` or `.ogg` for Ogg Opus. With [`RecorderConfig::rotation`] a number comes before the
+    /// extension: `call-001.wav`. An existing file is replaced.
     pub path: PathBuf,
-    /// Rate of all tracks and of the file, in Hz: 8,000 to 48,000; for Opus 8,000, 12,000, 16,000, 24,000 or 48,000.
+    /// The rate of all tracks and of the file, in Hz: 8,000 to 48,000; for Opus 8,000, 12,000, 16,000, 24,000 or 48,000.
     pub sample_rate_hz: u32,
-    /// How many tracks there are: 1 to 64; as channels of an Ogg Opus file, at most 2.
+    /// How many tracks there are: 1 to 64, or at most 2 where they are channels of an Ogg Opus file.
     pub tracks: usize,
-    /// How they become channels.
+    /// How tracks become channels.
     pub layout: Layout,
     /// When a new file begins.
     pub rotation: Rotation,
-    /// How much of each track waits for the disk before samples are refused.
+    /// How much sound of each track can wait for the disk before samples are refused.
     pub queue: Duration,
 }
 
 impl RecorderConfig {
-    /// Two tracks of 16 kHz, mixed, in one file, with five seconds of patience for the disk.
+    /// Two tracks at 16 kHz, mixed into one file; 5 s of sound can wait for the disk.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -91,12 +110,12 @@ impl RecorderConfig {
     }
 }
 
-/// Why nothing is recorded, or no longer.
+/// Why a recording can't begin, or has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordError {
-    /// The file.
+    /// The file that was to be written.
     pub path: PathBuf,
-    /// What is wrong, for people.
+    /// What is wrong, in words.
     pub why: String,
 }
 
@@ -108,23 +127,23 @@ impl fmt::Display for RecordError {
 
 impl std::error::Error for RecordError {}
 
-/// How a recording does.
+/// The state of a recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecorderStatus {
     /// Frames (samples of each channel) that were given to the file system.
     pub frames: u64,
-    /// Where on the time line the last sample is that a track was given, in frames.
+    /// The place on the time line of the last sample that a track was given, in frames.
     pub given: u64,
-    /// Samples, of all tracks, that were refused because the disk was too slow: silence in the file.
+    /// Samples of all tracks that were refused because the disk was too slow. They are silence in the file.
     pub refused_samples: u64,
-    /// Samples, of all tracks, that came after their place was written: silence in the file.
+    /// Samples of all tracks that came after their place was written. They are silence in the file.
     pub late_samples: u64,
-    /// Whether it is paused.
+    /// Whether the recording is paused.
     pub paused: bool,
-    /// Why it has ended before its time.
+    /// Why the recording ended before it was stopped; `None` if it didn't.
     pub error: Option<RecordError>,
-    /// The files, the oldest first.
+    /// The files that were written, the oldest first.
     pub files: Vec<PathBuf>,
 }
 
@@ -212,7 +231,8 @@ impl Recorder {
     /// Opens the file and starts to record. The tracks begin at place 0 of one time line.
     ///
     /// # Errors
-    /// A config that can't be recorded, and a file that can't be opened.
+    /// A [`RecordError`] if the rate, the number of tracks or the extension of the file isn't possible, if the file can't be
+    /// created, or if the system has no thread to give.
     pub fn start(config: RecorderConfig) -> Result<(Self, Vec<Track>), RecordError> {
         let opener = sink::opener(&config)?;
         Self::start_with(config, opener)
@@ -221,7 +241,7 @@ impl Recorder {
     /// The same into sinks of one's own: `open` makes the sink of each file.
     ///
     /// # Errors
-    /// As [`Recorder::start`].
+    /// As for [`Recorder::start`], and the error of `open`.
     pub fn start_with(config: RecorderConfig, mut open: Opener) -> Result<(Self, Vec<Track>), RecordError> {
         let wrong = |why: String| RecordError { path: config.path.clone(), why };
         if !(8_000..=48_000).contains(&config.sample_rate_hz) {
@@ -262,7 +282,7 @@ impl Recorder {
     /// Ends the recording: what the tracks were given is written, and the file closed.
     ///
     /// # Errors
-    /// What ended it before, or keeps the end from being written.
+    /// A [`RecordError`] that says why the recording ended before, or why its end can't be written.
     pub fn stop(mut self) -> Result<RecorderStatus, RecordError> {
         self.end();
         let status = self.status();
@@ -272,7 +292,7 @@ impl Recorder {
         }
     }
 
-    /// The same, with how it ended in [`RecorderStatus::error`].
+    /// As [`stop`](Self::stop), but an error is in [`RecorderStatus::error`].
     pub fn finish(mut self) -> RecorderStatus {
         self.end();
         self.status()

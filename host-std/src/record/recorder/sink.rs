@@ -21,7 +21,7 @@ pub trait SoundSink: Send {
     /// Ends the file.
     ///
     /// # Errors
-    /// What keeps the end from being written.
+    /// A [`SinkError`] that says why the end can't be written.
     fn finish(self: Box<Self>) -> Result<(), SinkError>;
 }
 

@@ -9,13 +9,14 @@ use crate::session::{Call, Tap};
 /// Samples of a tick of 120 ms at 48 kHz, the longest there is.
 const LONGEST: usize = 5_760;
 
-/// Records a call's first stream from the next tick on: the near side, as it is encoded, on the first track and the far
-/// side, before the volume, on the second. Two channels of one side are recorded as their mean. Rate and number of tracks
-/// of `config` are those of the call.
+/// Records a call's first stream from the next tick on: the near side, as it is encoded, on the first track, and the far side,
+/// before the loudspeaker's volume, on the second. A side in stereo is recorded as the mean of its channels. The rate and the number
+/// of tracks in `config` are replaced by those of the call.
 ///
 /// # Errors
-/// As [`Recorder::start`]; a call that isn't agreed on yet, and has no rate.
+/// As for [`Recorder::start`], and a [`RecordError`] if the call isn't agreed on yet, so that it has no rate.
 ///
+/// # Examples
 /// ```
 /// use dsp_core::time::{Duration, Instant};
 /// use host_std::record::recorder::{RecorderConfig, record_call};

@@ -1,9 +1,16 @@
-//! Captures, read a datagram at a time: pcap, pcapng and rtpdump, each also packed by gzip.
+//! Captures, read one datagram at a time: pcap, pcapng and rtpdump, each also packed by gzip.
 //!
-//! The blocks of these files are read here: a few lines each, and nothing of a block that we don't need can keep us from
-//! reading on. `link` finds the datagram in a frame. Memory: the longest block, up to [`LONGEST_BLOCK`], a few bytes for
-//! each interface, and the fragments of IP packets that are not whole yet. What can't be read is skipped and counted; a
-//! file that breaks off counts up to there.
+//! Use [`CaptureReader`] to read the UDP datagrams of a capture yourself. [`replay`](super::replay) does it for whoever wants to hear
+//! the streams, and [`record::pcap`](crate::record::pcap) writes captures.
+//!
+//! **Read are** Ethernet with VLAN tags, Linux cooked captures, loopback, raw IP, PPP, PPPoE, NFLOG and PKTAP. MPLS, IP in IP, GRE,
+//! ERSPAN, VXLAN, Geneve and GTP-U are looked through, and IP fragments are put together. **Limits.** TCP, radio (802.11) and
+//! encrypted tunnels are skipped and counted ([`CaptureCounts`]). A file that breaks off is read up to there.
+//!
+//! **Cost.** Memory holds the longest block of the file, up to [`LONGEST_BLOCK`], a few bytes for each interface, and the fragments of
+//! IP packets that aren't complete yet.
+//!
+//! **Standards.** pcap and pcapng are those of draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng; rtpdump is the format of rtptools.
 
 use std::fmt;
 use std::fs::File;
@@ -24,7 +31,7 @@ mod pcap;
 mod pcapng;
 mod rtpdump;
 
-/// A longer block is no packet that a network carries.
+/// The longest block that is read, in bytes: no network carries a packet that is as long.
 pub const LONGEST_BLOCK: usize = 1 << 24;
 
 /// Files that hold captures and are not read here: how they begin, and what would help.
@@ -44,11 +51,11 @@ const OTHERS: [(&[u8], &str); 7] = [
 pub enum CaptureError {
     /// The file can't be read.
     Io(io::Error),
-    /// Neither pcap nor pcapng nor rtpdump.
+    /// The file is neither pcap nor pcapng nor rtpdump, nor anything else that is known.
     Unknown,
-    /// It is something that is known and not read here: what it is, and what would help.
+    /// The file is of a kind that is known and not read here; the text says which, and what would help.
     Other(&'static str),
-    /// It begins as a capture does, and its head is broken.
+    /// The file begins as a capture does, and its header is broken.
     Header,
 }
 
@@ -78,17 +85,17 @@ impl From<io::Error> for CaptureError {
     }
 }
 
-/// A UDP datagram of a capture.
+/// A UDP datagram of a capture. [`CaptureReader::next`] fills one again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
     /// When it was seen, in microseconds since 1970 or since whatever the capture counts from; `None` where the capture
     /// doesn't say (pcapng's simple packets).
     pub time_us: Option<u64>,
-    /// From where; unspecified in an rtpdump.
+    /// The address that sent it; `0.0.0.0:0` in an rtpdump that doesn't say.
     pub from: SocketAddr,
-    /// Whither.
+    /// The address to which it was sent.
     pub to: SocketAddr,
-    /// Its payload.
+    /// The payload of the datagram.
     pub bytes: Vec<u8>,
 }
 
@@ -99,18 +106,18 @@ impl Default for Datagram {
     }
 }
 
-/// What was read so far.
+/// What a [`CaptureReader`] has read so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureCounts {
     /// Packets of any kind.
     pub packets: u64,
-    /// UDP datagrams among them that were handed out.
+    /// Packets that were UDP datagrams and were returned.
     pub datagrams: u64,
     /// Packets that are whole but not UDP over IP.
     pub not_udp: u64,
-    /// Fragments of IP packets that were never whole.
+    /// Fragments of IP packets that were never completed.
     pub fragments: u64,
-    /// Fragments that were put together, but for the one that made a packet whole: that counts as what was in it.
+    /// Fragments that were put together with others. The one that completed a packet isn't counted here but as that packet.
     pub joined: u64,
     /// Packets that were captured only in part.
     pub cut: u64,
@@ -118,22 +125,35 @@ pub struct CaptureCounts {
     pub malformed: u64,
     /// Packets without a time.
     pub untimed: u64,
-    /// Packets of a link type that is not read here, and that type.
+    /// Packets of a link type that is not read here.
     pub unknown_link: u64,
     /// The last such link type.
     pub link_type: Option<u16>,
-    /// Where the file breaks off, in bytes, and why.
+    /// The byte at which the file breaks off, and why; `None` if it is whole so far.
     pub broken: Option<(u64, &'static str)>,
 }
 
-/// Reads a capture.
-///
-/// What is no capture is told by its first bytes:
+/// Reads a capture, one datagram after the other.
 ///
 /// ```
-/// use host_std::replay::capture::{CaptureError, CaptureReader};
+/// use dsp_core::time::Instant;
+/// use host_std::record::pcap::PcapWriter;
+/// use host_std::replay::capture::{CaptureError, CaptureReader, Datagram};
 ///
+/// let mut pcap = PcapWriter::new(Vec::new(), 0)?;
+/// pcap.datagram(Instant::from_millis(20), "192.0.2.1:4000".parse()?, "192.0.2.2:5004".parse()?, b"hello")?;
+/// let file = pcap.finish()?;
+///
+/// let mut reader = CaptureReader::new(&file[..])?;
+/// let mut datagram = Datagram::default();
+/// while reader.next(&mut datagram)? {
+///     println!("{} -> {}: {} bytes", datagram.from, datagram.to, datagram.bytes.len());
+/// }
+/// assert_eq!((reader.format(), reader.counts().datagrams), ("pcap", 1));
+///
+/// // What isn't a capture is known by its first bytes.
 /// assert!(matches!(CaptureReader::new(&b"a text of someone"[..]), Err(CaptureError::Unknown)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct CaptureReader<R: Read> {
     blocks: Blocks<R>,
@@ -153,7 +173,7 @@ impl CaptureReader<File> {
     /// Opens the capture at `path`.
     ///
     /// # Errors
-    /// [`CaptureError`].
+    /// [`CaptureError::Io`] if the file can't be opened or read, and otherwise as for [`new`](Self::new).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
         let file = File::open(path)?;
         if file.metadata()?.is_dir() {
@@ -164,10 +184,11 @@ impl CaptureReader<File> {
 }
 
 impl<R: Read> CaptureReader<R> {
-    /// Begins to read; the format is told by the first bytes.
+    /// Begins to read. The format, gzip included, is known by the first bytes.
     ///
     /// # Errors
-    /// [`CaptureError`].
+    /// [`CaptureError::Io`] if reading fails, [`CaptureError::Unknown`] or [`CaptureError::Other`] if this isn't a capture that can
+    /// be read here, [`CaptureError::Header`] if its header is broken.
     pub fn new(file: R) -> Result<Self, CaptureError> {
         let mut blocks = Blocks::new(Input::new(file)?)?;
         let head = blocks.beginning();
@@ -185,12 +206,12 @@ impl<R: Read> CaptureReader<R> {
         Ok(Self { blocks, format, unwrapper: Unwrapper::default(), counts: CaptureCounts::default(), ended: false })
     }
 
-    /// What was read so far.
+    /// What has been read and skipped so far.
     pub fn counts(&self) -> &CaptureCounts {
         &self.counts
     }
 
-    /// Name of the format.
+    /// The name of the format: `pcap`, `pcapng` or `rtpdump`.
     pub fn format(&self) -> &'static str {
         match (&self.format, self.blocks.input().packed()) {
             (Format::Pcap(_), false) => "pcap",
@@ -202,10 +223,11 @@ impl<R: Read> CaptureReader<R> {
         }
     }
 
-    /// Reads up to the next datagram. `false` at the end, or where the file breaks off.
+    /// Reads the next datagram into `datagram`. Returns `false` at the end of the file, and where the file breaks off, which
+    /// [`CaptureCounts::broken`] tells.
     ///
     /// # Errors
-    /// What the file system answers.
+    /// The error of the reader or the file system.
     pub fn next(&mut self, datagram: &mut Datagram) -> io::Result<bool> {
         while !self.ended {
             let mut sink = Sink { unwrapper: &mut self.unwrapper, counts: &mut self.counts, datagram };

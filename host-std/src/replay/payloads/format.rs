@@ -12,7 +12,7 @@ use crate::registry::{CodecFormat, Opus, Registry, Terms};
 /// A codec as `--payload-map` names it: `opus/48000/2`, `L16/16000`, `pcma`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayloadFormat {
-    /// As SDP has it.
+    /// The format as SDP writes it.
     pub format: CodecFormat,
     /// What decodes it: a codec of samples takes both channels as one.
     coding: CodecFormat,
@@ -23,11 +23,11 @@ pub struct PayloadFormat {
 /// What is wrong with the name of a codec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormatError {
-    /// Not `NAME[/CLOCK[/CHANNELS]]`.
+    /// The text isn't `NAME[/CLOCK[/CHANNELS]]`.
     Syntax(String),
-    /// There is no decoder for it here.
+    /// There is no decoder for this format.
     Codec(String),
-    /// Not `NUMBER=FORMAT` with a number up to 127.
+    /// The text isn't `NUMBER=FORMAT` with a number up to 127.
     Entry(String),
 }
 

@@ -6,7 +6,7 @@ use dsp_core::time::PayloadType;
 
 use super::format::{FormatError, PayloadFormat, read};
 
-/// What a payload type stands for.
+/// What a payload type stands for. Its text is `opus/48000/2`, `CN/8000`, `telephone-event/8000` or `red/8000`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PayloadMeaning {
     /// Sound that can be decoded.
@@ -34,20 +34,31 @@ impl FromStr for PayloadMeaning {
     }
 }
 
-/// Payload types as the user knows them.
+/// The payload types of a capture whose codecs the user knows, such as those that stand in its signalling.
+///
+/// ```
+/// use host_std::replay::{PayloadMap, PayloadMeaning};
+///
+/// let mut payloads = PayloadMap::default();
+/// payloads.add("96=opus/48000/2,101=telephone-event/48000")?;
+/// assert_eq!(payloads.entries[1].1, PayloadMeaning::Events);
+/// assert!(payloads.add("opus").is_err()); // of which payload type?
+/// # Ok::<(), host_std::replay::FormatError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct PayloadMap {
-    /// By number; of two with the same the later counts.
+    /// Payload types and what they stand for. Of two entries with the same number the later one counts.
     pub entries: Vec<(PayloadType, PayloadMeaning)>,
-    /// For dynamic numbers that are not in `entries`.
+    /// The codec of all dynamic payload types that are not in `entries`; `None` guesses it from the packets.
     pub otherwise: Option<PayloadFormat>,
 }
 
 impl PayloadMap {
-    /// Adds `96=opus/48000/2`, or several with commas between them.
+    /// Adds an entry such as `96=opus/48000/2`, or several with commas between them.
     ///
     /// # Errors
-    /// [`FormatError`].
+    /// [`FormatError::Entry`] if an entry isn't `NUMBER=FORMAT` with a number up to 127, [`FormatError::Syntax`] if its format isn't
+    /// `NAME[/CLOCK[/CHANNELS]]`, [`FormatError::Codec`] if there is no decoder for the format.
     pub fn add(&mut self, text: &str) -> Result<(), FormatError> {
         for entry in text.split(',') {
             let (number, format) = entry.split_once('=').ok_or_else(|| FormatError::Entry(entry.into()))?;

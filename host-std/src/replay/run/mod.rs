@@ -28,7 +28,7 @@ use super::numbers::thousandth;
 use super::payloads::{Decoders, PayloadMap};
 use super::play::{Loss, PlayedStream, StreamPlayer};
 use super::report::{Capture, CaptureReport};
-use super::source::{CapturedDatagramKind, Keys, ReplaySource};
+use super::source::{CaptureKeys, CapturedDatagramKind, ReplaySource};
 use super::streams::{StreamKey, StreamParts};
 
 /// Streams that are played.
@@ -39,23 +39,37 @@ const MOST_SAMPLES: usize = 1 << 29;
 const FIRST_CLOCK_US: u64 = 631_152_000_000_000;
 
 /// How a capture is played.
+///
+/// How would the call have sounded with a fixed delay of 60 ms, and payload type 96 known to be Opus?
+///
+/// ```
+/// use dsp_core::receive::DelayConfig;
+/// use host_std::replay::{PayloadMap, ReplayConfig};
+///
+/// let mut payloads = PayloadMap::default();
+/// payloads.add("96=opus/48000/2")?;
+/// let config = ReplayConfig { payloads, delay: DelayConfig::fixed(60), ..ReplayConfig::default() };
+/// # let _ = config;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ReplayConfig {
-    /// What payload types are.
+    /// The codecs of payload types, for those that aren't static.
     pub payloads: PayloadMap,
-    /// The listener's delay.
+    /// The bounds of the listener's delay.
     pub delay: DelayConfig,
-    /// Packets to lose on top.
+    /// Packets to lose in addition to those that the capture lacks; `None` loses none.
     pub loss: Option<Loss>,
-    /// Mark digits (DTMF) in the sound of each stream too, and tones as they are in this country; `None`: only events.
+    /// The country whose call-progress tones are looked for in the sound of each stream, with DTMF digits; `None` lists only
+    /// telephone events.
     pub hear_tones: Option<&'static Country>,
-    /// Seconds of each stream that are played at most; `None`: a minute, and ten times what its packets hold.
+    /// How many seconds of each stream are played at most. `None` is a minute and ten times what the stream's packets hold.
     pub seconds: Option<f64>,
-    /// Worst moments to tell for each stream.
+    /// How many of the worst moments are told for each stream.
     pub worst: usize,
-    /// Offset of the times that are shown from UTC, in minutes.
+    /// Offset from UTC of the times that are shown, in minutes.
     pub utc_offset_minutes: i32,
-    /// Name and value of what the page shows of the settings.
+    /// Names and values that the report's page shows as its settings.
     pub settings: Vec<(String, String)>,
 }
 
@@ -78,13 +92,13 @@ impl Default for ReplayConfig {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReplayError {
-    /// It can't be read.
+    /// The file can't be opened, or isn't a capture.
     Capture(CaptureError),
-    /// It can't be read to its end.
+    /// The capture can't be read to its end.
     Read(io::Error),
-    /// There is no RTP in it: what there is instead.
+    /// There is no RTP in the capture; the text says what there is instead.
     NoStream(String),
-    /// The listener can't be made as asked.
+    /// No receiver can be made with the bounds of [`ReplayConfig::delay`].
     Receiver(ConfigError),
 }
 
@@ -122,11 +136,14 @@ impl From<io::Error> for ReplayError {
     }
 }
 
-/// Plays all streams of the capture at `path`. The same capture and settings give the same bits.
+/// Plays all RTP streams of the capture at `path`, and returns what their listeners heard. The same capture and settings give
+/// the same bits. Use `CaptureKeys::default()` where nothing is encrypted.
 ///
 /// # Errors
-/// [`ReplayError`].
-pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<CaptureReport, ReplayError> {
+/// [`ReplayError::Capture`] if the file can't be opened, is a pipe or a device, or isn't a capture; [`ReplayError::Read`] if reading
+/// fails later; [`ReplayError::NoStream`] if there is no RTP in it; [`ReplayError::Receiver`] if the bounds of
+/// [`ReplayConfig::delay`] contradict each other.
+pub fn replay(path: &Path, keys: &CaptureKeys, config: &ReplayConfig) -> Result<CaptureReport, ReplayError> {
     // Nobody can read a pipe twice, and one that nobody writes to would be opened for ever.
     let about = std::fs::metadata(path).map_err(CaptureError::Io)?;
     if !about.is_file() && !about.is_dir() {
@@ -136,17 +153,18 @@ pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<Capture
     replay_with(file, || CaptureReader::open(path), keys, config)
 }
 
-/// As [`replay`], for a capture in memory that is called `file`.
+/// As [`replay`], for a capture in memory; the report calls it `file`.
 ///
 /// # Errors
-/// [`ReplayError`].
+/// As for [`replay`].
 ///
+/// # Examples
 /// A capture in memory, of a second of mu-law of which every tenth packet is missing:
 ///
 /// ```
 /// use dsp_core::time::Instant;
 /// use host_std::record::pcap::PcapWriter;
-/// use host_std::replay::{Keys, ReplayConfig, replay_bytes};
+/// use host_std::replay::{CaptureKeys, ReplayConfig, replay_bytes};
 ///
 /// let mut pcap = PcapWriter::new(Vec::new(), 0)?;
 /// for seq in (0..50u8).filter(|seq| seq % 10 != 5) {
@@ -156,7 +174,7 @@ pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<Capture
 ///     let at = Instant::from_millis(20 * u64::from(seq));
 ///     pcap.datagram(at, "192.0.2.1:4000".parse()?, "192.0.2.2:5004".parse()?, &packet)?;
 /// }
-/// let report = replay_bytes("call.pcap", &pcap.finish()?, &Keys::default(), &ReplayConfig::default())?;
+/// let report = replay_bytes("call.pcap", &pcap.finish()?, &CaptureKeys::default(), &ReplayConfig::default())?;
 /// let stream = &report.streams[0];
 /// assert_eq!((stream.codec.as_str(), stream.numbers.received, stream.numbers.lost), ("PCMU/8000", 45, 5));
 /// assert!(stream.numbers.concealed_ratio > 0.0);
@@ -165,7 +183,7 @@ pub fn replay(path: &Path, keys: &Keys, config: &ReplayConfig) -> Result<Capture
 pub fn replay_bytes(
     file: &str,
     bytes: &[u8],
-    keys: &Keys,
+    keys: &CaptureKeys,
     config: &ReplayConfig,
 ) -> Result<CaptureReport, ReplayError> {
     replay_with(file.into(), || CaptureReader::new(bytes), keys, config)
@@ -174,7 +192,7 @@ pub fn replay_bytes(
 fn replay_with<R: Read>(
     file: String,
     open: impl Fn() -> Result<CaptureReader<R>, CaptureError>,
-    keys: &Keys,
+    keys: &CaptureKeys,
     config: &ReplayConfig,
 ) -> Result<CaptureReport, ReplayError> {
     let Search { found, hidden, kinds, counts, format } = find(ReplaySource::new(open()?, keys), &config.payloads)?;

@@ -158,7 +158,7 @@ impl Measure {
         self.far.hear(pcm);
     }
 
-    /// What the microphone captures next.
+    /// Takes what the microphone captures next.
     pub fn hear_input(&mut self, pcm: &[i16]) {
         self.input.hear(pcm);
         if let Some([before, _]) = &mut self.spectrograms {

@@ -6,7 +6,7 @@ use dsp_core::time::{Instant, Seq};
 use super::Call;
 use crate::sdp::{self, Negotiated};
 use crate::session::Identity;
-use crate::session::config::InitialRtpState;
+use crate::session::identity::InitialRtpState;
 use crate::session::outcome::CallError;
 use crate::session::stream::{Stream, StreamChange, StreamSetup};
 #[cfg(not(feature = "ice"))]
@@ -26,11 +26,12 @@ enum Next {
 }
 
 impl Call {
-    /// Our offer, or a new one in a running call. If the other side refuses it: [`withdraw`](Self::withdraw).
+    /// Writes our offer, the first one or a new one in a running call. Give it to the other side and its answer to
+    /// [`accept`](Self::accept); if the other side refuses, [`withdraw`](Self::withdraw).
     ///
     /// # Errors
-    /// [`CallError::Sdp`] if the settings can't be offered, [`CallError::Randomness`] when there is none for fresh SRTP
-    /// keys. The call says then what it said before.
+    /// [`CallError::Sdp`] if the settings can't be offered, [`CallError::Randomness`] when the operating system has no randomness
+    /// for fresh SRTP keys. The call is then as before.
     pub fn offer(&mut self) -> Result<String, CallError> {
         self.remember();
         let before = self.present();
@@ -61,10 +62,12 @@ impl Call {
         Ok(offer)
     }
 
-    /// Takes the answer to our offer: from now on there is sound.
+    /// Takes the answer to our offer. From now on there is sound.
     ///
     /// # Errors
-    /// [`CallError::NoOffer`], or why the answer can't be used; a running call goes on as it was.
+    /// [`CallError::NoOffer`] if no offer of ours waits for an answer, [`CallError::Sdp`] if the answer can't be used,
+    /// [`CallError::Keys`] if its SRTP keys can't, and other errors if a codec or the sound can't be made. A running call goes on
+    /// as it was.
     pub fn accept(&mut self, now: Instant, answer: &str) -> Result<(), CallError> {
         let offer = self.offered.as_ref().ok_or(CallError::NoOffer)?;
         let negotiated = sdp::accept(&self.local, offer, answer)?;
@@ -79,11 +82,12 @@ impl Call {
         Ok(())
     }
 
-    /// Takes an offer and returns our answer: from now on there is sound. The offer of before once more (a session refresh, RFC
-    /// 4028) gets the answer of before, and touches nothing.
+    /// Takes an offer of the other side and returns our answer. From now on there is sound. An offer that comes once more without
+    /// a change (a session refresh, RFC 4028) gets the same answer again, and changes nothing.
     ///
     /// # Errors
-    /// Why the offer can't be used; a running call goes on as it was, and says what it said before.
+    /// [`CallError::Sdp`] if the offer can't be used, [`CallError::Keys`] if its SRTP keys can't, and other errors if a codec or the
+    /// sound can't be made. A running call goes on as it was.
     pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
         let before = self.present();
         let answer = self.make_answer(now, offer);
@@ -229,14 +233,14 @@ impl Call {
         Here { named: (address, port), rtp: (bound, port).into(), rtcp: (bound, rtcp_port).into() }
     }
 
-    /// Goes on as another source in the first stream: after a collision of SSRCs (RFC 3550 8.2), or when a stream is handed
-    /// over. Sequence number and timestamp begin anew with those of `identity`, and a goodbye for the source before leaves
-    /// next. At a collision the call does this by itself, with random numbers.
+    /// Goes on as another source (SSRC) in the first stream, when a stream is handed over, say. Sequence numbers and timestamps
+    /// begin anew with those of `identity`, and a goodbye for the source before is sent next. After a collision of SSRCs (RFC
+    /// 3550, 8.2) the call does this by itself, with random numbers.
     ///
     /// # Errors
-    /// [`CallError::SourceTaken`] if the other side or another stream of ours is that source; [`CallError::SourceReturns`]
-    /// for a source that has already sent under the SRTP key in use: its packets would get keystream that was used (RFC 3711,
-    /// 9.1). Nothing changes then.
+    /// [`CallError::SourceTaken`] if the other side or another stream of ours has that SSRC; [`CallError::SourceReturns`] if the
+    /// source has already sent under the SRTP key in use, since its packets would be encrypted with the same keystream again
+    /// (RFC 3711, 9.1). Nothing changes then.
     pub fn change_source(&mut self, now: Instant, identity: &Identity) -> Result<(), CallError> {
         let others = self.streams.iter().skip(1).flatten();
         let is_other = others.map(|stream| stream.own().0).any(|own| own == identity.ssrc);

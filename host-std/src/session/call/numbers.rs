@@ -19,13 +19,13 @@ use crate::session::stream::{Counted, ReportedReception, SourceStats, Stream};
 use crate::session::transport::{Account, CallTransport};
 
 impl Call {
-    /// Addresses and keys that were agreed on; `None` before that.
+    /// The addresses and keys that were agreed on; `None` before that.
     pub fn negotiated_transport(&self) -> Option<&NegotiatedTransport> {
         self.transport.as_ref().map(|transport| transport.agreed())
     }
 
-    /// What was agreed on for the stream with this number: 0 is the first. `None` before that, and where the other side
-    /// doesn't want it or it is closed.
+    /// What was agreed on for the stream with this number, 0 for the first. It is `None` before that, and where the stream is
+    /// closed or the other side rejected it.
     pub fn negotiated_stream(&self, stream: usize) -> Option<&NegotiatedStream> {
         self.streams.get(stream)?.as_ref().filter(|stream| !stream.is_closed()).map(Stream::agreed)
     }
@@ -35,18 +35,18 @@ impl Call {
         self.transport.as_ref().map(|transport| transport.protection())
     }
 
-    /// Where RTP, or RTCP, goes now, by latching or the checks of ICE perhaps elsewhere than the other side's
-    /// description says; `None` before the call is agreed on.
+    /// The address to which RTP or RTCP goes now. By latching or ICE it may be another one than the other side's description
+    /// names. `None` before the call is agreed on.
     pub fn destination(&self, channel: Channel) -> Option<SocketAddr> {
         self.transport.as_ref().map(|transport| transport.destination(channel))
     }
 
-    /// The further streams that the last offer and answer could not come to, and why.
+    /// The streams beside the first that the last offer and answer could not agree on, and why.
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }
 
-    /// How many streams there are, wanted or agreed on.
+    /// How many streams there are, be they only wanted or agreed on.
     pub fn stream_count(&self) -> usize {
         self.streams.len()
     }
@@ -55,52 +55,54 @@ impl Call {
         self.streams.first()?.as_ref()
     }
 
-    /// The codec that the first stream sends, once agreed on, with the parameters that both sides' come to.
+    /// The codec that the first stream sends, with the parameters that both sides have agreed on; `None` before that.
     pub fn codec(&self) -> Option<&CodecFormat> {
         self.first().map(Stream::codec)
     }
 
-    /// Where we receive, as offers and answers say it from now on.
+    /// The address at which we receive, as the next offer or answer names it.
     pub fn address(&self) -> IpAddr {
         self.local.address
     }
 
-    /// The port at which we receive RTP, as offers and answers say it from now on.
+    /// The port at which we receive RTP, as the next offer or answer names it.
     pub fn rtp_port(&self) -> u16 {
         self.local.rtp_port
     }
 
-    /// The most bytes of an IP packet of ours, if the codec has packets so short.
+    /// The most bytes of an IP packet that we send, unless the codec's shortest packets are longer.
     pub fn mtu(&self) -> u16 {
         self.local.mtu
     }
 
-    /// Rate of the first stream's sound in Hz: what `capture` takes and `play` gives. It's the user's
-    /// ([`set_sound`](Self::set_sound)), or else the widest of the codecs', once agreed on.
+    /// The rate of the first stream's sound in Hz, which `capture` takes and `play` gives. It is the one of
+    /// [`set_sound`](Self::set_sound), or else that of the widest codec that was agreed on; `None` before that.
     pub fn sample_rate_hz(&self) -> Option<u32> {
         self.stream_sound(0).map(|(sample_rate_hz, _)| sample_rate_hz)
     }
 
-    /// Channels of the first stream's sound, 1 or 2: what `capture` takes and `play` gives, interleaved. The user's, or else
-    /// the codecs', once agreed on.
+    /// The channels, 1 or 2, of the first stream's sound, which `capture` takes and `play` gives interleaved. They are those of
+    /// [`set_sound`](Self::set_sound), or else of the codecs that were agreed on; `None` before that.
     pub fn channels(&self) -> Option<u8> {
         self.stream_sound(0).map(|(_, channels)| channels)
     }
 
-    /// Rate in Hz and channels of the sound of the stream with this number: the user's, or else the codecs', once agreed on.
+    /// The rate in Hz and the channels of the sound of the stream with this number, as [`sample_rate_hz`](Self::sample_rate_hz)
+    /// and [`channels`](Self::channels) have them for the first.
     pub fn stream_sound(&self, stream: usize) -> Option<(u32, u8)> {
         let sound = self.streams.get(stream)?.as_ref().map(Stream::sound).or(self.settings.sound)?;
         Some((sound.rate_hz, sound.channels))
     }
 
-    /// Rate in Hz and channels of what the receivers of the stream with this number play, before it's made into the user's
-    /// sound: those of the widest codec that was agreed on. [`Tap::source`](crate::session::Tap::source) is told in it.
+    /// The rate in Hz and the channels of what the receivers of the stream with this number play, before it is converted to the
+    /// user's sound: those of the widest codec that was agreed on. [`Tap::source`](crate::session::Tap::source) gets this
+    /// sound.
     pub fn received_sound(&self, stream: usize) -> Option<(u32, u8)> {
         let sound = self.streams.get(stream)?.as_ref()?.received_sound();
         Some((sound.rate_hz, sound.channels))
     }
 
-    /// A snapshot of the numbers: of all streams where they add up, else of the first that was agreed on.
+    /// A snapshot of the numbers: sums over all streams, or, for what has no sum, those of the first stream that was agreed on.
     pub fn stats(&self) -> CallStats {
         let mut streams = self.streams.iter().enumerate().filter_map(|(at, stream)| Some((at, stream.as_ref()?)));
         let Some((index, first)) = streams.next() else { return self.stats };
@@ -112,14 +114,14 @@ impl Call {
         self.stats_of(index, first, &remote, total)
     }
 
-    /// The numbers of the stream with this number, and those of the call that all share; `None` before it is agreed on.
+    /// The numbers of the stream with this number, and those that all streams share; `None` before it is agreed on.
     pub fn stream_stats(&self, stream: usize) -> Option<CallStats> {
         let (index, stream) = (stream, self.streams.get(stream)?.as_ref()?);
         Some(self.stats_of(index, stream, &self.remote(index, stream), stream.total()))
     }
 
-    /// What is wrong with the sound of each stream ([`CallStats::findings`]), with the stream's number. Of a sound call
-    /// there is nothing.
+    /// The faults of the sound of each stream ([`CallStats::findings`]), with the stream's number. A call without faults has
+    /// none.
     pub fn findings(&self) -> impl Iterator<Item = (usize, Finding)> + '_ {
         let of = |stream| self.stream_stats(stream).map(move |stats| (stream, stats));
         let found = |(stream, stats): (usize, CallStats)| findings(&stats).map(move |finding| (stream, finding));
@@ -180,26 +182,26 @@ impl Call {
         self.streams.iter().flatten().flat_map(Stream::sources)
     }
 
-    /// The packets of ours that the last transport-wide feedback told something new of: when they left, and how much longer they were
-    /// under way than the fastest, or that they did not arrive. A [tap](crate::session::Tap::feedback) is told of each; here they
-    /// stay until the next.
+    /// The packets of ours about which the last transport-wide feedback said something new: when they were sent, and how much
+    /// longer they took than the fastest, or that they did not arrive. They stay here until the next feedback; a
+    /// [tap](crate::session::Tap::feedback) is told each of them.
     pub fn told_packets(&self) -> &[PacketFeedback] {
         self.transport.as_ref().map_or(&[], |transport| transport.told_packets())
     }
 
-    /// The source that the stream with this number sends as.
+    /// The source (SSRC) as which the stream with this number sends.
     pub fn sent_source(&self, stream: usize) -> Option<Ssrc> {
         self.streams.get(stream)?.as_ref().map(|stream| stream.own().0)
     }
 
-    /// The first source that is heard in the stream with this number, and how loud its last packet was and whether somebody spoke
-    /// in it, if it says so (RFC 6464): `None` too where levels were agreed on that don't say who speaks (`vad=off`), whose
-    /// loudness is in [`SourceStats::level`].
+    /// The first source that is heard in the stream with this number, with the level of its last packet and whether somebody
+    /// spoke in it, if packets tell that (RFC 6464). The level is `None` too where packets don't say who speaks (`vad=off`);
+    /// [`SourceStats::level`] has it then.
     pub fn source_level(&self, stream: usize) -> Option<(Ssrc, Option<AudioLevel>)> {
         self.streams.get(stream)?.as_ref()?.source_level()
     }
 
-    /// Whether the other side of the stream with this number takes who is in a mix and how loud each of them is
+    /// Whether the other side of the stream with this number accepts who is in a mix and how loud each of them is
     /// ([`set_contributors`](Self::set_contributors)).
     pub fn takes_contributors(&self, stream: usize) -> bool {
         self.streams.get(stream).and_then(Option::as_ref).is_some_and(Stream::takes_contributors)
@@ -211,8 +213,7 @@ impl Call {
         hears.or(self.first()).map_or(Some(Fate::Discarded), |stream| stream.fate(ssrc, seq))
     }
 
-    /// How long nothing has come of the other side, neither RTP nor RTCP; `None` before the call is agreed on, and while
-    /// it's on hold.
+    /// For how long neither RTP nor RTCP has come from the other side; `None` before the call is agreed on, and on hold.
     pub fn silence(&self, now: Instant) -> Option<Duration> {
         let transport = self.transport.as_ref()?;
         (!self.is_on_hold()).then(|| transport.silence(now))
@@ -224,10 +225,11 @@ impl Call {
         !self.streams.iter().flatten().any(receives)
     }
 
-    /// Whether the call should end though nobody signalled it: see
-    /// [`CallConfig::after_goodbye`](crate::session::CallConfig::after_goodbye) and
-    /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence); or because its keys are used up, none came about,
-    /// or its connectivity checks say so.
+    /// Whether and why the call should end although nobody signalled it, because of
+    /// [`CallConfig::after_goodbye`](crate::session::CallConfig::after_goodbye),
+    /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence) or
+    /// [`CallConfig::circuit_breaker`](crate::session::CallConfig::circuit_breaker), because there are no SRTP keys or they are
+    /// used up, or because ICE failed. Ask it once a tick; the call goes on until you end it.
     ///
     /// ```
     /// # use host_std::session::Call;
@@ -239,7 +241,7 @@ impl Call {
     /// let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
     /// anna.accept(Instant::ZERO, &answer)?;
     ///
-    /// // Nothing comes of Bert.
+    /// // Bert sends nothing.
     /// assert_eq!(anna.should_end(Instant::from_millis(10_000)), None);
     /// assert!(matches!(anna.should_end(Instant::from_millis(30_000)), Some(Ending::Silence(_))));
     /// # Ok::<(), host_std::session::CallError>(())
@@ -268,8 +270,8 @@ impl Call {
         self.settings.after_silence.filter(|&wait| silence >= wait).map(|_| Ending::Silence(silence))
     }
 
-    /// Bytes of memory of this call: itself and what it keeps on the heap, without the codecs' own and that of resampling
-    /// those that are not the call's.
+    /// The memory of this call in bytes, its heap included, without the states of codecs and of the resamplers of those whose
+    /// rate isn't the call's.
     pub fn memory_bytes(&self) -> usize {
         let transport = self.transport.as_ref().map_or(0, |transport| transport.memory_bytes());
         let streams = self.streams.iter().flatten().map(Stream::memory_bytes).sum::<usize>();

@@ -66,15 +66,15 @@ impl Call {
         self.offered.is_some()
     }
 
-    /// What we want to do with the stream with this number, whatever the other side lets us; `None` if there is none.
+    /// The direction that we want for the stream with this number, whatever the other side allows; `None` if there is none.
     pub fn wanted_direction(&self, stream: usize) -> Option<Direction> {
         self.local.streams.get(stream).map(|stream| stream.direction)
     }
 
-    /// Takes back our offer, which the other side refused (488, 491) or never answered, and everything that was set
-    /// since offer and answer last came to something: direction, codecs, streams, address, keys. Sound goes on as it
-    /// was, since only an answer changes that, and the next description says what was agreed on. Whether there was
-    /// anything to take back. Before the first agreement there is nothing to go back to: only the offer is taken back.
+    /// Takes back our offer, which the other side refused (488, 491) or never answered, and with it everything that was set
+    /// since both sides last agreed: direction, codecs, streams, address, keys. Sound goes on as it was, since only an answer
+    /// changes it, and the next description says what was agreed on. Before the first agreement only the offer itself is
+    /// taken back. Returns whether there was anything to take back.
     ///
     /// ```
     /// # use dsp_core::time::Instant;
@@ -102,10 +102,9 @@ impl Call {
         offered || changed
     }
 
-    /// The description that we sent last, once more and word for word: the offer of a session refresh (RFC 4028, 7.4),
-    /// which asks for nothing. The answer is [accepted](Self::accept) as any other; if it says what the other side said
-    /// before, nothing of the running call is touched. An [`offer`](Self::offer) instead would offer every codec of
-    /// ours anew to a side whose offer we answered.
+    /// Returns the description that we sent last, word for word, as the offer of a session refresh (RFC 4028, 7.4).
+    /// [Accept](Self::accept) its answer as any other; if that says what the other side said before, nothing changes in the
+    /// running call. An [`offer`](Self::offer) would name all of our codecs again, even to a side whose offer we answered.
     ///
     /// # Errors
     /// [`CallError::NoOffer`] before the call is agreed on.
@@ -123,9 +122,9 @@ impl Call {
         Ok(said)
     }
 
-    /// The first offer waits for its answer again, though it has had one: some networks answer it in a 183 and once
-    /// more, with another description, in the 200 (RFC 6337, 3.1.1 forbids that). Only while nothing else was offered
-    /// or answered since.
+    /// Makes the first offer wait for an answer again, although it has had one: some networks answer it in a 183, and once more
+    /// with another description in the 200, which RFC 6337, 3.1.1 forbids. Call this only while nothing else was offered or
+    /// answered since.
     ///
     /// # Errors
     /// [`CallError::NoOffer`] if the call has made no offer.
@@ -135,16 +134,18 @@ impl Call {
         Ok(())
     }
 
-    /// A second call of the same first offer, for one more answer to it: a request may reach several phones, each of
-    /// which answers for itself (forking: RFC 3261, 13.2.2.4). What the offer says holds for all of them, so they have
-    /// our address and port, our key, our certificate and our ICE credentials in common; each is another source, since
-    /// what is sent under one key by one source must be one stream (RFC 4568, 9.2; RFC 3711, 9.1).
+    /// Makes a second call with the same first offer, for one more answer to it: a SIP request may reach several phones, each of
+    /// which answers for itself (forking: RFC 3261, 13.2.2.4). The calls have in common what the offer says: our address and
+    /// port, our key, our certificate and our ICE credentials. Each is another source, since what one source sends under one
+    /// key must be one stream (RFC 4568, 9.2; RFC 3711, 9.1).
     ///
-    /// Who shares the sockets says whose a datagram is. Relayed addresses (TURN) stay with the first call, since a
-    /// server knows one user behind a port; candidates that servers have told by now are those of both.
+    /// The calls share sockets, so you must decide to which of them a datagram belongs; a
+    /// [`Session`](crate::manager::Session) does. Relayed addresses (TURN) stay with the first call, since a server knows one
+    /// user behind a port. Candidates that servers have told so far are those of both.
     ///
     /// # Errors
-    /// [`CallError::NoOffer`] unless a first offer waits for its answer, [`CallError::Randomness`].
+    /// [`CallError::NoOffer`] unless a first offer waits for its answer, [`CallError::Randomness`] when the operating system has
+    /// no randomness to give.
     pub fn fork(&mut self) -> Result<Self, CallError> {
         let offered = self.offered.clone().filter(|_| self.transport.is_none()).ok_or(CallError::NoOffer)?;
         let source = loop {

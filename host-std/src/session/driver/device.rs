@@ -12,10 +12,11 @@ use crate::join::Join;
 /// Time between two attempts to open a lost device anew.
 const REOPEN_EVERY: StdDuration = StdDuration::from_secs(2);
 
-/// Microphone and loudspeaker of whoever ticks them: a call's driver, or a mixer of one's own.
+/// A microphone and a loudspeaker that survive the loss of the device: for a mixer of your own that ticks them. A
+/// [`Driver`](super::Driver) has one inside.
 ///
-/// While it's lost it captures silence and plays nothing, and is opened anew on a thread that may block. Where what it
-/// captures breaks off and goes on, it is joined without a click.
+/// While the device is lost it captures silence and plays nothing, and a thread tries to open it again. Where captured sound breaks off
+/// and continues, both ends are joined without a click.
 pub struct Device {
     state: State,
     join: Join,

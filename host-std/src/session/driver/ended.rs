@@ -8,23 +8,23 @@ use dsp_core::front::FrontError;
 use crate::device::AudioIo;
 use crate::session::{CallError, Ending, Reason};
 
-/// Why a call ended.
+/// Why a driver ended its call.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Ended {
-    /// The user hung up, or all handles to the driver are gone.
+    /// The user hung up, or all senders of commands were dropped.
     HungUp,
     /// The call itself had to end.
     Call(Ending),
-    /// The time was over.
+    /// The [time limit](super::Driver::time_limit) was reached.
     TimeOver,
-    /// The socket failed.
+    /// A socket failed.
     Socket(io::Error),
-    /// The call can't have the device's sound: not 8 to 48 kHz in mono or stereo.
+    /// The call can't have the device's sound, which isn't 8 to 48 kHz in mono or stereo.
     Sound(CallError),
     /// The device side of the call can't be made.
     Front(FrontError),
-    /// The device failed for good; [`AudioIo::failure`] of what the driver gives back says why.
+    /// The device failed for good; [`AudioIo::failure`] of the returned device says why.
     SoundFailed,
 }
 

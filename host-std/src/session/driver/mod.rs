@@ -1,20 +1,23 @@
-//! A driver runs one call over UDP sockets and an audio device, on tokio. In a call it is the only place that reads a clock.
+//! A driver runs one call over UDP sockets and an audio device, as a task on tokio.
 //!
-//! Use it for a softphone, or for a server whose calls have a device each. A server that mixes or that ticks many calls at once
-//! drives [`Call`]s itself. [`Driver`] has an example of two calls over loopback.
+//! Use it for a softphone, or for a server whose calls have a device each. A server that mixes calls, or ticks many of them at once,
+//! drives [`Call`]s itself; a SIP stack is served by `manager`, which has drivers inside. [`Driver`] has an example of two calls over
+//! loopback.
 //!
-//! Each call is one task. It takes datagrams as they arrive. Every 10 ms ([`TICK_MS`]) it plays, captures, and sends what is
-//! finished and the reports that are due. Between ticks it does what the user says by a [`Command`], and it shows how the call
-//! goes by a [`Status`].
+//! The task takes datagrams as they arrive. Every 10 ms ([`TICK_MS`]) it plays, captures, and sends what is finished and the
+//! reports that are due. Between ticks it does what the user says by a [`Command`], and it shows how the call goes by a [`Status`]. In a
+//! call it is the only place that reads a clock.
 //!
-//! Ticks are counted from the start, so a late one is made up for, up to 100 ms. What this machine slept beyond that (a stopped
-//! process, a closed laptop) is a pause in both directions, and is told once, by whichever of device and driver knows of more.
-//! What lay in the sockets before the driver ran, or while the machine slept, is not heard: it would be delay.
+//! **Cost.** One task for each call. What its ticks take is told on the page of [`session`](super).
 //!
-//! A lost device is opened anew on a thread of its own; meanwhile there is silence. A device may be changed for another
-//! ([`Command::Device`]).
+//! **Late ticks.** Ticks are counted from the start, so that a late tick is made up for, up to 100 ms. What this machine slept beyond
+//! that (a stopped process, a closed laptop) is a pause in both directions, and is counted once, by the device or the driver. Datagrams
+//! that lay in the sockets before the driver ran, or while the machine slept, are not played, since they would only add delay.
 //!
-//! Limits: a device has one or two channels and a rate of 8 to 48 kHz; with another one the call ends ([`Ended::Sound`]).
+//! **A lost device** is opened again on a thread of its own, and until then there is silence. [`Command::Device`] exchanges the device.
+//!
+//! **Limits.** A device has one or two channels and a rate of 8 to 48 kHz; with another one the call ends ([`Ended::Sound`]). The task
+//! does the call's work itself, so on a busy runtime a blocked worker thread delays it.
 
 mod device;
 mod driven;
@@ -51,35 +54,44 @@ use super::{Call, CallDigit, CallTone, CaptureStep, Channel, EchoStatus, Missed,
 use crate::device::AudioIo;
 pub use crate::join::Join;
 
-/// Length of an audio tick in ms.
+/// The length of an audio tick, in ms.
 pub const TICK_MS: u32 = super::TICK_MS;
 /// Ticks between two updates of the status.
 pub(crate) const STATUS_EVERY: u64 = 10;
 
-/// The host's clock: microseconds since it was made.
+/// The host's clock, which counts microseconds from when it was started. It turns tokio's time into the
+/// [`Instant`]s that calls count in.
+///
+/// ```
+/// use dsp_core::time::Instant;
+/// use host_std::session::driver::Clock;
+///
+/// let clock = Clock::start();
+/// assert!(clock.now() >= Instant::ZERO);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: TokioInstant,
 }
 
 impl Clock {
-    /// A clock that stands at zero now. Several calls may share one.
+    /// A clock that is at [`Instant::ZERO`] now. Several calls may share one.
     pub fn start() -> Self {
         Self { start: TokioInstant::now() }
     }
 
-    /// The time.
+    /// The time since the clock was started.
     pub fn now(&self) -> Instant {
         Instant::from_micros(self.start.elapsed().as_micros() as u64)
     }
 }
 
-/// A change to the running call, made between two ticks on the driver's task.
+/// A closure that changes the running call, and is called with it and the time between two ticks, on the driver's task.
 pub type Change = Box<dyn FnOnce(&mut Call, Instant) + Send>;
 
-/// What a user does during a call.
+/// What a user does during a call, sent to [`Driver::run`] by a channel.
 ///
-/// A command that changes the call is a closure, which runs between two ticks. What comes of it leaves by a channel of one's own:
+/// A command that changes the call is a closure, which runs between two ticks. Its result comes back by a channel of your own:
 ///
 /// ```
 /// use host_std::sdp::Direction;
@@ -100,32 +112,31 @@ pub type Change = Box<dyn FnOnce(&mut Call, Instant) + Send>;
 /// ```
 #[non_exhaustive]
 pub enum Command {
-    /// Changes the call itself: a new offer or answer, hold and resume, new keys, other codecs. What comes of it (an
-    /// SDP, an error) the closure sends where it likes, for example through a oneshot channel.
+    /// Changes the call itself: a new offer or answer, hold and resume, new keys, other codecs. The closure sends its result (a
+    /// description, an error) where it likes, for example through a oneshot channel. It must not block.
     Change(Change),
     /// Mutes the microphone, or unmutes it.
     Mute(bool),
-    /// Gain of the microphone, in hundredths of a decibel.
+    /// Sets the gain of the microphone, in hundredths of a decibel.
     MicrophoneGain(i16),
-    /// Volume of the loudspeaker, in hundredths of a decibel.
+    /// Sets the volume of the loudspeaker, in hundredths of a decibel.
     Volume(i16),
-    /// Switches a step of the capture chain on or off, without a click; a step that isn't there stays away.
+    /// Switches a step of the capture chain on or off, without a click. A step that isn't in the chain stays away.
     Step(CaptureStep, bool),
-    /// Presses keys, one after the other ([`Call::send_digits`]); what the other side doesn't take is told as a
-    /// warning.
+    /// Presses keys, one after the other ([`Call::send_digits`]). If the other side accepts no digits, a warning is logged.
     Digits(Vec<KeyPress>),
-    /// Another device has the call's sound from now on, of whatever rate and channels; the one of before is closed. It
-    /// was opened before, where that may block. A device whose sound the call can't have is told as a warning.
+    /// Exchanges the device for this one, of any rate and channels that a call can have, and closes the one before. Open it
+    /// beforehand, where that may block. If the call can't have its sound, a warning is logged and nothing changes.
     Device(Box<dyn AudioIo>),
-    /// Says goodbye and ends.
+    /// Says goodbye by RTCP and ends the driver.
     HangUp,
 }
 
-/// How a call goes, for a display.
+/// How a call goes, for a display. A driver publishes it ten times a second, by a tokio `watch` channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Status {
-    /// Numbers of the call.
+    /// The numbers of the call.
     pub stats: super::CallStats,
     /// Level of the microphone after its gain, in hundredths of dBov.
     pub microphone_level: i16,
@@ -139,15 +150,16 @@ pub struct Status {
     pub volume: i16,
     /// Time since the driver began.
     pub elapsed: Instant,
-    /// How long nothing has come of the other side; `None` on hold.
+    /// For how long nothing has come from the other side; `None` on hold.
     pub silence: Option<Duration>,
-    /// How the echo canceller does; `None` without one. In stereo it is that of the left channel.
+    /// The state of the echo canceller, in stereo that of the left channel; `None` without one.
     pub echo: Option<EchoStatus>,
     /// Why the call ended; `None` while it runs.
     pub ended: Option<Reason>,
 }
 
-/// Everything one call needs to run.
+/// Everything that one call needs to run. Make one by [`Driver::new`], set the further fields that you need, and spawn
+/// [`Driver::run`].
 ///
 /// Two calls over loopback, one of which mutes its microphone and hangs up:
 ///
@@ -190,30 +202,30 @@ pub struct Status {
 /// # }
 /// ```
 pub struct Driver {
-    /// The call, agreed on.
+    /// The call, which both sides have agreed on.
     pub call: Call,
-    /// Where RTP comes in and goes out.
+    /// The socket that receives and sends RTP.
     pub rtp: UdpSocket,
-    /// The same for RTCP, where it isn't multiplexed.
+    /// The socket that receives and sends RTCP, where it doesn't share the one of RTP.
     pub rtcp: Option<UdpSocket>,
     /// Microphone and loudspeaker. Their rate and channels are the call's sound from now on, whatever codecs are agreed
     /// on ([`Call::set_sound`]).
     pub audio: Box<dyn AudioIo>,
-    /// The clock.
+    /// The clock that the call's times are of.
     pub clock: Clock,
-    /// How much faster than the clock the audio ticks come, in ppm: to simulate a sound card's drift.
+    /// How much faster than the clock the audio ticks come, in parts per million, to simulate the drift of a sound card.
     pub drift_ppm: f64,
-    /// End by itself after this time.
+    /// After how long the driver ends by itself; `None` never.
     pub time_limit: Option<StdDuration>,
-    /// Where the digits go that are heard, as soon as they begin and when they have ended. While there is no room they
-    /// wait in the call ([`Call::next_digit`]), which drops the oldest and counts them.
+    /// The channel to which received digits are sent, when they begin and when they have ended. While it is full they wait in
+    /// the call ([`Call::next_digit`]), which drops the oldest ones and counts them.
     pub digits: Option<mpsc::Sender<CallDigit>>,
-    /// The same for tones ([`Call::next_tone`]).
+    /// The channel to which received tones are sent, likewise ([`Call::next_tone`]).
     pub tones: Option<mpsc::Sender<CallTone>>,
-    /// What the call is called in its `tracing` span, `call`. Without it the span has a number alone, which counts the
-    /// calls of this process: no key, address, name or number of the other side is in it, nor in any event below TRACE.
+    /// The name of the call in its `tracing` span, `call`. Without it the span has only a number, which counts the calls of this
+    /// process. No key, address, name or number of the other side is in the span, nor in any event below TRACE.
     pub name: Option<String>,
-    /// Connections to those TURN servers that are reached by TCP.
+    /// The connections to those TURN servers that are reached over TCP.
     #[cfg(feature = "ice")]
     pub turn: Vec<super::TurnConnection>,
 }
@@ -221,22 +233,23 @@ pub struct Driver {
 /// What a driver gives back when its call has ended.
 #[non_exhaustive]
 pub struct Finished {
-    /// Why.
+    /// Why the call ended.
     pub ended: Ended,
-    /// The call, for its numbers.
+    /// The call, with its numbers.
     pub call: Call,
-    /// The device, to be closed.
+    /// The device, which the caller should [close](AudioIo::close).
     pub audio: Box<dyn AudioIo>,
-    /// Where RTP came in and went out.
+    /// The socket of RTP.
     pub rtp: UdpSocket,
-    /// The same for RTCP.
+    /// The socket of RTCP, if there was one.
     pub rtcp: Option<UdpSocket>,
-    /// Why the first datagram could not be sent that could not; how many, the call's numbers tell.
+    /// The first error of the system in sending a datagram; [`CallStats::unsent`](super::CallStats::unsent) says how many could
+    /// not be sent.
     pub send_error: Option<io::Error>,
 }
 
 impl Driver {
-    /// For a call that multiplexes RTCP, in real time and until somebody ends it; the rest is set where it is needed.
+    /// A driver for a call whose RTCP shares the socket of RTP, which runs until somebody ends it. Set other fields as needed.
     pub fn new(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Self {
         Self {
             call,
@@ -254,7 +267,9 @@ impl Driver {
         }
     }
 
-    /// Runs the call until it ends, in a `tracing` span of its own. Mute and gains begin as `status` tells them.
+    /// Runs the call until it ends, in a `tracing` span of its own, and returns its parts. It ends by [`Command::HangUp`], when all
+    /// senders of `commands` are dropped, after [`time_limit`](Self::time_limit), when [`Call::should_end`] says so, or when a
+    /// socket or the device fails for good. Mute and gains begin as `status` has them.
     pub async fn run(self, commands: mpsc::Receiver<Command>, status: watch::Sender<Status>) -> Finished {
         static CALLS: AtomicU64 = AtomicU64::new(1);
         let number = CALLS.fetch_add(1, Ordering::Relaxed);

@@ -23,8 +23,9 @@ use super::{Stream, StreamSender};
 use crate::registry::Registry;
 use crate::sdp::{NegotiatedStream, Offered};
 use crate::session::adapter::PACKETS_MS;
-use crate::session::config::{CallSettings, InitialRtpState};
+use crate::session::config::CallSettings;
 use crate::session::digits::ToneDetection;
+use crate::session::identity::InitialRtpState;
 use crate::session::outcome::CallError;
 use crate::session::own::{HostDetector, OwnStrategy};
 

@@ -15,7 +15,16 @@ const NAMED_PACKETS: u16 = 500;
 /// Bytes of the longest extension: a name of 255 bytes and all else, in two-byte headers.
 const LONGEST: usize = 320;
 
-/// Whose sound is in a mix, and how loud each of them is, in dBov: at most 15, as many as a packet names.
+/// The sources in a mix, and how loud each of them is in dBov: at most 15, as many as a packet names (RFC 3550, 5.1; RFC 6465).
+///
+/// ```
+/// use dsp_core::time::Ssrc;
+/// use host_std::session::Contributors;
+///
+/// let mut contributors = Contributors::default();
+/// assert!(contributors.push(Ssrc(7), -25));
+/// assert_eq!(contributors.iter().collect::<Vec<_>>(), [(Ssrc(7), Some(-25))]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contributors {
     sources: [Ssrc; MAX_CSRCS],
@@ -31,7 +40,7 @@ impl Default for Contributors {
 }
 
 impl Contributors {
-    /// One more, with its level in dBov, -127 to 0; whether there was room.
+    /// Adds a source with its level in dBov, -127 to 0. Returns whether there was room.
     pub fn push(&mut self, source: Ssrc, level_dbov: i8) -> bool {
         let room = self.count < MAX_CSRCS;
         if room {
@@ -41,7 +50,7 @@ impl Contributors {
         room
     }
 
-    /// One more; where there is no room, in place of the one that is least loud, if that is less loud.
+    /// Adds a source. Where there is no room it takes the place of the quietest one, if it is louder.
     pub fn push_loudest(&mut self, source: Ssrc, level_dbov: i8) {
         if self.push(source, level_dbov) {
             return;
@@ -53,18 +62,18 @@ impl Contributors {
         }
     }
 
-    /// Who, and the level in dBov; `None` where the mixer doesn't say how loud they are.
+    /// The sources and their levels in dBov; a level is `None` where the mixer doesn't tell it.
     pub fn iter(&self) -> impl Iterator<Item = (Ssrc, Option<i8>)> + '_ {
         let levels = self.levels_dbov.iter().map(|level| Some(*level).filter(|_| self.leveled));
         self.sources.iter().copied().zip(levels).take(self.count)
     }
 
-    /// How many.
+    /// How many sources there are.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there are none.
+    /// Whether there is no source.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }

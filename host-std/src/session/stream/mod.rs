@@ -54,8 +54,8 @@ pub(super) use sources::{Counted, Farewell};
 pub use sources::{MAX_SOURCES, PACKET_BYTES, SourceStats};
 use tones::InSound;
 
-use super::config::InitialRtpState;
 use super::digits::{CallDigit, DigitError, DigitStats};
+use super::identity::InitialRtpState;
 use super::outcome::{Directions, Incoming};
 use super::own::HostDetector;
 use super::tap::Tap;

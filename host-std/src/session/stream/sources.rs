@@ -31,7 +31,8 @@ use crate::session::transport::Claim;
 /// The most sources that a call can hear at once: as many as one RTCP report has blocks for (RFC 3550, 6.4.1).
 pub const MAX_SOURCES: usize = 31;
 
-/// The least budget for one source: the cells of a packet that fills an Ethernet frame.
+/// The fewest bytes of [`CallConfig::buffer_bytes`](crate::session::CallConfig::buffer_bytes) for one source: those of a packet
+/// that fills an Ethernet frame.
 pub const PACKET_BYTES: u32 = 1_536;
 
 /// Samples, all channels together, that are mixed in one go.
@@ -43,23 +44,23 @@ const ALIGN: AlignConfig = AlignConfig { max_wait: Duration::from_millis(500), m
 /// After its goodbye a source is played until nothing of it can be left: the longest delay, and a fade.
 const PLAY_OUT: Duration = Duration::from_secs(3);
 
-/// The numbers of one source that is heard.
+/// The numbers of one source of the other side: [`Call::sources`](crate::session::Call::sources).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SourceStats {
-    /// Who.
+    /// The source.
     pub ssrc: Ssrc,
-    /// Its receive road.
+    /// The numbers of its receiver.
     pub receiver: ReceiverStats,
-    /// The delay that it has at least, to be heard together with another stream of its sender; zero if it waits for
+    /// The least delay of the source, so that it is heard together with another stream of the same sender; zero if it waits for
     /// none.
     pub least_delay: Duration,
-    /// How much faster its sampling clock is than its sender's wall clock, by its sender reports, in ppm.
+    /// How much faster the sender's sampling clock is than its wall clock, by its sender reports, in parts per million.
     pub clock_drift_ppm: i32,
-    /// How loud its last packet was and whether somebody spoke in it, where that was agreed on (RFC 6464). It's told as the packet
-    /// arrives, before its delay.
+    /// The level of its last packet, and whether somebody spoke in it, where that was agreed on (RFC 6464). It is told when the
+    /// packet arrives, and not when it is played.
     pub level: Option<AudioLevel>,
-    /// Whose sound its last packet had, of a mixer that says so, and how loud each was (RFC 6465).
+    /// The sources in its last packet and how loud each was, where it is a mixer that tells that (RFC 6465).
     pub contributors: Contributors,
 }
 

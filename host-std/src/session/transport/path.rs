@@ -9,61 +9,63 @@ use std::net::SocketAddr;
 
 use dsp_core::time::{Instant, Seq, Ssrc};
 
-/// What a packet proves of its sender.
+/// What a packet proves about who sent it, for [`Path::hear`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Claim {
-    /// It has the key.
+    /// The sender has the SRTP key.
     Authentic,
-    /// It goes on where the source that is heard left off.
+    /// The packet is of the source that is heard, and continues its sequence numbers.
     Continues,
-    /// It is of the source that is heard, but not newer than what was heard.
+    /// The packet is of the source that is heard, and not newer than those before.
     Old,
-    /// It is of another source.
+    /// The packet is of another source.
     Other(Ssrc, Seq),
-    /// It proves nothing: a report of whoever.
+    /// The packet proves nothing, as an RTCP report that anybody could have written.
     Nothing,
 }
 
-/// Where datagrams go to, and whose are believed. Nothing in it blocks or allocates.
+/// Decides where the datagrams of a call go, and from which addresses they are accepted. A call has a path for RTP and one for RTCP,
+/// unless both share a port. Methods run on the audio path, so they must neither block nor allocate. [`OwnPath`](super::super::OwnPath)
+/// has an example.
 pub trait Path: Send {
-    /// Where to send.
+    /// The address to which to send.
     fn remote(&self) -> SocketAddr;
 
-    /// Whether anything but the path's own datagrams may be sent there now.
+    /// Whether RTP and RTCP may be sent there now. The path's own datagrams are sent in any case.
     fn may_send(&self, now: Instant) -> bool {
         let _ = now;
         true
     }
 
-    /// Whether a datagram from this address could be taken at all: neither the guard nor
-    /// [`handshake`](Self::handshake) need look at others.
+    /// Whether a datagram from this address could be accepted at all. Others are dropped before the guard or
+    /// [`handshake`](Self::handshake) sees them.
     fn may_hear(&self, from: SocketAddr) -> bool;
 
-    /// Whether a packet from this address that can't move the path is taken: RTCP on RTP's port.
+    /// Whether to accept a packet from this address that doesn't move the path, as RTCP on the port of RTP.
     fn believes(&self, now: Instant, from: SocketAddr) -> bool;
 
-    /// Whether a *valid* packet from this address is taken: one that the guard let pass and that was agreed on. It may
-    /// move the path.
+    /// Whether to accept a *valid* packet from this address, which has passed the guard and was agreed on. It may move the path,
+    /// so that [`remote`](Self::remote) is another address afterwards.
     fn hear(&mut self, now: Instant, from: SocketAddr, claim: Claim) -> bool;
 
-    /// An offer and its answer name this address of the other side from now on, the same or another.
+    /// An offer and its answer were exchanged, and the other side's description names this address, the same as before or another.
     fn renegotiated(&mut self, now: Instant, named: SocketAddr);
 
-    /// A datagram that is neither RTP nor RTCP. Whether it was meant for this path.
+    /// Takes a datagram that is neither RTP nor RTCP. Returns whether it was meant for this path.
     fn handshake(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
         let _ = (now, from, datagram);
         false
     }
 
-    /// The next datagram of this path's own, written to `buffer`: its length, and where it goes; `None` if none is due
-    /// at `now`. It is not protected.
+    /// Writes the next datagram of the path itself to `buffer`, and returns its length and where it goes; `None` if none is due at
+    /// `now`. It isn't encrypted.
     fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let _ = (now, buffer);
         None
     }
 
-    /// When to ask [`transmit`](Self::transmit) again.
+    /// When to call [`transmit`](Self::transmit) next; `None` if there is no need.
     fn next_deadline(&self) -> Option<Instant> {
         None
     }

@@ -7,7 +7,7 @@ use dsp_core::wire::rtcp::{Compound, Feedback, VoipMetrics, WriteError};
 
 use super::by_sources::{BySources, either};
 use crate::sdp::NegotiatedFeedback;
-use crate::session::config::Identity;
+use crate::session::identity::Identity;
 use crate::session::outcome::CallError;
 use crate::session::stream::MAX_SOURCES;
 
