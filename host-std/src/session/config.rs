@@ -1,6 +1,7 @@
 //! How a call is made.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use dsp_core::receive::DelayConfig;
 use dsp_core::streams::sources::PlacesError;
@@ -183,13 +184,16 @@ pub struct CallConfig {
 }
 
 impl CallConfig {
-    /// The defaults, with random names and numbers from the operating system, for a call that receives RTP at this port. Set
-    /// [`wall_clock`](Self::wall_clock) too where the other side compares the times of sender reports with a clock of its own.
+    /// The defaults, with random names and numbers from the operating system, for a call that receives RTP at this port. The wall
+    /// clock is the system's, for a host whose [`Instant`](dsp_core::time::Instant) is zero now, as that of
+    /// [`Clock::start`](super::driver::Clock::start) is; otherwise set [`wall_clock`](Self::wall_clock).
     ///
     /// # Errors
     /// [`CallError::Randomness`] when the operating system has no randomness to give.
     pub fn new(rtp_port: u16) -> Result<Self, CallError> {
-        Ok(Self::with_identity(rtp_port, Identity::random()?))
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall_clock = NtpTime::from_unix_micros(since_1970.as_micros() as u64);
+        Ok(Self { wall_clock, ..Self::with_identity(rtp_port, Identity::random()?) })
     }
 
     /// The defaults, with these names and numbers. The wall clock begins at 2000-01-01, so that sender reports are repeatable: set
@@ -467,5 +471,18 @@ impl CallSettings {
     fn fit_packets(&self, local: &mut LocalMedia, index: usize) {
         let ptime_ms = sdp::offered_ptime_ms(local, &local.streams[index], self.ptime_ms);
         local.streams[index].ptime_ms = ptime_ms;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_with_random_names_has_the_time_of_day() {
+        let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let config = CallConfig::new(4_000).unwrap();
+        let began = NtpTime::from_unix_micros(unix_s * 1_000_000);
+        assert!((began..began.plus(Duration::from_secs(60))).contains(&config.wall_clock), "{:?}", config.wall_clock);
     }
 }

@@ -3,9 +3,9 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration as StdDuration, Instant as StdInstant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration as StdDuration, Instant as StdInstant, SystemTime};
 
-use dsp_core::time::{Duration, Instant, NtpTime};
+use dsp_core::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -140,7 +140,6 @@ pub(super) async fn begin(
 
 /// A call of this server, before its offer.
 fn make(config: &WebConfig, end: &dyn SoundEnd, address: IpAddr, port: u16) -> Result<Call, CallError> {
-    let unix_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64);
     let bind = bound(config.address, address);
     let mut call = CallConfig {
         address,
@@ -153,7 +152,6 @@ fn make(config: &WebConfig, end: &dyn SoundEnd, address: IpAddr, port: u16) -> R
         redundancy_on_loss: true,
         ask_redundancy: true,
         after_silence: Some(SILENCE),
-        wall_clock: NtpTime::from_unix_micros(unix_micros),
         sound: Some((RATE_HZ, 1)),
         adaptation: config.adaptation,
         ..CallConfig::new(port)?
