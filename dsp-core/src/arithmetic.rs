@@ -1,9 +1,10 @@
-//! Sums, logarithms and powers of spectral processing: in one fixed order, from `+ - * /` alone, so the same bits everywhere.
+//! Sums, logarithms and powers for spectral processing. They use only `+ - * /`, in one fixed order, so that the
+//! results are the same bits on every target.
 
-/// Neighbours that are summed apart.
+/// Number of partial sums.
 const LANES: usize = 8;
 
-/// The sum of products, eight partial sums in turn.
+/// The sum of the products of `a` and `b`, element by element, in eight partial sums.
 #[inline]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
@@ -19,7 +20,7 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h)) + rest
 }
 
-/// The sum of all, eight partial sums in turn.
+/// The sum of all elements, in eight partial sums.
 #[inline]
 pub(crate) fn total(of: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
@@ -34,30 +35,31 @@ pub(crate) fn total(of: &[f32]) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h)) + rest
 }
 
-/// The sum of squares.
+/// The sum of the samples' squares.
 #[inline]
 pub(crate) fn energy(samples: &[f32]) -> f32 {
     dot(samples, samples)
 }
 
-/// The loudest sample that is taken for sound.
+/// The largest magnitude that a sample may have, where full scale is 1.
 const LOUDEST: f32 = 4.0;
 
-/// What is no number is silence, and what is far beyond full scale is cut off: nothing stays in a filter for ever.
+/// Replaces samples that are not finite by silence and limits those far beyond full scale, so that nothing stays in a
+/// filter for ever.
 pub(crate) fn only_sound(frame: &mut [f32]) {
     for sample in frame {
         *sample = if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
     }
 }
 
-/// The larger one; `b` where `a` is no number. The library's treats both alike, which is a call and a dozen instructions on
-/// a processor that has none for it.
+/// The larger of the two; `b` if `a` is NaN. [`f32::max`] also handles a NaN in `b`, which takes a call and a dozen
+/// instructions on a processor without an instruction for it.
 #[inline(always)]
 pub(crate) fn max(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
-/// The smaller one; `b` where `a` is no number.
+/// The smaller of the two; `b` if `a` is NaN.
 #[inline(always)]
 pub(crate) fn min(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
@@ -75,7 +77,7 @@ pub(crate) fn log2(x: f32) -> f32 {
     exponent as f32 + p
 }
 
-/// 2 to the power of `x`, within 2e-4 of it; -126 to 126.
+/// 2 to the power of `x`, with a relative error below 2e-4; `x` is limited to -126 to 126.
 #[inline(always)]
 pub(crate) fn exp2(x: f32) -> f32 {
     let x = x.clamp(-126.0, 126.0);
@@ -88,14 +90,14 @@ pub(crate) fn exp2(x: f32) -> f32 {
     p * f32::from_bits(((whole + 127) as u32) << 23)
 }
 
-/// Decibels of a power: never below -150.
+/// A power in decibels, at least -150 dB.
 #[inline(always)]
 pub(crate) fn db(power: f32) -> f32 {
     // 10 log10(2).
     3.010_3 * log2(max(power, 1e-15))
 }
 
-/// The power of decibels.
+/// The power of a level in decibels.
 #[inline(always)]
 pub(crate) fn power(db: f32) -> f32 {
     exp2(db * 0.332_192_8)

@@ -1,4 +1,4 @@
-//! A simulated phone's outside: a clock, an audio port and a network that do what closures say.
+//! The simulated outside of a phone: a clock, an audio port and a network that do what closures say.
 //!
 //! Use it for tests of firmware on a host or in an emulator, with the same loop that runs on the board; the
 //! [crate's page](crate) has a phone that hears itself.
@@ -22,9 +22,8 @@
 //! # Ok::<(), host_embedded::phone::PhoneError>(())
 //! ```
 //!
-//! The clock stands still but for the port, which moves it on by a frame with each `read`; nothing ever waits. So a
-//! call runs as fast as the processor can, and the same everywhere. Limits: this
-//! clock doesn't show how long the processor worked.
+//! Only the port moves the clock on, by a frame with each `read`; nothing ever waits. So a call runs as fast as the
+//! processor can, and in the same way everywhere. Limits: this clock doesn't show how long the processor worked.
 
 use core::cell::Cell;
 use core::future;
@@ -34,7 +33,7 @@ use dsp_core::time::{Duration, Instant};
 use crate::phone::{Incoming, Network};
 use crate::port::{AudioPort, Overrun, Underrun};
 
-/// Virtual time.
+/// A clock of virtual time, which a [`SimPort`] moves on.
 #[derive(Debug, Default)]
 pub struct SimClock(Cell<Instant>);
 
@@ -103,7 +102,7 @@ impl<M: FnMut(&mut [i16; FRAME]), L: FnMut(&[i16; FRAME]), const FRAME: usize> A
 /// the frame that is being read, and returns its length and arrival, or `None` if there is no more; `take` gets what
 /// the phone sends.
 ///
-/// A phone that hears nothing and whose packets are counted:
+/// This phone hears nothing, and its packets are counted:
 ///
 /// ```
 /// use embassy_futures::block_on;

@@ -1,14 +1,15 @@
-//! Sound that the phone makes itself: ringing before there is a call, dial, ringback, busy and congestion tones, call waiting
-//! over a call that runs.
+//! Sound that the phone makes itself: ringing before there is a call; dial, ringback, busy and congestion tones; and
+//! call waiting during a call.
 //!
 //! [`TonePlayer`] plays one tone at a time, by the core's generator (ITU-T E.180; the countries' tables are
-//! [`Country`](dsp_core::tone::Country)). Before and between calls [`TonePlayer::tick`] runs the audio port alone; in a call
-//! [`PhoneOf::tick_with`](crate::phone::PhoneOf::tick_with) adds it to what is played, before a canceller's history, so that a tone is an
-//! echo that it knows. All integer; a phone that never names it doesn't have it in its image.
+//! [`Country`](dsp_core::tone::Country)). Before and between calls [`TonePlayer::tick`] runs the audio port alone; in a
+//! call [`PhoneOf::tick_with`](crate::phone::PhoneOf::tick_with) adds the tone to what is played before an echo
+//! canceller reads it, so that the canceller knows the tone's echo. All arithmetic is in integers. A phone that never
+//! uses a player doesn't have it in its image.
 //!
-//! Use it where the phone itself tells its user how a call stands; [`Desk`](crate::desk::Desk) chooses the tone. Limits: one tone at a
-//! time, in place of the one before. Melodies of one's own are [segments](dsp_core::tone::Segment) of one or two frequencies, and sound from a
-//! file is a [`LocalSound`] of one's own.
+//! Use it where the phone itself tells its user how a call stands; [`Desk`](crate::desk::Desk) chooses the tone.
+//! Limits: one tone at a time, in place of the one before. For a melody, write [segments](dsp_core::tone::Segment) of
+//! one or two frequencies; for sound from a file, implement [`LocalSound`].
 //!
 //! ```
 //! use dsp_core::tone::{Country, ProgressTone};
@@ -37,9 +38,9 @@ use dsp_core::tone::{ProgressError, ProgressGenerator, Segment};
 
 use crate::port::{AudioPort, Overrun, Underrun};
 
-/// Sound of this side that is added to what is played.
+/// Sound that this side makes and adds to what is played.
 ///
-/// A beep of one's own over a call that runs:
+/// This one adds a beep during a call:
 ///
 /// ```
 /// use embassy_futures::block_on;
@@ -68,11 +69,11 @@ use crate::port::{AudioPort, Overrun, Underrun};
 /// # Ok::<(), host_embedded::phone::PhoneError>(())
 /// ```
 pub trait LocalSound {
-    /// Adds 10 ms or less of it.
+    /// Adds the next 10 ms of the sound, or less, to `pcm`.
     fn mix(&mut self, pcm: &mut [i16]);
 }
 
-/// No sound of this side.
+/// Adds no sound.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoSound;
 
@@ -85,7 +86,8 @@ const fn two(hz: u16, other_hz: u16, ms: u16) -> Segment {
     Segment { hz, other_hz, depth_percent: 0, reversed_ms: 0, ms }
 }
 
-/// A phone's bell: two sounds in turn for a second, and 2 s of silence. No recommendation has one; put your own beside it.
+/// A phone's bell: two pairs of frequencies in turn for a second, and 2 s of silence. No recommendation defines one;
+/// you can write your own like it.
 pub static RING: [Segment; 9] = [
     two(784, 1_175, 120),
     two(659, 988, 130),
@@ -98,10 +100,10 @@ pub static RING: [Segment; 9] = [
     two(0, 0, 2_000),
 ];
 
-/// A level that is well heard in a receiver: -13 dBm0, in hundredths.
+/// A level that is well heard in a receiver: -13 dBm0, in hundredths of a dBm0.
 pub const LEVEL: i16 = -1_300;
 
-/// Samples that are made at once.
+/// The most samples that are made at once.
 const PIECE: usize = 80;
 
 /// Plays one tone, or none.
@@ -109,18 +111,18 @@ const PIECE: usize = 80;
 pub struct TonePlayer {
     sample_rate_hz: u32,
     generator: Option<ProgressGenerator>,
-    /// It fades within what is mixed next.
+    /// Whether the tone fades out within what is mixed next.
     stopping: bool,
 }
 
 impl TonePlayer {
-    /// Silence at this rate of the loudspeaker.
+    /// A player that is silent, for a loudspeaker at this rate in Hz.
     pub const fn new(sample_rate_hz: u32) -> Self {
         Self { sample_rate_hz, generator: None, stopping: false }
     }
 
-    /// Plays these segments from their beginning, again and again, in place of what is played. `level` is in hundredths of a
-    /// dBm0, such as [`LEVEL`].
+    /// Plays these segments from their beginning, again and again, in place of the tone that is playing. `level` is in
+    /// hundredths of a dBm0, such as [`LEVEL`].
     ///
     /// # Errors
     /// [`ProgressError`] if the rate or the level is out of range; nothing changes then.
@@ -130,18 +132,19 @@ impl TonePlayer {
         Ok(())
     }
 
-    /// Fades to silence within the next samples.
+    /// Fades the tone out within the samples that are mixed next.
     pub fn stop(&mut self) {
         self.stopping = self.generator.is_some();
     }
 
-    /// Whether a tone is played, or a pause of one.
+    /// Whether a tone is playing; the pauses within it count too.
     pub fn is_playing(&self) -> bool {
         self.generator.is_some() && !self.stopping
     }
 
-    /// 10 ms of the audio port without a call: what the microphone hears is dropped, and the tone is played. `port` paces it, as
-    /// it does in a call. What was lost or silent is returned.
+    /// Runs 10 ms of the audio port without a call: what the microphone hears is dropped, and the tone is played.
+    /// `port` paces it, as it does in a call. Returns what the port lost of the microphone, and what it lacked for the
+    /// loudspeaker.
     pub async fn tick<A: AudioPort<FRAME>, const FRAME: usize>(
         &mut self,
         port: &mut A,

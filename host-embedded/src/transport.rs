@@ -1,12 +1,14 @@
-//! A phone's transport: RTP and RTCP over one socket (RFC 5761), a guard around both, and where the other side is.
+//! A phone's transport: it carries RTP and RTCP over one socket (RFC 5761) with a guard around both, and knows where
+//! the other side is.
 //!
-//! [`Transport`] is the [`Network`] of a phone over any [`Socket`]. What comes in is told apart by its first two bytes and
-//! unprotected: reports go to the [`RtcpReporter`], packets of sound to the phone. Packets are sent to where the other side's
-//! come from (RFC 4961): behind a NAT its description names another address. Of plain RTP the first packet decides that, and
-//! any from the address that the description names, since another could be forged; of SRTP each does.
+//! [`Transport`] is the [`Network`] of a phone over any [`Socket`]. It tells incoming datagrams apart by their first
+//! two bytes and unprotects them: reports go to the [`RtcpReporter`], packets of sound to the phone. Packets are sent
+//! to the address that the other side's packets come from (symmetric RTP, RFC 4961), since behind a NAT the other
+//! side's description names another one. With plain RTP only the first packet decides that, and any packet from the
+//! address in the description, since others could be forged; with SRTP each packet does.
 //!
-//! Use it over a network stack's UDP socket, of which it takes three functions. Limits: one port for RTP and RTCP, and no ICE; where the
-//! other side wants a port of its own for RTCP, reports are left out.
+//! Use it over a network stack's UDP socket, of which it needs the three functions of [`Socket`]. Limits: one port for
+//! RTP and RTCP, and no ICE; where the other side wants a port of its own for RTCP, reports are left out.
 //!
 //! After each tick the firmware calls [`report`](Transport::report), which sends what is due:
 //!
@@ -58,8 +60,9 @@ pub trait Socket {
     /// Address and port.
     type Address: Copy + PartialEq;
 
-    /// Waits for a datagram; returns its length, where it comes from and when it arrived. One that is longer than `datagram` may
-    /// be cut, but a length beyond `datagram`'s must be returned. Dropping the future before it is ready loses nothing.
+    /// Waits for a datagram; returns its length, where it comes from and when it arrived. A datagram that is longer
+    /// than `datagram` may be cut, but then a length greater than `datagram`'s must be returned. Dropping the future
+    /// before it is ready loses nothing.
     async fn receive(&mut self, datagram: &mut [u8]) -> (usize, Self::Address, Instant);
 
     /// Sends a datagram; `false` if the link was busy or down, and it was dropped.
@@ -69,30 +72,30 @@ pub trait Socket {
     fn now(&self) -> Instant;
 }
 
-/// What went through a transport. All wrap.
+/// What went through a transport. All counters wrap around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TransportCounters {
     /// Datagrams that were sent, of sound and of reports.
     pub sent: u32,
-    /// Those that could not be: no address, a key whose lifetime is over, a link that is busy or down.
+    /// Datagrams that could not be sent: no address, a key whose lifetime is over, a link that is busy or down.
     pub unsent: u32,
     /// Datagrams that came and were neither RTP nor RTCP, or longer than there is room for.
     pub foreign: u32,
     /// RTP and RTCP that the guard refused, or that came from elsewhere than the other side.
     pub refused: u32,
-    /// Reports of the other side.
+    /// Reports that came from the other side.
     pub reports: u32,
-    /// Reports of this side.
+    /// Reports that this side sent.
     pub reports_sent: u32,
-    /// Times the other side's packets came from another address than the one they were sent to.
+    /// How often the other side's packets began to come from another address than the one that this side sent to.
     pub moved: u32,
 }
 
-/// RTP and RTCP over one socket. `BYTES`: the longest datagram that is sent. `EXTENDED`: whether reports are extended, as of
-/// [`RtcpReporter`].
+/// RTP and RTCP over one socket. `BYTES` is the length of the longest datagram that is sent, and `EXTENDED` says
+/// whether reports are extended, as for [`RtcpReporter`].
 ///
-/// With SRTP around RTP and RTCP, to a side whose address the description told:
+/// This one protects RTP and RTCP by SRTP, and the other side's description has told its address:
 ///
 /// ```
 /// use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
@@ -133,13 +136,13 @@ pub struct Transport<S: Socket, G, const BYTES: usize, const EXTENDED: bool = tr
     socket: S,
     guard: G,
     reporter: RtcpReporter<1, EXTENDED>,
-    /// The other side, once it is known.
+    /// The other side's address, once it is known.
     remote: Option<S::Address>,
-    /// Where its description says that it is.
+    /// The address in the other side's description.
     named: Option<S::Address>,
-    /// A packet has come from there.
+    /// Whether a packet has come from `remote`.
     latched: bool,
-    /// What was told last, until it is asked for.
+    /// The last report of the other side, until it is asked for.
     told: Option<PeerReport>,
     counters: TransportCounters,
     outgoing: [u8; BYTES],
@@ -162,8 +165,9 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         }
     }
 
-    /// The other side is here, as its description says; until a packet of its comes from elsewhere. Without SRTP a packet
-    /// from here wins it back.
+    /// Sets the address of the other side, as its description gives it. Packets go there until one of the other side's
+    /// comes from elsewhere, and from then on to where that came from. Without SRTP a packet from the description's
+    /// address wins them back.
     pub fn set_remote(&mut self, remote: S::Address) {
         self.remote = Some(remote);
         self.named = Some(remote);
@@ -180,23 +184,25 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         &mut self.guard
     }
 
-    /// What the reporter knows: round trip, how the other side hears this one.
+    /// The reporter, which knows the round trip and how the other side hears this one.
     pub fn reporter(&self) -> &RtcpReporter<1, EXTENDED> {
         &self.reporter
     }
 
-    /// What went through so far.
+    /// Counts of what went through so far.
     pub fn counters(&self) -> TransportCounters {
         self.counters
     }
 
-    /// The last report of the other side, once. It tells a goodbye ([`PeerReport::bye`]) also where another report came
-    /// behind it: [`CallWatch`](crate::watch::CallWatch) knows what to make of one.
+    /// Takes the last report of the other side, if there is a new one. If an earlier report that was not taken said
+    /// goodbye, this one does too ([`PeerReport::bye`]); [`CallWatch`](crate::watch::CallWatch) knows what a goodbye
+    /// means for the call.
     pub fn next_report(&mut self) -> Option<PeerReport> {
         self.told.take()
     }
 
-    /// Sends the report that is due, if one is. `reception` is of the source that is heard, `send` is as of `now`.
+    /// Sends the report that is due, if one is. `reception` is that of the source that is heard, and `send` is this
+    /// side's state at `now`.
     pub fn report(&mut self, now: Instant, reception: ReceptionStats, send: SendInfo) {
         if now < self.reporter.next_deadline() {
             return;
@@ -207,14 +213,15 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         }
     }
 
-    /// Says goodbye. `reception` and `send` are as for [`report`](Self::report).
+    /// Sends a goodbye by RTCP. `reception` and `send` are as for [`report`](Self::report).
     pub fn leave(&mut self, now: Instant, reception: ReceptionStats, send: SendInfo) {
         if let Ok(Some(len)) = self.reporter.bye(now, &[reception], Some(&send), None, &mut self.outgoing) {
             self.send_report(len);
         }
     }
 
-    /// Reports leave as another source from now on; `packets` were sent as the one before, to which a goodbye goes.
+    /// Sends reports as the source `ssrc` from now on, and a goodbye of the source before, as which `packets` packets
+    /// were sent.
     pub fn change_source(&mut self, now: Instant, ssrc: Ssrc, packets: u32) {
         self.reporter.change_source(now, ssrc, packets);
     }
@@ -226,7 +233,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         }
     }
 
-    /// Sends so much of what lies in `outgoing`.
+    /// Sends the first `len` bytes of `outgoing`; `None` counts as unsent. Returns whether they were sent.
     fn hand_over(&mut self, len: Option<usize>) -> bool {
         let datagram = len.and_then(|len| self.outgoing.get(..len));
         let sent = match (datagram, self.remote) {
@@ -238,7 +245,8 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         sent
     }
 
-    /// Where a packet of sound that was unprotected comes from: there the other side is. `false` if it is somebody else's.
+    /// Learns the other side's address from a packet of sound whose protection has been taken off. Returns `false` if
+    /// the packet is somebody else's.
     fn latch(&mut self, packet: &[u8], from: S::Address) -> bool {
         if self.remote == Some(from) {
             self.latched = true;
@@ -257,7 +265,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         true
     }
 
-    /// The bytes of a packet for the phone; `None` of all else.
+    /// Unprotects a datagram, and returns the length of a packet for the phone; `None` for everything else.
     fn take_in(&mut self, datagram: &mut [u8], from: S::Address, now: Instant) -> Option<usize> {
         let counters = &mut self.counters;
         let is_report = match DatagramKind::of(datagram) {

@@ -10,37 +10,42 @@ use crate::arithmetic::max;
 use crate::front::Near;
 use crate::spectrum::Spectrum;
 
-/// Most blocks by which the far end is read ahead of the microphone's time: devices may take less long than they tell.
+/// The most blocks by which the far end is read ahead of the microphone's time: a device's latency may be shorter than
+/// it reports.
 const LEAD_BLOCKS: i64 = 2;
-/// Number of blocks by which far end and microphone may be off before it counts as a jump, whatever the filter finds.
+/// Blocks by which the counted position and the reported time may differ before that counts as a jump, whatever the
+/// filter finds.
 const UNSTEADY_BLOCKS: i64 = 10;
-/// When a device reports another latency, the filter is asked over this many blocks with an echo whether it is true.
+/// When a device reports another latency, the filter's estimate is compared with the microphone over this many blocks
+/// to check the report.
 const DOUBT_BLOCKS: u32 = 3;
-/// The least energy of the estimate in them.
+/// The least energy of the estimate in these blocks for the comparison to count.
 const DOUBT_ENERGY: f32 = 1e-5;
-/// The echo begins no later in the filter: what comes before it is tail that is wasted.
+/// The latest place in the filter, in ms, where the echo may begin: the part of the filter before it is wasted.
 const LATEST_MS: f32 = 18.0;
-/// Blocks behind which the far end's high-pass has settled.
+/// Blocks after which the far end's high-pass has settled.
 const SETTLE: usize = 2;
-/// Blocks over which the far end is read anew behind a jump.
+/// Blocks over which the far end is read again after a jump, a part in each.
 const PARTS: usize = 3;
 
-/// What the devices tell of their latency, against what was counted.
+/// The latency that the devices report, compared with the counted position.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Latency {
-    /// How far the counted position is off and has been found to be right, in samples of the history.
+    /// The difference between the reported and the counted position at which the filter found the count to be right, in
+    /// samples of the history.
     right: i64,
-    /// How far it has been off, and for how many blocks.
+    /// The difference that is in doubt now, and for how many blocks it has lasted.
     told: i64,
     pub(super) blocks: u32,
-    /// The microphone by the estimate, and the estimate, in these blocks.
+    /// Sums over these blocks: microphone times estimate, and the estimate's energy.
     pub(super) product: f32,
     pub(super) estimated: f32,
 }
 
 impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P> {
-    /// Where this block's far end lies, and where the search looks: by counting on from block to block, since the clock of a
-    /// host's ticks is unsteady; by time where there is nothing to count from, or a device has got another latency.
+    /// Returns the position of this block's far end, and where the search reads it. Both are counted on from block to
+    /// block, since the clock of a host's ticks is unsteady; they come from the reported time where there is nothing to
+    /// count from, or when a device's latency has changed.
     pub(super) fn locate<const RATIO: usize>(&mut self, near: &Near<'_>) -> (Position, i64) {
         let (at, base, jumped) = self.count_on::<RATIO>(near);
         if jumped {
@@ -49,7 +54,7 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         (at, base)
     }
 
-    /// As [`locate`](Self::locate), and whether time has jumped.
+    /// Returns what [`locate`](Self::locate) does, and whether time has jumped.
     fn count_on<const RATIO: usize>(&mut self, near: &Near<'_>) -> (Position, i64, bool) {
         let block = (B * RATIO) as i64;
         let by_time = near.render.position_at(near.captured_at);
@@ -83,8 +88,9 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         }
     }
 
-    /// Whether a device has got another latency: it tells so for some blocks, by which the counted position is `off`, and
-    /// where a filter works its estimate has left the microphone. What a device tells may be wrong.
+    /// Whether a device's latency has changed. Since a device may report a wrong one, the report, from which the
+    /// counted position differs by `off` samples, has to last for some blocks, and the estimate of a filter that works
+    /// must no longer fit the microphone. `ms` is the number of samples in a millisecond.
     fn has_other_latency(&mut self, off: i64, ms: i64) -> bool {
         let seen = &mut self.latency;
         if (off - seen.right).abs() <= 2 * ms {
@@ -106,8 +112,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         true
     }
 
-    /// Time has jumped: what was heard before doesn't go on, what was learned may still be true. The far end is read anew as
-    /// far back as the filters reach.
+    /// Handles a jump of time: the sound so far doesn't go on, but what the filters have learned may still be true. The
+    /// far end is read again as far back as they reach.
     #[cold]
     #[inline(never)]
     fn jump(&mut self) {
@@ -119,9 +125,9 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.unread = Some(0..P);
     }
 
-    /// Reads the far end `blocks` blocks earlier from this block on; positive if the echo comes later. What the
+    /// From this block on, reads the far end `blocks` blocks earlier, or later if `blocks` is negative. What the
     /// filters have learned moves along, and the far end is read again where they need it, so that a filter that fits
-    /// stays so.
+    /// goes on fitting.
     #[cold]
     #[inline(never)]
     pub(super) fn move_by<const RATIO: usize>(&mut self, blocks: i32, at: &mut Position) {
@@ -141,8 +147,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.unread = Some(0..P);
     }
 
-    /// Reads a part of what is to be read anew, the newest first, before the block at `at`: all of it would take
-    /// several times as long as a block does.
+    /// Reads again a part of the blocks in `unread`, which count back from the block at `at`, the newest first: reading
+    /// all of them at once would take several times as long as a block does.
     #[cold]
     #[inline(never)]
     pub(super) fn read_anew<const RATIO: usize>(&mut self, unread: Range<usize>, at: Position, near: &Near<'_>) {
@@ -168,7 +174,8 @@ impl<M: EchoMemory<B, P>, const B: usize, const P: usize> EchoCanceller<M, B, P>
         self.unread = (end < unread.end && end + 1 < P).then(|| end + 1..P);
     }
 
-    /// The delay search's answer: `onset_ms` behind `base`.
+    /// Follows an echo that begins `onset_ms` milliseconds after the far end at `base`: moves the position where it is
+    /// read if the echo lies badly in the filter.
     pub(super) fn follow<const RATIO: usize>(&mut self, onset_ms: f32, at: &mut Position, base: i64) {
         let ms = (B * RATIO) as f32 / 10.0;
         if !self.good {

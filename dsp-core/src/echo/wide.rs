@@ -2,11 +2,12 @@
 //! above it is suppressed by a model of its own.
 //!
 //! The bands are complementary: the upper band is what the low-pass leaves of the delayed microphone, so that both
-//! together are the microphone again where nothing is cancelled. Of the upper band's echo only the power is predicted:
-//! the far end's power there, delayed and spread as the filter's highest bins do, times the least ratio seen in the
-//! last 300 loud frames. Its gain never falls below the noise floor, so that no comfort noise is needed.
+//! together are the microphone again where nothing is cancelled. Of the echo in the upper band only the power is
+//! predicted: the far end's power there, delayed and spread as in the filter's highest bins, times the least ratio of
+//! microphone to prediction in the last 300 loud frames. The gain never takes the band below its noise floor, so that
+//! no comfort noise is needed.
 //!
-//! The delay is that of the canceller, and 32 samples at 16 kHz, 2 ms, for the split.
+//! The delay is that of the canceller plus 32 samples at 16 kHz (2 ms) for the split.
 
 use super::far::{Position, Precision, read, step};
 use super::{EchoCanceller, EchoConfig, EchoError, EchoMemory, EchoStats};
@@ -15,23 +16,24 @@ use crate::bands::{LOW, MOST, TwoBands};
 use crate::front::{CaptureBlock, Near};
 use crate::process::biquad::{Biquad, BiquadDesign};
 
-/// Frames of the far end that count for the least ratio, stretches of them, and what is added to it.
+/// Loud frames in a stretch, for which one least ratio is kept; the number of stretches; and the margin that is added
+/// to the ratio.
 const LOUD_FRAMES: u32 = 20;
 const STRETCHES: usize = 15;
 const MARGIN_DB: f32 = 6.0;
-/// The echo's energy a block below which there is none.
+/// Energy of a block, below which the predicted echo counts as none.
 const QUIET: f32 = 1e-9;
-/// Blocks that the far end's power is kept for: the longest tail.
+/// Blocks for which the far end's energy is kept: those of the longest tail.
 const MOST_BLOCKS: usize = 26;
-/// Blocks in each of the stretches of the noise floor.
+/// Blocks in each stretch, of which the minimum counts for the noise floor.
 const FLOOR_BLOCKS: u32 = 20;
 
-/// The upper band's power: of microphone, echo and noise.
+/// The powers of microphone, echo and noise in the upper band, and the gain that follows from them.
 #[derive(Clone, Copy, Debug)]
 struct Upper {
     /// Energies of the far end's last blocks, the newest first.
     far: [f32; MOST_BLOCKS],
-    /// What the model says of the echo.
+    /// The echo's energy in the last block, as the model predicts it.
     echo: f32,
     smooth: [f32; 2],
     quick: f32,
@@ -59,7 +61,8 @@ impl Upper {
         gain: 1.0,
     };
 
-    /// The gain of a block, from its energies, how the echo is spread over blocks, and how surely the near end speaks.
+    /// The gain of a block, from the energies of its far end and its microphone, how the echo is spread over blocks
+    /// (`response`), and the probability that the near end speaks (`near_end`).
     fn gain(&mut self, far: f32, near: f32, response: &[f32], near_end: f32) -> f32 {
         self.far.rotate_right(1);
         self.far[0] = far;
@@ -107,7 +110,7 @@ impl Upper {
 pub struct WideEchoCanceller<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> {
     low: EchoCanceller<M, LOW, P>,
     bands: TwoBands<RATIO>,
-    /// The upper band waits for the canceller.
+    /// The upper band, held back while the canceller delays the lower one.
     waiting: [f32; MOST],
     far_high: Biquad<f32>,
     near_high: Biquad<f32>,
@@ -142,7 +145,7 @@ impl<M: EchoMemory<LOW, P>, const P: usize, const RATIO: usize> WideEchoCancelle
         self.low.config()
     }
 
-    /// What it knows of the echo. The echo return loss is that of the band below 7 kHz.
+    /// What the canceller knows of the echo. The echo return loss is that of the band below 7 kHz.
     pub fn stats(&self) -> EchoStats {
         self.low.stats()
     }

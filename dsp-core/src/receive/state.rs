@@ -1,17 +1,17 @@
 //! What a receiver is doing, where it is in the stream, and what it has concealed since the last packet: the state
 //! that [`play`](super::Receiver::play) changes, each part with the only methods that change it.
 //!
-//! Each state holds what only it needs. While priming, that is whether the stream before fades out and whether the
-//! buffer is full; while playing, what the sender does between its packets. A new SSRC or a jump of the sequence
+//! Each state holds only what it needs. While priming, that is whether the previous stream is fading out and whether
+//! the buffer is full; while playing, what the sender does between its packets. A new SSRC or a jump of the sequence
 //! numbers (`restart`) is the one way to begin a stream within a receiver that goes on playing and counting.
 //!
-//! Times are ticks of the receiver's clock, modulo 2^32. The memory is 40 bytes.
+//! Times are in ticks of the receiver's clock, modulo 2^32. The state takes 40 bytes of memory.
 
 use super::decision::Sending;
 use super::jitter::PacketInfo;
 use crate::time::RtpTime;
 
-/// Ticks of a pause beyond which they aren't counted: six hours at 48 kHz. Nobody asks for more than a second.
+/// The most filled ticks that are counted: six hours at 48 kHz. No caller asks for more than a second of them.
 const MOST_FILLED: u32 = 1 << 30;
 
 /// Whether there is a stream to be played.
@@ -19,12 +19,12 @@ const MOST_FILLED: u32 = 1 << 30;
 pub(super) enum State {
     /// Silence until the first packet's turn comes.
     Priming {
-        /// The stream before was cut off and fades out.
+        /// The previous stream was cut off and is fading out.
         fading: bool,
         /// The buffer is full, so that waiting longer would only lose more.
         full: bool,
     },
-    /// One packet follows the other.
+    /// Packets are played, one after the other.
     Playing {
         /// What the sender does between its packets.
         sending: Sending,
@@ -41,27 +41,27 @@ impl State {
         matches!(self, Self::Playing { .. })
     }
 
-    /// The stream goes on with other numbers: what was heard fades out.
+    /// Notes that the stream goes on with other sequence numbers or another SSRC: the sound so far fades out.
     pub(super) fn interrupt(&mut self) {
         let fading = matches!(self, Self::Playing { .. } | Self::Priming { fading: true, .. });
         *self = Self::Priming { fading, full: false };
     }
 
-    /// A packet had to be dropped for want of room: it's no use to wait for more of them.
+    /// Notes that a packet was dropped because the buffer was full: waiting for more of them makes no sense.
     pub(super) fn crowd(&mut self) {
         if let Self::Priming { full, .. } = self {
             *full = true;
         }
     }
 
-    /// What was heard before has faded out.
+    /// Notes that the sound of the previous stream has faded out.
     pub(super) fn faded(&mut self) {
         if let Self::Priming { fading, .. } = self {
             *fading = false;
         }
     }
 
-    /// A packet said what the sender does until the next one.
+    /// Notes what the sender does until its next packet, as its last one told.
     pub(super) fn send(&mut self, what: Sending) {
         if let Self::Playing { sending } = self {
             *sending = what;
@@ -69,26 +69,27 @@ impl State {
     }
 }
 
-/// Where in the stream the sound is that was made last.
+/// The position in the stream of the sound that was made last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Playhead {
     /// The time of the sample that follows the last decoded one.
     pub(super) next_time: RtpTime,
-    /// Ticks that were filled since then: the media time stands still meanwhile.
+    /// Ticks of filler (concealed sound, noise or silence) since the last decoded sample; `next_time` stands still
+    /// meanwhile.
     pub(super) filled: u32,
-    /// Length of the last packet; 0 before the first.
+    /// Length of the last decoded packet in ticks; 0 before the first.
     pub(super) packet_ticks: u32,
 }
 
 impl Playhead {
     pub(super) const START: Self = Self { next_time: RtpTime(0), filled: 0, packet_ticks: 0 };
 
-    /// How much later `time` is than the end of what was decoded; negative if timestamps went back.
+    /// How many ticks `time` is later than the end of what was decoded; negative if timestamps went back.
     pub(super) fn gap(&self, time: RtpTime) -> i32 {
         time.distance(self.next_time)
     }
 
-    /// The sample that follows has this time.
+    /// Sets the time of the sample that follows, with nothing filled before it.
     pub(super) fn seek(&mut self, time: RtpTime) {
         self.next_time = time;
         self.filled = 0;
@@ -111,14 +112,14 @@ impl Playhead {
     }
 }
 
-/// What was made up since the last packet, and how the next one follows.
+/// What was made up since the last packet, and how the next packet continues from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MadeUp {
     /// Samples that were concealed.
     pub(super) samples: u32,
-    /// Missing packets before the next one that a codec recovered from it.
+    /// How many missing packets before the next one the codec recovered from the redundancy in it.
     pub(super) recovered: u16,
-    /// The packet before the next one was here but could not be decoded.
+    /// The packet before the next one arrived but could not be decoded.
     pub(super) broken: bool,
     /// Packets or sound were left out: the next one doesn't follow what was played last.
     pub(super) spliced: bool,
@@ -127,18 +128,19 @@ pub(super) struct MadeUp {
 impl MadeUp {
     pub(super) const NOTHING: Self = Self { samples: 0, recovered: 0, broken: false, spliced: false };
 
-    /// The next packet was decoded, or is the first of a stream: what comes follows it. What was made up before it is
-    /// [settled](super::Receiver::settle) by itself.
+    /// Notes that the next packet was decoded or begins a stream: what comes now follows it without a break. What was
+    /// made up before it is counted separately, by [`settle`](super::Receiver::settle).
     pub(super) fn joined(&mut self) {
         self.broken = false;
         self.spliced = false;
     }
 }
 
-/// The first packet in the buffer that has a place in time, as a tick found it.
+/// The first packet in the buffer whose place in time is known, as a tick found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct First {
-    /// How many places after the next one it lies: those before it are missing, or have no place in time.
+    /// How many packets it is after the next expected one: those before it are missing, or their place in time is
+    /// unknown.
     pub(super) offset: usize,
     pub(super) info: PacketInfo,
 }

@@ -1,4 +1,4 @@
-//! What a phone wants of its codec chip, in one plain value, and what it can't have, in words.
+//! What a phone wants of its codec chip, in one plain value, and the error for clocks that the chip can't have.
 
 use core::fmt;
 
@@ -11,23 +11,24 @@ impl Decibels {
     /// Unchanged: 0 dB.
     pub const ZERO: Self = Self(0);
 
-    /// Whole decibels, from -327 to 327.
+    /// A gain of whole decibels, from -327 to 327.
     pub const fn new(decibels: i16) -> Self {
         Self(decibels.saturating_mul(100))
     }
 
-    /// Hundredths of a decibel.
+    /// A gain in hundredths of a decibel.
     pub const fn from_hundredths(hundredths: i16) -> Self {
         Self(hundredths)
     }
 
-    /// In hundredths of a decibel.
+    /// The gain in hundredths of a decibel.
     pub const fn hundredths(self) -> i16 {
         self.0
     }
 
-    /// The number, from 0 on, of the nearest of `count` steps of `step` hundredths from `least` hundredths on; beyond the ends it is
-    /// the first or the last. Chips round a volume so: a volume key never fails.
+    /// The index of the step that is nearest to this gain, of `count` steps that begin at `least` and are `step` apart,
+    /// both in hundredths of a decibel. Beyond the ends it is the first or the last. Chips round a volume in this way,
+    /// so that a volume key never fails.
     pub fn nearest(self, least: i16, step: u16, count: u16) -> u16 {
         let above = i32::from(self.0) - i32::from(least);
         let (step, last) = (i32::from(step.max(1)), i32::from(count.saturating_sub(1)));
@@ -53,15 +54,15 @@ pub enum Rate {
     Hz16000,
     /// 44.1 kHz.
     Hz44100,
-    /// 48 kHz: fullband; other rates are the core's resampler's.
+    /// 48 kHz: fullband. The core's resampler makes other rates from it.
     Hz48000,
 }
 
 impl Rate {
-    /// All of them.
+    /// All rates, the lowest first.
     pub const ALL: [Self; 4] = [Self::Hz8000, Self::Hz16000, Self::Hz44100, Self::Hz48000];
 
-    /// In Hz.
+    /// The rate in Hz.
     pub const fn hz(self) -> u32 {
         match self {
             Self::Hz8000 => 8_000,
@@ -78,7 +79,8 @@ impl Rate {
 pub enum Role {
     /// The codec chip.
     Master,
-    /// The processor, from the same crystal as the chip's MCLK: two clocks would drift apart, and samples would be lost.
+    /// The processor, from the same crystal as the chip's MCLK: two crystals would drift apart, and samples would be
+    /// lost.
     Slave,
 }
 
@@ -90,7 +92,7 @@ pub enum Word {
     Bits16,
     /// 24 bits.
     Bits24,
-    /// 32 bits, of which a chip converts its upper 24 or fewer.
+    /// 32 bits, of which a chip converts the upper 24 or fewer.
     Bits32,
 }
 
@@ -108,7 +110,7 @@ pub struct Clocks {
     pub word: Word,
 }
 
-/// Where sound goes and comes from. Which pins that is, the chip's wiring says.
+/// Where sound goes and comes from. The chip's [`Wiring`] says which pins that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Route {
@@ -123,7 +125,7 @@ pub enum Route {
 }
 
 impl Route {
-    /// All of them.
+    /// All routes.
     pub const ALL: [Self; 4] = [Self::Handset, Self::Headset, Self::Speakerphone, Self::Line];
 }
 
@@ -133,26 +135,26 @@ impl Route {
 pub struct Pins<O, I> {
     /// Where sound goes.
     pub output: O,
-    /// Where it comes from.
+    /// Where sound comes from.
     pub input: I,
 }
 
-/// What belongs to each route.
+/// A value for each route, such as its [`Pins`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Wiring<P> {
-    /// Of [`Route::Handset`].
+    /// The value for [`Route::Handset`].
     pub handset: P,
-    /// Of [`Route::Headset`].
+    /// The value for [`Route::Headset`].
     pub headset: P,
-    /// Of [`Route::Speakerphone`].
+    /// The value for [`Route::Speakerphone`].
     pub speakerphone: P,
-    /// Of [`Route::Line`].
+    /// The value for [`Route::Line`].
     pub line: P,
 }
 
 impl<P: Copy> Wiring<P> {
-    /// What belongs to this route.
+    /// The value for this route.
     pub const fn of(&self, route: Route) -> P {
         match route {
             Route::Handset => self.handset,
@@ -163,33 +165,35 @@ impl<P: Copy> Wiring<P> {
     }
 }
 
-/// All that a phone wants of its codec chip. The chip's registers are a function of this value alone, whatever it was before.
+/// All that a phone wants of its codec chip. The chip's registers are a function of this value alone, whatever was set
+/// before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Setup {
-    /// Whether the chip works. Without, its registers are as after a reset.
+    /// Whether the chip is switched on. While it is off, its registers are as after a reset.
     pub power: bool,
     /// Clocks of the serial audio port.
     pub clocks: Clocks,
     /// Where sound goes and comes from.
     pub route: Route,
-    /// Gain of the output amplifier. The nearest step of the chip is taken, beyond its range the last one.
+    /// Gain of the output amplifier. The chip takes its nearest step, and beyond its range the lowest or the highest.
     pub volume: Decibels,
     /// Gain of the microphone or the line input before the converter, rounded as the volume is.
     pub gain: Decibels,
-    /// Whether the microphone is fed through the chip's bias pin. A line input never is. A chip whose bias can't be switched by itself
-    /// does as it always does.
+    /// Whether the microphone is fed through the chip's bias pin. A line input never is. A chip whose bias can't be
+    /// switched by itself ignores this.
     pub bias: bool,
     /// Whether the output is silent, the sidetone too.
     pub mute_output: bool,
     /// Whether the microphone is silent.
     pub mute_microphone: bool,
-    /// How loud the microphone is heard in one's own ear; `None`: not at all.
+    /// Gain with which the user hears the microphone in his own ear; `None` if he doesn't hear it.
     pub sidetone: Option<Decibels>,
 }
 
 impl Setup {
-    /// A handset at 0 dB with 20 dB of gain and bias for its microphone, without sidetone, switched off.
+    /// A setup that is switched off: a handset at 0 dB, with 20 dB of gain and bias for its microphone, and without
+    /// sidetone.
     pub const fn new(clocks: Clocks) -> Self {
         Self {
             power: false,
@@ -209,11 +213,11 @@ impl Setup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ClockReason {
-    /// MCLK lies outside the chip's range, in Hz.
+    /// MCLK lies outside the chip's range.
     Mclk {
-        /// The lowest.
+        /// The lowest MCLK, in Hz.
         least: u32,
-        /// The highest.
+        /// The highest MCLK, in Hz.
         most: u32,
     },
     /// No divider gives the rate from MCLK, and the chip has no PLL.
@@ -230,9 +234,9 @@ pub enum ClockReason {
 pub struct ClockError {
     /// The chip's name.
     pub chip: &'static str,
-    /// What was wanted.
+    /// The clocks that were wanted.
     pub clocks: Clocks,
-    /// Why not.
+    /// Why the chip can't have them.
     pub reason: ClockReason,
 }
 

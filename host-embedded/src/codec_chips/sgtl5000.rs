@@ -1,13 +1,14 @@
 //! SGTL5000 (NXP, formerly Freescale): headphones without capacitors, a line output, a microphone and a line input.
 //!
-//! It answers over I2C only while its SYS_MCLK runs. It has no reset: this driver writes what a reset would have left, and a chip
-//! that was at work when the processor was reset may click then. It has no amplifier of a loudspeaker: that is at the line
-//! output. Nothing says whether something is in the jack.
+//! The chip answers over I2C only while its SYS_MCLK runs. It has no command for a reset: this driver writes the values
+//! of a reset instead, and a chip that was at work when the processor was reset may click then. It has no amplifier for
+//! a loudspeaker: the board needs one at the line output. It does not tell whether something is in the jack.
 //!
-//! With the PLL it has to be master of the port; as a slave it takes 256, 384 or 512 times 32, 44.1, 48 or 96 kHz.
+//! With its PLL the chip has to be master of the serial audio port. As a slave it takes an MCLK of 256, 384 or 512
+//! times 32, 44.1 or 48 kHz, or of 256 times 96 kHz.
 //!
-//! The sidetone goes through its digital audio processor. Names are those of the manufacturer's
-//! datasheet, revision 6 (chapter "Programming Examples" for the sequences).
+//! The sidetone goes through the chip's digital audio processor. Names of registers and bits are those of the
+//! manufacturer's datasheet, revision 6, whose chapter "Programming Examples" has the sequences.
 //!
 //! Use it with a [`CodecChip`](super::CodecChip), over the board's I2C and its timer. Here they are simulated:
 //!
@@ -64,9 +65,9 @@ const LINREG_D: u16 = 0x0200;
 const VAG: u16 = 0x0080;
 const REFTOP: u16 = 0x0020;
 const CAPLESS: u16 = 0x0004;
-/// Headphones, DAC, ADC and line output.
+/// Power of headphones, DAC, ADC and line output.
 const BLOCKS: u16 = 0x001b;
-/// CHIP_CLK_CTRL: by the PLL.
+/// The bits of CHIP_CLK_CTRL that take the clock from the PLL.
 const BY_PLL: u16 = 0x0003;
 
 const LOCKED: ChipStep = ChipStep::Until {
@@ -102,23 +103,24 @@ pub enum Sgtl5000Input {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sgtl5000 {
-    /// 0x0a where CTRL_ADR0_CS is low, 0x2a where it's high.
+    /// The I2C address: 0x0a where CTRL_ADR0_CS is low, 0x2a where it's high.
     pub address: u8,
     /// VDDA in mV, 1,620 to 3,600.
     pub vdda_mv: u16,
     /// VDDIO in mV, 1,620 to 3,600.
     pub vddio_mv: u16,
-    /// Whether VDDD is supplied by the board; else by the chip's regulator, 1.2 V.
+    /// Whether the board supplies VDDD; otherwise the chip's regulator does, with 1.2 V.
     pub vddd: bool,
-    /// Whether headphones are between HP_L, HP_R and HP_VGND, without capacitors.
+    /// Whether headphones are connected to HP_L, HP_R and HP_VGND, without capacitors.
     pub capless: bool,
     /// Pins of each route.
     pub wiring: Wiring<Pins<Sgtl5000Output, Sgtl5000Input>>,
 }
 
 impl Default for Sgtl5000 {
-    /// At 0x0a, 3.3 V, VDDD by the board, headphones at HP_VGND: as on audio boards for Teensy. The handset is at the headphones'
-    /// pins, the loudspeaker's amplifier at the line output, all microphones at MIC_IN.
+    /// A chip at address 0x0a with supplies of 3.3 V, VDDD from the board and headphones at HP_VGND, as on audio boards
+    /// for Teensy. Handset and headset are at the headphones' pins, the loudspeaker's amplifier and the line are at the
+    /// line output, all microphones at MIC_IN.
     fn default() -> Self {
         Self {
             address: 0x0a,
@@ -136,7 +138,7 @@ impl Default for Sgtl5000 {
     }
 }
 
-/// The PLL: its input times `whole + fraction / 2048`.
+/// Settings of the PLL: its output is its input, halved if `halved`, times `whole + fraction / 2048`.
 #[derive(Clone, Copy)]
 struct Pll {
     halved: bool,
@@ -145,14 +147,15 @@ struct Pll {
 }
 
 struct Plan {
-    /// CHIP_CLK_CTRL.
+    /// The value of CHIP_CLK_CTRL.
     control: u16,
     pll: Option<Pll>,
     /// What the PLL's output should be, in Hz.
     output_hz: u32,
 }
 
-/// The rates that a rate is divided from, with both codes and the first: SYS_FS, RATE_MODE. MCLK's multiples follow from it.
+/// The system rates in Hz that a rate can be divided from, each with its codes for SYS_FS and RATE_MODE. MCLK is a
+/// multiple of the system rate.
 const fn sources(rate: Rate) -> [(u32, u16, u16); 2] {
     match rate {
         Rate::Hz8000 => [(32_000, 0, 2), (48_000, 2, 3)],
@@ -189,7 +192,8 @@ impl Plan {
     }
 }
 
-/// The amplifier of the microphone and the gain before the converter, from 0 dB in steps of 1.5 dB.
+/// The codes of the microphone's amplifier and of the gain before the converter, which has steps of 1.5 dB from 0 dB
+/// on.
 fn microphone_gain(gain: Decibels) -> (u16, u16) {
     const AMPLIFIER: [i16; 4] = [0, 2_000, 3_000, 4_000];
     let amplifier = AMPLIFIER.iter().rposition(|amplifier| *amplifier <= gain.hundredths()).unwrap_or(0);
@@ -197,10 +201,11 @@ fn microphone_gain(gain: Decibels) -> (u16, u16) {
     (amplifier as u16, rest.nearest(0, 150, 16))
 }
 
-/// -36 dB to 0 dB in steps of 3 dB, as parts of 0x8000.
+/// Gains of the sidetone from -36 dB to 0 dB in steps of 3 dB, as parts of 0x8000.
 const SIDETONE: [u16; 13] = [519, 734, 1_036, 1_464, 2_068, 2_920, 4_125, 5_827, 8_231, 11_627, 16_423, 23_198, 32_768];
 
-/// `40 * log10(ground / line) + 15`, rounded: half a decibel a step, so that full scale is the same at both.
+/// The line output's level: `40 * log10(ground / line) + 15`, rounded. A step is half a decibel, and full scale is the
+/// same at both grounds.
 fn line_level(ground_mv: u32, line_mv: u32) -> u16 {
     let mut level = 15;
     // A step is a factor of 1.05925, half a step one of 1.02920.
@@ -224,7 +229,7 @@ impl Chip for Sgtl5000 {
     const REGISTERS: &'static [Register] = &TABLE;
     const RESET: [u16; COUNT] = RESETS;
     const RESET_WRITE: Option<ResetWrite> = None;
-    /// PARTID; the lower byte is the revision.
+    /// The upper byte is PARTID, the lower byte the revision.
     const IDENTITY: Option<IdentityRegister> =
         Some(IdentityRegister { address: 0x0000, name: "CHIP_ID", mask: 0xff00, value: 0xa000 });
     const JACK: Option<JackFlag> = None;

@@ -40,7 +40,7 @@ use super::settings::{self, Concealment, OpusArgs, Repeated};
 use super::signals::{Stop, asked_to_end};
 use super::{MAN, Outcome, WOMAN, digits, make_folder, mind, number_in, print};
 
-/// Inputs are a part of the call; this is where their memory is bounded.
+/// The longest input that is read: its samples are kept in memory.
 const LONGEST_INPUT: Duration = Duration::from_secs(600);
 
 /// Two endpoints talk through a bad network; hear what each side heard, and see what happened
@@ -58,7 +58,7 @@ pub(super) struct DemoArgs {
     /// Packets lost, in percent
     #[arg(help_heading = "Network", long, default_value_t = 5.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
     loss: f64,
-    /// Mean length of a loss in packets; 1: each packet is lost or not by itself
+    /// Mean number of packets that are lost in a row; with 1, each packet is lost or not independently of the others
     #[arg(help_heading = "Network", long, default_value_t = 2.0, value_parser = |s: &str| number_in(s, 1.0, 100.0), value_name = "PACKETS")]
     burst: f64,
     /// Standard deviation of the network's delay, in ms
@@ -67,20 +67,20 @@ pub(super) struct DemoArgs {
     /// Constant part of the network's delay, one way, in ms
     #[arg(help_heading = "Network", long, default_value_t = 20.0, value_parser = |s: &str| number_in(s, 0.0, 2000.0), value_name = "MS")]
     delay: f64,
-    /// Packets overtaken by later ones, in percent [default: 1, without jitter 0]
+    /// Packets overtaken by later ones, in percent [default: 1, or 0 without jitter]
     #[arg(help_heading = "Network", long, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
     reorder: Option<f64>,
     /// Packets that arrive twice, in percent
     #[arg(help_heading = "Network", long, default_value_t = 0.0, value_parser = |s: &str| number_in(s, 0.0, 100.0), value_name = "PERCENT")]
     duplicate: f64,
-    /// The narrowest link each way has so many kbit/s, IP headers included
+    /// Rate of the narrowest link in each direction, in kbit/s, IP headers included
     #[arg(help_heading = "Network", long, value_parser = |s: &str| number_in(s, 1.0, 1e6), value_name = "KBIT/S")]
     bottleneck: Option<f64>,
-    /// The longest that a packet may wait in front of it, in ms
+    /// Longest time that a packet may wait for the narrowest link, in ms
     #[arg(help_heading = "Network", long, default_value_t = 200.0, value_parser = |s: &str| number_in(s, 0.0, 60_000.0),
         requires = "bottleneck", value_name = "MS")]
     queue: f64,
-    /// What is sent follows the network, by feedback on each packet: bit rate, packet length and redundancy
+    /// Adapt bit rate, packet length and redundancy to the network, by feedback on each packet
     #[arg(help_heading = "Network", long)]
     adapt: bool,
     /// How much faster B's audio clock runs than A's, in parts per million
@@ -92,25 +92,25 @@ pub(super) struct DemoArgs {
     /// Packet length in ms, from 10 to 60
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60), value_name = "MS")]
     ptime: u32,
-    /// 2: a stereo call, with opus or l16; --input is in stereo then
+    /// Channels of the sound and of the inputs: 2 makes a stereo call, with opus or l16
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), value_name = "NUMBER")]
     channels: u8,
-    /// Silence isn't sent: Opus by its own means, other codecs by comfort noise
+    /// Don't send silence: Opus has its own means for that, other codecs use comfort noise
     #[arg(long)]
     dtx: bool,
-    /// Find the pauses by the capture chain's voice detector instead of by level, whatever codec it is, and gate --agc by it;
-    /// 0 sends most, 3 takes least noise for speech
+    /// Find the pauses by the capture chain's voice detector instead of by level, whatever the codec, and let it gate
+    /// --agc; 0 sends the most, 3 takes the least noise for speech
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=3), num_args = 0..=1,
         default_missing_value = "2", requires = "dtx", value_name = "0-3")]
     vad: Option<u8>,
-    /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
+    /// What conceals lost packets; iLBC and Opus always do so themselves
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     concealment: Concealment,
-    /// Both sides have a loudspeaker in a room with so many ms of reverberation (RT60), 20 to 250, instead of a headset: their
-    /// microphones hear what the other one says, 20 ms later and some 6 dB weaker
+    /// Give both sides a loudspeaker instead of a headset, in a room whose reverberation (RT60) lasts this many ms, 20
+    /// to 250: each microphone hears what the other side says, 20 ms later and about 6 dB weaker
     #[arg(long, value_parser = |s: &str| number_in(s, 20.0, 250.0), value_name = "MS")]
     echo: Option<f64>,
-    /// WAV file of noise around both microphones, repeated when it ends; each side hears it from another place on
+    /// WAV file of noise around both microphones, repeated when it ends; each side begins at another place in it
     #[arg(long, value_name = "WAV")]
     noise: Option<PathBuf>,
     /// How far the noise is below the active level of each side's speech (ITU-T P.56), in dB [default: 10]
@@ -122,16 +122,16 @@ pub(super) struct DemoArgs {
     /// WAV file of what A says; given a second time, of what B says [default: speech that comes with the program]
     #[arg(long, value_name = "WAV")]
     input: Vec<PathBuf>,
-    /// How many packets before it each packet repeats, against losses (RFC 2198), 0 to 4; auto: one, while the other side tells of
-    /// losses
+    /// How many of the packets before it each packet repeats, against losses (RFC 2198), 0 to 4; auto repeats one while
+    /// the other side reports losses
     #[arg(long, default_value = "0", value_parser = Repeated::parse, allow_negative_numbers = true, value_name = "PACKETS")]
     red: Repeated,
     #[command(flatten)]
     srtp: SrtpArgs,
-    /// In real time, over real sockets (the default)
+    /// Run in real time, over real sockets (the default)
     #[arg(help_heading = "Run and results", long, conflicts_with = "fast")]
     realtime: bool,
-    /// In virtual time, without sockets: as fast as the machine can, and the same bits for the same seed
+    /// Run in virtual time, without sockets: as fast as the machine can, and with the same bits for the same seed
     #[arg(help_heading = "Run and results", long)]
     fast: bool,
     /// Where to write the results; files of an earlier demo are replaced
@@ -151,35 +151,35 @@ pub(super) struct DemoArgs {
 }
 
 impl DemoArgs {
-    /// Nothing is overtaken where nothing is delayed, unless that is asked for.
+    /// The share of packets that are overtaken, in percent: by default none where there is no jitter.
     fn reorder_percent(&self) -> f64 {
         self.reorder.unwrap_or(if self.jitter > 0.0 { 1.0 } else { 0.0 })
     }
 }
 
-/// Where `--snr` isn't said, in dB.
+/// The ratio of speech to noise where `--snr` isn't given, in dB.
 const USUAL_SNR_DB: f64 = 10.0;
-/// The ports in the capture of a call in virtual time, where there are none.
+/// The ports that the capture shows for a call in virtual time, which has no sockets.
 const VIRTUAL_PORTS: [u16; 2] = [4_000, 5_000];
 /// The wall clock when a call in virtual time begins: 2026-01-01 00:00 UTC.
 const VIRTUAL_EPOCH_MICROS: u64 = 1_767_225_600_000_000;
 
-/// What the options come to.
+/// What follows from the options.
 struct Setup {
     rate_hz: u32,
     network: NetworkConfig,
     opus: OpusEncoderConfig,
 }
 
-/// What a finished run leaves, side by side.
+/// What a finished run leaves: of A first, then of B.
 struct Run {
     calls: [Call; 2],
     recorders: [CallRecorder; 2],
     addresses: [SocketAddr; 2],
     unix_micros_at_zero: u64,
-    /// How long it was: less than asked for where it was ended on request.
+    /// Length of the call in seconds: less than `--seconds` if the user ended it.
     seconds: f64,
-    /// Why it ended by itself, if it did.
+    /// What went wrong, if something did.
     failure: Option<String>,
     kept: KeptReport,
 }
@@ -223,7 +223,7 @@ pub(super) fn run(args: DemoArgs) -> Outcome {
     run.failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-/// The rate of the call's sound: what the codec has, or for Opus and L16 what suits the first input.
+/// The rate of the call's sound in Hz: the codec's own, or for Opus and L16 one that suits the first input.
 fn call_rate_hz(args: &DemoArgs) -> Result<u32, Box<dyn Error>> {
     let input_hz = match args.input.first() {
         Some(path) => WavSource::open(path, 16_000)?.spec().sample_rate,
@@ -314,7 +314,7 @@ fn bottleneck(args: &DemoArgs) -> Option<BottleneckConfig> {
     args.bottleneck.map(config)
 }
 
-/// What recorded a call.
+/// Takes the recorder out of a call.
 fn recorder(call: &mut Call) -> CallRecorder {
     call.take_tap::<CallRecorder>().map(|recorder| *recorder).unwrap_or_default()
 }
@@ -507,7 +507,8 @@ async fn run_realtime(
     }
 }
 
-/// Speech from memory, repeated; what is played goes into the room, if there is one (the recorder has it).
+/// A device that says speech from memory, again and again. What it plays goes into the room, if there is one; it need
+/// not keep that, since the recorder does.
 struct Loop {
     rate_hz: u32,
     channels: u8,

@@ -60,50 +60,51 @@ struct TalkArgs {
     /// 22050, 32000 and 44100, but not 12000
     #[arg(long, default_value_t = 48_000, value_name = "HZ")]
     rate: u32,
-    /// 2: stereo, where opus or l16 is agreed on. Sound cards stay mono, WAV files don't
+    /// Channels of the sound: 2 is stereo, where opus or l16 is agreed on. Sound cards stay mono, WAV files don't
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), value_name = "NUMBER")]
     channels: u8,
     /// Packet length in ms, from 10 to 60
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..=60), value_name = "MS")]
     ptime: u32,
-    /// The most bytes of an IP packet that we send; packets are shorter, or coded in fewer bits, where it takes that
+    /// The most bytes of an IP packet that we send; to keep to it, packets become shorter or are coded in fewer bits
     #[arg(help_heading = "Network", long, default_value_t = sdp::DEFAULT_MTU,
         value_parser = clap::value_parser!(u16).range(i64::from(sdp::MIN_MTU)..), value_name = "BYTES")]
     mtu: u16,
-    /// Levels of the sound and of its speech in each packet's header, and feedback on when each packet arrived, as browsers
-    /// have them
+    /// When to use header extensions (the level of the sound, and whether it is speech) and feedback on the arrival of
+    /// each packet, as browsers do
     #[arg(help_heading = "Network", long, value_enum, default_value = "auto", value_name = "WHEN")]
     feedback: FeedbackName,
-    /// What is sent follows the network: bit rate, packet length and redundancy, within what both sides agreed on
+    /// Adapt bit rate, packet length and redundancy to the network, within what both sides agreed on
     #[arg(help_heading = "Network", long)]
     adapt: bool,
-    /// Silence isn't sent if the other side wants that too: Opus by its own means, other codecs by comfort noise
+    /// Don't send silence, if the other side wants that too: Opus has its own means for that, other codecs use comfort
+    /// noise
     #[arg(long)]
     dtx: bool,
-    /// Find the pauses by the capture chain's voice detector instead of by level, whatever codec it is, and gate --agc by it;
-    /// 0 sends most, 3 takes least noise for speech
+    /// Find the pauses by the capture chain's voice detector instead of by level, whatever the codec, and let it gate
+    /// --agc; 0 sends the most, 3 takes the least noise for speech
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=3), num_args = 0..=1,
         default_missing_value = "2", requires = "dtx", value_name = "0-3")]
     vad: Option<u8>,
-    /// How many senders are heard at once, of those that the other side forwards
+    /// How many of the senders that the other side forwards are heard at once
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=31), value_name = "NUMBER")]
     sources: u8,
-    /// How many packets before it each packet repeats, against losses (RFC 2198), if the other side can use them, 0 to 4; auto:
-    /// one, while the other side tells of losses
+    /// How many of the packets before it each packet repeats, against losses (RFC 2198), if the other side can use
+    /// them, 0 to 4; auto repeats one while the other side reports losses
     #[arg(long, default_value = "0", value_parser = Repeated::parse, allow_negative_numbers = true, value_name = "PACKETS")]
     red: Repeated,
-    /// Who makes the sound of what is lost; iLBC and Opus always do it themselves
+    /// What conceals lost packets; iLBC and Opus always do so themselves
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     concealment: Concealment,
-    /// How long packets wait: as suits a conversation (by the E-model's rating R, with RTCP's round trip), as suits who only
-    /// listens, or a number of milliseconds
+    /// How long packets wait in the jitter buffer: conversation weighs delay against losses (by the E-model's rating R,
+    /// with RTCP's round trip), adaptive suits those who only listen, and fixed is a number of milliseconds
     #[arg(long, default_value = "conversation", value_parser = Jitter::parse, value_name = "conversation|adaptive|fixed:MS")]
     jitter: Jitter,
     #[command(flatten)]
     srtp: SrtpArgs,
     #[command(flatten)]
     keying: KeyingArgs,
-    /// A separate port for RTCP, whatever the other side can do
+    /// Use a separate port for RTCP, whatever the other side can do
     #[arg(help_heading = "Network", long)]
     no_mux: bool,
     #[command(flatten)]
@@ -131,14 +132,15 @@ struct TalkArgs {
     #[arg(help_heading = "Sound", long, default_value_t = 0.0,
         value_parser = |s: &str| number_in(s, -42.0, 18.0), value_name = "DB")]
     volume: f64,
-    /// Hang up after this time [default: only on request]
+    /// Hang up after this many seconds [default: only on request]
     #[arg(long, value_parser = |s: &str| number_in(s, 0.1, 864_000.0), value_name = "S")]
     seconds: Option<f64>,
-    /// Hang up when the other side said goodbye by RTCP and nothing came of it since for this time, on hold 30 s: some
-    /// phones say goodbye at every hold and go on
+    /// Hang up when the other side has said goodbye by RTCP and has sent nothing since for this many seconds, or for 30
+    /// s on hold: some phones say goodbye at every hold and go on
     #[arg(long, default_value_t = 7.0, value_parser = |s: &str| number_in(s, 0.1, 86_400.0), value_name = "S")]
     end_after_goodbye: f64,
-    /// Hang up when nothing came from the other side for this time, except on hold; it ends with an error [default: go on]
+    /// Hang up with an error when nothing has come from the other side for this many seconds, except on hold [default:
+    /// go on]
     #[arg(long, value_parser = |s: &str| number_in(s, 1.0, 86_400.0), value_name = "S")]
     end_after_silence: Option<f64>,
     /// Print the summary as JSON; without --write it follows the SDP on stdout
@@ -226,14 +228,14 @@ pub(super) fn answer(args: AnswerArgs) -> Outcome {
     })
 }
 
-/// How descriptions come and go.
+/// How SDP descriptions are read and written.
 struct Way {
     read: Option<PathBuf>,
     write: Option<PathBuf>,
     first_offer: bool,
 }
 
-/// Sets the call up, lets `agree` exchange the SDP, which gives back the other side's, and talks until somebody hangs up.
+/// Sets the call up, lets `agree` exchange the SDP and return the other side's, and talks until somebody hangs up.
 fn talk(
     args: &TalkArgs,
     way: Way,
@@ -461,7 +463,7 @@ impl FeedbackName {
     }
 }
 
-/// The wall clock.
+/// The wall clock: microseconds since 1970-01-01 00:00 UTC.
 fn unix_micros() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_micros() as u64)
 }

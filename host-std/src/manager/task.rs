@@ -1,8 +1,8 @@
 //! One session on tokio: its sockets, its device, and the only reader of its clock.
 //!
 //! With a device it ticks every 10 ms, as [`driver`](crate::session::driver) does. Without one there is no tick: it
-//! sleeps until a datagram comes, a report is due or signalling asks for something. So a session that is parked costs
-//! what its packets cost.
+//! sleeps until a datagram comes, a report is due or signalling asks for something. So a session without a device costs
+//! only what its packets cost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,31 +18,32 @@ use crate::device::AudioIo;
 use crate::session::driver::{self, AttachedDevice, DeviceTicks, Running, STATUS_EVERY, close, readable};
 use crate::session::{CaptureConfig, Channel, Missed, front_end};
 
-/// So long what was on its way to an address that we left is still heard.
+/// How long packets that were on their way to an address that we left are still received.
 const LINGERS: StdDuration = StdDuration::from_secs(2);
-/// Where nothing is due.
+/// How long to sleep where nothing is due.
 const LONG: StdDuration = StdDuration::from_secs(3_600);
-/// Events that found no room are tried again.
+/// The time until events that found no room are tried again.
 const AGAIN: StdDuration = StdDuration::from_millis(100);
 
-/// Something that is to be done between two ticks.
+/// A closure that is run on the session between two ticks.
 pub(super) type Ask = Box<dyn FnOnce(&mut Session, Instant) + Send>;
-/// Where it is told what came of it.
+/// Where a command's result is sent.
 pub(super) type Reply<T> = oneshot::Sender<T>;
 
-/// A device, and what stands between it and a call: with it gains and the state of the capture chain move on.
+/// A device, and what stands between it and a call: when the device moves to another session, gains and the state of
+/// the capture chain move along.
 pub(super) struct DetachedDevice(pub(super) AttachedDevice);
 
 /// A device for a session.
 pub(super) enum Given {
-    /// One that had no session.
+    /// A device that had no session.
     Device(Box<dyn AudioIo>),
-    /// That of another session.
+    /// The device of another session.
     End(Box<DetachedDevice>),
 }
 
 impl Given {
-    /// Closes it where that may block.
+    /// Closes the device on a thread that may block.
     pub(super) fn close(self) {
         match self {
             Self::Device(audio) => close(audio),
@@ -53,19 +54,21 @@ impl Given {
 
 /// What is asked of a session.
 pub(super) enum SessionCommand {
-    /// Anything.
+    /// Runs a closure on the session.
     Ask(Ask),
-    /// It has this device from now on, and does this then; if it can't, the device comes back.
+    /// Gives the session this device, and then runs the closure; if the session can't have it, the reply returns the
+    /// device.
     Attach(Given, Ask, Reply<Result<(), (ManagerError, Given)>>),
-    /// It has this device instead of its own, and does this then; if it can't, the device is closed.
+    /// Replaces the session's device by this one, and then runs the closure; if the session can't have it, this device
+    /// is closed.
     Exchange(Box<dyn AudioIo>, Ask, Reply<Result<(), ManagerError>>),
-    /// Its device is wanted.
+    /// Takes the session's device away.
     Detach(Reply<Option<Box<DetachedDevice>>>),
-    /// Something of its device.
+    /// A command for the session's device.
     Control(driver::Command),
-    /// It receives by these sockets as soon as the other side agrees to the offer that is made.
+    /// Makes an offer to receive by these sockets, and moves to them as soon as the other side agrees.
     Move(Box<AdditionalSockets>, DialogId, Reply<Result<String, ManagerError>>),
-    /// It ends with goodbyes.
+    /// Ends the session with goodbyes.
     HangUp,
 }
 
@@ -73,15 +76,15 @@ pub(super) enum SessionCommand {
 pub(super) struct AdditionalSockets {
     pub(super) rtp: UdpSocket,
     pub(super) rtcp: Option<UdpSocket>,
-    /// As descriptions have it.
+    /// Their address, as descriptions give it.
     pub(super) address: std::net::SocketAddr,
-    /// Whose move it is.
+    /// The dialog that moves to them, until it has moved.
     pub(super) dialog: Option<DialogId>,
-    /// Until when they are read, once they are left.
+    /// Until when they are still read, once the session has left them.
     pub(super) until: Option<TokioInstant>,
 }
 
-/// A device that is ticked.
+/// A device, and the ticks at which it is read and written.
 struct Ticked {
     sound: AttachedDevice,
     pace: DeviceTicks,
@@ -96,7 +99,7 @@ pub(super) struct Task {
     pub(super) dropped: Arc<AtomicU64>,
     pub(super) capture: CaptureConfig,
     ticked: Option<Ticked>,
-    /// Since when there is no device any more.
+    /// Since when the session has had no device, if it had one before.
     rests: Option<TokioInstant>,
     beside: Option<Box<AdditionalSockets>>,
     /// The sockets can't be read any more.
@@ -123,7 +126,7 @@ impl Task {
         Self { running, commands, events, dropped, capture, ticked, rests, beside, deaf: false }
     }
 
-    /// Runs until nothing is left of the session.
+    /// Runs the session until nothing is left of it.
     pub(super) async fn run(mut self) {
         loop {
             if self.running.call.is_ending()
@@ -289,7 +292,7 @@ impl Task {
         Ok(())
     }
 
-    /// Another device takes the place of the session's own; one that is refused is closed.
+    /// Replaces the session's own device by `audio`; a device that is refused is closed.
     fn exchange(&mut self, audio: Box<dyn AudioIo>) -> Result<(), ManagerError> {
         let Some(ticked) = &mut self.ticked else {
             close(audio);
@@ -300,7 +303,7 @@ impl Task {
         Ok(())
     }
 
-    /// A tick of the device, or without one what is due.
+    /// A tick of the device, if there is one.
     async fn tick(&mut self) {
         let Some(ticked) = &mut self.ticked else { return };
         let (samples, is_first) = ticked.pace.begin_tick();
@@ -317,7 +320,7 @@ impl Task {
         }
     }
 
-    /// Whether this machine was away for longer than is made up for: then time goes on.
+    /// Whether the machine stood still for too long to make up for the missed ticks; if so, the time is skipped.
     fn skip(&mut self) -> bool {
         let Some(ticked) = &mut self.ticked else { return false };
         let Some(skipped) = ticked.pace.skip() else { return false };
@@ -341,7 +344,8 @@ impl Task {
         self.follow_move();
     }
 
-    /// Whether sockets change places: the other side has agreed, or refused.
+    /// Moves to the other sockets if the other side has agreed, gives the move up if it has refused, and closes sockets
+    /// that were left long enough ago.
     fn follow_move(&mut self) {
         let now = TokioInstant::now();
         if let Some(beside) = self.beside.take_if(|beside| beside.until.is_some_and(|until| now >= until)) {
@@ -360,7 +364,7 @@ impl Task {
         }
     }
 
-    /// Without a device: when to look next.
+    /// When a session without a device has something to do next.
     fn deadline(&self) -> TokioInstant {
         let (now, clock) = (TokioInstant::now(), self.running.clock.now());
         let due = self.running.call.next_deadline(clock);

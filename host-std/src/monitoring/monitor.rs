@@ -1,4 +1,4 @@
-//! The calls of a process that are watched: how each goes now, and how it went in the last minute.
+//! A monitor of a process's calls: how each goes now, and how it went in the last minute.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,24 +14,24 @@ use crate::report::{FindingRow, maybe_micros};
 use crate::session::driver::Status;
 use crate::session::{CallStats, Protection};
 
-/// From one moment to the next.
+/// Time from one moment of a call to the next.
 const EVERY: Duration = Duration::from_secs(1);
-/// Moments of a call that are kept.
+/// How many moments of a call are kept.
 const MOMENTS: usize = 60;
-/// Calls that are over and still shown, and for how long.
+/// How many calls that are over are still shown, and for how long.
 const MOST_OVER: usize = 16;
 const SHOWN: Duration = Duration::from_secs(300);
-/// Calls that are told at once.
+/// How many calls are listed at most.
 const MOST_TOLD: usize = 50;
-/// Nothing of the other side for so long is worth a word, in ms.
+/// The shortest silence of the other side, in ms, that the state mentions.
 const SILENT_MS: u64 = 3_000;
 
-/// How a call went in one second. Where something isn't known it is `None`.
+/// How a call went in one second. A value that isn't known is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Moment {
     /// The moment, in ms since the driver began.
     pub at_ms: u64,
-    /// The delay of what is heard here, in ms: half of the round trip, once it is known, and the delay of this side.
+    /// The delay of what is heard here, in ms: the delay of this side plus, once it is known, half of the round trip.
     #[serde(serialize_with = "maybe_micros")]
     pub delay_ms: Option<f64>,
     /// The share of packets that never came, in percent.
@@ -46,7 +46,7 @@ pub struct Moment {
     /// The MOS of this second alone: with delay if a round trip is known, else without.
     #[serde(serialize_with = "maybe_micros")]
     pub mos: Option<f64>,
-    /// The other side's delay by its report, with half of the round trip, in ms.
+    /// The delay of what the other side hears, in ms: the delay that it reports of itself plus half of the round trip.
     #[serde(serialize_with = "maybe_micros")]
     pub remote_delay_ms: Option<f64>,
     /// The share of our packets that the other side lost by its last report, in percent.
@@ -84,7 +84,7 @@ impl Moment {
     }
 }
 
-/// From hundredths; `None` where nothing was measured.
+/// A level in dBov from one in hundredths of a dBov; `None` where nothing was measured.
 fn level(hundredths: i16) -> Option<f64> {
     (hundredths > -12_700).then_some(f64::from(hundredths) / 100.0)
 }
@@ -121,7 +121,7 @@ struct Calls {
     shown: BTreeMap<u32, Shown>,
 }
 
-/// The calls of a process that are watched, with the last minute of each. Clones are the same monitor.
+/// The watched calls of a process, with the last minute of each. Clones are the same monitor.
 ///
 /// ```
 /// use host_std::monitoring::{Monitor, Watched};
@@ -150,7 +150,8 @@ impl Monitor {
         Self::default()
     }
 
-    /// Watches one more call until it is over, on a task of its own, and returns its number, from 1 on.
+    /// Watches one more call until it is over, on a task of its own, and returns the call's number, which counts from
+    /// 1.
     ///
     /// # Panics
     /// Panics if it is called outside a tokio runtime.
@@ -187,8 +188,8 @@ impl Monitor {
         calls.clean();
     }
 
-    /// The state of all calls as JSON, as the page gets it: the newest first, and those that are over at the end. With `all` it has
-    /// all moments that are kept, otherwise only the last few.
+    /// The state of all calls as JSON, as the page gets it: the newest first, and those that are over at the end. With
+    /// `all` each call has all of its moments that are kept, otherwise only the last three.
     pub fn to_json(&self, all: bool) -> Value {
         let mut calls = self.lock();
         calls.clean();
@@ -206,7 +207,7 @@ impl Monitor {
 }
 
 impl Calls {
-    /// Forgets what has been over for long, or is one too many.
+    /// Forgets calls that have been over for too long, and the oldest of those that are too many.
     fn clean(&mut self) {
         let is_over = |shown: &Shown| shown.over.is_some();
         self.shown.retain(|_, shown| shown.over.is_none_or(|over| over.elapsed() < SHOWN));
@@ -231,7 +232,8 @@ impl Shown {
     }
 }
 
-/// The state of a call as JSON: in words, with all numbers under `figures` ([`call_figures`]). The rate is that of its sound, in Hz.
+/// The state of a call as JSON: in words, with all numbers under `figures` ([`call_figures`]). `rate_hz` is the rate of
+/// the call's sound, in Hz.
 pub fn status_json(status: &Status, rate_hz: u32) -> Value {
     let (state, words) = state(status);
     json!({
@@ -245,7 +247,7 @@ pub fn status_json(status: &Status, rate_hz: u32) -> Value {
     })
 }
 
-/// In one word, and in a sentence.
+/// The state of a call, in one word and in a sentence.
 fn state(status: &Status) -> (&'static str, String) {
     let stats = &status.stats;
     let (sends, receives) = (stats.directions.sends, stats.directions.receives);

@@ -9,8 +9,8 @@
 //! [`Room::mix`], then [`Room::capture`] for each member, and sends what the calls transmit. Set each call's sound to one channel
 //! at the room's rate ([`Call::set_sound`](crate::session::Call::set_sound)), whatever codec it agrees on; the call converts.
 //!
-//! Two callers and the room's two calls ("legs"), one for each. The bytes that travel between a caller and his leg go over
-//! sockets in a real program:
+//! This example has two callers and the room's two calls ("legs"), one for each caller. In a real program, the bytes
+//! between a caller and his leg go over sockets:
 //!
 //! ```
 //! use dsp_core::time::{Duration, Instant};
@@ -61,14 +61,15 @@
 //! When a member's network stalls, his call conceals the loss and then falls silent; the other members notice nothing else. A member
 //! whose `play` is left out in a tick fades out.
 //!
-//! **Cost.** Mixing 200 ports takes about 10 µs for 20 ms of sound at 16 kHz (BENCHMARKS.md), beside which each member who isn't
-//! muted has a level meter and a voice detector, and each call its own work. After a member has joined, a tick allocates nothing.
-//! The room adds no delay beyond the tick.
+//! **Cost.** Mixing 200 ports takes about 10 µs for 20 ms of sound at 16 kHz (BENCHMARKS.md). Each member who isn't
+//! muted adds the cost of a level meter and a voice detector, and each call its own work. After a member has joined, a
+//! tick allocates nothing. The room adds no delay beyond the tick.
 //!
-//! **Limits.** Sound is mono at 8, 16, 32 or 48 kHz, a tick is always 10 ms, and 65,535 members and announcements are the most.
+//! **Limits.** Sound is mono at 8, 16, 32 or 48 kHz, a tick is always 10 ms, and a room has at most 65,535 members and
+//! announcements together.
 //!
-//! **Standards.** Levels that members' packets tell are RFC 6464 ([`Room::tell`]), and who is in a mix is told by RFC 6465
-//! ([`Room::contributors`]). The roles of a mixer are those of RFC 3550, 7.
+//! **Standards.** The audio levels in members' packets are those of RFC 6464 ([`Room::tell`]), the list of those who
+//! are in a mix is that of RFC 6465 ([`Room::contributors`]), and a mixer's roles are those of RFC 3550, 7.
 
 mod config;
 mod fade;
@@ -100,12 +101,12 @@ use fade::Fade;
 pub const TICK_MS: u32 = 10;
 /// Samples of the longest tick: at 48 kHz.
 const LONGEST: usize = 480;
-/// For the level by which members are compared.
+/// Time constant, in ms, of the level by which members are compared.
 const LEVEL_MS: u16 = 100;
-/// For which a member counts as speaking after he spoke.
+/// Time in ms for which a member still counts as speaking after his speech has ended.
 const HANGOVER_MS: u16 = 200;
 
-/// The name of a member in his room. It isn't given to anybody else, not even after he has left.
+/// The name of a member in his room. No other member of the room gets the same one, not even after he has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId {
     /// Counts from 1 in the order of joining.
@@ -147,22 +148,23 @@ struct Member {
     level: LevelMeter,
     voice: VoiceDetector,
     activity: PortActivity,
-    /// The source that he is, and what his packets say of their sound.
+    /// The member's RTP source, and what his packets say of their sound.
     source: Option<Ssrc>,
     told: Option<AudioLevel>,
-    /// Of his call's sound, and of what he hears.
+    /// Ramps of the sound of his call, and of what he hears.
     begins: Fade,
     hears: Fade,
     #[cfg(feature = "record")]
     track: Option<Track>,
-    /// What he alone hears.
+    /// The announcement that only he hears.
     #[cfg(feature = "record")]
     announcement: Option<(Player, Blend)>,
 }
 
 /// A conference of calls: see the [module's page](self) for how it is driven.
 ///
-/// Three members whose sound comes from elsewhere than a call. Each hears the two others, and nobody hears one who is muted:
+/// This example has three members whose sound doesn't come from calls. Each hears the two others, and nobody hears one
+/// who is muted:
 ///
 /// ```
 /// use host_std::room::{Room, RoomConfig};
@@ -186,7 +188,7 @@ struct Member {
 pub struct Room {
     config: RoomConfig,
     conference: Conference<Vec<Port<LONGEST>>, LONGEST>,
-    /// By port.
+    /// The members, by the number of their port.
     members: Vec<Option<Member>>,
     joined: u64,
     tick: u64,
@@ -254,7 +256,7 @@ impl Room {
         self.tick
     }
 
-    /// Somebody joins, and fades in with his first tick.
+    /// Adds a member, whose sound fades in with the first tick.
     ///
     /// # Errors
     /// [`RoomError::Conference`] if the room is full.
@@ -286,7 +288,7 @@ impl Room {
         Ok(MemberId { number: self.joined, port })
     }
 
-    /// A member leaves; what was heard of him fades out.
+    /// Removes a member, whose sound fades out.
     ///
     /// # Errors
     /// [`RoomError::Left`] if the member has left before.
@@ -372,7 +374,8 @@ impl Room {
         loudest
     }
 
-    /// Takes what a member says in this tick, which is what his call plays. `None` if the member has left.
+    /// Takes a member's sound of this tick from `media`, his call, and returns what the call has played. `None` if the
+    /// member has left.
     pub fn play<M: Media>(&mut self, now: Instant, member: MemberId, media: &mut M) -> Option<Played> {
         let mut played = None;
         self.take(member, |pcm, begins| {
@@ -385,8 +388,8 @@ impl Room {
         played
     }
 
-    /// Takes what a member says in this tick where it comes from elsewhere than a call: a tick of mono sound at the room's
-    /// rate, followed by silence if it is shorter and cut off if it is longer. Returns whether the member is there.
+    /// Takes a member's sound of this tick where it doesn't come from a call: mono at the room's rate, followed by
+    /// silence if it is shorter than a tick and cut off if it is longer. Returns whether the member is there.
     pub fn say(&mut self, member: MemberId, pcm: &[i16]) -> bool {
         self.take(member, |frame, _| {
             let samples = pcm.len().min(frame.len());
@@ -444,7 +447,7 @@ impl Room {
         self.tick += 1;
     }
 
-    /// Gives a member's call what he is to hear, the sum of all others, as the call's microphone.
+    /// Gives a member's call the sum of all others' sound, as if the call's microphone had captured it.
     pub fn capture<M: Media>(&mut self, captured_at: Instant, member: MemberId, media: &mut M) {
         let mut pcm = [0; LONGEST];
         let pcm = &mut pcm[..self.tick_samples];
@@ -475,13 +478,13 @@ impl Room {
         true
     }
 
-    /// The active speaker: whoever was the loudest member for 300 ms, until another member is for as long.
+    /// The active speaker: the member who was the loudest for 300 ms, until another has been the loudest for as long.
     pub fn active_speaker(&self) -> Option<MemberId> {
         let port = self.conference.active_speaker()?;
         self.members[port].as_ref().map(|member| MemberId { number: member.number, port })
     }
 
-    /// The numbers of all members who are in the room.
+    /// The statistics of all members who are in the room.
     pub fn members(&self) -> impl Iterator<Item = MemberStats> + '_ {
         self.members.iter().enumerate().filter_map(|(port, member)| {
             let member = member.as_ref()?;
@@ -531,18 +534,18 @@ impl Room {
         Ok(())
     }
 
-    /// Records the mix of all members, with announcements; `None` ends that.
+    /// Records the mix of all members, with announcements; `None` ends the recording.
     pub fn set_track(&mut self, track: Option<Track>) {
         self.track = track;
     }
 
-    /// Gives the mix of all members to a fork as [`Party::Far`], or, where the fork wants [`Forked::Sources`], what each member
-    /// says as [`Party::Member`]. Times count from the room's first tick. `None` ends that.
+    /// Gives the mix of all members to a fork as [`Party::Far`], or, where the fork wants [`Forked::Sources`], what
+    /// each member says as [`Party::Member`]. Times count from the room's first tick. `None` ends the fork.
     pub fn set_fork(&mut self, fork: Option<ForkTap>) {
         self.fork = fork;
     }
 
-    /// Records what one member says, on the same time line as the mix; `None` ends that.
+    /// Records what one member says, on the same time line as the mix; `None` ends the recording.
     ///
     /// # Errors
     /// [`RoomError::Left`] if the member has left.

@@ -15,7 +15,7 @@ const LANES: usize = 16;
 
 /// `out[i]` = sum over `j` of `taps[j] * x[i + j]`.
 ///
-/// `x` has at least `out.len() + taps.len() - 1` samples; positions that lack some of theirs are left alone.
+/// `x` must have at least `out.len() + taps.len() - 1` samples; with fewer, the last elements of `out` are incomplete.
 #[inline]
 pub(super) fn correlate(taps: &[f32], x: &[f32], out: &mut [f32]) {
     let whole = out.len() - out.len() % LANES;
@@ -41,7 +41,7 @@ pub(super) fn correlate(taps: &[f32], x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// `N` neighbouring positions of [`correlate`].
+/// Computes `N` neighbouring elements of [`correlate`]'s output.
 #[inline(always)]
 fn sliding<const N: usize>(taps: &[f32], x: &[f32], out: &mut [f32]) {
     let mut sums = [0.0; N];
@@ -77,7 +77,7 @@ pub(super) fn energy(x: &[f32]) -> f32 {
     dot(x, x)
 }
 
-/// Filters `signal[ORDER..]` through 1/A(z) in place; `signal[..ORDER]` is what came out before.
+/// Filters `signal[ORDER..]` through 1/A(z) in place; `signal[..ORDER]` is the filter's output before it.
 ///
 /// The latest two outputs enter last, so that the rest of the sum is ready before them.
 #[inline]
@@ -94,7 +94,8 @@ pub(super) fn all_pole(a: &Lpc, signal: &mut [f32]) {
     }
 }
 
-/// Filters with A(z): `out[n]` = sum of `a[k] * x[ORDER + n - k]`. `x` begins with the `ORDER` samples before.
+/// Filters with A(z): `out[n]` = sum of `a[k] * x[ORDER + n - k]`. `x` begins with the `ORDER` input samples before the
+/// first.
 #[inline]
 pub(super) fn all_zero(a: &Lpc, x: &[f32], out: &mut [f32]) {
     let mut taps = *a;
@@ -112,16 +113,16 @@ pub(super) struct HighPass {
 }
 
 impl HighPass {
-    /// The encoder's: 90 Hz (RFC 3951, 3.1 and A.8).
+    /// The encoder's input filter, with its cutoff at 90 Hz (RFC 3951, 3.1 and A.8).
     pub(super) const INPUT: Self = Self::new([0.92727436, -1.8544941, 0.92727436], [-1.9059465, 0.9114024]);
-    /// The decoder's: 65 Hz (RFC 3951, 4.8 and A.8).
+    /// The decoder's output filter, with its cutoff at 65 Hz (RFC 3951, 4.8 and A.8).
     pub(super) const OUTPUT: Self = Self::new([0.939_805_8, -1.8795834, 0.939_805_8], [-1.9330735, 0.935_892]);
 
     const fn new(zeros: [f32; 3], poles: [f32; 2]) -> Self {
         Self { zeros, poles, input: [0.0; 2], output: [0.0; 2] }
     }
 
-    /// One sample.
+    /// Filters one sample.
     #[inline]
     pub(super) fn step(&mut self, x: f32) -> f32 {
         let zeros = self.zeros[0] * x + (self.zeros[1] * self.input[0] + self.zeros[2] * self.input[1]);
@@ -131,7 +132,7 @@ impl HighPass {
         y
     }
 
-    /// Forgets what went through.
+    /// Clears the filter's history.
     pub(super) fn reset(&mut self) {
         *self = Self::new(self.zeros, self.poles);
     }
