@@ -8,7 +8,7 @@
 //! `packets` (adapts by feedback on packets), `reports` (by reports alone), or fixed: bit rate in bit/s, packet length in ms and
 //! expected loss in percent, as `24000/20/10`. `link` is in bit/s with IP headers and `queue` in ms, `loss` in percent behind it;
 //! with `bulk=1` a bulk transfer shares the link from second 5 on. `codec` is opus (the default), pcmu or g722; `copies` payloads at
-//! most are repeated in a packet (RFC 2198), and `dred` is the reach of Opus' Deep Redundancy in ms, in place of FEC. Prints figures of the time after second 10 as JSON, and when the
+//! most are repeated in a packet (RFC 2198), and `dred` is the reach of Opus' Deep Redundancy in ms, in place of FEC. `trace=1` tells on stderr whenever what is chosen changes. Prints figures of the time after second 10 as JSON, and when the
 //! call would have been given up (RFC 8083), if it would.
 
 use std::collections::HashMap;
@@ -80,12 +80,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     both.ends[1].call.set_tap(Box::new(CallRecorder::default()));
     both.run_until(Instant::from_millis(SETTLED_S * 1_000));
     let before = [both.ends[0].call.stats(), both.ends[1].call.stats()];
-    let (mut waits_ms, mut given_up) = (Vec::new(), None);
+    let (mut waits_ms, mut given_up, mut chosen) = (Vec::new(), None, None);
     for ms in (SETTLED_S * 1_000..seconds * 1_000).step_by(100) {
         let now = Instant::from_millis(ms);
         both.run_until(now);
         let ending = both.ends[0].call.should_end(now);
         given_up = given_up.or(ending.map(|ending| format!("{:.1} s: {ending:?}", ms as f64 / 1e3)));
+        let adaptation = both.ends[0].call.stats().adaptation;
+        if number("trace", 0.0)? > 0.0 && adaptation != chosen {
+            eprintln!("{:.1} s: {adaptation:?}", ms as f64 / 1e3);
+            chosen = adaptation;
+        }
         waits_ms.push(both.network(0).bottleneck().map_or(0.0, |link| link.waiting(now).as_micros() as f64 / 1e3));
     }
     let after = [both.ends[0].call.stats(), both.ends[1].call.stats()];
