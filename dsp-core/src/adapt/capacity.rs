@@ -2,9 +2,9 @@
 //!
 //! Units: bit/s with IP, UDP and RTP headers; losses in 256ths of a percent.
 
-use core::fmt;
-
 use super::PERCENT;
+use super::phase::Phase;
+use super::share::Share;
 use crate::time::{Duration, Instant};
 
 /// Queues that hardly disturb a listener, in ms: at the lowest rate, and at the highest. Of two streams that share a
@@ -38,6 +38,10 @@ const RANDOM_MOST: u32 = 30 * PERCENT;
 const BESIDE_LOSS: u32 = 10 * PERCENT;
 /// How long somebody who filled the queue is expected back.
 const BESIDE_FOR: Duration = Duration::from_secs(30);
+/// How long a queue counts as ours, once more was sent beside it and no more came.
+const OURS_FOR: Duration = Duration::from_secs(120);
+/// So much more is sent before it is asked what came of it, in bit/s: by chance more or less is lost.
+const ASK_BPS: u64 = STEP_BPS * 3 / 2;
 /// Little, as a place between the bounds in 64ths.
 const LITTLE: u64 = 16;
 /// How much more is lost where there was no room.
@@ -99,34 +103,6 @@ impl RateBounds {
     }
 }
 
-/// What a [`Capacity`] does at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Phase {
-    /// The rate stays, until all has been well for long enough.
-    Steady,
-    /// More is sent, to find out whether the network carries it.
-    Probing,
-    /// Less is sent than arrives, until the queue is empty.
-    Emptying,
-    /// Less is sent, to find out whether the loss goes away.
-    Trying,
-    /// Other traffic fills the queue, so only losses count.
-    Beside,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Steady => "steady",
-            Self::Probing => "looking for room",
-            Self::Emptying => "a queue empties",
-            Self::Trying => "looking where loss comes from",
-            Self::Beside => "beside somebody who fills the queue",
-        })
-    }
-}
-
 /// Follows how much the network carries: from observations of losses and queues it derives one number,
 /// [`rate_bps`](Self::rate_bps), with all headers included.
 ///
@@ -137,7 +113,8 @@ impl fmt::Display for Phase {
 /// - **Queue.** If packets wait longer than a bound, what arrives is what the network carries. The rate falls below
 ///   that, so far that the queue is empty after 1.5 s, and then goes on just below it.
 /// - **A queue of others.** If the queue stays although less was sent, other traffic fills it that reacts to losses
-///   alone. The rate comes back, and follows losses alone until the queue is gone.
+///   alone. The rate comes back, and follows losses alone until the queue is gone. If more is sent beside it and hardly
+///   more arrives, nobody else is there: for two minutes any queue counts as this stream's own.
 /// - **Loss without a queue.** Either the link has a short queue, or the network loses packets at any rate. The rate
 ///   is lowered for a trial. If the loss goes away, the rate stays low; if it does not, the rate comes back, and
 ///   [`random_loss`](Self::random_loss) tells the loss, against which redundancy helps.
@@ -168,6 +145,11 @@ pub struct Capacity {
     /// Until when a queue counts as somebody else's, and when the rate was last chosen beside it.
     beside_until: Instant,
     beside_chosen: Instant,
+    /// What was sent and what came of it since then, and the first that is compared with.
+    beside: Share,
+    beside_first: Option<Share>,
+    /// Until when a queue counts as ours, whatever it does.
+    ours_until: Instant,
     /// The highest rate at which a queue was seen, and until when that is remembered.
     queued_bps: u32,
     queued_until: Instant,
@@ -208,6 +190,9 @@ impl Capacity {
             random_until: Instant::ZERO,
             beside_until: Instant::ZERO,
             beside_chosen: Instant::ZERO,
+            beside: Share::NONE,
+            beside_first: None,
+            ours_until: Instant::ZERO,
             queued_bps: 0,
             queued_until: Instant::ZERO,
             well_for: WELL_FOR,
@@ -294,7 +279,7 @@ impl Capacity {
                 self.empty(now, seen, carried_bps, sent_bps);
             }
             Phase::Trying => self.tried(now, seen),
-            Phase::Beside => self.stay_beside(now, seen, queue, sent_bps),
+            Phase::Beside => self.stay_beside(now, seen, queue, [carried_bps, sent_bps]),
         }
     }
 
@@ -359,8 +344,10 @@ impl Capacity {
         let comes_again = now < self.queued_until;
         self.queued_bps = if comes_again { self.queued_bps.max(most_bps) } else { most_bps };
         self.queued_until = now + BESIDE_FOR;
-        if comes_again && self.phase == Phase::Steady && self.rate_bps <= self.bounds.least_bps {
+        let is_ours = now < self.ours_until;
+        if comes_again && !is_ours && self.phase == Phase::Steady && self.rate_bps <= self.bounds.least_bps {
             // It had gone, and came back though the least was sent: it isn't ours.
+            self.beside_first = None;
             self.choose_beside(now, u64::from(self.queued_bps) * 3 / 4);
             return;
         }
@@ -413,15 +400,18 @@ impl Capacity {
         if since < JUDGE_AFTER {
             return;
         }
-        if self.rate_bps <= self.bounds.least_bps && self.carried_bps <= self.bounds.least_bps {
+        let is_ours = now < self.ours_until;
+        if !is_ours && self.rate_bps <= self.bounds.least_bps && self.carried_bps <= self.bounds.least_bps {
             // No less can be sent: whoever fills it, it's of no use to give way.
+            self.beside_first = None;
             self.choose_beside(now, u64::from(self.before.rate_bps) * 3 / 4);
             return;
         }
         let below = self.carried_bps.saturating_sub(self.rate_bps);
         let due = since.as_micros() * u64::from(below) / u64::from(self.carried_bps.max(1));
         let due = due.min(self.longest.as_micros());
-        if self.longest.as_micros().saturating_sub(queue.as_micros()) * SHOULD_HAVE < due {
+        if !is_ours && self.longest.as_micros().saturating_sub(queue.as_micros()) * SHOULD_HAVE < due {
+            self.beside_first = None;
             self.choose_beside(now, self.before.rate_bps.into());
         } else {
             // Less is carried than was thought.
@@ -442,7 +432,7 @@ impl Capacity {
         let arrived = sent_bps * u64::from((100 * PERCENT).saturating_sub(self.loss)) / u64::from(100 * PERCENT);
         self.carried_bps = arrived.min(u64::from(self.rate_bps)) as u32;
         self.rate_bps = self.within(u64::from(self.carried_bps) * 7 / 8);
-        self.tried = (0, 0);
+        (self.tried, self.beside) = ((0, 0), Share::NONE);
         self.enter(now, Phase::Trying);
     }
 
@@ -479,23 +469,60 @@ impl Capacity {
         self.enter(now, Phase::Steady);
     }
 
-    fn stay_beside(&mut self, now: Instant, seen: &Observation, queue: Duration, sent_bps: u64) {
+    fn stay_beside(&mut self, now: Instant, seen: &Observation, queue: Duration, [carried_bps, sent_bps]: [u64; 2]) {
         self.beside_until = now + BESIDE_FOR;
+        // What was sent before says nothing.
+        if now.since(self.beside_chosen).as_micros() >= seen.age.as_micros() + seen.duration.as_micros() {
+            self.beside.add(seen);
+        }
         if queue <= EMPTY && seen.queue.is_some() {
             self.enter(now, Phase::Steady);
         } else if self.is_losing(now, seen) && now.since(self.since) >= WELL_FOR {
-            self.lose(now, sent_bps);
+            if self.comes_to_nothing() {
+                self.take_for_ours(now, seen, carried_bps, sent_bps);
+            } else {
+                self.lose(now, sent_bps);
+            }
         } else if (self.loss < PERCENT || self.place() < LITTLE)
             // Its queue may come and go faster than this.
             && now.since(self.beside_chosen) >= Duration::from_micros(2 * WELL_FOR.as_micros())
         {
-            self.choose_beside(now, u64::from(self.rate_bps) + STEP_BPS);
+            if self.comes_to_nothing() {
+                self.take_for_ours(now, seen, carried_bps, sent_bps);
+            } else {
+                self.choose_beside(now, u64::from(self.rate_bps) + STEP_BPS);
+            }
         }
+    }
+
+    /// Whether more was sent, and less than half of it came: then nobody else fills the queue. Somebody who is there gives way.
+    fn comes_to_nothing(&mut self) -> bool {
+        if self.beside.time == Duration::ZERO {
+            return false;
+        }
+        let [sent_bps, came_bps] = self.beside.rates_bps();
+        let [first_sent_bps, first_came_bps] = self.beside_first.unwrap_or(self.beside).rates_bps();
+        if self.beside_first.is_none() || sent_bps < first_sent_bps {
+            self.beside_first = Some(self.beside);
+            return false;
+        }
+        let more_bps = sent_bps.saturating_sub(first_sent_bps);
+        if more_bps < ASK_BPS {
+            return false;
+        }
+        self.beside_first = Some(self.beside);
+        came_bps.saturating_sub(first_came_bps) * 2 < more_bps
+    }
+
+    /// It is ours, for some time: it is emptied as any other, and the least is sent as long as it doesn't go.
+    fn take_for_ours(&mut self, now: Instant, seen: &Observation, carried_bps: u64, sent_bps: u64) {
+        (self.beside_until, self.queued_until, self.ours_until) = (now, now, now + OURS_FOR);
+        self.empty(now, seen, carried_bps, sent_bps);
     }
 
     fn choose_beside(&mut self, now: Instant, bps: u64) {
         self.rate_bps = self.within(bps);
-        self.beside_chosen = now;
+        (self.beside_chosen, self.beside) = (now, Share::NONE);
         self.enter(now, Phase::Beside);
     }
 
@@ -517,6 +544,7 @@ impl Capacity {
         };
         self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
         self.rate_bps = self.within(wanted_bps);
+        self.beside = Share::NONE;
         self.enter(now, Phase::Probing);
     }
 

@@ -50,13 +50,16 @@ mod breaker;
 mod capacity;
 mod choice;
 mod observe;
+mod phase;
+mod share;
 #[cfg(test)]
 mod tests;
 
 pub use breaker::{BreakerConfig, CircuitBreaker, Hopeless, StreamReport};
-pub use capacity::{Capacity, Observation, Phase, RateBounds};
+pub use capacity::{Capacity, Observation, RateBounds};
 pub use choice::{Choice, CodecRate, Conditions, InBand, Settings};
 pub use observe::{PacketWindow, ReportWindow};
+pub use phase::Phase;
 
 /// A percent of loss.
 const PERCENT: u32 = crate::quality::impairment::PERCENT;

@@ -299,3 +299,49 @@ fn two_that_share_a_link_get_halves_of_it() {
         }
     }
 }
+
+/// A link that carries hardly more or less than the least there is to send: nobody else is there, however long the queue stays.
+#[test]
+fn nobody_else_is_seen_on_a_link_that_hardly_carries_the_least() {
+    for (told, queues_ms) in [(Told::Packets, &[200, 1_000, 3_000][..]), (Told::Reports, &[200, 1_000])] {
+        for rate_bps in [13_000, 14_000, 14_500, 15_000, 16_000] {
+            for &queue_ms in queues_ms {
+                let (rate, _, lost) = run(&mut Link::new(rate_bps, queue_ms, 0), told, 1_200);
+                let least = (1.0 - rate_bps as f64 / 14_000.0).max(0.0) * 100.0;
+                let told = format_args!("{rate_bps} {queue_ms}: {rate:.0} bit/s, {lost:.1} %");
+                std::println!("{told}");
+                assert!(lost < least + 4.0, "{told}, and {least:.1} % of the least");
+            }
+        }
+    }
+}
+
+/// Somebody fills the queue, and halves what he sends when he loses: he isn't taken for a queue of one's own.
+#[test]
+fn somebody_who_fills_the_queue_is_seen() {
+    for (rate_bps, queue_ms) in [(150_000, 200), (150_000, 400), (200_000, 200), (200_000, 400), (300_000, 200)] {
+        let (mut link, mut sender) = (Link::new(rate_bps, queue_ms, 0), Sender::new(48_000));
+        let (mut rate, mut theirs, mut owed, mut deaf_until) = (0.0, rate_bps as f64 / 2.0, 0.0, Instant::ZERO);
+        for n in 0..300 * 50 {
+            let now = Instant::from_millis(100_000 + n * 20);
+            sender.tick(&mut link, now, n, Told::Packets);
+            if n > 20 * 50 {
+                owed += theirs / 50.0;
+                while owed >= 12_000.0 {
+                    owed -= 12_000.0;
+                    if link.pass(now, 12_000).is_none() && now > deaf_until {
+                        (theirs, deaf_until) = (theirs / 2.0, now + Duration::from_millis(60 + queue_ms));
+                    }
+                }
+                // A packet more each round trip.
+                let round_trip = 0.06 + link.waits(now).as_micros() as f64 / 1e6;
+                theirs += 0.02 * 12_000.0 / (round_trip * round_trip);
+            }
+            if n >= 60 * 50 {
+                rate += f64::from(sender.capacity.rate_bps()) / (240.0 * 50.0);
+            }
+        }
+        std::println!("{rate_bps} {queue_ms}: {rate:.0} bit/s");
+        assert!(rate > 50_000.0, "{rate_bps} {queue_ms}: {rate:.0} bit/s");
+    }
+}

@@ -95,7 +95,9 @@ const WITHOUT_VALUE: [[&str; 2]; 2] = [["--ns", "--ns=medium"], ["--vad", "--vad
 
 /// The arguments, where such an option before a file's name has its value.
 fn with_values(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    for at in 1..arguments.len() {
+    // Behind `--` there are files only, whatever they are called.
+    let options = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    for at in 1..options {
         let [option, next] = &mut arguments[at - 1..=at] else { continue };
         let is_file =
             Path::new(next).extension().is_some() && next.to_str().is_none_or(|text| text.parse::<f64>().is_err());
@@ -239,4 +241,22 @@ fn file_at(text: &str) -> Result<(std::path::PathBuf, f64), String> {
         return Err("FILE@SECONDS, 0 to 86400 s".into());
     }
     Ok((file.into(), seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_values;
+
+    fn changed(line: &str) -> String {
+        let arguments = with_values(line.split(' ').map(Into::into).collect());
+        arguments.iter().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn an_option_before_a_file_gets_its_value_and_a_file_stays_what_it_is() {
+        assert_eq!(changed("media-core process --vad mic.wav out.wav"), "media-core process --vad=2 mic.wav out.wav");
+        assert_eq!(changed("media-core process --vad 3 mic.wav"), "media-core process --vad 3 mic.wav");
+        // Behind `--` all are files.
+        assert_eq!(changed("media-core process -- --vad out.wav"), "media-core process -- --vad out.wav");
+    }
 }
