@@ -7,7 +7,7 @@
 //!
 //! Use it where flash and RAM are a microcontroller's with some tens of KiB; [`Phone`](crate::phone::Phone) is what others expect
 //! of a phone, and [`parts`](crate::parts) has what lies between. Units: bytes and samples at 8 kHz. It fails as a phone does, with a
-//! [`PhoneError`](crate::phone::PhoneError).
+//! [`PhoneError`].
 //!
 //! ```
 //! use dsp_core::receive::DelayConfig;

@@ -1,7 +1,7 @@
 //! What a phone is made of: its codecs with the memory that their packets need, and parts of a user's own.
 //!
 //! [`PhoneParts`] names four parts by their types. Those that there are none of are types without values
-//! ([`NoBlock`](dsp_core::front::NoBlock), [`NoDetector`]), so that the compiler leaves out what belongs to them: a phone pays for what it has, in flash and in
+//! ([`NoBlock`], [`NoDetector`]), so that the compiler leaves out what belongs to them: a phone pays for what it has, in flash and in
 //! RAM. [`Phone`](crate::phone::Phone) and [`PhoneWith`](crate::phone::PhoneWith) have none to be named.
 //!
 //! [`lean`](crate::lean) is a phone with the least of them.
@@ -81,7 +81,7 @@ use dsp_core::time::PayloadType;
 /// # Ok::<(), host_embedded::phone::PhoneError>(())
 /// ```
 pub trait PhoneParts {
-    /// A block between microphone and sender, over frames of 10 ms; or [`NoBlock`](dsp_core::front::NoBlock).
+    /// A block between microphone and sender, over frames of 10 ms; or [`NoBlock`].
     type Block: CaptureBlock<i16>;
     /// What says what is speech, where pauses are told by comfort noise (RFC 3389); or [`NoDetector`].
     type Detector: SpeechDetector;
@@ -106,7 +106,7 @@ pub struct Parts<P: PhoneParts> {
     pub codecs: P::Codecs,
 }
 
-/// G.711 with a block of one's own and nothing else, or with [`NoBlock`](dsp_core::front::NoBlock).
+/// G.711 with a block of one's own and nothing else, or with [`NoBlock`].
 #[derive(Clone, Copy, Debug)]
 pub struct G711Parts<B>(PhantomData<B>);
 

@@ -138,8 +138,9 @@ pub struct Capacity {
     carried_bps: u32,
     longest: Duration,
     longest_at: Instant,
-    /// Loss in the mean of some observations; the loss that no rate helps against, and until when that holds.
+    /// Loss in the mean of some observations, and of many; the loss that no rate helps against, and until when that holds.
     loss: u32,
+    long_term_loss: u32,
     random: u32,
     random_until: Instant,
     /// Until when a queue counts as somebody else's, and when the rate was last chosen beside it.
@@ -186,6 +187,7 @@ impl Capacity {
             longest: Duration::ZERO,
             longest_at: Instant::ZERO,
             loss: 0,
+            long_term_loss: 0,
             random: 0,
             random_until: Instant::ZERO,
             beside_until: Instant::ZERO,
@@ -237,7 +239,8 @@ impl Capacity {
     pub fn random_loss(&self) -> u32 {
         match self.phase {
             Phase::Emptying | Phase::Beside => self.random.min(self.loss),
-            _ if self.random > 0 => self.loss,
+            // A few seconds without a loss are no reason to give up redundancy.
+            _ if self.random > 0 => self.loss.max(self.long_term_loss),
             _ => self.loss / 2,
         }
     }
@@ -315,8 +318,12 @@ impl Capacity {
     fn follow_loss(&mut self, seen: &Observation) {
         // A time constant of about 3 s of packets of 60 ms at most: in a pause one of a few that is lost proves little.
         let ms = seen.duration.as_millis().min(60 * u64::from(seen.packets)).min(3_000) as i64;
-        let change = (i64::from(seen.loss) - i64::from(self.loss)) * ms / 3_000;
-        self.loss = (i64::from(self.loss) + change).clamp(0, i64::from(100 * PERCENT)) as u32;
+        let toward = |mean: &mut u32, over_ms: i64| {
+            let change = (i64::from(seen.loss) - i64::from(*mean)) * ms / over_ms;
+            *mean = (i64::from(*mean) + change).clamp(0, i64::from(100 * PERCENT)) as u32;
+        };
+        toward(&mut self.loss, 3_000);
+        toward(&mut self.long_term_loss, 12_000);
     }
 
     /// Whether so many packets are lost that the rate may be the reason.

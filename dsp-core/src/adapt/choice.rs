@@ -8,6 +8,8 @@ use crate::quality::impairment::{ONE, of_delay};
 
 /// A setting that is better by less than this is no reason to leave one.
 const WORTH: i32 = ONE as i32;
+/// Longer packets than those that are sent must be better by this, because the receiver's delay has to follow them.
+const WORTH_LONGER: i32 = 3 * WORTH;
 /// This many bit/s of payloads must be worth a point of R, so that nothing is sent that does not sound better. Headers
 /// have no price here; otherwise longer packets would be chosen where there is room for short ones.
 const WORTH_BPS: u32 = 32_000;
@@ -109,7 +111,8 @@ impl Settings<'_> {
             if !self.fits(conditions, &choice) {
                 continue;
             }
-            let rating = self.worth(conditions, &choice);
+            let is_longer = running.is_some_and(|running| choice.packet_ms > running.packet_ms);
+            let rating = self.worth(conditions, &choice) - if is_longer { WORTH_LONGER } else { 0 };
             if best.is_none_or(|(highest, _)| rating > highest) {
                 best = Some((rating, choice));
             }
