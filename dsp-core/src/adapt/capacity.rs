@@ -3,6 +3,7 @@
 //! Units: bit/s with IP, UDP and RTP headers; losses in 256ths of a percent.
 
 use super::PERCENT;
+use super::ceiling::Ceiling;
 use super::phase::Phase;
 use super::share::Share;
 use crate::time::{Duration, Instant};
@@ -154,6 +155,8 @@ pub struct Capacity {
     /// The highest rate at which a queue was seen, and until when that is remembered.
     queued_bps: u32,
     queued_until: Instant,
+    /// Where a probe has failed.
+    ceiling: Ceiling,
     /// How long all must be well before the next probe.
     well_for: Duration,
     well_since: Option<Instant>,
@@ -197,6 +200,7 @@ impl Capacity {
             ours_until: Instant::ZERO,
             queued_bps: 0,
             queued_until: Instant::ZERO,
+            ceiling: Ceiling::NONE,
             well_for: WELL_FOR,
             well_since: None,
             steps_bps: [0; 2],
@@ -345,6 +349,7 @@ impl Capacity {
         self.well_for = Duration::from_micros((self.well_for.as_micros() * 2).min(WELL_FOR_MOST.as_micros()));
         self.was_probe = self.phase == Phase::Probing;
         if self.was_probe {
+            self.ceiling.failed(now, self.rate_bps, self.place());
             most_bps = self.before.rate_bps;
         }
         self.before = Before { rate_bps: most_bps, loss: self.loss };
@@ -431,6 +436,7 @@ impl Capacity {
     fn lose(&mut self, now: Instant, sent_bps: u64) {
         if self.phase == Phase::Probing {
             // More was sent, and more was lost.
+            self.ceiling.failed(now, self.rate_bps, self.place());
             self.wait_longer();
         }
         self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
@@ -543,12 +549,15 @@ impl Capacity {
         let [now_bps, next_bps] = self.steps_bps;
         let step_bps = u64::from(self.rate_bps) + STEP_BPS * (1 + self.found).min(STEPS);
         let wanted_bps = if next_bps > self.rate_bps && next_bps <= self.bounds.most_bps && is_used(now_bps) {
-            step_bps.max(next_bps.into())
+            if self.ceiling.allows(now, step_bps) { step_bps.max(next_bps.into()) } else { next_bps.into() }
         } else if is_used(self.rate_bps) {
-            step_bps
+            if self.ceiling.allows(now, step_bps) { step_bps } else { u64::from(self.rate_bps) + STEP_BPS }
         } else {
             return;
         };
+        if !self.ceiling.allows(now, wanted_bps) {
+            return;
+        }
         self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
         self.rate_bps = self.within(wanted_bps);
         self.beside = Share::NONE;
@@ -564,9 +573,11 @@ impl Capacity {
             self.rate_bps = self.within(self.before.rate_bps.into());
         } else if self.loss > self.before.loss + MORE_LOSS + self.random / 2 {
             // A queue that is too short to be seen.
+            self.ceiling.failed(now, self.rate_bps, self.place());
             self.rate_bps = self.within(self.before.rate_bps.into());
             self.wait_longer();
         } else {
+            self.ceiling.passed(self.rate_bps);
             self.found += 1;
             self.well_for = Duration::from_micros((self.well_for.as_micros() / 2).max(WELL_FOR.as_micros()));
         }

@@ -48,6 +48,7 @@
 
 mod breaker;
 mod capacity;
+mod ceiling;
 mod choice;
 mod observe;
 mod phase;
