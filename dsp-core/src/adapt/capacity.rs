@@ -3,6 +3,7 @@
 //! Units: bit/s with IP, UDP and RTP headers; losses in 256ths of a percent.
 
 use super::PERCENT;
+use super::bounds::RateBounds;
 use super::ceiling::Ceiling;
 use super::phase::Phase;
 use super::share::Share;
@@ -28,6 +29,8 @@ const STEPS: u64 = 4;
 const LEAST_SHARE: u64 = 8;
 /// Where a queue has become shorter by less than this part of what it should have, it isn't ours.
 const SHOULD_HAVE: u64 = 3;
+/// How long what a probe sent may go on arriving.
+const GONE_ON: Duration = Duration::from_secs(1);
 /// How long a rate that was reduced is given to empty the queue before that is judged.
 const JUDGE_AFTER: Duration = Duration::from_secs(3);
 /// Loss that is looked into, and a loss that has gone, as a share of what it was, in 64ths.
@@ -78,30 +81,6 @@ pub struct Observation {
     pub queue: Option<Duration>,
     /// How long ago the last packet of the stretch was sent.
     pub age: Duration,
-}
-
-/// Bounds of the rate, in bit/s with all headers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct RateBounds {
-    /// Lowest rate at which a call is still possible, in bit/s.
-    pub least_bps: u32,
-    /// Highest rate that was agreed on and can be used, in bit/s.
-    pub most_bps: u32,
-}
-
-impl RateBounds {
-    /// The nearest rate within the bounds. Where the highest is below the lowest, the lowest applies.
-    pub const fn clamp(&self, bps: u32) -> u32 {
-        let most = if self.most_bps < self.least_bps { self.least_bps } else { self.most_bps };
-        if bps < self.least_bps {
-            self.least_bps
-        } else if bps > most {
-            most
-        } else {
-            bps
-        }
-    }
 }
 
 /// Follows how much the network carries: from observations of losses and queues it derives one number,
@@ -365,7 +344,9 @@ impl Capacity {
         }
         // What is sent below the rate, in a pause of the speech, is no sign of a network that carries less.
         let carried_bps = carried_bps.max(u64::from(self.rate_bps) * carried_bps / sent_bps.max(1) / 2);
-        self.carried_bps = carried_bps.min(u64::from(most_bps)) as u32;
+        // Before a probe all was well: nearly that much is carried, whatever a quarter of a second with a loss in it looks like.
+        let least_bps = if self.was_probe { u64::from(most_bps) * 7 / 8 } else { 0 };
+        self.carried_bps = carried_bps.max(least_bps).min(u64::from(most_bps)) as u32;
         (self.longest, self.longest_at) = (queue, now);
         self.rate_bps = self.emptying_rate(self.queue_now(seen));
         self.enter(now, Phase::Emptying);
@@ -405,7 +386,9 @@ impl Capacity {
         if queue > self.longest {
             // What was sent before is still coming.
             (self.longest, self.longest_at) = (queue, now);
-            self.carried_bps = self.carried_bps.min(carried_bps as u32).max(1);
+            let least_bps =
+                if self.was_probe && now.since(self.since) < GONE_ON { self.before.rate_bps / 4 * 3 } else { 1 };
+            self.carried_bps = self.carried_bps.min((carried_bps as u32).max(least_bps));
             self.rate_bps = self.rate_bps.min(self.emptying_rate(self.queue_now(seen)));
         }
         let since = now.since(self.longest_at);

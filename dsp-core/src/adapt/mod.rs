@@ -46,6 +46,7 @@
 //! assert_eq!(choice, Some(Choice { bps: 64_000, packet_ms: 40, in_band: false, copies: 0 }));
 //! ```
 
+mod bounds;
 mod breaker;
 mod capacity;
 mod ceiling;
@@ -56,8 +57,9 @@ mod share;
 #[cfg(test)]
 mod tests;
 
+pub use bounds::RateBounds;
 pub use breaker::{BreakerConfig, CircuitBreaker, Hopeless, StreamReport};
-pub use capacity::{Capacity, Observation, RateBounds};
+pub use capacity::{Capacity, Observation};
 pub use choice::{Choice, CodecRate, Conditions, InBand, Settings};
 pub use observe::{PacketWindow, ReportWindow};
 pub use phase::Phase;
