@@ -92,15 +92,16 @@ pub struct Observation {
 ///
 /// - **Queue.** If packets wait longer than a bound, what arrives is what the network carries. The rate falls below
 ///   that, so far that the queue is empty after 1.5 s, and then goes on just below it.
-/// - **A queue of others.** If the queue stays although less was sent, other traffic fills it that reacts to losses
-///   alone. The rate comes back, and follows losses alone until the queue is gone. If more is sent beside it and hardly
+/// - **A queue of others.** If the queue stays although less was sent, or comes back although the least is sent, other
+///   traffic fills it that reacts to losses alone. The rate comes back, from a low one in steps of 3 kbit/s, and follows losses alone until the queue is gone. If more is sent beside it and hardly
 ///   more arrives, nobody else is there: for two minutes any queue counts as this stream's own.
 /// - **Loss without a queue.** Either the link has a short queue, or the network loses packets at any rate. The rate
 ///   is lowered for a trial. If the loss goes away, the rate stays low; if it does not, the rate comes back, and
 ///   [`random_loss`](Self::random_loss) tells the loss, against which redundancy helps.
 /// - **Probing.** After 0.5 to 2.5 s without trouble, the rate rises by 3 kbit/s, by up to 12 kbit/s after earlier
 ///   successes, or to the next rate that is of use ([`set_steps`](Self::set_steps)). After a failed probe the rate
-///   goes back at once, and the wait doubles, up to 20 s.
+///   goes back at once, the wait doubles, up to 20 s, and no probe goes to the rate that failed for 5 to 45 s, and for
+///   up to 180 s if it fails again.
 ///
 /// The arithmetic is all integer, with a few divisions for each observation. [The module's page](super) has an
 /// example.
