@@ -1,8 +1,24 @@
 //! A player brings announcements and music on hold from files into a call or a room.
 //!
 //! Use it with a [`Room`](crate::room::Room) (`announce`, `announce_to`), in a call (`Call::announce`), or wherever the sound of a file is to
-//! be added to what is heard. [`Player`] has an example. To play files *as* a call's microphone use a
-//! [`FileIo`](crate::device::FileIo).
+//! be added to what is heard. To play files *as* a call's microphone use a [`FileIo`](crate::device::FileIo).
+//!
+//! An announcement of 20 ms is added to what is heard; [`Player`] has an example with a file:
+//!
+//! ```
+//! use host_std::player::{Blend, Player};
+//!
+//! let mut announcement = Player::of_samples(vec![900_i16; 320], 1, false); // 16 kHz, mono, once
+//! let mut heard = [100_i16; 160]; // 10 ms
+//! assert!(announcement.play(&mut heard, Blend::Mixed)); // it goes on
+//! assert_eq!(heard, [1_000; 160]);
+//!
+//! heard = [100; 160];
+//! assert!(!announcement.play(&mut heard, Blend::Mixed)); // that was its end
+//! assert_eq!(heard, [1_000; 160]);
+//! assert!(announcement.is_over());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! A thread reads the file, resamples it and fills a ring of one second, so that a slow disk never holds up the sound.
 //! [`Player::read`] and [`Player::play`] take from the ring on the audio thread, and neither block nor allocate. Where the disk is too

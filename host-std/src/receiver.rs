@@ -4,6 +4,24 @@
 //! A call has its receivers inside. Where the streams are known when the program is built use the core's [`Receiver`], whose memory can
 //! be static.
 //!
+//! A packet of mu-law is received and played:
+//!
+//! ```
+//! use dsp_core::codec::g711::Pcmu;
+//! use dsp_core::receive::ReceiverConfig;
+//! use dsp_core::time::{Instant, PayloadType};
+//! use host_std::receiver::AnyReceiver;
+//!
+//! let mut receiver = AnyReceiver::new(ReceiverConfig::default(), 1)?;
+//! let mut packet = [0xff; 172];
+//! packet[..12].copy_from_slice(&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+//! receiver.receive(Instant::ZERO, &packet).expect("a packet of mu-law");
+//! let mut pcm = [1; 80];
+//! receiver.play(Instant::ZERO, &mut (PayloadType::PCMU, Pcmu), &mut pcm);
+//! assert_eq!((receiver.channels(), receiver.stats().received), (1, 1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! **Limits.** One source (SSRC), with one or two channels. It knows neither SRTP nor RTCP: see [`dsp_core::guard`] and
 //! [`dsp_core::rtcp`]. **Delay, cost and standards** are those of [`Receiver`]: RFC 3550 and RFC 3551.
 
@@ -44,21 +62,7 @@ fn memory<const CHANNELS: usize>(need: MemoryNeed) -> Memory<OnHeap, CHANNELS> {
 
 /// A mono or a stereo receiver whose memory is on the heap. Its methods are those of [`Receiver`].
 ///
-/// ```
-/// use dsp_core::codec::g711::Pcmu;
-/// use dsp_core::receive::ReceiverConfig;
-/// use dsp_core::time::{Instant, PayloadType};
-/// use host_std::receiver::AnyReceiver;
-///
-/// let mut receiver = AnyReceiver::new(ReceiverConfig::default(), 1)?;
-/// let mut packet = [0xff; 172];
-/// packet[..12].copy_from_slice(&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
-/// receiver.receive(Instant::ZERO, &packet).expect("a packet of mu-law");
-/// let mut pcm = [1; 80];
-/// receiver.play(Instant::ZERO, &mut (PayloadType::PCMU, Pcmu), &mut pcm);
-/// assert_eq!((receiver.channels(), receiver.stats().received), (1, 1));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// [The module's page](self) has an example.
 pub enum AnyReceiver {
     /// A receiver with one channel.
     Mono(Box<Receiver<OnHeap, 1>>),

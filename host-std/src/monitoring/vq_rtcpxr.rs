@@ -1,7 +1,30 @@
 //! Quality reports as a SIP stack sends them to a collector: `application/vq-rtcpxr` (RFC 6035) as text.
 //!
 //! Use it where a collector of voice quality reports is in use. [`VqReporter`] makes the reports from a call's numbers: one of each
-//! interval, one of the whole session, and alerts; its example makes one. The SIP stack sends them, by PUBLISH or NOTIFY.
+//! interval, one of the whole session, and alerts. The SIP stack sends them, by PUBLISH or NOTIFY.
+//!
+//! The report at the end of a call that was agreed on and in which nothing was heard:
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//!
+//! use dsp_core::time::Instant;
+//! use host_std::monitoring::vq_rtcpxr::{VqReporter, VqSession, VqSnapshot};
+//! use host_std::session::{Call, CallConfig};
+//!
+//! let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+//! let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+//! anna.accept(Instant::ZERO, &answer)?;
+//!
+//! let session = VqSession::new("a84b4c76e66710", "sip:anna@example.com", "sip:bert@example.com")?;
+//! let begin = SystemTime::now();
+//! let snapshot = |at| VqSnapshot::of(&anna, at).ok_or("not agreed on");
+//! let reporter = VqReporter::new(session, snapshot(begin)?);
+//! let text = reporter.session(&snapshot(begin + Duration::from_secs(60))?);
+//! assert!(text.starts_with("VQSessionReport: CallTerm\r\n"));
+//! assert!(text.contains("CallID: a84b4c76e66710\r\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! What isn't known is left out, as 4.6 asks, and what is told was measured between START and STOP. `LocalMetrics` say how the call is
 //! heard here. `RemoteMetrics` say how the other side hears us by its last report (RFC 3611, 4.7), since the call began. Lines and
@@ -378,28 +401,7 @@ impl VqAlarm {
 
 /// Makes the reports of one session.
 ///
-/// The report at the end of a call that was agreed on and in which nothing was heard:
-///
-/// ```
-/// use std::time::{Duration, SystemTime};
-///
-/// use dsp_core::time::Instant;
-/// use host_std::monitoring::vq_rtcpxr::{VqReporter, VqSession, VqSnapshot};
-/// use host_std::session::{Call, CallConfig};
-///
-/// let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
-/// let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
-/// anna.accept(Instant::ZERO, &answer)?;
-///
-/// let session = VqSession::new("a84b4c76e66710", "sip:anna@example.com", "sip:bert@example.com")?;
-/// let begin = SystemTime::now();
-/// let snapshot = |at| VqSnapshot::of(&anna, at).ok_or("not agreed on");
-/// let reporter = VqReporter::new(session, snapshot(begin)?);
-/// let text = reporter.session(&snapshot(begin + Duration::from_secs(60))?);
-/// assert!(text.starts_with("VQSessionReport: CallTerm\r\n"));
-/// assert!(text.contains("CallID: a84b4c76e66710\r\n"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// [The module's page](self) has an example.
 #[derive(Clone, Debug)]
 pub struct VqReporter {
     session: VqSession,

@@ -1,6 +1,6 @@
 //! What is in a recording: levels, speech, noise, bandwidth, digits and tones, and what is wrong with it.
 //!
-//! Use a [`Probe`] for recordings that are complete; it is what `media-core probe` runs, and has an example. In a call that runs
+//! Use a [`Probe`] for recordings that are complete; it is what `media-core probe` runs. In a call that runs
 //! [`CallConfig::metering`](crate::session::CallConfig::metering) finds clipping, silence and howling instead, and digits and tones come by
 //! [`Call::next_digit`](crate::session::Call::next_digit) and [`Call::next_tone`](crate::session::Call::next_tone).
 //!
@@ -12,6 +12,24 @@
 //! - The signal-to-noise ratio is the mean power in speech less that of the noise, over that of the noise.
 //! - The bandwidth is the upper edge of the mean spectrum of everything that isn't silent ([`Bandwidth`]).
 //! - Digits (DTMF), the call-progress tones of one country, and the tones of faxes and modems are those of [`dsp_core::tone`].
+//!
+//! A second of silence and a second of a tone, which clips:
+//!
+//! ```
+//! use dsp_core::tone::Country;
+//! use host_std::probe::{Probe, ProbeConfig};
+//!
+//! let country = Country::of("de").expect("it has tones");
+//! let mut probe = Probe::new(ProbeConfig { sample_rate_hz: 8_000, channels: 1, aggressiveness: 1, country })?;
+//! probe.hear(&[0; 8_000]);
+//! let tone = |n: i32| ((n as f32 * 0.7).sin() * 40_000.0) as i16;
+//! probe.hear(&(0..8_000).map(tone).collect::<Vec<i16>>());
+//! let report = probe.finish("tone.wav", 8_000);
+//! let sound = &report.channels[0].sound;
+//! assert_eq!((report.duration_s, sound.silent.total_ms), (2.0, 1_000));
+//! assert!(sound.clipped_samples > 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! **Cost.** One level is kept for each 10 ms, so a recording may be as long as it likes.
 //!
@@ -244,23 +262,7 @@ impl From<&SoundStats> for SoundFigures {
 
 /// Hears a recording.
 ///
-/// A second of silence and a second of a tone, which clips:
-///
-/// ```
-/// use dsp_core::tone::Country;
-/// use host_std::probe::{Probe, ProbeConfig};
-///
-/// let country = Country::of("de").expect("it has tones");
-/// let mut probe = Probe::new(ProbeConfig { sample_rate_hz: 8_000, channels: 1, aggressiveness: 1, country })?;
-/// probe.hear(&[0; 8_000]);
-/// let tone = |n: i32| ((n as f32 * 0.7).sin() * 40_000.0) as i16;
-/// probe.hear(&(0..8_000).map(tone).collect::<Vec<i16>>());
-/// let report = probe.finish("tone.wav", 8_000);
-/// let sound = &report.channels[0].sound;
-/// assert_eq!((report.duration_s, sound.silent.total_ms), (2.0, 1_000));
-/// assert!(sound.clipped_samples > 0);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// [The module's page](self) has an example.
 pub struct Probe {
     config: ProbeConfig,
     channels: Vec<Channel>,

@@ -1,7 +1,34 @@
 //! Records what passes a call in memory, and makes one side of a report from two such records.
 //!
 //! Use it for demos, tests and reports of calls of minutes, since its memory grows with the call. A recording of any length is a
-//! [`recorder`](super::recorder)'s. [`CallRecorder`] has an example, and [`report`](crate::report) shows the result.
+//! [`recorder`](super::recorder)'s. A [`report`](crate::report) shows the result.
+//!
+//! What one side of a call heard, as a report:
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_std::record::call::{CallRecorder, side_report};
+//! use host_std::session::{Call, CallConfig, Identity};
+//! use host_std::simulate::netsim::NetworkConfig;
+//! use host_std::simulate::virtual_time::VirtualTime;
+//!
+//! let call = |port| Call::new(CallConfig::with_identity(port, Identity::seeded(port.into())));
+//! let addresses = ["127.0.0.1:4000".parse()?, "127.0.0.1:5000".parse()?];
+//! let network = NetworkConfig { loss_percent: 5.0, ..NetworkConfig::default() };
+//! let mut two = VirtualTime::connect([call(4000)?, call(5000)?], addresses, network, 0.0, 1)?;
+//! for end in &mut two.ends {
+//!     end.call.set_tap(Box::new(CallRecorder::default()));
+//! }
+//! two.run_until(Instant::from_millis(2_000));
+//!
+//! let [anna, bert] = &mut two.ends;
+//! let speaker = anna.call.take_tap::<CallRecorder>().expect("it was set");
+//! let listener = bert.call.take_tap::<CallRecorder>().expect("it was set");
+//! let side = side_report(["bert", "anna"], &listener, &speaker, &bert.call, "bert.wav");
+//! assert!(side.statistics.packets_lost > 0);
+//! assert_eq!(side.statistics.unaccounted(), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -44,32 +71,7 @@ struct Packet {
 /// Everything that passed one side of a call, with the sound of its first stream. It grows with the call: for demos, tests
 /// and reports.
 ///
-/// What one side of a call heard, as a report:
-///
-/// ```
-/// use dsp_core::time::Instant;
-/// use host_std::record::call::{CallRecorder, side_report};
-/// use host_std::session::{Call, CallConfig, Identity};
-/// use host_std::simulate::netsim::NetworkConfig;
-/// use host_std::simulate::virtual_time::VirtualTime;
-///
-/// let call = |port| Call::new(CallConfig::with_identity(port, Identity::seeded(port.into())));
-/// let addresses = ["127.0.0.1:4000".parse()?, "127.0.0.1:5000".parse()?];
-/// let network = NetworkConfig { loss_percent: 5.0, ..NetworkConfig::default() };
-/// let mut two = VirtualTime::connect([call(4000)?, call(5000)?], addresses, network, 0.0, 1)?;
-/// for end in &mut two.ends {
-///     end.call.set_tap(Box::new(CallRecorder::default()));
-/// }
-/// two.run_until(Instant::from_millis(2_000));
-///
-/// let [anna, bert] = &mut two.ends;
-/// let speaker = anna.call.take_tap::<CallRecorder>().expect("it was set");
-/// let listener = bert.call.take_tap::<CallRecorder>().expect("it was set");
-/// let side = side_report(["bert", "anna"], &listener, &speaker, &bert.call, "bert.wav");
-/// assert!(side.statistics.packets_lost > 0);
-/// assert_eq!(side.statistics.unaccounted(), 0);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// [The module's page](self) has an example.
 #[derive(Default)]
 pub struct CallRecorder {
     /// The sound that was captured, interleaved.

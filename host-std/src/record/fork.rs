@@ -5,8 +5,38 @@
 //! (`sendonly`) whose microphone is the reader.
 //!
 //! [`fork`] makes a [`ForkTap`], which a call is given ([`Call::add_tap`](crate::session::Call::add_tap)), and a [`ForkReader`], which
-//! belongs to another thread; its example uses both. [`Forked`] says which sound is forked: what we say, what we hear, or each source of
+//! belongs to another thread. [`Forked`] says which sound is forked: what we say, what we hear, or each source of
 //! it. Each piece says whose it is and when it was.
+//!
+//! What a call says, for an analyser:
+//!
+//! ```
+//! use dsp_core::time::{Duration, Instant};
+//! use host_std::record::fork::{Forked, Party, fork};
+//! # use host_std::registry::CodecFormat;
+//! # use host_std::session::{Call, CallConfig};
+//!
+//! # let config = |port| CallConfig::new(port).map(|config| CallConfig { codecs: vec![CodecFormat::pcmu()], ..config });
+//! # let (mut anna, mut bert) = (Call::new(config(4000)?)?, Call::new(config(5000)?)?);
+//! # let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+//! # anna.accept(Instant::ZERO, &answer)?;
+//! let (tap, mut reader) = fork(Forked::Said, 16_000);
+//! anna.add_tap(Box::new(tap));
+//! let mut now = Instant::ZERO;
+//! for _ in 0..10 {
+//!     anna.play(now, &mut [0; 80]); // 10 ms at 8 kHz
+//!     now += Duration::from_millis(10);
+//!     anna.capture(now, &[1_000; 80]);
+//! }
+//!
+//! // On the analyser's thread.
+//! let mut pcm = Vec::new();
+//! while let Some(piece) = reader.read(&mut pcm) {
+//!     assert_eq!((piece.party, piece.samples), (Party::Near, 80));
+//! }
+//! assert_eq!((pcm.len(), reader.dropped()), (800, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! **Cost.** A copy of the sound into a ring of fixed length. A reader that is too slow, or never reads, loses the newest pieces, which
 //! are counted, and holds up nothing.

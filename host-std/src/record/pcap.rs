@@ -12,6 +12,25 @@
 //! tshark -r call.pcap -d udp.port==4000,rtp -q -z rtp,streams
 //! ```
 //!
+//! A datagram is written and read again:
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_std::record::pcap::PcapWriter;
+//! use host_std::replay::capture::{CaptureReader, Datagram};
+//!
+//! let mut pcap = PcapWriter::new(Vec::new(), 1_700_000_000_000_000)?;
+//! pcap.datagram(Instant::from_millis(20), "192.0.2.1:4000".parse()?, "192.0.2.2:5004".parse()?, &[0x80; 172])?;
+//! let bytes = pcap.finish()?;
+//!
+//! let (mut reader, mut datagram) = (CaptureReader::new(&bytes[..])?, Datagram::default());
+//! assert!(reader.next(&mut datagram)?);
+//! assert_eq!((datagram.to.port(), datagram.bytes.len()), (5004, 172));
+//! assert_eq!(datagram.time_us, Some(1_700_000_000_020_000));
+//! assert!(!reader.next(&mut datagram)?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! **Cost.** A datagram is a buffered write of its length and 58 (IPv4) or 78 (IPv6) bytes; nothing is allocated.
 
 use std::io::{self, BufWriter, Write};
@@ -38,22 +57,7 @@ const HOP_LIMIT: u8 = 64;
 
 /// Writes datagrams to a capture.
 ///
-/// ```
-/// use dsp_core::time::Instant;
-/// use host_std::record::pcap::PcapWriter;
-/// use host_std::replay::capture::{CaptureReader, Datagram};
-///
-/// let mut pcap = PcapWriter::new(Vec::new(), 1_700_000_000_000_000)?;
-/// pcap.datagram(Instant::from_millis(20), "192.0.2.1:4000".parse()?, "192.0.2.2:5004".parse()?, &[0x80; 172])?;
-/// let bytes = pcap.finish()?;
-///
-/// let (mut reader, mut datagram) = (CaptureReader::new(&bytes[..])?, Datagram::default());
-/// assert!(reader.next(&mut datagram)?);
-/// assert_eq!((datagram.to.port(), datagram.bytes.len()), (5004, 172));
-/// assert_eq!(datagram.time_us, Some(1_700_000_000_020_000));
-/// assert!(!reader.next(&mut datagram)?);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// [The module's page](self) has an example.
 #[derive(Debug)]
 pub struct PcapWriter<W: Write> {
     out: W,

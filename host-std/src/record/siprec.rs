@@ -1,11 +1,27 @@
 //! Metadata of a recording as a SIPREC client sends it (RFC 7865): who took part, what each stream is, and when.
 //!
 //! Use it beside an [`RtpFork`](super::rtp_fork::RtpFork), where a recording server wants to know whose sound it gets, or beside a file.
-//! [`RecordingMetadata`] has an example. The SIP dialog with the server (RFC 7866) is the SIP stack's.
+//! The SIP dialog with the server (RFC 7866) is the SIP stack's.
 //!
 //! [`RecordingMetadata::to_xml`] is a complete `<recording>` of one communication session. Its streams are named by the labels in the SDP of
 //! the recording session ([`RtpFork::sdp`](super::rtp_fork::RtpFork::sdp)). Beside a file a label is the number of a channel. All ids are
 //! UUIDs in base64, as RFC 7865, 6 wants them, and times are those of RFC 3339 in UTC.
+//!
+//! The metadata of a call of a minute:
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//!
+//! use host_std::record::siprec::RecordingMetadata;
+//!
+//! let begins = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+//! let parties = [("Anna", "sip:anna@example.com"), ("Bert", "sip:bert@example.com")];
+//! let mut metadata = RecordingMetadata::of_call(parties, begins)?;
+//! metadata.end(begins + Duration::from_secs(60));
+//! let xml = metadata.to_xml();
+//! assert!(xml.contains("sip:bert@example.com") && xml.contains("2023-11-14T22:14:20"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -66,19 +82,7 @@ pub struct RecordedStream {
 
 /// What is recorded, of one call or conference.
 ///
-/// ```
-/// use std::time::{Duration, SystemTime};
-///
-/// use host_std::record::siprec::RecordingMetadata;
-///
-/// let begins = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-/// let parties = [("Anna", "sip:anna@example.com"), ("Bert", "sip:bert@example.com")];
-/// let mut metadata = RecordingMetadata::of_call(parties, begins)?;
-/// metadata.end(begins + Duration::from_secs(60));
-/// let xml = metadata.to_xml();
-/// assert!(xml.contains("sip:bert@example.com") && xml.contains("2023-11-14T22:14:20"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// [The module's page](self) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingMetadata {
     /// The id of the communication session: the call, or the conference.

@@ -10,6 +10,31 @@
 //! second whatever happens, the key file is written anew whole each time that there is another key. `media-core replay
 //! CAPTURE --keys KEYS` plays both; [`keys`] says what the file of keys is like, and what else reads it.
 //!
+//! Both files of a call to which one datagram comes:
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_std::record::wire::{WireConfig, record_wire};
+//! use host_std::session::{Call, CallConfig, Channel};
+//!
+//! # let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
+//! # let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+//! # anna.accept(Instant::ZERO, &answer)?;
+//! # let folder = std::env::temp_dir().join(format!("doc-wire-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! let config = WireConfig {
+//!     capture: Some(folder.join("call.pcap")),
+//!     keys: Some(folder.join("call.keys")),
+//!     local: ["127.0.0.1:4000".parse()?, "127.0.0.1:4001".parse()?],
+//!     unix_micros_at_zero: 0,
+//! };
+//! let recorder = record_wire(&mut anna, &config)?;
+//! anna.receive(Instant::ZERO, Channel::Rtp, "127.0.0.1:5000".parse()?, &mut [0x80; 172]);
+//! assert_eq!(recorder.finish().datagrams, 1);
+//! # std::fs::remove_dir_all(folder).ok();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Addresses are those that the call knows. What a TURN server passes on is captured as it leaves here, inside its messages.
 //!
 //! Cost: a copy of each datagram. Memory: two rings, 1.1 MB together.
@@ -231,34 +256,10 @@ pub struct WireRecorder {
 }
 
 /// Begins to write the datagrams and the keys of a call. Both files exist when this returns, and no keys of an earlier call are left in
-/// them.
+/// them. [The module's page](self) has an example.
 ///
 /// # Errors
 /// The error of the file system if a file can't be created, or of the system if it has no thread to give.
-///
-/// # Examples
-/// ```
-/// use dsp_core::time::Instant;
-/// use host_std::record::wire::{WireConfig, record_wire};
-/// use host_std::session::{Call, CallConfig, Channel};
-///
-/// # let (mut anna, mut bert) = (Call::new(CallConfig::new(4000)?)?, Call::new(CallConfig::new(5000)?)?);
-/// # let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
-/// # anna.accept(Instant::ZERO, &answer)?;
-/// # let folder = std::env::temp_dir().join(format!("doc-wire-{}", std::process::id()));
-/// # std::fs::create_dir_all(&folder)?;
-/// let config = WireConfig {
-///     capture: Some(folder.join("call.pcap")),
-///     keys: Some(folder.join("call.keys")),
-///     local: ["127.0.0.1:4000".parse()?, "127.0.0.1:4001".parse()?],
-///     unix_micros_at_zero: 0,
-/// };
-/// let recorder = record_wire(&mut anna, &config)?;
-/// anna.receive(Instant::ZERO, Channel::Rtp, "127.0.0.1:5000".parse()?, &mut [0x80; 172]);
-/// assert_eq!(recorder.finish().datagrams, 1);
-/// # std::fs::remove_dir_all(folder).ok();
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 pub fn record_wire(call: &mut Call, config: &WireConfig) -> io::Result<WireRecorder> {
     let shared = Arc::new(Shared::default());
     let mut files = Files { capture: None, keys: None, status: WireStatus::default() };

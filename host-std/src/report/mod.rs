@@ -4,7 +4,23 @@
 //! for captures. The numbers of a call that still runs are in [`monitoring`](crate::monitoring).
 //!
 //! [`Report`] is plain data. [`Report::to_json`], [`Report::to_html`] and its `Display` are pure functions of it, and
-//! [`Report::write`] puts the files beside the recordings. Its example makes a report by hand.
+//! [`Report::write`] puts the files beside the recordings:
+//!
+//! ```
+//! use host_std::report::{Report, SideReport, Statistics};
+//!
+//! let statistics = Statistics { packets_sent: 50, packets_received: 50, packets_played: 50, ..Statistics::default() };
+//! let side = SideReport { name: "anna".into(), peer: "bert".into(), statistics, ..SideReport::default() };
+//! let report = Report { title: "a call".into(), duration_s: 1.0, sides: vec![side], ..Report::default() };
+//!
+//! let folder = std::env::temp_dir().join(format!("doc-report-{}", std::process::id()));
+//! std::fs::create_dir_all(&folder)?;
+//! report.write(&folder)?;
+//! assert!(std::fs::read_to_string(folder.join("report.json"))?.contains("\"packets_played\": 50"));
+//! assert!(folder.join("report.html").is_file());
+//! # std::fs::remove_dir_all(folder).ok();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! **Limits.** The page contains the sound itself only up to a size; for longer calls it plays the WAV files beside it.
 

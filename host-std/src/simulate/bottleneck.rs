@@ -1,7 +1,24 @@
 //! The narrowest link of a network: a rate, a queue in front of it that drops what doesn't fit, and others who send through it.
 //!
 //! Use it to see how what a call sends adapts to a link with little room. Usually it stands in front of a
-//! [`Network`](super::netsim::Network) ([`Network::behind`](super::netsim::Network::behind)); [`Bottleneck`] has an example of it alone.
+//! [`Network`](super::netsim::Network) ([`Network::behind`](super::netsim::Network::behind)).
+//!
+//! Packets of 182 kbit/s come to a link of 80 kbit/s, which lets fewer than half of them through; [`Bottleneck`] has an example
+//! of a link alone:
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_std::simulate::bottleneck::{Bottleneck, BottleneckConfig};
+//! use host_std::simulate::netsim::{Network, NetworkConfig};
+//!
+//! let narrow = BottleneckConfig { rate_bps: 80_000.0, queue_ms: 50.0, bulk: None };
+//! let mut network = Network::new(NetworkConfig::default(), 1).behind(Bottleneck::new(narrow));
+//! let arrived = (0..100).filter_map(|n| network.carry_datagram(Instant::from_millis(10 * n), 200)[0]).count();
+//! let dropped = network.bottleneck().map_or(0, |link| link.dropped());
+//! assert_eq!(arrived as u64 + dropped, 100);
+//! assert!((50..60).contains(&dropped));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! A packet waits until all packets before it have left. The bulk transfer is TCP in outline (RFC 5681): slow start, then one more
 //! packet each round trip, and half as many after a loss. It fills any queue. Its acknowledgements come late by up to the time that one of

@@ -1,7 +1,23 @@
 //! A bad network with a seed: what becomes of each datagram, without I/O.
 //!
-//! Use it where you carry datagrams in virtual time yourself; [`Network`] has an example. Two calls are connected by
-//! [`virtual_time`](super::virtual_time), and two sockets by `proxy`.
+//! Use it where you carry datagrams in virtual time yourself. Two calls are connected by [`virtual_time`](super::virtual_time), and two
+//! sockets by `proxy`.
+//!
+//! A network with jitter keeps the order of the packets, until it breaks down; [`Network`] has an example with losses:
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_std::simulate::netsim::{Network, NetworkConfig};
+//!
+//! let config = NetworkConfig { jitter_ms: 10.0, ..NetworkConfig::default() };
+//! let mut network = Network::new(config, 1);
+//! let arrivals: Vec<_> = (0..100).filter_map(|n| network.carry(Instant::from_millis(20 * n))[0]).collect();
+//! assert!(arrivals.len() == 100 && arrivals.is_sorted());
+//!
+//! network.set_config(NetworkConfig { loss_percent: 100.0, ..config });
+//! assert!(network.carry(Instant::from_millis(2_000))[0].is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! **Loss** is Gilbert's two-state model: within a bad spell every packet is lost. Spells last
 //! [`burst`](NetworkConfig::burst) packets on average, and [`loss_percent`](NetworkConfig::loss_percent) is their share. **Delay** is a

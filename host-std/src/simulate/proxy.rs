@@ -1,7 +1,35 @@
 //! A bad network on real sockets: a proxy on loopback between two calls, which loses, delays, reorders and repeats datagrams.
 //!
-//! Use it to test another program, or a driver with its sockets and devices; [`Proxy`] has an example. Two calls of this crate are
+//! Use it to test another program, or a driver with its sockets and devices. Two calls of this crate are
 //! tested faster in [`virtual_time`](super::virtual_time). The network is that of [`netsim`](super::netsim).
+//!
+//! A datagram that comes 30 ms later:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use host_std::session::driver::Clock;
+//! use host_std::simulate::netsim::NetworkConfig;
+//! use host_std::simulate::proxy::Proxy;
+//! use tokio::net::UdpSocket;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+//! let network = NetworkConfig { delay_ms: 30.0, ..NetworkConfig::default() };
+//! let proxy = Proxy::bind([one.local_addr()?, other.local_addr()?], network, 1).await?;
+//! let [to_other, _] = proxy.ports()?;
+//! tokio::spawn(proxy.run(Clock::start()));
+//!
+//! let sent = std::time::Instant::now();
+//! one.send_to(b"hello", ("127.0.0.1", to_other)).await?;
+//! let mut datagram = [0; 100];
+//! assert_eq!(other.recv(&mut datagram).await?, 5);
+//! assert!(sent.elapsed() >= Duration::from_millis(29));
+//! # Ok(())
+//! # })
+//! # }
+//! ```
 //!
 //! **Limits.** It runs on loopback, in real time, and delays are as exact as tokio's timers, 1 ms. Each of its ports serves one side.
 
@@ -19,31 +47,7 @@ use crate::sockets::{SocketConfig, Sockets};
 
 /// Two sockets. What comes in on one goes out of the other, over the simulated network.
 ///
-/// ```
-/// use std::time::Duration;
-///
-/// use host_std::session::driver::Clock;
-/// use host_std::simulate::netsim::NetworkConfig;
-/// use host_std::simulate::proxy::Proxy;
-/// use tokio::net::UdpSocket;
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-/// let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
-/// let network = NetworkConfig { delay_ms: 30.0, ..NetworkConfig::default() };
-/// let proxy = Proxy::bind([one.local_addr()?, other.local_addr()?], network, 1).await?;
-/// let [to_other, _] = proxy.ports()?;
-/// tokio::spawn(proxy.run(Clock::start()));
-///
-/// let sent = std::time::Instant::now();
-/// one.send_to(b"hello", ("127.0.0.1", to_other)).await?;
-/// let mut datagram = [0; 100];
-/// assert_eq!(other.recv(&mut datagram).await?, 5);
-/// assert!(sent.elapsed() >= Duration::from_millis(29));
-/// # Ok(())
-/// # })
-/// # }
-/// ```
+/// [The module's page](self) has an example.
 pub struct Proxy {
     sockets: [UdpSocket; 2],
     /// Who sits behind each socket.

@@ -1,7 +1,29 @@
 //! A simulated room with a seed: what a microphone picks up of a loudspeaker, without I/O.
 //!
 //! Use it in front of an echo canceller that is tested. Whole calls have one on each side in
-//! [`virtual_time`](super::virtual_time) ([`End::room`](super::virtual_time::End::room)); [`AcousticRoom`] has an example of it alone.
+//! [`virtual_time`](super::virtual_time) ([`End::room`](super::virtual_time::End::room)).
+//!
+//! A click, whose echo comes two ticks later:
+//!
+//! ```
+//! use host_std::simulate::room::{AcousticRoom, AcousticRoomConfig};
+//!
+//! let config = AcousticRoomConfig { delay_ms: 20.0, noise_dbov: None, ..AcousticRoomConfig::default() };
+//! let mut room = AcousticRoom::new(config, 16_000, 1)?;
+//! let mut microphone = [0; 160];
+//! let mut echo = Vec::new();
+//! for tick in 0..10 {
+//!     // A click in the first tick.
+//!     let mut loudspeaker = [0; 160];
+//!     loudspeaker[0] = if tick == 0 { 20_000 } else { 0 };
+//!     room.play(&loudspeaker);
+//!     microphone.fill(0);
+//!     room.capture(&mut microphone);
+//!     echo.push(microphone.iter().any(|&sample| sample != 0));
+//! }
+//! assert!(!echo[0] && !echo[1] && echo[2]);
+//! # Ok::<(), host_std::simulate::room::RoomError>(())
+//! ```
 //!
 //! The path from loudspeaker to microphone is the usual model of a small room (Polack, 1988; ITU-T G.168, Annex D has such for
 //! lines). First comes nothing, for the bulk delay of the device and the air, then the direct sound, and then white noise that decays
@@ -111,25 +133,7 @@ impl std::error::Error for RoomError {}
 
 /// A loudspeaker, a microphone, and the room around them.
 ///
-/// ```
-/// use host_std::simulate::room::{AcousticRoom, AcousticRoomConfig};
-///
-/// let config = AcousticRoomConfig { delay_ms: 20.0, noise_dbov: None, ..AcousticRoomConfig::default() };
-/// let mut room = AcousticRoom::new(config, 16_000, 1)?;
-/// let mut microphone = [0; 160];
-/// let mut echo = Vec::new();
-/// for tick in 0..10 {
-///     // A click in the first tick.
-///     let mut loudspeaker = [0; 160];
-///     loudspeaker[0] = if tick == 0 { 20_000 } else { 0 };
-///     room.play(&loudspeaker);
-///     microphone.fill(0);
-///     room.capture(&mut microphone);
-///     echo.push(microphone.iter().any(|&sample| sample != 0));
-/// }
-/// assert!(!echo[0] && !echo[1] && echo[2]);
-/// # Ok::<(), host_std::simulate::room::RoomError>(())
-/// ```
+/// [The module's page](self) has an example.
 #[derive(Clone, Debug)]
 pub struct AcousticRoom {
     config: AcousticRoomConfig,

@@ -1,7 +1,30 @@
 //! Two calls over a simulated network in virtual time: faster than real time, and with the same seed the same bits.
 //!
-//! Use it in tests and measurements of whole calls; [`VirtualTime`] has an example. A conference is run by [`callers`](super::callers),
+//! Use it in tests and measurements of whole calls. A conference is run by [`callers`](super::callers),
 //! and calls with real sockets by [`proxy`](super::proxy).
+//!
+//! Three seconds of a call over a bad network, which are the same each time:
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_std::session::{Call, CallConfig, Identity};
+//! use host_std::simulate::netsim::NetworkConfig;
+//! use host_std::simulate::virtual_time::VirtualTime;
+//!
+//! let run = || -> Result<_, Box<dyn std::error::Error>> {
+//!     let call = |port| Call::new(CallConfig::with_identity(port, Identity::seeded(port.into())));
+//!     let addresses = ["127.0.0.1:4000".parse()?, "127.0.0.1:5000".parse()?];
+//!     let network = NetworkConfig { loss_percent: 10.0, jitter_ms: 20.0, ..NetworkConfig::default() };
+//!     let mut two = VirtualTime::connect([call(4000)?, call(5000)?], addresses, network, 50.0, 1)?;
+//!     two.ends[0].speech = vec![1_000; 48_000];
+//!     two.run_until(Instant::from_millis(3_000));
+//!     Ok(two.ends[1].call.stats().receiver)
+//! };
+//! let heard = run()?;
+//! assert!(heard.total.lost() > 0 && heard.concealed_samples > 0);
+//! assert_eq!(run()?, heard);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! Both sides do what a driver on a real machine does, in the same order: datagrams as they arrive, and every 10 ms an
 //! audio tick that plays, captures the 10 ms that have passed, sends what is finished and reports that are due. The second
@@ -49,28 +72,7 @@ pub struct End {
 
 /// Two calls and the network between them.
 ///
-/// Three seconds of a call over a bad network, which are the same each time:
-///
-/// ```
-/// use dsp_core::time::Instant;
-/// use host_std::session::{Call, CallConfig, Identity};
-/// use host_std::simulate::netsim::NetworkConfig;
-/// use host_std::simulate::virtual_time::VirtualTime;
-///
-/// let run = || -> Result<_, Box<dyn std::error::Error>> {
-///     let call = |port| Call::new(CallConfig::with_identity(port, Identity::seeded(port.into())));
-///     let addresses = ["127.0.0.1:4000".parse()?, "127.0.0.1:5000".parse()?];
-///     let network = NetworkConfig { loss_percent: 10.0, jitter_ms: 20.0, ..NetworkConfig::default() };
-///     let mut two = VirtualTime::connect([call(4000)?, call(5000)?], addresses, network, 50.0, 1)?;
-///     two.ends[0].speech = vec![1_000; 48_000];
-///     two.run_until(Instant::from_millis(3_000));
-///     Ok(two.ends[1].call.stats().receiver)
-/// };
-/// let heard = run()?;
-/// assert!(heard.total.lost() > 0 && heard.concealed_samples > 0);
-/// assert_eq!(run()?, heard);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// [The module's page](self) has an example.
 pub struct VirtualTime {
     /// The offerer and the answerer.
     pub ends: [End; 2],

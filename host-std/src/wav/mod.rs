@@ -7,7 +7,25 @@
 //! | [`WavSink`] | writing a file while sound comes |
 //! | [`to_wav`] | a whole file in memory |
 //!
-//! Each has an example.
+//! A tenth of a second in stereo at 48 kHz becomes a mono file at 8 kHz:
+//!
+//! ```
+//! use dsp_core::time::Duration;
+//! use host_std::wav::{WavSink, WavSource, to_wav};
+//!
+//! let source = WavSource::from_bytes("tone.wav", to_wav(&[1_000; 9_600], 48_000, 2), 8_000)?;
+//! assert_eq!((source.spec().channels, source.len()), (2, 800));
+//! assert!(source.remarks().is_empty());
+//! let pcm = source.read_all(Duration::from_millis(1_000))?;
+//! assert!((990..1_010).contains(&pcm[400]));
+//! let path = std::env::temp_dir().join(format!("doc-wav-page-{}.wav", std::process::id()));
+//! let mut sink = WavSink::create(&path, 8_000)?;
+//! sink.write(&pcm)?;
+//! sink.finish()?;
+//! assert_eq!(WavSource::open(&path, 8_000)?.len(), 800);
+//! # std::fs::remove_file(path).ok();
+//! # Ok::<(), host_std::wav::WavError>(())
+//! ```
 //!
 //! A file as a call's device is a [`FileIo`](crate::device::FileIo), a file that is played to a call or a room a
 //! `player`, and a call is recorded by a `record::recorder`.
@@ -127,20 +145,7 @@ impl std::error::Error for WavError {
 /// It reads integers of 8, 16, 24, 32 and 64 bits, floats of 32 and 64 bits, A-law and mu-law, at 4 to 192 kHz, in RIFF, RIFX, RF64
 /// and BW64. 1 to 64 channels are mixed as ITU-R BS.775 says ([`Downmix`]). Files with a wrong header that sox and ffmpeg read are read
 /// here too, and [`WavSource::remarks`] says what was wrong.
-///
-/// ```
-/// use dsp_core::time::Duration;
-/// use host_std::wav::{WavSource, to_wav};
-///
-/// // A tenth of a second in stereo at 48 kHz, read as mono at 8 kHz.
-/// let file = to_wav(&[1_000; 9_600], 48_000, 2);
-/// let source = WavSource::from_bytes("tone.wav", file, 8_000)?;
-/// assert_eq!((source.spec().channels, source.len()), (2, 800));
-/// assert!(source.remarks().is_empty());
-/// let pcm = source.read_all(Duration::from_millis(1_000))?;
-/// assert!((990..1_010).contains(&pcm[400]));
-/// # Ok::<(), host_std::wav::WavError>(())
-/// ```
+/// [The module's page](self) has an example.
 pub struct WavSource {
     input: Box<dyn Input>,
     header: Header,

@@ -16,6 +16,27 @@
 //! * A full disk, or another error, ends the recording and is told by [`Recorder::status`]. The call goes on, and what is
 //!   written can be played.
 //!
+//! Two parties, a channel each:
+//!
+//! ```
+//! use host_std::record::recorder::{Layout, Recorder, RecorderConfig};
+//! use host_std::wav::WavFrames;
+//!
+//! let path = std::env::temp_dir().join(format!("doc-recorder-{}.wav", std::process::id()));
+//! let config = RecorderConfig { sample_rate_hz: 8_000, layout: Layout::Channels, ..RecorderConfig::new(&path) };
+//! let (recorder, mut tracks) = Recorder::start(config)?;
+//! tracks[0].write(0, &[100; 80]);
+//! tracks[1].write(0, &[200; 80]);
+//! let status = recorder.stop()?;
+//! assert_eq!((status.frames, status.refused_samples), (80, 0));
+//!
+//! let mut pcm = [0; 160];
+//! WavFrames::open(&path, 8_000, 2)?.read(&mut pcm)?;
+//! assert_eq!(pcm[..4], [100, 200, 100, 200]);
+//! # std::fs::remove_file(path).ok();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! **Cost.** A copy of the sound on the audio thread, and one thread that writes. Memory: [`RecorderConfig::queue`] of each track, and
 //! two seconds of each in the thread.
 //!
@@ -187,26 +208,7 @@ impl Shared {
 
 /// A recording that runs; dropping it ends it, and waits until the file is whole.
 ///
-/// Two parties, a channel each:
-///
-/// ```
-/// use host_std::record::recorder::{Layout, Recorder, RecorderConfig};
-/// use host_std::wav::WavFrames;
-///
-/// let path = std::env::temp_dir().join(format!("doc-recorder-{}.wav", std::process::id()));
-/// let config = RecorderConfig { sample_rate_hz: 8_000, layout: Layout::Channels, ..RecorderConfig::new(&path) };
-/// let (recorder, mut tracks) = Recorder::start(config)?;
-/// tracks[0].write(0, &[100; 80]);
-/// tracks[1].write(0, &[200; 80]);
-/// let status = recorder.stop()?;
-/// assert_eq!((status.frames, status.refused_samples), (80, 0));
-///
-/// let mut pcm = [0; 160];
-/// WavFrames::open(&path, 8_000, 2)?.read(&mut pcm)?;
-/// assert_eq!(pcm[..4], [100, 200, 100, 200]);
-/// # std::fs::remove_file(path).ok();
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// [The module's page](self) has an example.
 #[derive(Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,

@@ -3,6 +3,29 @@
 //! Use [`CaptureReader`] to read the UDP datagrams of a capture yourself. [`replay`](super::replay) does it for whoever wants to hear
 //! the streams, and [`record::pcap`](crate::record::pcap) writes captures.
 //!
+//! All datagrams of a capture:
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_std::record::pcap::PcapWriter;
+//! use host_std::replay::capture::{CaptureError, CaptureReader, Datagram};
+//!
+//! let mut pcap = PcapWriter::new(Vec::new(), 0)?;
+//! pcap.datagram(Instant::from_millis(20), "192.0.2.1:4000".parse()?, "192.0.2.2:5004".parse()?, b"hello")?;
+//! let file = pcap.finish()?;
+//!
+//! let mut reader = CaptureReader::new(&file[..])?;
+//! let mut datagram = Datagram::default();
+//! while reader.next(&mut datagram)? {
+//!     println!("{} -> {}: {} bytes", datagram.from, datagram.to, datagram.bytes.len());
+//! }
+//! assert_eq!((reader.format(), reader.counts().datagrams), ("pcap", 1));
+//!
+//! // What isn't a capture is known by its first bytes.
+//! assert!(matches!(CaptureReader::new(&b"a text of someone"[..]), Err(CaptureError::Unknown)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! **Read are** Ethernet with VLAN tags, Linux cooked captures, loopback, raw IP, PPP, PPPoE, NFLOG and PKTAP. MPLS, IP in IP, GRE,
 //! ERSPAN, VXLAN, Geneve and GTP-U are looked through, and IP fragments are put together. **Limits.** TCP, radio (802.11) and
 //! encrypted tunnels are skipped and counted ([`CaptureCounts`]). A file that breaks off is read up to there.
@@ -135,26 +158,7 @@ pub struct CaptureCounts {
 
 /// Reads a capture, one datagram after the other.
 ///
-/// ```
-/// use dsp_core::time::Instant;
-/// use host_std::record::pcap::PcapWriter;
-/// use host_std::replay::capture::{CaptureError, CaptureReader, Datagram};
-///
-/// let mut pcap = PcapWriter::new(Vec::new(), 0)?;
-/// pcap.datagram(Instant::from_millis(20), "192.0.2.1:4000".parse()?, "192.0.2.2:5004".parse()?, b"hello")?;
-/// let file = pcap.finish()?;
-///
-/// let mut reader = CaptureReader::new(&file[..])?;
-/// let mut datagram = Datagram::default();
-/// while reader.next(&mut datagram)? {
-///     println!("{} -> {}: {} bytes", datagram.from, datagram.to, datagram.bytes.len());
-/// }
-/// assert_eq!((reader.format(), reader.counts().datagrams), ("pcap", 1));
-///
-/// // What isn't a capture is known by its first bytes.
-/// assert!(matches!(CaptureReader::new(&b"a text of someone"[..]), Err(CaptureError::Unknown)));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// [The module's page](self) has an example.
 pub struct CaptureReader<R: Read> {
     blocks: Blocks<R>,
     format: Format,

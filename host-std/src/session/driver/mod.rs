@@ -1,12 +1,52 @@
 //! A driver runs one call over UDP sockets and an audio device, as a task on tokio.
 //!
 //! Use it for a softphone, or for a server whose calls have a device each. A server that mixes calls, or ticks many of them at once,
-//! drives [`Call`]s itself; a SIP stack is served by `manager`, which has drivers inside. [`Driver`] has an example of two calls over
-//! loopback.
+//! drives [`Call`]s itself; a SIP stack is served by `manager`, which has drivers inside.
 //!
 //! The task takes datagrams as they arrive. Every 10 ms ([`TICK_MS`]) it plays, captures, and sends what is finished and the
 //! reports that are due. Between ticks it does what the user says by a [`Command`], and it shows how the call goes by a [`Status`]. In a
 //! call it is the only place that reads a clock.
+//!
+//! Two calls over loopback, one of which mutes its microphone and hangs up:
+//!
+//! ```
+//! use dsp_core::time::Instant;
+//! use host_std::device::FileIo;
+//! use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
+//! use host_std::session::{Call, CallConfig};
+//! use tokio::net::UdpSocket;
+//! use tokio::sync::{mpsc, watch};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let sockets = [UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?];
+//! let call = |socket: &UdpSocket| -> Result<Call, Box<dyn std::error::Error>> {
+//!     Ok(Call::new(CallConfig::new(socket.local_addr()?.port())?)?)
+//! };
+//! let (mut anna, mut bert) = (call(&sockets[0])?, call(&sockets[1])?);
+//! let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
+//! anna.accept(Instant::ZERO, &answer)?;
+//!
+//! let clock = Clock::start();
+//! let run = |call, socket| {
+//!     let (commands, from_user) = mpsc::channel(8);
+//!     let (status, shown) = watch::channel(Status::default());
+//!     let silence = Box::new(FileIo::null(48_000)); // or a sound card
+//!     (commands, shown, tokio::spawn(Driver::new(call, socket, silence, clock).run(from_user, status)))
+//! };
+//! let [to_anna, to_bert] = sockets;
+//! let (anna_does, mut anna_shows, anna) = run(anna, to_anna);
+//! let (_bert_does, _, _bert) = run(bert, to_bert);
+//!
+//! anna_shows.wait_for(|status| status.stats.receiver.reception.received >= 5).await?;
+//! anna_does.send(Command::Mute(true)).await?;
+//! anna_shows.wait_for(|status| status.muted).await?;
+//! anna_does.send(Command::HangUp).await?;
+//! assert!(matches!(anna.await?.ended, Ended::HungUp));
+//! # Ok(())
+//! # })
+//! # }
+//! ```
 //!
 //! **Cost.** One task for each call. What its ticks take is told on the page of [`session`](super).
 //!
@@ -161,46 +201,7 @@ pub struct Status {
 /// Everything that one call needs to run. Make one by [`Driver::new`], set the further fields that you need, and spawn
 /// [`Driver::run`].
 ///
-/// Two calls over loopback, one of which mutes its microphone and hangs up:
-///
-/// ```
-/// use dsp_core::time::Instant;
-/// use host_std::device::FileIo;
-/// use host_std::session::driver::{Clock, Command, Driver, Ended, Status};
-/// use host_std::session::{Call, CallConfig};
-/// use tokio::net::UdpSocket;
-/// use tokio::sync::{mpsc, watch};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-/// let sockets = [UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?];
-/// let call = |socket: &UdpSocket| -> Result<Call, Box<dyn std::error::Error>> {
-///     Ok(Call::new(CallConfig::new(socket.local_addr()?.port())?)?)
-/// };
-/// let (mut anna, mut bert) = (call(&sockets[0])?, call(&sockets[1])?);
-/// let answer = bert.answer(Instant::ZERO, &anna.offer()?)?;
-/// anna.accept(Instant::ZERO, &answer)?;
-///
-/// let clock = Clock::start();
-/// let run = |call, socket| {
-///     let (commands, from_user) = mpsc::channel(8);
-///     let (status, shown) = watch::channel(Status::default());
-///     let silence = Box::new(FileIo::null(48_000)); // or a sound card
-///     (commands, shown, tokio::spawn(Driver::new(call, socket, silence, clock).run(from_user, status)))
-/// };
-/// let [to_anna, to_bert] = sockets;
-/// let (anna_does, mut anna_shows, anna) = run(anna, to_anna);
-/// let (_bert_does, _, _bert) = run(bert, to_bert);
-///
-/// anna_shows.wait_for(|status| status.stats.receiver.reception.received >= 5).await?;
-/// anna_does.send(Command::Mute(true)).await?;
-/// anna_shows.wait_for(|status| status.muted).await?;
-/// anna_does.send(Command::HangUp).await?;
-/// assert!(matches!(anna.await?.ended, Ended::HungUp));
-/// # Ok(())
-/// # })
-/// # }
-/// ```
+/// [The module's page](self) has an example.
 pub struct Driver {
     /// The call, which both sides have agreed on.
     pub call: Call,
