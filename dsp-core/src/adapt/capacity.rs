@@ -249,7 +249,12 @@ impl Capacity {
                 if queue > self.queue_bound() || queue > EMPTY && self.is_losing(now, seen) =>
             {
                 if now < self.beside_until {
-                    // It's back, whoever it is.
+                    // It's back, whoever it is. What a probe brought may be ours.
+                    if self.phase == Phase::Probing {
+                        self.ceiling.failed(now, self.rate_bps, self.place());
+                        self.rate_bps = self.within(self.before.rate_bps.into());
+                        self.wait_longer();
+                    }
                     self.enter(now, Phase::Beside);
                 } else {
                     self.empty(now, seen, carried_bps, sent_bps);
