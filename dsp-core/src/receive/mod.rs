@@ -256,7 +256,6 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     /// # Errors
     /// Returns a [`ConfigError`] if a rate is out of range, the bounds of the delay contradict each other, or the
     /// memory is too small or larger than a receiver can use.
-    // It is checked first and then made in one go, in line: a result or a part that is made by itself would be another copy on the stack.
     #[inline(always)]
     pub fn with_memory(config: ReceiverConfig, memory: Memory<M, CHANNELS>) -> Result<Self, ConfigError> {
         let need = MemoryNeed {
@@ -264,6 +263,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             cells: memory.packets.cell_count(),
             samples: memory.sound.iter().map(|channel| channel.as_ref().len()).min().unwrap_or(0),
         };
+        // Checked first and then made in one go, in line: a result or a part that is made by itself would be another copy on the stack.
         let rates = Self::check(&config, need, memory.packets.is_usable())?;
         Ok(Self::made(&config, rates, memory))
     }
