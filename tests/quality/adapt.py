@@ -24,6 +24,7 @@ warnings.filterwarnings("ignore")
 RATE = 16000
 CALL_SECONDS = 60
 ADAPTING = ["packets", "reports"]
+OPUS = ("opus", 0, 0)  # codec, payloads that are repeated at most, ms of DRED
 FIXED = ["12000/60/0", "16000/40/0", "24000/20/0", "24000/20/10", "32000/20/0", "48000/20/20"]
 
 
@@ -45,8 +46,7 @@ def delay_impairment(ms):
 
 def call(job):
     """One call: what was sent, and PESQ, delay and R of what was heard. PESQ is P.862.2, or P.862.1 of a codec at 8 kHz."""
-    o, name, setting, cell, *rest = job
-    codec, copies, dred = rest or ("opus", 0, 0)
+    o, name, setting, cell, (codec, copies, dred) = job
     speech = voice(name, RATE)
     link, queue, loss, bulk = cell
     with tempfile.TemporaryDirectory() as d:
@@ -83,7 +83,7 @@ def rates(o):
     if o.dred:
         settings = [("%d/20/%d" % (bps, loss), loss) for bps in (16000, 24000, 32000, 48000) for loss in (5, 10, 20)]
         settings += [("%d/20/10" % bps, 0) for bps in (16000, 24000, 32000, 48000)]
-    jobs = [(o, name, setting, (*wide, loss, 0), "opus", 0, o.dred) for setting, loss in settings for name in VOICES]
+    jobs = [(o, name, setting, (*wide, loss, 0), ("opus", 0, o.dred)) for setting, loss in settings for name in VOICES]
     with ProcessPoolExecutor(o.jobs) as pool:
         told = list(pool.map(call, jobs))
     print("| bit rate, packet, expected loss | loss | sent, kbit/s | PESQ-WB | R | made up |")
@@ -98,15 +98,15 @@ def rates(o):
 def codecs(o):
     """What adapting calls choose by codec where packets are lost and there is room, beside calls that choose nothing."""
     wide, names = (10_000, 200), list(VOICES)[:o.voices]
-    rows = [("opus", 0, 0), ("opus", 2, 0), ("g722", 2, 0), ("pcmu", 2, 0)]
+    rows = [OPUS, ("opus", 2, 0), ("g722", 2, 0), ("pcmu", 2, 0)]
     if o.dred:  # this build conceals in another way, too
-        rows = [("opus", 0, 0), ("opus", 0, o.dred)]
+        rows = [OPUS, ("opus", 0, o.dred)]
     cells = [(row, loss) for row in rows for loss in (0, 5, 10, 20)]
     jobs = []
-    for (codec, copies, dred), loss in cells:
+    for row, loss in cells:
         for name in names:
-            jobs.append((o, name, "packets", (*wide, loss, 0), codec, copies, dred))
-            jobs.append((o, name, "32000/20/0", (*wide, loss, 0), codec, 0, 0))
+            jobs.append((o, name, "packets", (*wide, loss, 0), row))
+            jobs.append((o, name, "32000/20/0", (*wide, loss, 0), (row[0], 0, 0)))
     with ProcessPoolExecutor(o.jobs) as pool:
         told = list(pool.map(call, jobs))
     print("| codec | lost | chosen, of the last call | sent, kbit/s | made up | PESQ | made up and PESQ without |")
@@ -154,7 +154,7 @@ def main():
              if not bulk or (link >= 200 and loss == 0)]
     keys = [(name, setting, cell) for cell in cells for setting in settings for name in names]
     with ProcessPoolExecutor(o.jobs) as pool:
-        results = dict(zip(keys, pool.map(call, [(o, *key) for key in keys])))
+        results = dict(zip(keys, pool.map(call, [(o, *key, OPUS) for key in keys])))
 
     def mean(what, setting, cell):
         return float(np.mean([results[name, setting, cell][what] for name in names]))

@@ -251,9 +251,8 @@ impl Capacity {
                 if now < self.beside_until {
                     // It's back, whoever it is. What a probe brought may be ours.
                     if self.phase == Phase::Probing {
-                        self.ceiling.failed(now, self.rate_bps, self.place());
+                        self.probe_failed(now);
                         self.rate_bps = self.within(self.before.rate_bps.into());
-                        self.wait_longer();
                     }
                     self.enter(now, Phase::Beside);
                 } else {
@@ -329,9 +328,8 @@ impl Capacity {
 
     fn empty(&mut self, now: Instant, seen: &Observation, carried_bps: u64, sent_bps: u64) {
         let queue = seen.queue.unwrap_or(Duration::ZERO);
-        self.found = 0;
+        self.wait_longer();
         let mut most_bps = self.rate_bps;
-        self.well_for = Duration::from_micros((self.well_for.as_micros() * 2).min(WELL_FOR_MOST.as_micros()));
         self.was_probe = self.phase == Phase::Probing;
         if self.was_probe {
             self.ceiling.failed(now, self.rate_bps, self.place());
@@ -344,8 +342,7 @@ impl Capacity {
         let is_ours = now < self.ours_until;
         if comes_again && !is_ours && self.phase == Phase::Steady && self.rate_bps <= self.bounds.least_bps {
             // It had gone, and came back though the least was sent: it isn't ours.
-            self.beside_first = None;
-            self.choose_beside(now, u64::from(self.queued_bps) * 3 / 4);
+            self.begin_beside(now, u64::from(self.queued_bps) * 3 / 4);
             return;
         }
         // What is sent below the rate, in a pause of the speech, is no sign of a network that carries less.
@@ -404,16 +401,14 @@ impl Capacity {
         let is_ours = now < self.ours_until;
         if !is_ours && self.rate_bps <= self.bounds.least_bps && self.carried_bps <= self.bounds.least_bps {
             // No less can be sent: whoever fills it, it's of no use to give way.
-            self.beside_first = None;
-            self.choose_beside(now, u64::from(self.before.rate_bps) * 3 / 4);
+            self.begin_beside(now, u64::from(self.before.rate_bps) * 3 / 4);
             return;
         }
         let below = self.carried_bps.saturating_sub(self.rate_bps);
         let due = since.as_micros() * u64::from(below) / u64::from(self.carried_bps.max(1));
         let due = due.min(self.longest.as_micros());
         if !is_ours && self.longest.as_micros().saturating_sub(queue.as_micros()) * SHOULD_HAVE < due {
-            self.beside_first = None;
-            self.choose_beside(now, self.before.rate_bps.into());
+            self.begin_beside(now, self.before.rate_bps.into());
         } else {
             // Less is carried than was thought.
             self.carried_bps = self.carried_bps.min(carried_bps as u32).max(1);
@@ -425,8 +420,7 @@ impl Capacity {
     fn lose(&mut self, now: Instant, sent_bps: u64) {
         if self.phase == Phase::Probing {
             // More was sent, and more was lost.
-            self.ceiling.failed(now, self.rate_bps, self.place());
-            self.wait_longer();
+            self.probe_failed(now);
         }
         self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
         // What is sent below the rate, in a pause of the speech, is no sign of a network that carries less.
@@ -479,21 +473,21 @@ impl Capacity {
         }
         if queue <= EMPTY && seen.queue.is_some() {
             self.enter(now, Phase::Steady);
-        } else if self.is_losing(now, seen) && now.since(self.since) >= WELL_FOR {
-            if self.comes_to_nothing() {
-                self.take_for_ours(now, seen, carried_bps, sent_bps);
-            } else {
-                self.lose(now, sent_bps);
-            }
-        } else if (self.loss < PERCENT || self.place() < LITTLE)
-            // Its queue may come and go faster than this.
-            && now.since(self.beside_chosen) >= Duration::from_micros(2 * WELL_FOR.as_micros())
-        {
-            if self.comes_to_nothing() {
-                self.take_for_ours(now, seen, carried_bps, sent_bps);
-            } else {
-                self.choose_beside(now, u64::from(self.rate_bps) + STEP_BPS);
-            }
+            return;
+        }
+        let is_losing = self.is_losing(now, seen) && now.since(self.since) >= WELL_FOR;
+        // Its queue may come and go faster than this.
+        let may_grow = (self.loss < PERCENT || self.place() < LITTLE)
+            && now.since(self.beside_chosen) >= Duration::from_micros(2 * WELL_FOR.as_micros());
+        if !is_losing && !may_grow {
+            return;
+        }
+        if self.comes_to_nothing() {
+            self.take_for_ours(now, seen, carried_bps, sent_bps);
+        } else if is_losing {
+            self.lose(now, sent_bps);
+        } else {
+            self.choose_beside(now, u64::from(self.rate_bps) + STEP_BPS);
         }
     }
 
@@ -520,6 +514,11 @@ impl Capacity {
     fn take_for_ours(&mut self, now: Instant, seen: &Observation, carried_bps: u64, sent_bps: u64) {
         (self.beside_until, self.queued_until, self.ours_until) = (now, now, now + OURS_FOR);
         self.empty(now, seen, carried_bps, sent_bps);
+    }
+
+    fn begin_beside(&mut self, now: Instant, bps: u64) {
+        self.beside_first = None;
+        self.choose_beside(now, bps);
     }
 
     fn choose_beside(&mut self, now: Instant, bps: u64) {
@@ -562,15 +561,19 @@ impl Capacity {
             self.rate_bps = self.within(self.before.rate_bps.into());
         } else if self.loss > self.before.loss + MORE_LOSS + self.random / 2 {
             // A queue that is too short to be seen.
-            self.ceiling.failed(now, self.rate_bps, self.place());
+            self.probe_failed(now);
             self.rate_bps = self.within(self.before.rate_bps.into());
-            self.wait_longer();
         } else {
             self.ceiling.passed(self.rate_bps);
             self.found += 1;
             self.well_for = Duration::from_micros((self.well_for.as_micros() / 2).max(WELL_FOR.as_micros()));
         }
         self.enter(now, Phase::Steady);
+    }
+
+    fn probe_failed(&mut self, now: Instant) {
+        self.ceiling.failed(now, self.rate_bps, self.place());
+        self.wait_longer();
     }
 
     fn wait_longer(&mut self) {

@@ -80,16 +80,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     both.ends[1].call.set_tap(Box::new(CallRecorder::default()));
     both.run_until(Instant::from_millis(SETTLED_S * 1_000));
     let before = [both.ends[0].call.stats(), both.ends[1].call.stats()];
+    let is_traced = number("trace", 0.0)? > 0.0;
     let (mut waits_ms, mut given_up, mut chosen) = (Vec::new(), None, None);
     for ms in (SETTLED_S * 1_000..seconds * 1_000).step_by(100) {
         let now = Instant::from_millis(ms);
         both.run_until(now);
         let ending = both.ends[0].call.should_end(now);
         given_up = given_up.or(ending.map(|ending| format!("{:.1} s: {ending:?}", ms as f64 / 1e3)));
-        let adaptation = both.ends[0].call.stats().adaptation;
-        if number("trace", 0.0)? > 0.0 && adaptation != chosen {
-            eprintln!("{:.1} s: {adaptation:?}", ms as f64 / 1e3);
-            chosen = adaptation;
+        if is_traced {
+            let adaptation = both.ends[0].call.stats().adaptation;
+            if adaptation != chosen {
+                eprintln!("{:.1} s: {adaptation:?}", ms as f64 / 1e3);
+                chosen = adaptation;
+            }
         }
         waits_ms.push(both.network(0).bottleneck().map_or(0.0, |link| link.waiting(now).as_micros() as f64 / 1e3));
     }
