@@ -134,6 +134,22 @@ fn loss_that_isnt_congestion_is_answered_with_redundancy() {
     }
 }
 
+/// Without FEC there is nothing that an expected loss could ask of the encoder.
+#[test]
+fn an_encoder_without_redundancy_is_asked_for_none() {
+    let network = NetworkConfig { loss_percent: 10.0, ..NetworkConfig::default() };
+    let calls = PORTS.map(|port| {
+        let opus = OpusEncoderConfig { fec: false, expected_loss_percent: 0, ..OpusEncoderConfig::default() };
+        let registry = Registry::builtin().with(Opus(opus));
+        let config = config(port, CodecFormat::opus(), ADAPTING, true);
+        Call::new(CallConfig { registry, ..config }).unwrap()
+    });
+    let mut both = connect_calls(calls, network);
+    both.run_until(seconds(60));
+    let told = both.ends[0].call.stats().adaptation.unwrap();
+    assert!(told.random_loss_percent >= 4 && told.taken.expected_loss_percent == Some(0), "{told:?}");
+}
+
 #[test]
 fn payloads_are_repeated_while_packets_are_lost_and_there_is_room() {
     let lossy = NetworkConfig { loss_percent: 10.0, ..NetworkConfig::default() };

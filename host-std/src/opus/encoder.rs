@@ -305,6 +305,18 @@ mod tests {
     }
 
     #[test]
+    fn says_which_redundancy_its_payloads_have() {
+        let redundancy = |fec, dred_ms| {
+            let encoder = OpusEncoder::new(OpusEncoderConfig { fec, dred_ms, ..Default::default() });
+            encoder.map(|encoder| encoder.in_band_redundancy())
+        };
+        assert_eq!(redundancy(true, 0), Ok(InBandRedundancy::Fec));
+        assert_eq!(redundancy(false, 0), Ok(InBandRedundancy::None));
+        let deep = if cfg!(feature = "opus-dred") { Ok(InBandRedundancy::Deep) } else { Err(OpusError::NoDred) };
+        assert_eq!(redundancy(false, 100), deep);
+    }
+
+    #[test]
     fn adapts_within_its_bounds_and_says_what_it_took() {
         let constant = OpusEncoderConfig { rate_control: OpusRateControl::Cbr, ..Default::default() };
         let mut encoder = OpusEncoder::new(constant).unwrap();

@@ -1,6 +1,6 @@
 //! What a user does with a desk phone: hook switch and keys, a third one in the call; and a codec chip with a clock of its own.
 
-use crate::harness::{AN386, Plan, assert_whole, firmware};
+use crate::harness::{AN386, Plan, assert_heard, assert_whole, firmware};
 use crate::heard::{amplitude, longest_silence, loudest, seconds};
 
 /// The user lifts the receiver when it rings, goes on over the loudspeaker and puts it down, mutes the microphone for 3 s, takes the
@@ -55,8 +55,7 @@ fn phone_call_follows_a_codec_chip_whose_clock_is_its_own() {
         // It's followed with a time constant of 50 s.
         let drift = outcome.told("drift, ppb");
         assert!((100_000..=500_000).contains(&drift), "{drift} ppb");
-        let scores = outcome.scores();
-        assert!(scores.iter().all(|score| *score > 0.9), "{scores:?}");
+        assert_heard(&outcome, 0.9);
         outcome.end();
     }
 }

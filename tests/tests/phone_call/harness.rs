@@ -350,3 +350,9 @@ pub(super) fn assert_whole(outcome: &Outcome, seconds: u64) {
     assert_eq!((&desktop["packets_refused"], &desktop["packets_foreign"]), (&0.into(), &0.into()));
     assert!(desktop["round_trip_ms"].is_number(), "{desktop}");
 }
+
+/// Each side hears the other, by a waveform that is this like what was said.
+pub(super) fn assert_heard(outcome: &Outcome, least: f64) {
+    let scores = outcome.scores();
+    assert!(scores.iter().all(|score| *score > least), "{scores:?}");
+}

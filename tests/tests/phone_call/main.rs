@@ -10,20 +10,24 @@ mod heard;
 mod sounds;
 
 use std::fs;
+use std::path::Path;
 
 use host_std::simulate::netsim::NetworkConfig;
 
-use harness::{AN386, AN505, Plan, assert_whole, firmware};
+use harness::{AN386, AN505, Plan, assert_heard, assert_whole, firmware};
 use heard::packets_from;
 
 /// Ten seconds of a call. It builds the firmware, which takes a minute the first time.
 #[test]
 fn phone_call_smoke() {
     let Some(image) = firmware(AN386) else { return };
-    let outcome = Plan::default().call("phone-smoke", Some(&image));
+    ten_seconds(Plan::default(), "phone-smoke", &image);
+}
+
+fn ten_seconds(plan: Plan<'_>, name: &str, image: &Path) {
+    let outcome = plan.call(name, Some(image));
     assert_whole(&outcome, 10);
-    let scores = outcome.scores();
-    assert!(scores.iter().all(|score| *score > 0.9), "{scores:?}");
+    assert_heard(&outcome, 0.9);
     outcome.end();
 }
 
@@ -34,11 +38,7 @@ fn phone_call_on_a_cortex_m33() {
     let Some(image) = firmware(AN505) else { return };
     for codec in ["pcmu", "g722"] {
         let plan = Plan { board: AN505, codec, srtp: true, ..Plan::default() };
-        let outcome = plan.call(&format!("phone-m33-{codec}"), Some(&image));
-        assert_whole(&outcome, 10);
-        let scores = outcome.scores();
-        assert!(scores.iter().all(|score| *score > 0.9), "{scores:?}");
-        outcome.end();
+        ten_seconds(plan, &format!("phone-m33-{codec}"), &image);
     }
 }
 
@@ -85,8 +85,7 @@ fn phone_call_takes_another_packet_length_from_a_later_offer() {
     let (short, long) = lengths.split_at(first_long);
     assert!(short.len() > 75 && short.iter().all(|length| *length == 172), "{short:?}");
     assert!(long.len() > 50 && long.iter().all(|length| *length == 332), "{long:?}");
-    let scores = outcome.scores();
-    assert!(scores.iter().all(|score| *score > 0.9), "{scores:?}");
+    assert_heard(&outcome, 0.9);
     outcome.end();
 }
 
@@ -135,8 +134,7 @@ fn phone_call_with_all_that_happens_in_one() {
         for words in ["hold: agreed, ", "resume: agreed, ", "they changed the call: "] {
             assert!(outcome.desktop.stderr.contains(words), "{words}: {}", outcome.desktop.stderr);
         }
-        let scores = outcome.scores();
-        assert!(scores.iter().all(|score| *score > 0.8), "{scores:?}");
+        assert_heard(&outcome, 0.8);
         outcome.end();
     }
 }

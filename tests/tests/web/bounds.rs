@@ -1,13 +1,13 @@
 //! The endpoint under what is huge, slow, or too much.
 
 use std::io::{Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use host_std::session::Ending;
 use host_std::session::driver::Ended;
-use host_std::web::{Caller, Echo, EndError, Opened, ServeConfig, Web, WebConfig};
+use host_std::session::{AdaptationConfig, CallConfig, Ending};
+use host_std::web::{Caller, Echo, EndError, Opened, ServeConfig, SoundEnd, Web, WebConfig};
 
 use super::server::{Calling, SDP, Server, answer, offer};
 
@@ -79,6 +79,29 @@ fn a_flood_of_calls_fills_the_places_and_no_more_and_they_are_free_again() {
     // None of them ever sent a packet.
     server.wait_until_running(0, Duration::from_secs(10));
     assert_eq!(server.post(&offer).status, 201);
+}
+
+/// An echo that keeps how the last call adapts.
+struct Prepared(Arc<Mutex<Option<AdaptationConfig>>>);
+
+impl SoundEnd for Prepared {
+    fn open(&self, caller: &Caller) -> Result<Opened, EndError> {
+        Echo.open(caller)
+    }
+
+    fn prepare(&self, config: &mut CallConfig) {
+        *self.0.lock().unwrap() = config.adaptation;
+    }
+}
+
+#[test]
+fn a_call_adapts_as_the_server_is_configured() {
+    for adaptation in [None, Some(AdaptationConfig::with_copies(1))] {
+        let prepared = Arc::new(Mutex::new(None));
+        let server = Server::start(WebConfig { adaptation, ..WebConfig::default() }, Prepared(prepared.clone()));
+        assert_eq!(server.post(&offer()).status, 201);
+        assert_eq!(*prepared.lock().unwrap(), adaptation);
+    }
 }
 
 #[test]
