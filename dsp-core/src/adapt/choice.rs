@@ -111,8 +111,7 @@ impl Settings<'_> {
             if !self.fits(conditions, &choice) {
                 continue;
             }
-            let is_longer = running.is_some_and(|running| choice.packet_ms > running.packet_ms);
-            let rating = self.worth(conditions, &choice) - if is_longer { WORTH_LONGER } else { 0 };
+            let rating = self.worth_after(conditions, &choice, running);
             if best.is_none_or(|(highest, _)| rating > highest) {
                 best = Some((rating, choice));
             }
@@ -129,7 +128,9 @@ impl Settings<'_> {
     pub fn next_bps(&self, conditions: &Conditions, running: &Choice) -> Option<u32> {
         let worth = self.worth(conditions, running);
         let any = Conditions { rate_bps: u32::MAX, ..*conditions };
-        let better = |choice: &Choice| self.fits(&any, choice) && self.worth(conditions, choice) >= worth + WORTH;
+        let better = |choice: &Choice| {
+            self.fits(&any, choice) && self.worth_after(conditions, choice, Some(*running)) >= worth + WORTH
+        };
         self.all().filter(better).map(|choice| self.needs_bps(&choice)).min()
     }
 
@@ -186,6 +187,12 @@ impl Settings<'_> {
         let price = u64::from(self.payload_bps(choice)) * u64::from(ONE) / u64::from(WORTH_BPS);
         let price = price + u64::from(choice.packet_ms) * u64::from(ONE) / u64::from(WORTH_MS);
         self.rating(conditions, choice) - price as i32
+    }
+
+    /// The same of a choice in place of the running one.
+    fn worth_after(&self, conditions: &Conditions, choice: &Choice, running: Option<Choice>) -> i32 {
+        let is_longer = running.is_some_and(|running| choice.packet_ms > running.packet_ms);
+        self.worth(conditions, choice) - if is_longer { WORTH_LONGER } else { 0 }
     }
 
     /// Linear between two rates.
@@ -334,6 +341,20 @@ mod tests {
             let bounded = Settings { copies: [0, 2], most_payload_bps: 30_000, ..opus() };
             let choice = bounded.choose(&at(300_000, loss), None).unwrap();
             assert!(bounded.payload_bps(&choice) <= 30_000, "{choice:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_worth_more_room_is_taken_once_there_is_room() {
+        for loss in [0, 5, 20] {
+            for settings in [opus(), pcmu(), Settings { copies: [0, 2], ..opus() }] {
+                for running in settings.all() {
+                    let any = at(300_000, loss);
+                    let Some(next) = settings.next_bps(&any, &running) else { continue };
+                    let taken = settings.choose(&at(next, loss), Some(running));
+                    assert!(taken.is_some_and(|taken| taken != running), "{loss} %, {running:?}: {next} bit/s");
+                }
+            }
         }
     }
 
