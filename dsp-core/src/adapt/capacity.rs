@@ -4,7 +4,7 @@
 
 use super::PERCENT;
 use super::bounds::RateBounds;
-use super::ceiling::Ceiling;
+use super::ceiling::{Ceiling, LinkCeiling};
 use super::phase::Phase;
 use super::share::Share;
 use crate::time::{Duration, Instant};
@@ -81,6 +81,9 @@ pub struct Observation {
     pub queue: Option<Duration>,
     /// How long ago the last packet of the stretch was sent.
     pub age: Duration,
+    /// Rate of the slowest link, as the sizes of packets and the times that they took show it, less what is sent besides them, in bit/s
+    /// with all headers; `None` if they don't show it.
+    pub link_bps: Option<u32>,
 }
 
 /// Follows how much the network carries: from observations of losses and queues it derives one number,
@@ -137,6 +140,8 @@ pub struct Capacity {
     queued_until: Instant,
     /// Where a probe has failed.
     ceiling: Ceiling,
+    /// What the slowest link is seen to carry.
+    link: LinkCeiling,
     /// How long all must be well before the next probe.
     well_for: Duration,
     well_since: Option<Instant>,
@@ -181,6 +186,7 @@ impl Capacity {
             queued_bps: 0,
             queued_until: Instant::ZERO,
             ceiling: Ceiling::NONE,
+            link: LinkCeiling::NONE,
             well_for: WELL_FOR,
             well_since: None,
             steps_bps: [0; 2],
@@ -237,6 +243,9 @@ impl Capacity {
             return;
         }
         self.follow_loss(seen);
+        if let Some(bps) = seen.link_bps {
+            self.link.see(now, bps);
+        }
         if now > self.random_until {
             self.random = 0;
         }
@@ -333,6 +342,7 @@ impl Capacity {
         self.was_probe = self.phase == Phase::Probing;
         if self.was_probe {
             self.ceiling.failed(now, self.rate_bps, self.place());
+            self.link.failed(now, self.rate_bps);
             most_bps = self.before.rate_bps;
         }
         self.before = Before { rate_bps: most_bps, loss: self.loss };
@@ -534,16 +544,17 @@ impl Capacity {
         }
         // What isn't used up is no sign of room.
         let is_used = |of_bps: u32| sent_bps * 4 >= u64::from(of_bps) * 3;
+        let is_allowed = |bps: u64| self.ceiling.allows(now, bps) && self.link.allows(now, bps);
         let [now_bps, next_bps] = self.steps_bps;
         let step_bps = u64::from(self.rate_bps) + STEP_BPS * (1 + self.found).min(STEPS);
         let wanted_bps = if next_bps > self.rate_bps && next_bps <= self.bounds.most_bps && is_used(now_bps) {
-            if self.ceiling.allows(now, step_bps) { step_bps.max(next_bps.into()) } else { next_bps.into() }
+            if is_allowed(step_bps) { step_bps.max(next_bps.into()) } else { next_bps.into() }
         } else if is_used(self.rate_bps) {
-            if self.ceiling.allows(now, step_bps) { step_bps } else { u64::from(self.rate_bps) + STEP_BPS }
+            if is_allowed(step_bps) { step_bps } else { u64::from(self.rate_bps) + STEP_BPS }
         } else {
             return;
         };
-        if !self.ceiling.allows(now, wanted_bps) {
+        if !is_allowed(wanted_bps) {
             return;
         }
         self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
@@ -556,8 +567,8 @@ impl Capacity {
         if now.since(self.since) < WELL_FOR.max(seen.duration) {
             return;
         }
-        if sent_bps * 4 < u64::from(self.before.rate_bps) {
-            // In a pause nothing is found out.
+        if sent_bps * 4 < u64::from(self.before.rate_bps) || !self.link.allows(now, self.rate_bps.into()) {
+            // In a pause nothing is found out, and what the link carries has been seen meanwhile.
             self.rate_bps = self.within(self.before.rate_bps.into());
         } else if self.loss > self.before.loss + MORE_LOSS + self.random / 2 {
             // A queue that is too short to be seen.
@@ -565,6 +576,7 @@ impl Capacity {
             self.rate_bps = self.within(self.before.rate_bps.into());
         } else {
             self.ceiling.passed(self.rate_bps);
+            self.link.passed(now, sent_bps);
             self.found += 1;
             self.well_for = Duration::from_micros((self.well_for.as_micros() / 2).max(WELL_FOR.as_micros()));
         }
@@ -573,6 +585,7 @@ impl Capacity {
 
     fn probe_failed(&mut self, now: Instant) {
         self.ceiling.failed(now, self.rate_bps, self.place());
+        self.link.failed(now, self.rate_bps);
         self.wait_longer();
     }
 

@@ -1,4 +1,4 @@
-//! A rate at which a probe has failed, and how long no probe goes there again.
+//! Rates that no probe goes to: one at which a probe has failed, and what the slowest link is seen to carry.
 
 use crate::time::{Duration, Instant};
 
@@ -37,6 +37,62 @@ impl Ceiling {
     pub(super) fn passed(&mut self, bps: u32) {
         if bps >= self.bps {
             *self = Self::NONE;
+        }
+    }
+}
+
+/// How long what is seen of a link is believed before a probe goes above it, the first time and at most.
+const BELIEVED: Duration = Duration::from_secs(120);
+const BELIEVED_MOST: Duration = Duration::from_secs(960);
+/// How long it isn't, once a probe found more room.
+const DISBELIEVED: Duration = Duration::from_secs(600);
+/// Share of a link that is left for RTCP and for errors of the estimate, as the part of this many.
+const LEFT: u32 = 24;
+/// How much more must be carried before the estimate counts as wrong, as the part of this many.
+const BEYOND: u32 = 6;
+
+/// What the slowest link is seen to carry, and when a probe may go above it all the same: where packets cross several slow links, each
+/// of them carries more than is seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LinkCeiling {
+    bps: u32,
+    until: Instant,
+    lasts: Duration,
+    /// Whether a probe has found more room than there should be.
+    is_wrong: bool,
+}
+
+impl LinkCeiling {
+    pub(super) const NONE: Self = Self { bps: u32::MAX, until: Instant::ZERO, lasts: BELIEVED, is_wrong: false };
+
+    /// The link is seen to carry this much, in bit/s.
+    pub(super) fn see(&mut self, now: Instant, bps: u32) {
+        if self.is_wrong && now < self.until {
+            return;
+        }
+        if self.bps == u32::MAX || self.is_wrong {
+            (self.until, self.is_wrong) = (now + self.lasts, false);
+        }
+        self.bps = bps - bps / LEFT;
+    }
+
+    /// Whether a probe may go to this rate, in bit/s.
+    pub(super) fn allows(&self, now: Instant, bps: u64) -> bool {
+        bps <= u64::from(self.bps) || now >= self.until
+    }
+
+    /// A probe of this rate ended in a queue or a loss.
+    pub(super) fn failed(&mut self, now: Instant, bps: u32) {
+        if bps > self.bps {
+            self.lasts = Duration::from_micros((2 * self.lasts.as_micros()).min(BELIEVED_MOST.as_micros()));
+            self.until = now + self.lasts;
+        }
+    }
+
+    /// A probe found room for this much that was sent, in bit/s. A few percent more than the link carries hardly make a queue.
+    pub(super) fn passed(&mut self, now: Instant, sent_bps: u64) {
+        if sent_bps > u64::from(self.bps) + u64::from(self.bps / BEYOND) {
+            (self.bps, self.until, self.is_wrong) = (u32::MAX, now + DISBELIEVED, true);
         }
     }
 }

@@ -27,6 +27,7 @@
 //!     loss: 0,
 //!     queue: Some(Duration::from_millis(250)),
 //!     age: Duration::from_millis(300),
+//!     link_bps: None,
 //! };
 //! capacity.observe(Instant::from_millis(1_000), &seen);
 //! assert!(capacity.rate_bps() < 50_000);
@@ -53,6 +54,7 @@ mod ceiling;
 mod choice;
 mod observe;
 mod phase;
+mod serialization;
 mod share;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use super::PERCENT;
 use super::capacity::Observation;
+use super::serialization::Serialization;
 use crate::rtcp::transport::PacketFeedback;
 use crate::time::{Duration, Instant};
 
@@ -28,6 +29,10 @@ pub struct PacketWindow {
     /// How much later than the one before it a packet is in the mean, and how much earlier, in us.
     later_us: u32,
     earlier_us: u32,
+    serialization: Serialization,
+    /// Bits without a number in this stretch, and their rate in the mean of many, in bit/s.
+    others_bits: u64,
+    others_bps: u32,
 }
 
 impl PacketWindow {
@@ -45,6 +50,9 @@ impl PacketWindow {
             late_before: None,
             later_us: 0,
             earlier_us: 0,
+            serialization: Serialization::NONE,
+            others_bits: 0,
+            others_bps: 0,
         }
     }
 
@@ -65,6 +73,13 @@ impl PacketWindow {
         toward(&mut self.earlier_us, before.saturating_sub(queued));
     }
 
+    /// Follows how much is sent without a number: means of 32 stretches.
+    fn follow_others(&mut self, duration: Duration) {
+        let bps = (self.others_bits * 1_000_000 / duration.as_micros().max(1)).min(1_000_000) as i64;
+        let mean = i64::from(self.others_bps);
+        self.others_bps = (mean + (bps - mean) / 32) as u32;
+    }
+
     /// Takes in what a feedback message that came at `now` says about one packet. Call it in the order of the packet
     /// numbers. Returns an observation once a quarter of a second is complete.
     pub fn hear(&mut self, now: Instant, packet: &PacketFeedback) -> Option<Observation> {
@@ -76,6 +91,8 @@ impl PacketWindow {
         self.last = packet.sent;
         self.packets += 1;
         self.bits += 8 * u64::from(packet.bytes);
+        self.others_bits += 8 * u64::from(packet.others_bytes);
+        self.serialization.hear(packet);
         match packet.queued {
             // Jitter makes some later, and a queue all of them.
             Some(queued) => {
@@ -98,10 +115,14 @@ impl PacketWindow {
         let usual = Duration::from_micros(2 * self.jitter().as_micros());
         let took = stretched(duration, self.late_before, self.late, usual);
         let queue = self.queue.map(|queue| Duration::from_micros(queue.as_micros().saturating_sub(usual.as_micros())));
-        let seen = Observation { duration, took, sent_bits: self.bits, packets: self.packets, loss, queue, age };
-        let (later_us, earlier_us) = (self.later_us, self.earlier_us);
+        self.follow_others(duration);
+        let link_bps = self.serialization.bps().map(|bps| bps.saturating_sub(self.others_bps));
+        let (sent_bits, packets) = (self.bits, self.packets);
+        let seen = Observation { duration, took, sent_bits, packets, loss, queue, age, link_bps };
         let late_before = self.late.or(self.late_before);
-        *self = Self { before: Some(self.last), last: self.last, late_before, later_us, earlier_us, ..Self::new() };
+        (self.before, self.late_before) = (Some(self.last), late_before);
+        (self.first, self.queue, self.late) = (None, None, None);
+        (self.packets, self.lost, self.bits, self.others_bits) = (0, 0, 0, 0);
         Some(seen)
     }
 }
@@ -186,6 +207,6 @@ impl ReportWindow {
         let duration = now.since(since?);
         let took = stretched(duration, self.queue, queue, Duration::ZERO);
         self.queue = queue.or(self.queue);
-        Some(Observation { duration, took, sent_bits, packets, loss, queue, age })
+        Some(Observation { duration, took, sent_bits, packets, loss, queue, age, link_bps: None })
     }
 }

@@ -82,7 +82,7 @@ impl Sender {
         // The fastest packet takes its own time only.
         let fastest = Duration::from_micros(8 * bytes * 1_000_000 / link.rate_bps);
         let queued = passed.map(|passed| Duration::from_micros(passed.as_micros() - fastest.as_micros()));
-        self.pending.push(PacketFeedback { number: Seq(0), sent: now, bytes: bytes as u16, queued });
+        self.pending.push(PacketFeedback { number: Seq(0), sent: now, bytes: bytes as u16, queued, others_bytes: 0 });
         if n % 5 == 4 && told == Told::Packets {
             let late = passed.unwrap_or(Duration::ZERO) + Duration::from_millis(40);
             self.coming.push_back((now + late, core::mem::take(&mut self.pending)));
@@ -150,6 +150,7 @@ fn used_up(capacity: &Capacity, queue_ms: u64) -> Observation {
         loss: 0,
         queue: Some(Duration::from_millis(queue_ms)),
         age: Duration::from_millis(40),
+        link_bps: None,
     }
 }
 
@@ -189,7 +190,7 @@ fn jitter_is_no_queue() {
             let sent = Instant::from_millis(100_000 + n * 60);
             let late = u64::from(dice.random()) + if n > 1_000 { queue_ms } else { 0 };
             let queued = Some(Duration::from_millis(late));
-            let packet = PacketFeedback { number: Seq(0), sent, bytes: 375, queued };
+            let packet = PacketFeedback { number: Seq(0), sent, bytes: 375, queued, others_bytes: 0 };
             if let Some(seen) = window.hear(sent + Duration::from_millis(150), &packet) {
                 capacity.observe(sent + Duration::from_millis(150), &seen);
             }
@@ -232,6 +233,7 @@ fn a_packet_that_is_lost_in_a_pause_costs_no_rate() {
                 loss,
                 queue: Some(Duration::ZERO),
                 age: Duration::from_millis(40),
+                link_bps: None,
             };
             capacity.observe(Instant::from_millis(100_000 + n * 1_000 * u64::from(packets_a_report)), &seen);
             assert_eq!((capacity.rate_bps(), capacity.phase()), (80_000, Phase::Steady), "{packets_a_report} {n}");

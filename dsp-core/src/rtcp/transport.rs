@@ -169,6 +169,8 @@ pub struct PacketFeedback {
     pub bytes: u16,
     /// How much longer it was on its way than the fastest packet of the last 10 to 20 s; `None` if it has not arrived.
     pub queued: Option<Duration>,
+    /// Bytes of packets without a number, such as RTCP, that were sent between the packet before and this one, all headers included.
+    pub others_bytes: u16,
 }
 
 /// Counters over all feedback messages.
@@ -197,6 +199,7 @@ struct Departure {
     sent: Instant,
     bytes: u16,
     told: Told,
+    others_bytes: u16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,6 +215,8 @@ pub struct DepartureLog<const PACKETS: usize> {
     /// Departures by packet number, modulo `PACKETS`.
     sent: [Option<Departure>; PACKETS],
     next: Seq,
+    /// Bytes that were sent without a number after the last packet.
+    others_bytes: u16,
     stats: FeedbackStats,
     /// The last reference without its wrap, in 64 ms.
     reference: Option<i64>,
@@ -225,7 +230,15 @@ impl<const PACKETS: usize> DepartureLog<PACKETS> {
     pub const fn new(first: Seq) -> Self {
         const { assert!(PACKETS.is_power_of_two() && PACKETS <= 16_384, "a power of two up to 16,384") };
         let stats = FeedbackStats { sent: 0, messages: 0, arrived: 0, lost: 0, late: 0, unknown: 0, queued: None };
-        Self { sent: [None; PACKETS], next: first, stats, reference: None, least_us: [None; 2], since: Instant::ZERO }
+        Self {
+            sent: [None; PACKETS],
+            next: first,
+            others_bytes: 0,
+            stats,
+            reference: None,
+            least_us: [None; 2],
+            since: Instant::ZERO,
+        }
     }
 
     /// Number of the packet that is sent next.
@@ -236,9 +249,17 @@ impl<const PACKETS: usize> DepartureLog<PACKETS> {
     /// Notes that the packet with the [next](Self::next) number was sent at `now`, with this many bytes.
     pub fn depart(&mut self, now: Instant, bytes: usize) {
         let bytes = bytes.min(usize::from(u16::MAX)) as u16;
-        self.sent[usize::from(self.next.0) % PACKETS] = Some(Departure { sent: now, bytes, told: Told::Nothing });
+        let others_bytes = core::mem::take(&mut self.others_bytes);
+        let departure = Departure { sent: now, bytes, told: Told::Nothing, others_bytes };
+        self.sent[usize::from(self.next.0) % PACKETS] = Some(departure);
         self.next = self.next.plus(1);
         self.stats.sent += 1;
+    }
+
+    /// Notes that a packet without a number and with this many bytes, such as RTCP, was sent the same way: the next numbered packet may
+    /// wait for it.
+    pub fn depart_unnumbered(&mut self, bytes: usize) {
+        self.others_bytes = self.others_bytes.saturating_add(bytes.min(usize::from(u16::MAX)) as u16);
     }
 
     /// Counters up to now.
@@ -270,11 +291,12 @@ impl<const PACKETS: usize> DepartureLog<PACKETS> {
                 continue;
             };
             let before = packet.told;
+            let Departure { sent, bytes, others_bytes, .. } = *packet;
             let Some(arrival) = arrival else {
                 if before == Told::Nothing {
                     packet.told = Told::Lost;
                     self.stats.lost += 1;
-                    tell(PacketFeedback { number, sent: packet.sent, bytes: packet.bytes, queued: None });
+                    tell(PacketFeedback { number, sent, bytes, queued: None, others_bytes });
                 }
                 continue;
             };
@@ -287,14 +309,14 @@ impl<const PACKETS: usize> DepartureLog<PACKETS> {
                 self.stats.lost -= 1;
                 self.stats.late += 1;
             }
-            let transit_us = zero_us + i64::from(arrival) * QUARTER_US as i64 - packet.sent.as_micros() as i64;
+            let transit_us = zero_us + i64::from(arrival) * QUARTER_US as i64 - sent.as_micros() as i64;
             let least = self.least_us[0].map_or(transit_us, |least| least.min(transit_us));
             self.least_us[0] = Some(least);
             let base_us = self.least_us[1].map_or(least, |before| before.min(least));
             let queued = Duration::from_micros(transit_us.saturating_sub(base_us).max(0) as u64);
             sum_us = sum_us.saturating_add(queued.as_micros());
             count += 1;
-            tell(PacketFeedback { number, sent: packet.sent, bytes: packet.bytes, queued: Some(queued) });
+            tell(PacketFeedback { number, sent, bytes, queued: Some(queued), others_bytes });
         }
         self.stats.queued = sum_us.checked_div(count).map(Duration::from_micros).or(self.stats.queued);
     }

@@ -214,7 +214,7 @@ impl Call {
     /// Lets the first stream send what the network carries.
     fn follow_network(&mut self) {
         let adapter = self.network.as_mut().and_then(|network| network.adapter.as_mut());
-        let (Some(transport), Some(adapter)) = (&self.transport, adapter) else { return };
+        let (Some(transport), Some(adapter)) = (&mut self.transport, adapter) else { return };
         let Some(stream) = self.streams.first_mut().and_then(Option::as_mut) else { return };
         if let Some(bps) = self.stats.remote_maximum_bps {
             adapter.set_remote_maximum(bps);
@@ -223,6 +223,7 @@ impl Call {
         if let Some(wanted) = adapter.choose(&stream.options(transport.packet_overhead()), round_trip) {
             adapter.taken(stream.choose(&wanted));
         }
+        transport.set_feedback_rate(adapter.stats().rate_bps);
     }
 
     /// The stream of ours that is this source, or was just before.

@@ -1,8 +1,9 @@
 //! Transport-wide feedback of a call: the numbers of the packets that leave, when those of the other side arrived, and when that
 //! is told.
 //!
-//! What has arrived is told 100 ms after the first of it, or with the report that leaves before; by the timing of AVPF, which keeps
-//! it within RTCP's share of the bandwidth. libwebrtc tells each 50 to 250 ms. One stream's reports carry it for all of the
+//! What has arrived is told 100 to 250 ms after the first of it, or with the report that leaves before: the later, the less may be
+//! sent, so that it takes about 5 % of it. The timing of AVPF keeps it within RTCP's share of the bandwidth besides. libwebrtc tells each
+//! 50 to 250 ms. One stream's reports carry it for all of the
 //! transport. Memory: what 256 packets each way take, once it is agreed on.
 
 use dsp_core::rtcp::transport::{ArrivalLog, DepartureLog, FeedbackStats, MAX_MESSAGE_BYTES, PacketFeedback};
@@ -11,13 +12,19 @@ use dsp_core::wire::rtcp::{Compound, Feedback, FeedbackMessage, Packet, Transpor
 
 /// Packets that are remembered each way: 5 s of one stream in packets of 20 ms.
 const PACKETS: usize = 256;
-/// What arrived is told so much later.
-const CADENCE: Duration = Duration::from_millis(100);
+/// How much later what arrived is told, at least and at most, in ms.
+const CADENCE_MS: [u64; 2] = [100, 250];
+/// Bits of a message with its headers.
+const MESSAGE_BITS: u64 = 8 * 70;
+/// The part of what may be sent that messages take.
+const SHARE: u64 = 20;
 
 /// The feedback of one transport.
 pub(super) struct PathFeedback {
     arrivals: ArrivalLog<PACKETS>,
     departures: DepartureLog<PACKETS>,
+    /// How much later what arrived is told.
+    cadence: Duration,
     /// When what waits is to be told, as long as nobody was asked to.
     due: Option<Instant>,
     /// Whose packets they are.
@@ -31,10 +38,17 @@ impl PathFeedback {
         Box::new(Self {
             arrivals: ArrivalLog::new(),
             departures: DepartureLog::new(first),
+            cadence: Duration::from_millis(CADENCE_MS[0]),
             due: None,
             media: Ssrc(0),
             told: Vec::with_capacity(PACKETS),
         })
+    }
+
+    /// Keeps messages within their share of what may be sent, in bit/s.
+    pub(super) fn set_rate(&mut self, bps: u32) {
+        let ms = 1_000 * MESSAGE_BITS * SHARE / u64::from(bps.max(1));
+        self.cadence = Duration::from_millis(ms.clamp(CADENCE_MS[0], CADENCE_MS[1]));
     }
 
     /// The number of the packet that leaves next.
@@ -42,9 +56,13 @@ impl PathFeedback {
         self.departures.next()
     }
 
-    /// It left, with so many bytes.
-    pub(super) fn depart(&mut self, now: Instant, bytes: usize) {
-        self.departures.depart(now, bytes);
+    /// Notes that a packet of this many bytes has left, with the [next number](Self::next) or without any.
+    pub(super) fn depart(&mut self, now: Instant, bytes: usize, numbered: bool) {
+        if numbered {
+            self.departures.depart(now, bytes);
+        } else {
+            self.departures.depart_unnumbered(bytes);
+        }
     }
 
     /// A packet of the other side with this number arrived.
@@ -53,7 +71,7 @@ impl PathFeedback {
         self.arrivals.arrive(now, number);
         self.media = source;
         if !waited && self.arrivals.pending() > 0 {
-            self.due = Some(now + CADENCE);
+            self.due = Some(now + self.cadence);
         }
     }
 
@@ -79,7 +97,7 @@ impl PathFeedback {
     pub(super) fn left(&mut self, now: Instant) {
         self.arrivals.told();
         // More than one message holds.
-        self.due = (self.arrivals.pending() > 0).then_some(now + CADENCE);
+        self.due = (self.arrivals.pending() > 0).then_some(now + self.cadence);
     }
 
     /// Takes in what the other side tells of our packets; whether it told anything.

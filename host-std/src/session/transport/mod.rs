@@ -418,8 +418,8 @@ impl CallTransport {
         let len = self.guard.get().protect_rtp(buffer, len).ok()?;
         let (len, to) = self.rtp.route(now, self.rtp.remote(), buffer, len)?;
         let headers = self.ip_overhead();
-        if let Some(feedback) = self.feedback.as_mut().filter(|_| numbered) {
-            feedback.depart(now, len + headers);
+        if let Some(feedback) = &mut self.feedback {
+            feedback.depart(now, len + headers, numbered);
         }
         Some(self.addressed(len, to, Channel::Rtp))
     }

@@ -59,6 +59,13 @@ impl CallTransport {
         self.feedback.as_mut().is_some_and(|feedback| feedback.take_in(now, compound))
     }
 
+    /// Keeps feedback within its share of what may be sent, in bit/s.
+    pub(in crate::session) fn set_feedback_rate(&mut self, bps: u32) {
+        if let Some(feedback) = &mut self.feedback {
+            feedback.set_rate(bps);
+        }
+    }
+
     /// What the last feedback told something new of.
     pub(in crate::session) fn told_packets(&self) -> &[PacketFeedback] {
         self.feedback.as_ref().map_or(&[], |feedback| feedback.told())
@@ -159,6 +166,10 @@ impl CallTransport {
             Err(_) => None,
         };
         let Some(len) = protected else { return Some(Err(())) };
+        let headers = self.ip_overhead();
+        if let Some(feedback) = &mut self.feedback {
+            feedback.depart(now, len + headers, false);
+        }
         if !self.agreed.rtcp_mux {
             return Some(Ok(self.addressed(len, self.rtcp.remote(), Channel::Rtcp)));
         }
