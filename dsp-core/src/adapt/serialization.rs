@@ -13,6 +13,9 @@ const LEAST_STEP: i64 = 8;
 /// Packets further apart than this aren't compared, since queues change meanwhile.
 const NEAR: Duration = Duration::from_millis(500);
 
+/// Packets that took longer than this, in us, waited for others.
+const QUEUED_US: i64 = 80_000;
+
 /// Follows how the time that packets take depends on their sizes: a link of 24 kbit/s needs 33 ms for another 100 bytes.
 ///
 /// Packets that found the link idle are compared with those before them: by how many bytes they are larger, and by how much they took
@@ -62,7 +65,7 @@ impl Serialization {
         }
         // The link was still busy with the packet before: how long this one waited says nothing of its size.
         let gap = this.sent.since(before.sent).as_micros() as i64;
-        if before.us + self.fastest_us().unwrap_or(gap / 4) > gap {
+        if before.us + self.fastest_us().unwrap_or(gap / 4) > gap || us > QUEUED_US {
             return;
         }
         let Some(idle) = self.idle.replace(this).filter(|idle| this.sent.since(idle.sent) < NEAR) else { return };

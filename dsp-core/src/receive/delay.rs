@@ -194,6 +194,8 @@ pub(super) struct DelayEstimator {
     /// Smallest transit of the window that is filling and of the one before.
     minimum: [u32; 2],
     window_start: u32,
+    /// How long the last packet was that was played; 0 before the first.
+    packet: u32,
     /// Timestamp of the newest packet, and transit of the last.
     newest: u32,
     last: u32,
@@ -205,6 +207,8 @@ pub(super) struct DelayEstimator {
     returns: i8,
     /// How much the base rises in a window, in ticks times 16, smoothed.
     drift: i32,
+    /// Whether all packets of the window that is filling are as long as those before.
+    is_drift_known: bool,
     target: u32,
     usual: u32,
     /// What was worth waiting for, in ms.
@@ -229,12 +233,14 @@ impl DelayEstimator {
             first_base: true,
             minimum: [0; 2],
             window_start: 0,
+            packet: 0,
             newest: 0,
             last: 0,
             spread: 0,
             reorders: 0,
             returns: 0,
             drift: 0,
+            is_drift_known: true,
             target: 0,
             usual: 0,
             worth: 0,
@@ -294,8 +300,15 @@ impl DelayEstimator {
         }
     }
 
-    /// Takes in how long a packet is, in ticks.
+    /// Takes in how long a packet is, in ticks. One that is longer than those before is sent later after its timestamp by as much, so that
+    /// the base rises at once; where packets become shorter, the next one shows it.
     pub(super) fn set_packet(&mut self, ticks: u32) {
+        if let Some(longer) = ticks.checked_sub(self.packet).filter(|_| self.packet > 0 && self.based) {
+            self.minimum = self.minimum.map(|least| least.wrapping_add(longer));
+            // How much the base rises says nothing of clocks until the next window.
+            self.is_drift_known &= longer == 0;
+        }
+        self.packet = ticks;
         if let Weighed::Conversation(bounds) = &mut self.weighed {
             bounds.set_packet(ticks / self.ticks_per_ms);
         }
@@ -476,6 +489,9 @@ impl DelayEstimator {
 
     fn measure_drift(&mut self) {
         let rise = self.minimum[0].wrapping_sub(self.minimum[1]) as i32;
+        if !core::mem::replace(&mut self.is_drift_known, true) {
+            return;
+        }
         if rise.unsigned_abs() <= DRIFT_LIMIT.as_samples(self.ticks_per_second) as u32 {
             self.drift += (rise * 16 - self.drift) / 4;
         }
