@@ -36,6 +36,8 @@ const JUDGE_AFTER: Duration = Duration::from_secs(3);
 /// Loss that is looked into, and a loss that has gone, as a share of what it was, in 64ths.
 const LOSS: u32 = 2 * PERCENT;
 const GONE: u32 = 24;
+/// Where the link is known to carry what is sent, and losses were random before, so much more is taken for chance.
+const CHANCE: u32 = 4;
 /// More than this no network loses at random: the rate is to blame.
 const RANDOM_MOST: u32 = 30 * PERCENT;
 /// Loss beside somebody who fills the queue and minds only losses: he brings some about, whatever we send.
@@ -331,7 +333,8 @@ impl Capacity {
             false => LOSS,
         };
         // By chance a mean over some seconds is half as high again, and more where losses are few.
-        let bound = usual.max(self.random + self.random / 2 + u32::from(self.random > 0) * LOSS);
+        let chance = if self.link.carries(self.rate_bps.into()) { CHANCE * LOSS } else { LOSS };
+        let bound = usual.max(self.random + self.random / 2 + u32::from(self.random > 0) * chance);
         self.loss > bound && seen.loss > bound
     }
 
@@ -469,7 +472,8 @@ impl Capacity {
         } else {
             self.rate_bps = self.within(u64::from(self.before.rate_bps));
             self.random = self.loss.max(self.before.loss);
-            self.random_until = now + self.random_for;
+            let is_carried = self.link.carries(self.rate_bps.into());
+            self.random_until = now + if is_carried { FOUND_FOR_MOST } else { self.random_for };
             self.random_for = Duration::from_micros((2 * self.random_for.as_micros()).min(FOUND_FOR_MOST.as_micros()));
         }
         self.enter(now, Phase::Steady);

@@ -46,8 +46,9 @@ const BELIEVED: Duration = Duration::from_secs(120);
 const BELIEVED_MOST: Duration = Duration::from_secs(960);
 /// How long it isn't, once a probe found more room.
 const DISBELIEVED: Duration = Duration::from_secs(600);
-/// Share of a link that is left for RTCP and for errors of the estimate, as the part of this many.
-const LEFT: u32 = 24;
+/// Share of a link that is left free, because packets of several sizes queue up on a link that is nearly full, and for errors of the
+/// estimate, as the part of this many.
+const LEFT: u32 = 10;
 /// How much more must be carried before the estimate counts as wrong, as the part of this many.
 const BEYOND: u32 = 6;
 
@@ -74,6 +75,11 @@ impl LinkCeiling {
             (self.until, self.is_wrong) = (now + self.lasts, false);
         }
         self.bps = bps - bps / LEFT;
+    }
+
+    /// Whether the link is known to carry this much, in bit/s.
+    pub(super) fn carries(&self, bps: u64) -> bool {
+        self.bps != u32::MAX && bps <= u64::from(self.bps)
     }
 
     /// Whether a probe may go to this rate, in bit/s.

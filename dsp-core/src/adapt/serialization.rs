@@ -99,3 +99,63 @@ impl Serialization {
         u32::try_from(8_000_000 * i128::from(self.bytes_bytes) / i128::from(self.bytes_us)).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Seq;
+
+    /// What is seen of a link of this rate after 300 packets of 60 ms; each has `bytes` and waits `jitter_us`, both of a number drawn
+    /// at random.
+    fn seen(
+        rate_bps: u64,
+        bytes: impl Fn(u64) -> u64,
+        jitter_us: impl Fn(u64) -> u64,
+        others_bytes: u16,
+    ) -> Option<u32> {
+        let (mut serialization, mut dice) = (Serialization::NONE, 7u64);
+        let mut draw = || {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            dice >> 40
+        };
+        let own_us = |bytes: u64| bytes * 8_000_000 / rate_bps;
+        let (mut idle_us, fastest_us) = (0, own_us(60));
+        for n in 0..300 {
+            let (sent_us, bytes, jitter_us) = (n * 60_000, bytes(draw()), jitter_us(draw()));
+            let others_us = if n % 3 == 0 { own_us(others_bytes.into()) } else { 0 };
+            idle_us = idle_us.max(sent_us) + others_us + own_us(bytes);
+            let queued = Duration::from_micros((idle_us - sent_us + jitter_us).saturating_sub(fastest_us));
+            serialization.hear(&PacketFeedback {
+                number: Seq(n as u16),
+                sent: Instant::from_micros(sent_us),
+                bytes: bytes as u16,
+                queued: Some(queued),
+                others_bytes: if n % 3 == 0 { others_bytes } else { 0 },
+            });
+        }
+        serialization.bps()
+    }
+
+    #[test]
+    fn sizes_and_times_show_the_rate_of_a_link() {
+        for rate_bps in [24_000, 64_000, 200_000, 2_000_000] {
+            for others_bytes in [0, 120] {
+                let bps = seen(rate_bps, |dice| 80 + dice % 60, |_| 0, others_bytes).unwrap();
+                assert!(u64::from(bps).abs_diff(rate_bps) < rate_bps / 20, "{rate_bps}, {others_bytes}: {bps}");
+            }
+        }
+        // A little jitter only makes it less exact.
+        let bps = seen(24_000, |dice| 80 + dice % 60, |dice| dice % 8_000, 0).unwrap();
+        assert!((20_000..28_000).contains(&bps), "{bps}");
+    }
+
+    #[test]
+    fn nothing_is_said_where_nothing_is_to_be_seen() {
+        // All packets have one size.
+        assert_eq!(seen(24_000, |_| 120, |dice| dice % 2_000, 0), None);
+        // There is more jitter than sizes can explain.
+        assert_eq!(seen(200_000, |dice| 80 + dice % 60, |dice| dice % 40_000, 0), None);
+        // More is sent than is carried: each packet waits for those before it.
+        assert_eq!(seen(8_000, |dice| 80 + dice % 60, |_| 0, 0), None);
+    }
+}

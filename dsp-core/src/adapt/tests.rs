@@ -347,3 +347,23 @@ fn somebody_who_fills_the_queue_is_seen() {
         assert!(rate > 50_000.0, "{rate_bps} {queue_ms}: {rate:.0} bit/s");
     }
 }
+
+/// A minute of feedback on a link that is seen to carry `seen_bps`; the highest rate meanwhile.
+fn highest(capacity: &mut Capacity, begin_s: u64, seconds: u64, seen_bps: u32) -> u32 {
+    let observations = (begin_s * 4..(begin_s + seconds) * 4).map(|n| {
+        let seen = Observation { link_bps: Some(seen_bps), ..used_up(capacity, 0) };
+        capacity.observe(Instant::from_millis(250 * n), &seen);
+        capacity.rate_bps()
+    });
+    observations.max().unwrap_or(0)
+}
+
+#[test]
+fn no_probe_goes_above_what_the_link_is_seen_to_carry() {
+    let mut capacity = Capacity::new(BOUNDS, 20_000);
+    let most = highest(&mut capacity, 100, 110, 40_000);
+    assert!((33_000..=36_000).contains(&most), "{most}");
+    // After two minutes one goes there all the same, and finds nothing against it: there is more than one slow link.
+    let most = highest(&mut capacity, 210, 120, 40_000);
+    assert!(most > 60_000, "{most}");
+}

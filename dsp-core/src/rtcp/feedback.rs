@@ -61,6 +61,12 @@ impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED>
         }
     }
 
+    /// Sets the session bandwidth in kbit/s (0 counts as 1), for a sender that follows its network. It applies from the next interval on.
+    pub fn set_session_bandwidth(&mut self, kbps: u32) {
+        self.config.session_bandwidth_kbps = kbps.max(1);
+        self.interval.agree(&self.config);
+    }
+
     /// Notes that there is feedback to send. It is sent by [`poll_with`](Self::poll_with), at
     /// [`next_deadline`](Self::next_deadline): before the next report if RFC 4585 (3.5) allows it, otherwise with that
     /// report, and always so without AVPF ([`ReporterConfig::feedback`](super::ReporterConfig::feedback)). One call

@@ -303,8 +303,7 @@ impl Adapter {
         if options.is_opus {
             wanted = wanted.with_bit_rate(choice.bps).with_expected_loss(expected);
         }
-        let near = |new: Option<u8>, old: Option<u8>| new.unwrap_or(0).abs_diff(old.unwrap_or(0)) < 3;
-        if before == Some(choice) && near(wanted.expected_loss_percent, self.taken.expected_loss_percent) {
+        if before == Some(choice) && is_near(wanted.expected_loss_percent, self.taken.expected_loss_percent) {
             return None;
         }
         self.changes = self.changes.saturating_add(1);
@@ -325,6 +324,12 @@ impl Adapter {
             changes: self.changes,
         }
     }
+}
+
+/// Whether an expected loss is near enough to the one that the encoder has: half as much or twice as much is heard, little more isn't.
+fn is_near(new: Option<u8>, taken: Option<u8>) -> bool {
+    let (new, taken) = (new.unwrap_or(0), taken.unwrap_or(0));
+    new == taken || taken > 0 && (taken / 2..=taken.saturating_mul(2)).contains(&new) && new > 0
 }
 
 /// What a call's first stream knows of the network.

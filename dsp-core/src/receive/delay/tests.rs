@@ -131,6 +131,30 @@ fn a_longer_route_costs_no_delay_once_it_is_the_base() {
     assert_eq!(estimator.drift_ppm(), 0);
 }
 
+/// A longer packet is sent later after its timestamp, by as much as it is longer.
+#[test]
+fn longer_packets_are_not_late() {
+    for config in [DelayConfig::listening(), DelayConfig::conversation()] {
+        let mut estimator = DelayEstimator::new(CLOCK, config);
+        let mut timestamp = 0;
+        for (ticks, packets) in [(160, 500), (480, 200), (160, 500), (480, 600)] {
+            let mut latest = 0;
+            for n in 0..packets {
+                let relative = estimator.update(timestamp + ticks + n % 3 * 8, timestamp);
+                estimator.set_packet(ticks);
+                timestamp += ticks;
+                // The length of the first is known once it was played.
+                latest = latest.max(if n == 0 { 0 } else { relative });
+            }
+            assert!(latest <= 24, "{ticks}: {latest}");
+            // In a conversation the first longer packet, late as it was, may be worth a longer wait.
+            let most = if config.purpose == Purpose::Listening { 14 } else { 50 };
+            assert!(target_ms(&estimator) <= most, "{ticks}: {}", target_ms(&estimator));
+        }
+        assert_eq!(estimator.drift_ppm(), 0);
+    }
+}
+
 #[test]
 fn what_came_before_the_first_fast_packet_was_late() {
     // All are queued for 100 ms, until the queue is drained at once.

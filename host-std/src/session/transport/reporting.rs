@@ -61,8 +61,10 @@ impl CallTransport {
 
     /// Keeps feedback within its share of what may be sent, in bit/s.
     pub(in crate::session) fn set_feedback_rate(&mut self, bps: u32) {
-        if let Some(feedback) = &mut self.feedback {
-            feedback.set_rate(bps);
+        let tells = self.tells();
+        let Some(ms) = self.feedback.as_mut().and_then(|feedback| feedback.set_rate(bps)) else { return };
+        if let Some(report) = tells.and_then(|index| self.reports.get_mut(index)?.as_mut()) {
+            report.set_cadence(ms);
         }
     }
 

@@ -76,6 +76,12 @@ impl Report {
         either!(&mut self.reporter, own => own.agree_feedback(timing, reduced_size, bandwidth_kbps));
     }
 
+    /// Slows down what is sent where feedback is told each so many ms and not each 100 ms.
+    pub(super) fn set_cadence(&mut self, ms: u32) {
+        let kbps = 2 * SESSION_KBPS * 100 / ms.max(100);
+        either!(&mut self.reporter, own => own.set_session_bandwidth(kbps));
+    }
+
     /// There is feedback to send.
     pub(super) fn request(&mut self, now: Instant) {
         either!(&mut self.reporter, own => own.request(now));
