@@ -38,7 +38,7 @@ use crate::parts::PhoneParts;
 use crate::phone::PhoneOf;
 use crate::tones::{LEVEL, RING, TonePlayer};
 
-/// Where sound comes from and goes to.
+/// The phone's microphone and loudspeaker that a call uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AudioPath {
@@ -62,7 +62,7 @@ impl From<AudioPath> for crate::codec_chips::Route {
     }
 }
 
-/// Where the call stands, as the user hears it.
+/// The state of the call, as the user hears it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CallState {
@@ -83,7 +83,7 @@ pub enum CallState {
     Over,
 }
 
-/// What the user does.
+/// An action of the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UserInput {
     /// The hook switch.
@@ -100,7 +100,7 @@ pub enum UserInput {
     Digit(EventCode),
 }
 
-/// What the SIP stack tells.
+/// An event from the SIP stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Signal {
@@ -108,7 +108,7 @@ pub enum Signal {
     Invite,
     /// The number is complete, and the other side is called.
     Called,
-    /// It rings there (180), and no sound comes of it.
+    /// The other phone rings (180) and sends no early media.
     Ringing,
     /// Sound comes before the answer (183 with a description).
     EarlyMedia,
@@ -124,7 +124,7 @@ pub enum Signal {
     WaitingOver,
 }
 
-/// What the SIP stack is asked for.
+/// A request to the SIP stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Answer the call that rings (200).
@@ -179,7 +179,7 @@ pub struct Desk {
     /// The tone that is heard in this state.
     tone: Option<&'static [Segment]>,
     waiting: bool,
-    /// What was applied last.
+    /// The state that was applied last.
     applied: Applied,
 }
 
@@ -204,12 +204,12 @@ impl Desk {
         }
     }
 
-    /// Where the call stands.
+    /// Returns the state of the call.
     pub fn state(&self) -> CallState {
         self.state
     }
 
-    /// Where the sound goes: to the loudspeaker while it rings.
+    /// Returns the audio path: the loudspeaker while the phone rings.
     pub fn path(&self) -> AudioPath {
         if self.state == CallState::Alerting { AudioPath::Speaker } else { self.path }
     }
@@ -269,7 +269,7 @@ impl Desk {
             }
             (Signal::Ended, CallState::Alerting) => self.rest(),
             (Signal::Failed | Signal::Ended, state) if state != CallState::Idle && state != CallState::Over => {
-                // Who has no receiver in the hand needs no tone to hang up.
+                // A user without the receiver in hand needs no tone as a prompt to hang up.
                 match self.path {
                     AudioPath::Handset if self.lifted => self.go(CallState::Over, progress(ProgressTone::Congestion)),
                     _ => self.rest(),
@@ -279,8 +279,8 @@ impl Desk {
         }
     }
 
-    /// Brings tones and phone to where the state wants them; `phone` is `None` while there is no call. Returns the audio path
-    /// if it has changed, for the codec chip: the canceller has been told by then.
+    /// Brings the tones and the phone in line with the state; `phone` is `None` while there is no call. Returns the audio path if
+    /// it has changed, for the codec chip; the echo canceller has already been informed.
     pub fn apply<P: PhoneParts, const TICK: usize, const HISTORY: usize>(
         &mut self,
         phone: Option<&mut PhoneOf<P, TICK, HISTORY>>,
@@ -290,7 +290,7 @@ impl Desk {
         let tone = self.tone.or((self.waiting && self.state == CallState::Talking).then_some(call_waiting));
         let wanted = Applied { path: self.path(), tone };
         let before = core::mem::replace(&mut self.applied, wanted);
-        // By their addresses: tones are statics.
+        // Tones are statics, so comparing their addresses is enough.
         if tone.map(<[_]>::as_ptr) != before.tone.map(<[_]>::as_ptr) {
             match tone {
                 // A rate that has no such tones has none; all of telephony has.
@@ -343,7 +343,7 @@ impl Desk {
         (!over).then_some(Request::HangUp)
     }
 
-    /// Behind a call, or what was to become one: the call that waited rings.
+    /// Returns to rest after a call or a call attempt; a waiting call starts to ring.
     fn rest(&mut self) {
         (self.muted, self.path) = (false, AudioPath::Handset);
         match core::mem::take(&mut self.waiting) {

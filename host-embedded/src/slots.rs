@@ -1,5 +1,5 @@
-//! What lies between a serial audio peripheral (SAI, I2S) and the frame pump: two slots a frame as the peripheral's registers
-//! have them, mono `i16` inside.
+//! The conversion between a serial audio peripheral (SAI, I2S) and the frame pump: two slots a frame as the peripheral's
+//! registers have them, mono `i16` inside.
 //!
 //! The peripheral's DMA runs in a ring; a HAL's driver reads and writes as many slots as it's given. [`serve`] is the task
 //! between such a driver and a [`Pump`]: it takes one slot of each frame, and plays each sample in both.
@@ -43,7 +43,7 @@
 
 use crate::pump::Pump;
 
-/// How a sample lies in a slot's register.
+/// The layout of a sample in a slot's register.
 ///
 /// A peripheral whose slots are 16 bits in the upper half of a word:
 ///
@@ -152,7 +152,7 @@ pub trait SlotWriter<W> {
     async fn write(&mut self, slots: &[W]) -> Result<(), Self::Error>;
 }
 
-/// Which side stopped.
+/// The side that stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Stopped<R, W> {

@@ -1,16 +1,16 @@
 //! A phone's transport: it carries RTP and RTCP over one socket (RFC 5761) with a guard around both, and knows where
 //! the other side is.
 //!
-//! [`Transport`] is the [`Network`] of a phone over any [`Socket`]. It tells incoming datagrams apart by their first
-//! two bytes and unprotects them: reports go to the [`RtcpReporter`], packets of sound to the phone. Packets are sent
-//! to the address that the other side's packets come from (symmetric RTP, RFC 4961), since behind a NAT the other
-//! side's description names another one. With plain RTP only the first packet decides that, and any packet from the
-//! address in the description, since others could be forged; with SRTP each packet does.
+//! [`Transport`] is the [`Network`] of a phone over any [`Socket`]. It distinguishes incoming datagrams by their first two bytes
+//! and unprotects them: reports go to the [`RtcpReporter`], packets of sound to the phone. Packets are sent to the address that
+//! the other side's packets come from (symmetric RTP, RFC 4961), since inside a NAT the other side's description names another
+//! one. With plain RTP only the first packet decides that, and any packet from the address in the description, since others could
+//! be forged; with SRTP each packet does.
 //!
 //! Use it over a network stack's UDP socket, of which it needs the three functions of [`Socket`]. Limits: one port for
 //! RTP and RTCP, and no ICE; where the other side wants a port of its own for RTCP, reports are left out.
 //!
-//! After each tick the firmware calls [`report`](Transport::report), which sends what is due:
+//! The firmware calls [`report`](Transport::report) after each tick; it sends the reports that are due:
 //!
 //! ```
 //! # use core::cell::RefCell;
@@ -72,7 +72,7 @@ pub trait Socket {
     fn now(&self) -> Instant;
 }
 
-/// What went through a transport. All counters wrap around.
+/// The counters of a transport. All wrap around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TransportCounters {
@@ -88,14 +88,14 @@ pub struct TransportCounters {
     pub reports: u32,
     /// Reports that this side sent.
     pub reports_sent: u32,
-    /// How often the other side's packets began to come from another address than the one that this side sent to.
+    /// The number of times that the other side's packets began to come from an address other than the one that this side sent to.
     pub moved: u32,
 }
 
 /// RTP and RTCP over one socket. `BYTES` is the length of the longest datagram that is sent, and `EXTENDED` says
 /// whether reports are extended, as for [`RtcpReporter`].
 ///
-/// This one protects RTP and RTCP by SRTP, and the other side's description has told its address:
+/// This one protects RTP and RTCP by SRTP, and the other side's address is known from its description:
 ///
 /// ```
 /// use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
@@ -174,7 +174,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         self.latched = false;
     }
 
-    /// Where packets are sent to.
+    /// Returns the address that packets are sent to.
     pub fn remote(&self) -> Option<S::Address> {
         self.remote
     }

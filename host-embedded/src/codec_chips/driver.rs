@@ -7,7 +7,7 @@ use super::chip::{Achieved, Chip, ChipStep, Format, Register};
 use super::error::{BusRegister, ChipError};
 use super::setup::{ClockError, Clocks, Decibels, Rate, Route, Setup};
 
-/// What is known of the chip.
+/// The driver's knowledge of the chip's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Nothing, or that it was left in the midst of a sequence: the next call begins with a reset.
@@ -27,7 +27,7 @@ enum Phase {
 /// A call whose future is dropped midway is as one that failed: the next begins with a reset. A change of levels alone (volume,
 /// gain, mute) needs none; its writes are single transactions, and what was not confirmed is written again.
 ///
-/// From the handset to the loudspeaker in a call, on a bus that only records:
+/// This example switches from the handset to the loudspeaker in a call, on a bus that only records:
 ///
 /// ```
 /// use embassy_futures::block_on;
@@ -55,7 +55,7 @@ pub struct CodecChip<C: Chip, B, D> {
     bus: B,
     delay: D,
     setup: Setup,
-    /// What the chip's registers are, as far as `known` says so.
+    /// The chip's registers; an entry is valid only where its bit in `known` is set.
     image: C::Image,
     known: u64,
     phase: Phase,
@@ -68,7 +68,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         Self { chip, bus, delay, setup, image: C::RESET, known: 0, phase: Phase::Unknown }
     }
 
-    /// What was wanted last and came about.
+    /// Returns the last setup that was requested and applied successfully.
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
@@ -86,7 +86,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         self.chip.achieved(&self.setup.clocks)
     }
 
-    /// Gives bus and delay back. The chip goes on as it is.
+    /// Returns the bus and the delay. The chip keeps its state.
     pub fn release(self) -> (B, D) {
         (self.bus, self.delay)
     }
@@ -94,7 +94,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Brings the chip to this state.
     ///
     /// # Errors
-    /// [`ChipError`]; behind all but [`ChipError::Clocks`] the chip is silent and off, as far as the bus carries that.
+    /// [`ChipError`]; after any of them but [`ChipError::Clocks`] the chip is silent and off, as far as the bus still works.
     pub async fn apply(&mut self, setup: &Setup) -> Result<(), ChipError<B::Error>> {
         let mut target = C::RESET;
         self.chip.image(setup, &mut target)?;
@@ -104,7 +104,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
                 Ok(())
             }
             Err(error) => {
-                // Who wanted silence has it, whatever is asked for next.
+                // A caller that asked for silence gets it, whatever it asks for next.
                 self.setup.power &= setup.power;
                 self.setup.mute_output |= setup.mute_output;
                 self.setup.mute_microphone |= setup.mute_microphone;
@@ -120,7 +120,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Switches it on or off.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_power(&mut self, power: bool) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { power, ..self.setup }).await
     }
@@ -128,7 +128,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Another rate of the same MCLK.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_rate(&mut self, rate: Rate) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { clocks: Clocks { rate, ..self.setup.clocks }, ..self.setup }).await
     }
@@ -136,7 +136,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Another route.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_route(&mut self, route: Route) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { route, ..self.setup }).await
     }
@@ -144,7 +144,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Another volume.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_volume(&mut self, volume: Decibels) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { volume, ..self.setup }).await
     }
@@ -152,7 +152,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Another gain of the microphone.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_gain(&mut self, gain: Decibels) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { gain, ..self.setup }).await
     }
@@ -160,7 +160,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Silences output and microphone, or lets them be heard.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_mute(&mut self, output: bool, microphone: bool) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { mute_output: output, mute_microphone: microphone, ..self.setup }).await
     }
@@ -168,7 +168,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Another sidetone.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_sidetone(&mut self, sidetone: Option<Decibels>) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { sidetone, ..self.setup }).await
     }
@@ -176,7 +176,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Whether something is in the jack.
     ///
     /// # Errors
-    /// [`ChipError::NoJack`] if no register says it, or what the bus says: the chip goes on as it was.
+    /// [`ChipError::NoJack`] if no register reports it, or the error of the bus; the chip keeps its state.
     pub async fn jack(&mut self) -> Result<bool, ChipError<B::Error>> {
         let flag = C::JACK.ok_or(ChipError::NoJack(C::NAME))?;
         let value = self.read(flag.address, flag.name).await?;
@@ -196,14 +196,14 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
             (true, true) => return self.write_all(target, |_, value| value).await,
         };
         let target = if power { target } else { &C::RESET };
-        // Whoever drops the future from here on leaves a chip in the midst of something.
+        // A caller that drops the future from here on leaves the chip in an intermediate state.
         let was_on = self.phase == Phase::On;
         self.phase = Phase::Unknown;
         self.silence(was_on).await?;
         for step in steps {
             self.step(*step, target).await?;
         }
-        // Behind a reset there is nothing left to be silent.
+        // After a reset nothing is left to be silenced.
         if power {
             self.write_all(target, Register::silenced).await?;
         } else if C::RESET_WRITE.is_none() {

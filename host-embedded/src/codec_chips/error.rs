@@ -36,16 +36,16 @@ pub enum ChipError<E> {
     WrongChip {
         /// The register that says it.
         place: BusRegister,
-        /// What it has to be.
+        /// The value that the bits must have.
         expected: u16,
-        /// What it is.
+        /// The value that was read.
         found: u16,
     },
     /// A register didn't become what it should in time.
     Late {
         /// The register.
         place: BusRegister,
-        /// How long it was waited for, in ms.
+        /// The time that the driver waited, in ms.
         waited_ms: u32,
     },
     /// The clocks can't be made.

@@ -27,7 +27,7 @@ use embedded_hal_async::i2c::{Error, ErrorKind, ErrorType, I2c, NoAcknowledgeSou
 use super::chip::{Chip, ChipStep, Format, ResetWrite};
 use super::driver::{asked, written};
 
-/// What happened.
+/// One event on the mock bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BusEvent {
@@ -35,21 +35,21 @@ pub enum BusEvent {
     Write {
         /// Its address within the chip.
         register: u16,
-        /// What was written.
+        /// The value that was written.
         value: u16,
     },
     /// A register was read.
     Read {
         /// Its address within the chip.
         register: u16,
-        /// What was read.
+        /// The value that was read.
         value: u16,
     },
     /// Nobody answered.
     Nack,
     /// Time passed.
     Wait {
-        /// In microseconds.
+        /// The duration in microseconds.
         us: u32,
     },
 }
@@ -77,7 +77,7 @@ struct State<const LOG: usize> {
     registers: [Option<(u16, u16)>; REGISTERS],
     /// The first register that changed clocks or paths while something could be heard.
     loud: Option<u16>,
-    /// A register that has another value in the first so many reads: register, value, reads.
+    /// A register that returns another value for its first reads: register, value, number of such reads.
     late: Option<(u16, u16, usize)>,
 }
 
@@ -137,13 +137,13 @@ impl<const LOG: usize> Mock<LOG> {
         self.state.borrow().transactions
     }
 
-    /// What happened, by its number; `None` behind the last and where there was no room.
+    /// Returns the event with this number; `None` after the last one, and for events for which there was no room.
     pub fn event(&self, number: usize) -> Option<BusEvent> {
         let state = self.state.borrow();
         (number < state.events).then(|| state.log.get(number).copied()).flatten()
     }
 
-    /// What was written, in order: register and value.
+    /// Returns all writes in order, as register and value.
     pub fn writes(&self) -> impl Iterator<Item = (u16, u16)> {
         (0..self.events()).filter_map(|number| match self.event(number) {
             Some(BusEvent::Write { register, value }) => Some((register, value)),
@@ -151,7 +151,7 @@ impl<const LOG: usize> Mock<LOG> {
         })
     }
 
-    /// How much happened.
+    /// Returns the number of events.
     pub fn events(&self) -> usize {
         self.state.borrow().events
     }
@@ -198,7 +198,7 @@ impl<const LOG: usize> Mock<LOG> {
         if let Some((register, value)) = self.identity {
             state.set(register, value);
         }
-        // What sequences wait for is there at once: a PLL has locked.
+        // A condition that a sequence waits for is met at once: the PLL has locked.
         for step in self.sequences.into_iter().flatten() {
             if let ChipStep::Until { address, value, .. } = *step {
                 state.set(address, value);

@@ -16,8 +16,8 @@
 //! | TLV320AIC3104 | [`tlv320aic3104`] | has none | read |
 //! | WM8994 | [`wm8994`] | checked | not used |
 //!
-//! Use it where the phone's sound goes through one of these chips. Limits: mono, one route at a time; jacks are told by the processor's
-//! own pins but where the table says otherwise.
+//! Use it where the phone's sound goes through one of these chips. Limits: mono, one route at a time; the processor's own pins
+//! have to detect jacks, except where the table says otherwise.
 //!
 //! Register addresses, bits, limits and times were compared between two public sources each, datasheets among them; none of this
 //! has run on silicon yet.

@@ -1,4 +1,4 @@
-//! What a phone wants of its codec chip, in one plain value, and the error for clocks that the chip can't have.
+//! A phone's requirements of its codec chip, in one plain value, and the error for clocks that the chip can't have.
 
 use core::fmt;
 
@@ -73,7 +73,7 @@ impl Rate {
     }
 }
 
-/// Who makes the bit clock and the frame clock of the serial audio port.
+/// The side that drives the bit clock and the frame clock of the serial audio port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Role {
@@ -96,7 +96,8 @@ pub enum Word {
     Bits32,
 }
 
-/// Clocks of the serial audio port. Its format is I2S: two slots a frame, the data one bit clock behind the frame clock.
+/// Clocks of the serial audio port. Its format is I2S: two slots a frame, with the data delayed by one bit clock after the frame
+/// clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Clocks {
@@ -104,13 +105,13 @@ pub struct Clocks {
     pub mclk_hz: u32,
     /// Samples a second.
     pub rate: Rate,
-    /// Who makes bit clock and frame clock.
+    /// The side that drives the bit clock and the frame clock.
     pub role: Role,
     /// Valid bits in a slot.
     pub word: Word,
 }
 
-/// Where sound goes and comes from. The chip's [`Wiring`] says which pins that is.
+/// The output and the input of sound. The chip's [`Wiring`] says which pins they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Route {
@@ -133,9 +134,9 @@ impl Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Pins<O, I> {
-    /// Where sound goes.
+    /// The output of sound.
     pub output: O,
-    /// Where sound comes from.
+    /// The input of sound.
     pub input: I,
 }
 
@@ -174,7 +175,7 @@ pub struct Setup {
     pub power: bool,
     /// Clocks of the serial audio port.
     pub clocks: Clocks,
-    /// Where sound goes and comes from.
+    /// The output and the input of sound.
     pub route: Route,
     /// Gain of the output amplifier. The chip takes its nearest step, and beyond its range the lowest or the highest.
     pub volume: Decibels,
@@ -213,7 +214,7 @@ impl Setup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ClockReason {
-    /// MCLK lies outside the chip's range.
+    /// MCLK is outside the chip's range.
     Mclk {
         /// The lowest MCLK, in Hz.
         least: u32,

@@ -4,8 +4,8 @@
 //! of a reset instead, and a chip that was at work when the processor was reset may click then. It has no amplifier for
 //! a loudspeaker: the board needs one at the line output. It does not tell whether something is in the jack.
 //!
-//! With its PLL the chip has to be master of the serial audio port. As a slave it takes an MCLK of 256, 384 or 512
-//! times 32, 44.1 or 48 kHz, or of 256 times 96 kHz.
+//! When it uses its PLL, the chip has to be master of the serial audio port. As a slave it takes an MCLK of 256, 384 or 512 times
+//! 32, 44.1 or 48 kHz, or of 256 times 96 kHz.
 //!
 //! The sidetone goes through the chip's digital audio processor. Names of registers and bits are those of the
 //! manufacturer's datasheet, revision 6, whose chapter "Programming Examples" has the sequences.
@@ -150,7 +150,7 @@ struct Plan {
     /// The value of CHIP_CLK_CTRL.
     control: u16,
     pll: Option<Pll>,
-    /// What the PLL's output should be, in Hz.
+    /// The PLL's required output, in Hz.
     output_hz: u32,
 }
 
@@ -364,10 +364,10 @@ impl Chip for Sgtl5000 {
         let Some(Pll { halved, whole, fraction }) = plan.pll else {
             return Ok(Achieved { millihertz: rate, pll: false });
         };
-        // In 2^-11 Hz, 40 bits.
+        // The unit is 2^-11 Hz; the value has 40 bits.
         let made = (u64::from(clocks.mclk_hz) >> u32::from(halved)) * (u64::from(whole) << 11 | u64::from(fraction));
         let wanted = u64::from(plan.output_hz) << 11;
-        // Within some millionths of the rate: the difference alone is small enough to be multiplied.
+        // The clock is within some millionths of the rate: the difference alone is small enough to be multiplied.
         let off = (i128::from(made) - i128::from(wanted)) * i128::from(rate) / i128::from(wanted);
         Ok(Achieved { millihertz: rate.saturating_add_signed(off as i64), pll: true })
     }

@@ -1,4 +1,4 @@
-//! How a phone is made, and why one can't be.
+//! The configuration of a phone, and the reasons for which it is refused.
 
 use core::fmt;
 
@@ -8,12 +8,12 @@ use dsp_core::receive::{ConfigError, DelayConfig};
 use dsp_core::send::{KeysFull, PacketLengthError, SenderConfig};
 use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
 
-/// How a phone is made.
+/// The configuration of a phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PhoneConfig {
-    /// What it sends: of G.711 payload type 0 is mu-law, 8 is A-law. SSRC, sequence number and timestamp should
-    /// be random, the sequence number below 2^15 if SRTP is put around it.
+    /// The stream that it sends: payload type 0 is mu-law and 8 is A-law with G.711. SSRC, sequence number and timestamp should
+    /// be random, and the sequence number below 2^15 if the packets are protected by SRTP.
     pub sender: SenderConfig,
     /// Bounds of the playout delay.
     pub delay: DelayConfig,
@@ -50,7 +50,7 @@ impl Default for PhoneConfig {
 pub enum KeyError {
     /// No telephone events were agreed on ([`PhoneConfig::events`]).
     NoEvents,
-    /// As many keys wait as there is room for.
+    /// The queue of keys is full.
     Full(KeysFull),
 }
 

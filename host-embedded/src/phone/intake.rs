@@ -15,7 +15,7 @@ const LEAST_SHARE: u64 = 32;
 /// One call's network, or those of several, and who takes their packets in.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub(crate) trait Intake {
-    /// What has come, and for whom.
+    /// A received packet and its destination.
     type Packet;
 
     /// Waits for the next one, the `turn`th of a tick. Dropping the future before it is ready loses nothing.
@@ -24,10 +24,10 @@ pub(crate) trait Intake {
     /// Takes it in; how long the network had worked on it.
     fn take(&mut self, packet: Self::Packet) -> Duration;
 
-    /// By [`Network::now`].
+    /// Returns the time, as [`Network::now`].
     fn now(&self) -> Instant;
 
-    /// By [`Network::intake_budget`].
+    /// Returns the budget, as [`Network::intake_budget`].
     fn budget(&self) -> Duration;
 }
 
