@@ -3,7 +3,7 @@
 //!
 //! [`Transport`] is the [`Network`] of a phone over any [`Socket`]. It distinguishes incoming datagrams by their first two bytes
 //! and unprotects them: reports go to the [`RtcpReporter`], packets of sound to the phone. Packets are sent to the address that
-//! the other side's packets come from (symmetric RTP, RFC 4961), since inside a NAT the other side's description names another
+//! the other side's packets come from (symmetric RTP, RFC 4961), since behind a NAT the other side's description names another
 //! one. With plain RTP only the first packet decides that, and any packet from the address in the description, since others could
 //! be forged; with SRTP each packet does.
 //!

@@ -31,7 +31,7 @@ impl<S: Kernel> Tables<S> {
     /// # Errors
     /// None: a table is as long as its plan says.
     pub(crate) fn of(&self, plan: Plan) -> Result<Arc<Table<S>>, ResampleError> {
-        // Whoever panicked in here has left a list of what is in use all the same.
+        // A panic under this lock leaves the list of used tables intact all the same.
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tables.retain(|table| table.strong_count() > 0);
         if let Some(table) = tables.iter().filter_map(Weak::upgrade).find(|table| *table.plan() == plan) {
@@ -44,7 +44,7 @@ impl<S: Kernel> Tables<S> {
     }
 }
 
-/// What it takes to make sound of one rate from another's, for any number of channels.
+/// The filter table that converts one rate to another, for any number of channels.
 #[derive(Clone, Debug)]
 pub(crate) struct Resampling(Arc<Table<i16>>);
 
@@ -52,7 +52,7 @@ pub(crate) struct Resampling(Arc<Table<i16>>);
 pub(crate) type Channel = Line<i16, Box<[i16]>>;
 
 impl Resampling {
-    /// From `from_hz` to `to_hz`.
+    /// Creates the table from `from_hz` to `to_hz`.
     ///
     /// # Errors
     /// [`ResampleError`] for rates that can't be brought together.
@@ -77,7 +77,7 @@ impl Resampling {
         done.produced
     }
 
-    /// How much later a sound comes out than it went in.
+    /// Returns the delay of sound through the filter.
     pub(crate) fn delay(&self) -> Duration {
         self.0.plan().delay()
     }

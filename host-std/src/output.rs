@@ -24,7 +24,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// How many names for the file beside it are tried: each has 64 random bits.
+/// The number of names that are tried for the file beside it: each has 64 random bits.
 const TRIES: usize = 8;
 
 /// A file that is written. [`finish`](Self::finish) makes it what it should be; without that, a replacing one leaves
@@ -69,7 +69,7 @@ impl OutputFile {
     /// that is written through (a link's) loses its wider rights before the first byte; a pipe or a device keeps its own.
     ///
     /// # Errors
-    /// What the file system answers; also where a file can't be made private.
+    /// The file system's error; also where a file can't be made private.
     pub fn private(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::replace(path.as_ref(), true)
     }
@@ -84,7 +84,7 @@ impl OutputFile {
     }
 
     fn replace(path: &Path, private: bool) -> io::Result<Self> {
-        // Where nothing can be made beside it, the file itself tells why, or can be written as it is.
+        // Where no file can be made beside it, opening the file itself gives the error, or succeeds in writing it directly.
         match beside(path, private) {
             Ok(Some(beside)) => Ok(beside),
             _ if private => Ok(Self::of(open_private(path)?, path)),
@@ -159,7 +159,7 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Result<()> 
 /// The same for the owner's eyes only, as [`OutputFile::private`] does.
 ///
 /// # Errors
-/// What the file system answers; also where a file can't be made private.
+/// The file system's error; also where a file can't be made private.
 pub fn write_private(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let mut file = OutputFile::private(path)?;
     file.write_all(bytes.as_ref())?;
@@ -171,7 +171,7 @@ fn beside(path: &Path, private: bool) -> io::Result<Option<OutputFile>> {
     let old = match fs::symlink_metadata(path) {
         Ok(old) if !old.is_file() || has_other_names(&old) => return Ok(None),
         Ok(old) => {
-            // What may not be written may not be replaced.
+            // A file that may not be written may not be replaced.
             drop(OpenOptions::new().write(true).open(path)?);
             Some(old)
         }

@@ -60,16 +60,16 @@ pub(super) struct CaptureEnd {
     pub(super) priming: bool,
     /// Length of the tick that was read last.
     tick_ms: f64,
-    /// What comes out of the ring: some of it may have been dropped.
+    /// Joins the sound that is taken out of the ring, some of which may have been dropped.
     taken: Join,
-    /// What the caller reads: there may be silence in it.
+    /// Joins the sound that the caller reads, which may contain silence.
     read: Join,
     /// Whether the last sample that was read was silence for want of sound.
     was_short: bool,
 }
 
 impl CaptureEnd {
-    /// How long the last sample of a tick has waited here when it is read: the level is taken with the tick in it.
+    /// Returns how long the last sample of a tick has waited here when it is read: the level is measured with the tick in it.
     pub(super) fn latency_ms(&self) -> f64 {
         (self.drift.level_ms() + self.resampler.delay_ms() - self.tick_ms).max(0.0)
     }
@@ -130,7 +130,7 @@ impl CaptureEnd {
             }
             self.was_short = true;
             self.read.pass_all(silence, channels);
-            // What comes next may not be what followed in the card.
+            // The next samples may not be those that followed in the card.
             self.taken.break_off();
         }
         counts.captured += filled as u64;
@@ -150,7 +150,7 @@ pub(super) struct Playback {
 }
 
 impl Playback {
-    /// How long the first sample of a tick waits here: the level is taken with the tick in it.
+    /// Returns how long the first sample of a tick waits here: the level is measured with the tick in it.
     pub(super) fn latency_ms(&self) -> f64 {
         (self.drift.level_ms() + self.resampler.delay_ms() - self.tick_ms).max(0.0)
     }

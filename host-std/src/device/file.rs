@@ -78,7 +78,7 @@ impl FileIo {
         Ok(self)
     }
 
-    /// What is odd about the capture's file, as [`WavFrames::remarks`] has it.
+    /// Returns oddities of the capture's file, as [`WavFrames::remarks`] does.
     pub fn remarks(&self) -> &[String] {
         self.source.as_ref().map_or(&[], WavFrames::remarks)
     }
@@ -142,7 +142,7 @@ impl AudioIo for FileIo {
         self.channels
     }
 
-    /// Without a file the silence counts as captured: that is what this device has.
+    /// Without a file the silence counts as captured, since silence is this device's sound.
     fn read(&mut self, pcm: &mut [i16]) -> usize {
         let filled = if self.source.is_some() { self.read_source(pcm) } else { 0 };
         pcm[filled..].fill(0);

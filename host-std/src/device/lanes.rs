@@ -12,7 +12,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// For so many channels, 1 or 2.
+    /// Creates the lanes for this many channels, 1 or 2.
     pub(super) fn new(from_hz: u32, to_hz: u32, channels: usize) -> Result<Self, ResampleError> {
         let lanes = (0..channels.clamp(1, 2)).map(|_| Resampler::steered(from_hz, to_hz)).collect::<Result<_, _>>()?;
         Ok(Self { lanes })

@@ -1,4 +1,4 @@
-//! What sound devices there are, and which of a device's formats to take.
+//! The list of sound devices, and the choice among a device's formats.
 
 use cpal::traits::{DeviceTrait as _, HostTrait as _};
 use cpal::{Device, ErrorKind, SampleFormat, StreamConfig, SupportedStreamConfigRange};
@@ -16,9 +16,9 @@ pub struct DeviceInfo {
     pub default_capture: bool,
     /// Whether it is the default for playback.
     pub default_playback: bool,
-    /// What it can capture; empty if nothing.
+    /// The formats that it can capture; empty if it can't capture.
     pub capture: Vec<FormatInfo>,
-    /// What it can play; empty if nothing.
+    /// The formats that it can play; empty if it can't play.
     pub playback: Vec<FormatInfo>,
 }
 

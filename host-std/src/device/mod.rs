@@ -1,4 +1,4 @@
-//! Sound in and out for a call: a sound card, WAV files, or nothing, behind one trait, [`AudioIo`].
+//! Audio input and output for a call: a sound card, WAV files, or nothing, all through one trait, [`AudioIo`].
 //!
 //! | use | where |
 //! |---|---|
@@ -113,7 +113,7 @@ pub trait AudioIo: Send {
     /// Plays `pcm` and returns how many samples were accepted, all channels together. The others are dropped and counted.
     fn write(&mut self, pcm: &[i16]) -> usize;
 
-    /// How long sound takes through the device, in each direction.
+    /// Returns the latency of the device in each direction.
     fn latency(&self) -> Latency {
         Latency::default()
     }
@@ -123,7 +123,7 @@ pub trait AudioIo: Send {
         Gaps::default()
     }
 
-    /// What was captured and played, missed and dropped so far.
+    /// Returns the counts so far of samples captured, played, missed and dropped.
     fn counters(&self) -> AudioCounters {
         AudioCounters::default()
     }
@@ -183,24 +183,24 @@ pub struct AudioCounters {
     pub playback_underrun: u64,
     /// Written samples that were dropped because the card played too slowly, or has failed.
     pub playback_overrun: u64,
-    /// How often the system itself reported an underrun or an overrun.
+    /// The number of underruns and overruns that the system itself reported.
     pub xruns: u64,
     /// The level of the capture ring in ms, averaged over seconds.
     pub capture_level_ms: f32,
     /// The level of the playback ring in ms, averaged over seconds.
     pub playback_level_ms: f32,
-    /// How much the rate of capture is adjusted against clock drift, in parts per million.
+    /// The current adjustment of the capture's rate against clock drift, in parts per million.
     pub capture_ppm: f32,
-    /// How much the rate of playback is adjusted against clock drift, in parts per million.
+    /// The current adjustment of the playback's rate against clock drift, in parts per million.
     pub playback_ppm: f32,
 }
 
 /// The direction of sound through a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// Into the program, from a microphone.
+    /// The direction into the program, from a microphone.
     Capture,
-    /// Out of the program, to a loudspeaker.
+    /// The direction out of the program, to a loudspeaker.
     Playback,
 }
 
@@ -213,7 +213,7 @@ impl fmt::Display for Direction {
     }
 }
 
-/// Which device to open for a direction.
+/// The device to open for a direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceChoice {
@@ -233,23 +233,23 @@ pub enum DeviceError {
     /// The machine has no sound device for this direction.
     #[cfg(feature = "device")]
     NoDevice {
-        /// What it was wanted for.
+        /// The direction for which the device was wanted.
         direction: Direction,
-        /// What the system said, if anything.
+        /// The system's error, if it gave one.
         source: Option<cpal::Error>,
     },
     /// No device has this name.
     NotFound {
         /// The name asked for.
         name: String,
-        /// What it was wanted for.
+        /// The direction for which the device was wanted.
         direction: Direction,
     },
     /// The device has no format that is read here.
     Unsupported {
         /// The device.
         name: String,
-        /// What it was wanted for.
+        /// The direction for which the device was wanted.
         direction: Direction,
     },
     /// The device is there but can't be opened or started.
@@ -257,7 +257,7 @@ pub enum DeviceError {
     Open {
         /// The device.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: cpal::Error,
     },
     /// The device was unplugged or stopped working.

@@ -9,7 +9,7 @@ use dsp_core::format::{self, Encoding};
 
 use super::callbacks::{CaptureCallback, PlaybackCallback};
 
-/// How long the system may take to set up a stream.
+/// The time that the system may take to set up a stream.
 const SETUP: Option<Duration> = Some(Duration::from_secs(5));
 
 pub(super) fn build_capture(
@@ -83,10 +83,10 @@ pub(super) trait CardSample: SizedSample {
     /// The format.
     type Unit: Encoding;
 
-    /// As that format.
+    /// Converts a sample to that format.
     fn unit(self) -> Self::Unit;
 
-    /// From that format.
+    /// Converts a sample from that format.
     fn of(unit: Self::Unit) -> Self;
 }
 

@@ -1,4 +1,4 @@
-//! What a later offer of ours wants otherwise.
+//! The changes that a later offer of ours requests.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use crate::registry::CodecFormat;
 use crate::sdp::Direction;
 use crate::session::{Call, CallError};
 
-/// What a re-INVITE or an UPDATE of ours is to change: either all of it changes or nothing. The default changes nothing.
+/// The changes that a re-INVITE or an UPDATE of ours requests: either all of them are made or none. The default changes nothing.
 ///
 /// ```
 /// use host_std::manager::Change;
@@ -28,7 +28,7 @@ pub struct Change {
     pub address: Option<(IpAddr, u16)>,
     /// Whether we have fresh SRTP keys, or, with DTLS, begin a new handshake.
     pub rekey: bool,
-    /// Whether ICE begins anew with other credentials (RFC 8445, 9).
+    /// Whether to restart ICE with new credentials (RFC 8445, 9).
     pub restart_ice: bool,
 }
 

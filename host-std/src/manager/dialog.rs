@@ -21,7 +21,7 @@ pub struct DialogId {
     pub(super) remote_tag: Arc<str>,
 }
 
-/// What all dialogs of one INVITE have in common.
+/// The part that all dialogs of one INVITE have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct InviteId {
     pub(super) call_id: Arc<str>,

@@ -9,7 +9,7 @@ use crate::sockets::SocketError;
 
 use super::session::MAX_FORKS;
 
-/// Why something can't be done. Whatever runs goes on as it was.
+/// The reason why an operation failed. Everything that was running keeps running unchanged.
 ///
 /// ```
 /// use host_std::manager::ManagerError;
@@ -36,12 +36,12 @@ pub enum ManagerError {
     /// A further phone has answered, and it can't be talked to: packets may take relayed addresses alone, and those are
     /// the first one's.
     RelayTaken,
-    /// As many sessions run as there may be.
+    /// The most sessions that are allowed are running.
     Full {
         /// The most.
         most: usize,
     },
-    /// The session has no device, or the one that was to be given has another.
+    /// The session has no device, or the device that was to be attached doesn't have the session's rate and channels.
     NoDevice,
     /// The session has a device already.
     HasDevice,
@@ -50,7 +50,7 @@ pub enum ManagerError {
     /// The session did not answer within 10 s: its thread is blocked. What was asked may be done all the same; end the
     /// dialog.
     Stuck,
-    /// What the descriptions are or want can't be done.
+    /// The descriptions can't be used, or what they request is impossible.
     Call(CallError),
     /// There are no sockets.
     Socket(SocketError),

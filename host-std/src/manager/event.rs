@@ -1,5 +1,5 @@
-//! What happens in sessions without anybody's having asked: told in a queue of fixed length, which counts what it had
-//! no room for.
+//! The events that occur in sessions by themselves: they wait in a queue of fixed length, which counts those for which it had no
+//! room.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,21 +20,22 @@ pub struct Event {
     pub dialog: DialogId,
     /// When it happened, on the host's clock.
     pub at: Instant,
-    /// What happened.
+    /// The event itself.
     pub kind: EventKind,
 }
 
-/// What happened in a dialog. Its `Display` is words for a log or a user, without names, numbers, digits and addresses.
+/// An event in a dialog. Its `Display` is text for a log or a user, without names, numbers, digits and addresses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EventKind {
     /// The first RTP packet of the other side has come.
     FirstPacket,
-    /// For this long nothing has come from the other side, neither RTP nor RTCP, although it isn't on hold.
+    /// No packet, neither RTP nor RTCP, has come from the other side for this time, although it isn't on hold.
     NoPackets(Duration),
     /// Packets come again after [`NoPackets`](Self::NoPackets).
     PacketsAgain,
-    /// Sound goes in one direction only. The finding's `Display` says what is wrong. Each kind of finding is told once a call.
+    /// Sound goes in one direction only. The finding's `Display` says what is wrong. Each kind of finding is reported once a
+    /// call.
     OneWay(Finding),
     /// The other side has put us on hold: `a=sendonly`, `a=inactive` or the address `0.0.0.0`.
     RemoteHold,
@@ -52,7 +53,7 @@ pub enum EventKind {
     QualityPoor(f64),
     /// The last 5 s sounded good again: their MOS is this, above [`Watching::good_mos`](super::Watching::good_mos).
     QualityGood(f64),
-    /// What we send was adapted to the network: bit rate, packet length or redundancy has changed.
+    /// Our sending was adapted to the network: bit rate, packet length or redundancy has changed.
     Adapted(AdaptationStats),
     /// A recording ended before it was finished.
     RecordingEnded,
@@ -84,7 +85,7 @@ pub enum WhyEnded {
     Device,
 }
 
-/// In words, for a log or a user: no name, number, digit or address is in them.
+/// The text is for a log or a user: it contains no name, number, digit or address.
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -146,7 +147,7 @@ impl Events {
         self.events.try_recv().ok()
     }
 
-    /// How many events had no room and are lost.
+    /// Returns the number of events for which there was no room; they are lost.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -161,7 +162,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Room for so many.
+    /// Creates a queue with this many places.
     pub(super) fn new(places: usize) -> Self {
         Self { events: VecDeque::with_capacity(places), places, dropped: 0 }
     }
@@ -186,7 +187,7 @@ impl Queue {
         self.events.is_empty()
     }
 
-    /// How many had no room.
+    /// Returns the number of events for which there was no room.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }

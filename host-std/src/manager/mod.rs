@@ -46,8 +46,9 @@
 //! the default codecs and has agreed on Opus 140 KB with its codecs' states (BENCHMARKS.md, "Memory of a call").
 //!
 //! **Limits.** The manager does no SIP: it sends no requests and keeps no transactions. There are 10,000 sessions at once unless
-//! [`ManagerConfig::most_sessions`] says otherwise, and a session ends by itself after 90 s in which nothing came of the other side
-//! (`CallConfig::after_silence`). Events that nobody fetches are dropped, the oldest first, and counted ([`Events::dropped`]).
+//! [`ManagerConfig::most_sessions`] sets another limit, and a session ends by itself after 90 s without a packet from the other
+//! side (`CallConfig::after_silence`). Events that nobody fetches are dropped, the oldest first, and counted
+//! ([`Events::dropped`]).
 //!
 //! **Standards.** Dialogs and forking are those of RFC 3261, 12 and 13.2.2.4, offer and answer in SIP those of RFC 3264 and RFC 6337,
 //! glare that of RFC 3261, 14.1.

@@ -1,5 +1,5 @@
-//! What one INVITE comes to, without I/O: its offer, the early dialogs that answer it, the one that is chosen, and
-//! every offer and answer after that.
+//! The media session of one INVITE, without I/O: its offer, the early dialogs that answer it, the one that is chosen, and every
+//! offer and answer after that.
 //!
 //! One INVITE carries one offer, and a proxy may bring it to several phones, each of which answers for itself (forking:
 //! RFC 3261, 13.2.2.4). All of them send to the one address that the offer names, so early dialogs share the offer's
@@ -25,7 +25,7 @@ use crate::session::{Call, CallError, Driven};
 
 /// The most dialogs of one offer.
 pub(super) const MAX_FORKS: usize = 16;
-/// So long TURN servers are waited for at the end, until they have their addresses back.
+/// The time for which TURN servers are awaited at the end, until their allocations are released.
 const LEAVING: Duration = Duration::from_millis(500);
 
 /// The media of one INVITE and of all dialogs that it makes, without I/O and without a clock.
@@ -57,12 +57,12 @@ const LEAVING: Duration = Duration::from_millis(500);
 /// ```
 pub struct Session {
     invite: InviteId,
-    /// What has not offered or answered yet, or waits for one more answer.
+    /// The call that has not offered or answered yet, or that waits for one more answer.
     fresh: Option<Fresh>,
     pub(super) legs: Vec<Leg>,
     /// One dialog stands, and no further phone may answer.
     chosen: bool,
-    /// What says goodbye.
+    /// The calls that are saying goodbye.
     pub(super) leaving: Vec<LeavingCall>,
     /// The device's.
     pub(super) sound: Option<(u32, u8)>,
@@ -78,7 +78,7 @@ struct Fresh {
     call: Call,
     /// When it offered.
     offered: Option<Instant>,
-    /// Whose answer is waited for, where only one can come.
+    /// The tag of the phone whose answer is awaited, where only one can come.
     only: Option<Arc<str>>,
 }
 
@@ -86,7 +86,7 @@ struct Fresh {
 pub(super) struct Leg {
     pub(super) remote_tag: Arc<str>,
     pub(super) call: Call,
-    /// How the first offer was answered.
+    /// The description that answered the first offer.
     answered: Option<String>,
     /// Whether another offer followed.
     went_on: bool,
@@ -110,11 +110,11 @@ pub(super) struct LeavingCall {
     pub(super) drained: bool,
 }
 
-/// What [`Session::confirm`] did.
+/// The result of [`Session::confirm`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Confirmed {
-    /// How many other phones had answered, and were told goodbye.
+    /// The number of other phones that had answered; each was sent an RTCP BYE.
     pub others: usize,
     /// Whether those phones know the key that protects what we send, because it was in the offer that all of them had (RFC
     /// 4568, 7.3). A later offer with [fresh keys](Change::with_fresh_keys) shuts them out.
@@ -225,7 +225,7 @@ impl Session {
         if count > 0 && fresh.call.has_no_candidates() {
             return Err(ManagerError::RelayTaken);
         }
-        // What the next phone's answer is for: the same offer, as another source.
+        // The forked call is for the next phone's answer: the same offer, as another source.
         let next = if fresh.only.is_some() { None } else { Some(fresh.call.fork()?) };
         fresh.call.accept(now, answer)?;
         let call = match next {
@@ -256,7 +256,7 @@ impl Session {
     /// Returns the offer of a session refresh (RFC 4028): our last description, word for word ([`Call::refresh`]).
     ///
     /// # Errors
-    /// As for [`reoffer`](Self::reoffer).
+    /// The same as for [`reoffer`](Self::reoffer).
     pub fn refresh(&mut self, now: Instant, dialog: &DialogId) -> Result<String, ManagerError> {
         self.propose(now, dialog, Call::refresh)
     }
@@ -284,7 +284,7 @@ impl Session {
         }
     }
 
-    /// Takes back a later offer of ours that was refused (488, 491, a timeout). The call goes on as it was, and later offers
+    /// Takes back a later offer of ours that was refused (488, 491, a timeout). The call continues unchanged, and later offers
     /// don't have the change either.
     ///
     /// # Errors
@@ -330,7 +330,7 @@ impl Session {
                 }
                 Ok(())
             }
-            // Before anybody has answered, or where nobody has a tag.
+            // No phone has answered yet, or the dialogs have no tags.
             None if dialog.remote_tag.is_empty() || self.is_expected(dialog) => {
                 self.legs.iter().for_each(|leg| ended(&leg.call));
                 self.end_all(now);
@@ -354,7 +354,7 @@ impl Session {
         }
     }
 
-    // What else is asked of it.
+    // These functions give access to calls, sound and events.
 
     /// The call of a dialog; `None` if there is no such dialog.
     pub fn call(&self, dialog: &DialogId) -> Option<&Call> {
@@ -407,7 +407,7 @@ impl Session {
         self.legs.iter_mut().for_each(|leg| leg.call.rest(samples));
     }
 
-    /// Watches a recording of this dialog: [`EventKind::RecordingEnded`] is told when it ends before it was finished.
+    /// Watches a recording of this dialog: [`EventKind::RecordingEnded`] is reported when it ends before it was finished.
     ///
     /// # Errors
     /// [`ManagerError::UnknownDialog`] if there is no such dialog.
@@ -427,7 +427,7 @@ impl Session {
         self.events.pop()
     }
 
-    /// How many events found no room and are lost.
+    /// Returns the number of events for which there was no room; they are lost.
     pub fn dropped_events(&self) -> u64 {
         self.events.dropped()
     }
@@ -484,7 +484,7 @@ impl Session {
             let offered = leg.offered.map(|since| since + unanswered);
             [leg.call.next_deadline(), offered, leg.watch.deadline(now, &leg.call, &self.watching)]
         });
-        // What it has to say leaves at once; what servers say is waited for.
+        // The goodbye itself leaves at once; only the answers of servers are waited for.
         let wait = |leaving: &LeavingCall| if leaving.drained { now + Duration::from_millis(20) } else { now };
         let leaving = self.leaving.iter().map(|leaving| Some(wait(leaving)));
         fresh.chain(legs).chain(leaving).flatten().min()
@@ -507,7 +507,7 @@ impl Session {
         self.is_ending() && self.leaving.is_empty()
     }
 
-    // Within.
+    // The functions below are internal.
 
     /// Channels of the device.
     pub(super) fn channels(&self) -> u32 {

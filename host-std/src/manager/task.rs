@@ -1,8 +1,8 @@
 //! One session on tokio: its sockets, its device, and the only reader of its clock.
 //!
-//! With a device it ticks every 10 ms, as [`driver`](crate::session::driver) does. Without one there is no tick: it
-//! sleeps until a datagram comes, a report is due or signalling asks for something. So a session without a device costs
-//! only what its packets cost.
+//! A session with a device ticks every 10 ms, as [`driver`](crate::session::driver) does. Without a device there is no tick: the
+//! task sleeps until a datagram comes, a report is due or signalling sends a command. So a session without a device costs only
+//! what its packets cost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,16 +18,16 @@ use crate::device::AudioIo;
 use crate::session::driver::{self, AttachedDevice, DeviceTicks, Running, STATUS_EVERY, close, readable};
 use crate::session::{CaptureConfig, Channel, Missed, front_end};
 
-/// How long packets that were on their way to an address that we left are still received.
+/// The time for which packets to an address that we left are still received.
 const LINGERS: StdDuration = StdDuration::from_secs(2);
-/// How long to sleep where nothing is due.
+/// The time to sleep when nothing is due.
 const LONG: StdDuration = StdDuration::from_secs(3_600);
 /// The time until events that found no room are tried again.
 const AGAIN: StdDuration = StdDuration::from_millis(100);
 
 /// A closure that is run on the session between two ticks.
 pub(super) type Ask = Box<dyn FnOnce(&mut Session, Instant) + Send>;
-/// Where a command's result is sent.
+/// The channel to which a command's result is sent.
 pub(super) type Reply<T> = oneshot::Sender<T>;
 
 /// A device, and what stands between it and a call: when the device moves to another session, gains and the state of
@@ -52,7 +52,7 @@ impl Given {
     }
 }
 
-/// What is asked of a session.
+/// A command for a session.
 pub(super) enum SessionCommand {
     /// Runs a closure on the session.
     Ask(Ask),
@@ -217,7 +217,7 @@ impl Task {
                 if attached.is_ok() {
                     then(&mut self.running.call, now);
                 }
-                // Who asked may have gone; the device then stays, if it could be had.
+                // The caller may be gone; the device is then kept, if it was attached.
                 if let Err(Err((_, given))) = reply.send(attached) {
                     given.close();
                 }
@@ -371,7 +371,7 @@ impl Task {
         let wait = due.map_or(LONG, |due| StdDuration::from_micros(due.since(clock).as_micros()));
         let again = if self.running.call.events.is_empty() { LONG } else { AGAIN };
         let lingers = self.beside.as_ref().and_then(|beside| beside.until);
-        // A deadline that nothing comes of must not keep the thread busy.
+        // A deadline at which nothing can be done must not keep the thread busy.
         let next = now + wait.min(again).max(StdDuration::from_millis(1));
         lingers.map_or(next, |until| until.min(next))
     }

@@ -1,7 +1,7 @@
-//! What of a call is worth an event: its own numbers, looked at ten times a second and after each agreement.
+//! The conditions of a call that are worth an event, evaluated from its statistics ten times a second and after each agreement.
 //!
-//! Nothing is measured here. Quality is that of the last five seconds ([`Interval`]); one threshold to fall below and a
-//! higher one to come back, so that a call on the border is not told of again and again.
+//! Nothing is measured here. Quality is that of the last five seconds ([`Interval`]); it has one threshold to fall below and a
+//! higher one to recover, so that a call on the border is not reported again and again.
 
 use dsp_core::guard::srtp::KeyAge;
 use dsp_core::time::{Duration, Instant};
@@ -26,15 +26,15 @@ use crate::session::{Call, CallStats, PacketDirection};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Watching {
-    /// After how long without a packet [`EventKind::NoPackets`] is told.
+    /// The time without a packet after which [`EventKind::NoPackets`] is reported.
     pub no_packets: Duration,
-    /// The listening MOS of the last 5 s (1 to 4.5) below which [`EventKind::QualityPoor`] is told.
+    /// The listening MOS of the last 5 s (1 to 4.5) below which [`EventKind::QualityPoor`] is reported.
     pub poor_mos: f64,
-    /// The MOS above which [`EventKind::QualityGood`] is told after that.
+    /// The MOS above which [`EventKind::QualityGood`] is reported after that.
     pub good_mos: f64,
-    /// How long an offer may wait for its answer: a first one then ends its session, a later one is taken back.
+    /// The time that an offer may wait for its answer: after that, a first offer ends its session, and a later one is taken back.
     pub unanswered: Duration,
-    /// How many events of one session can wait to be fetched.
+    /// The most events of one session that can wait to be fetched.
     pub places: usize,
 }
 
@@ -59,7 +59,7 @@ const LEAST_PACKETS: u64 = 50;
 /// Findings of one-way sound that there can be.
 const ONE_WAY: usize = 4;
 
-/// What was told of one call.
+/// The state of one call that was reported.
 #[derive(Default)]
 pub(super) struct Watch {
     heard: bool,
@@ -92,7 +92,7 @@ impl Watch {
                 self.silent = true;
                 tell(EventKind::NoPackets(silence));
             }
-            // Whoever is on hold isn't back, nor away.
+            // A call that was put on hold is no longer silent, but its packets haven't returned either.
             (true, None) => {
                 self.silent = false;
                 if call.silence(now).is_some() {

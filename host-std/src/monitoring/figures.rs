@@ -1,5 +1,5 @@
-//! The numbers of a call as JSON, by the same names wherever they are told: in the summary at its end (`--json`), in
-//! each line of `--stats-file`, and on the dashboard. Units are in the names.
+//! The statistics of a call as JSON, with the same names everywhere: in the summary at its end (`--json`), in each line of
+//! `--stats-file`, and on the dashboard. Units are in the names.
 
 use serde_json::{Value, json};
 

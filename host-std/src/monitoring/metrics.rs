@@ -32,7 +32,7 @@ pub fn describe_metrics() {
     describe_histogram!("media_core_lost_ratio", Unit::Count, "Share of packets that never came, 0 to 1");
 }
 
-/// What a counter counts of a call.
+/// A counter's value in a call.
 type Count = fn(&CallStats, u32) -> u64;
 
 /// The counters that are sums of what calls count; in ms by the rate of the call's sound.

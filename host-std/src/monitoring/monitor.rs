@@ -16,17 +16,17 @@ use crate::session::{CallStats, Protection};
 
 /// Time from one moment of a call to the next.
 const EVERY: Duration = Duration::from_secs(1);
-/// How many moments of a call are kept.
+/// The number of moments of a call that are kept.
 const MOMENTS: usize = 60;
-/// How many calls that are over are still shown, and for how long.
+/// The number of finished calls that are still shown; the time limit is below.
 const MOST_OVER: usize = 16;
 const SHOWN: Duration = Duration::from_secs(300);
-/// How many calls are listed at most.
+/// The most calls that are listed.
 const MOST_TOLD: usize = 50;
 /// The shortest silence of the other side, in ms, that the state mentions.
 const SILENT_MS: u64 = 3_000;
 
-/// How a call went in one second. A value that isn't known is `None`.
+/// The quality of a call in one second. A value that isn't known is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Moment {
     /// The moment, in ms since the driver began.
@@ -61,7 +61,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// What happened between two snapshots of a call.
+    /// Computes the difference between two snapshots of a call.
     pub fn between(earlier: &CallStats, status: &Status) -> Self {
         let stats = &status.stats;
         let interval = Interval::between(earlier, stats);
@@ -89,7 +89,7 @@ fn level(hundredths: i16) -> Option<f64> {
     (hundredths > -12_700).then_some(f64::from(hundredths) / 100.0)
 }
 
-/// What a [`Monitor`] shows of a call besides its numbers. Everybody who may look at the monitor sees it.
+/// The description of a call that a [`Monitor`] shows beside its statistics. Everybody who may look at the monitor sees it.
 #[non_exhaustive]
 pub struct Watched {
     /// The name of the call.
@@ -175,7 +175,7 @@ impl Monitor {
     fn note(&self, number: u32, status: &Status, over: bool) {
         let mut calls = self.lock();
         let Some(shown) = calls.shown.get_mut(&number) else { return };
-        // What is left of a second at the end is too short to say anything.
+        // The last fraction of a second is too short to be rated.
         if !over {
             if shown.moments.len() == MOMENTS {
                 shown.moments.pop_front();

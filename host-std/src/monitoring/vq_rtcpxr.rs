@@ -26,10 +26,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What isn't known is left out, as 4.6 asks, and what is told was measured between START and STOP. `LocalMetrics` say how the call is
-//! heard here. `RemoteMetrics` say how the other side hears us by its last report (RFC 3611, 4.7), since the call began. Lines and
-//! their parts have the order of the grammar (4.6.1). Lines end once, as in the RFC's examples and in the reports of phones, where the
-//! grammar taken literally has empty lines between groups.
+//! What isn't known is left out, as 4.6 asks, and all reported values were measured between START and STOP. `LocalMetrics` say
+//! how the call is heard here. `RemoteMetrics` say how the other side hears us by its last report (RFC 3611, 4.7), since the call
+//! began. Lines and their parts have the order of the grammar (4.6.1). Lines end once, as in the RFC's examples and in the
+//! reports of phones, where the grammar taken literally has empty lines between groups.
 //!
 //! **Limits.** One stream of a call is reported. Levels are in dBm0, where 0 dBov is 6.15 dBm0 by the overload point of A-law (ITU-T
 //! G.711; G.100.1).
@@ -53,7 +53,7 @@ pub const MEDIA_TYPE: &str = "application/vq-rtcpxr";
 /// The event package (RFC 6035, 4.1).
 pub const EVENT: &str = "vq-rtcpxr";
 
-/// What is said of a group that nobody named: the grammar wants one.
+/// The group that is reported if the session has none: the grammar requires one.
 const NO_GROUP: &str = "unknown";
 
 /// Why a text can't be in a report.
@@ -64,7 +64,7 @@ pub enum VqError {
     Malformed {
         /// The name of the parameter, such as `CallID`.
         what: &'static str,
-        /// What was given.
+        /// The text that was given.
         text: String,
     },
 }
@@ -200,7 +200,7 @@ pub struct VqMedia {
     pub rtp_clock_hz: u32,
     /// The length of a frame in ms; for a codec without frames that of a packet.
     pub frame_ms: u32,
-    /// How many frames a packet has.
+    /// The number of frames in a packet.
     pub frames_per_packet: u32,
     /// The parameters of its `a=fmtp`, if they have only characters that the grammar allows, among which the semicolon isn't.
     pub fmtp: Option<String>,
@@ -325,7 +325,7 @@ impl VqMetric {
     }
 }
 
-/// How bad a number is.
+/// The severity of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VqSeverity {
     /// The number is good again.
@@ -380,7 +380,7 @@ impl VqAlarm {
         let value = self.metric.value(earlier, later)?;
         let sign = if self.metric.is_quality() { -1.0 } else { 1.0 };
         let margin = (self.critical - self.warning).abs() / 4.0;
-        // As high as it is bad; what is told already stays until it is better by the margin.
+        // The sign makes higher values worse; a severity that was reported stays until the value is better by the margin.
         let beyond = |limit: f64, told: bool| sign * value > sign * limit - if told { margin } else { 0.0 };
         let severity = if beyond(self.critical, self.now == VqSeverity::Critical) {
             VqSeverity::Critical
