@@ -7,7 +7,7 @@ use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
 
 use super::{DEEP_CONCEALMENT, OpusError, OpusMode, OpusPacket, RTP_CLOCK_HZ, check_complexity, check_format, ffi};
 
-/// What libopus conceals in one step, in ticks: 20 ms.
+/// The duration that libopus conceals in one step, in ticks: 20 ms.
 const STEP_TICKS: u32 = 960;
 
 /// Takes any Opus packet, mono or stereo of any bandwidth, to PCM of one rate and channel count.
@@ -113,7 +113,7 @@ impl OpusDecoder {
 
     /// Ticks right before `next` that its in-band FEC holds: as much as its first frame lasts.
     fn fec_ticks(&self, next: &[u8], packet: &OpusPacket) -> u32 {
-        // After an MDCT packet libopus can't go on with it, and would just conceal. A first frame of one byte is one not
+        // After an MDCT packet libopus can't use it, and would just conceal. A first frame of one byte marks a frame that was not
         // sent, whatever its bits say.
         let usable = self.last.is_none_or(|last| last.mode != OpusMode::Celt);
         if usable && packet.first_frame_bytes >= 2 && ffi::has_lbrr(next) { packet.frame_ticks } else { 0 }
@@ -181,19 +181,20 @@ impl Decoder for OpusDecoder {
         self.fits(pcm) && self.conceal_in_steps(pcm)
     }
 
-    /// As much as the first frame of `next` lasts where that has in-band FEC, and up to a second with Deep Redundancy.
+    /// Returns how many ticks `next` covers: the length of its first frame where that has in-band FEC, and up to a second with
+    /// Deep Redundancy.
     fn redundancy(&mut self, next: &[u8]) -> u32 {
         let Ok(packet) = OpusPacket::parse(next) else { return 0 };
         self.fec_ticks(next, &packet).max(self.dred_reach(next))
     }
 
-    /// In DTX libopus sends nothing but a packet's first byte or two, every 400 ms.
+    /// Returns whether the payload marks a pause: in DTX libopus sends only a packet's first byte or two, every 400 ms.
     fn pauses(&self, payload: &[u8]) -> bool {
         payload.len() <= 2
     }
 
-    /// In-band FEC for what it holds, Deep Redundancy for the rest; what neither covers is concealed, if the end of
-    /// `pcm` is covered.
+    /// Recovers sound by in-band FEC where that exists, and by Deep Redundancy for the rest; sound that neither covers is
+    /// concealed, if the end of `pcm` is covered.
     ///
     /// `false` where they cover nothing of the stretch, and where it isn't a multiple of 2.5 ms, or of 10 ms for Deep
     /// Redundancy alone.

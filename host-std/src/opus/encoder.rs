@@ -11,7 +11,7 @@ use super::{
 
 /// Frames of 2.5, 5, 10, 20, 40, 60, 80, 100 or 120 ms to payloads; the length may change from frame to frame.
 ///
-/// After construction nothing allocates, neither when settings change:
+/// After construction nothing allocates, not even a change of settings:
 ///
 /// ```
 /// use host_std::opus::{OpusEncoder, OpusEncoderConfig, OpusSignal};
@@ -44,7 +44,7 @@ impl OpusEncoder {
         Ok(encoder)
     }
 
-    /// How it is set up now.
+    /// Returns the current settings.
     pub fn config(&self) -> OpusEncoderConfig {
         self.config
     }
@@ -120,7 +120,7 @@ impl OpusEncoder {
         self.set(OpusEncoderConfig { expected_loss_percent: percent, ..self.config })
     }
 
-    /// By how many samples of one channel the coded sound is later than the PCM.
+    /// Returns the delay of the coded sound after the PCM, in samples of one channel.
     pub fn lookahead(&self) -> usize {
         usize::try_from(self.raw.get(ffi::OPUS_GET_LOOKAHEAD_REQUEST)).unwrap_or(0)
     }
@@ -177,7 +177,7 @@ impl Encoder for OpusEncoder {
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
         let channels = usize::from(self.config.channels);
         let samples = pcm.len() / channels;
-        // In units of 2.5 ms: 2.5, 5, 10, 20 and 40 ms, then 60 to 120 ms in steps of 20.
+        // Lengths are in units of 2.5 ms: 2.5, 5, 10, 20 and 40 ms, then 60 to 120 ms in steps of 20.
         let unit = self.config.sample_rate_hz as usize / 400;
         let is_frame = pcm.len().is_multiple_of(channels)
             && samples.is_multiple_of(unit)

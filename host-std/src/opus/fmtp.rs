@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::{OpusBandwidth, OpusEncoderConfig, OpusRateControl};
 
-/// What one side's `a=fmtp` says about Opus (RFC 7587, 6.1). The default is what holds where it says nothing.
+/// The parameters of Opus in one side's `a=fmtp` (RFC 7587, 6.1). The default has the values of parameters that are absent.
 ///
 /// ```
 /// use host_std::opus::{OpusBandwidth, OpusEncoderConfig, OpusFmtp};
@@ -91,9 +91,9 @@ impl fmt::Display for OpusFmtpError {
 impl std::error::Error for OpusFmtpError {}
 
 impl OpusFmtp {
-    /// Reads the parameters behind the payload type of an `a=fmtp` line: `name=value` separated by semicolons, in any
-    /// case, with or without blanks. Unknown parameters are ignored (RFC 7587, 7.1), and so are packet lengths, which
-    /// SDP has in attributes of their own; of one that stands twice the last counts.
+    /// Reads the parameters after the payload type of an `a=fmtp` line: `name=value` separated by semicolons, in any case, with
+    /// or without blanks. Unknown parameters are ignored (RFC 7587, 7.1), and so are packet lengths, which SDP has in attributes
+    /// of their own; if a parameter is repeated, the last one counts.
     ///
     /// # Errors
     /// The [`OpusFmtpError`] that names the first parameter with a value that it can't have.
@@ -126,8 +126,9 @@ impl OpusFmtp {
         Ok(fmtp)
     }
 
-    /// What a side says of itself that is set up as `config`: it plays and records at that rate and with those channels,
-    /// and wishes to be sent what it sends. It says nothing of the bit rate, which it can take at any height.
+    /// Returns the parameters of a side that is configured as `config`: it plays and records at that rate and with those
+    /// channels, and wishes to receive the same kind of stream that it sends. They contain no bit rate, since the side can
+    /// receive any.
     pub fn of(config: &OpusEncoderConfig) -> Self {
         Self {
             max_playback_rate_hz: config.sample_rate_hz,
@@ -178,7 +179,7 @@ fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
     text.parse().ok().filter(|number| digits && range.contains(number))
 }
 
-/// As behind the payload type of an `a=fmtp` line; what has its default isn't written, so it may be empty.
+/// Writes the parameters as they follow the payload type of an `a=fmtp` line; defaults aren't written, so the text may be empty.
 impl fmt::Display for OpusFmtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let below_full = |rate_hz| Some(rate_hz).filter(|rate_hz| *rate_hz != 48_000);

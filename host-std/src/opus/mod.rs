@@ -31,8 +31,8 @@
 //! libopus called from C. Encoder and decoder together hold 50 KB in mono and 76 KB in stereo, more with `opus-dred`. Memory is
 //! allocated only by constructors.
 //!
-//! **Limits.** Multistream Opus (surround) isn't there. CMake builds libopus, so a C compiler is needed. All `unsafe` code of this
-//! crate lies in this module's `ffi` file.
+//! **Limits.** Multistream Opus (surround) isn't supported. CMake builds libopus, so a C compiler is needed. All `unsafe` code of
+//! this crate is in this module's `ffi` file.
 
 use std::fmt;
 

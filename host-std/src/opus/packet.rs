@@ -1,5 +1,5 @@
-//! The framing of an Opus packet: the table-of-contents byte and the four ways to put frames behind it
-//! (RFC 6716, 3.1, 3.2 and the requirements R1 to R7 of 3.4), read without libopus.
+//! The framing of an Opus packet: the table-of-contents byte and the four ways to arrange the frames that follow it (RFC 6716,
+//! 3.1, 3.2 and the requirements R1 to R7 of 3.4), read without libopus.
 //!
 //! Durations are in 48 kHz ticks. Cost: O(frames), at most 48 of them.
 
@@ -15,7 +15,7 @@ pub const MAX_PACKET_TICKS: u32 = 5760;
 /// The largest frame in bytes (RFC 6716, 3.2.1, R2).
 const MAX_FRAME: usize = 1275;
 
-/// Which layers coded the packet's frames (RFC 6716, 3.1, table 2).
+/// The layers that coded the packet's frames (RFC 6716, 3.1, table 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpusMode {
     /// Linear prediction: configurations 0 to 11.
@@ -99,7 +99,7 @@ impl From<OpusPacketError> for DecodeError {
     }
 }
 
-/// What the framing of one packet says.
+/// The framing of one packet.
 ///
 /// ```
 /// use host_std::opus::{OpusBandwidth, OpusMode, OpusPacket};
@@ -123,7 +123,7 @@ pub struct OpusPacket {
     pub channels: u8,
     /// Frames in the packet: 1 to 48.
     pub frames: u8,
-    /// How long one frame lasts, in 48 kHz ticks: 120 to 2880.
+    /// The duration of one frame, in 48 kHz ticks: 120 to 2880.
     pub frame_ticks: u32,
     /// Bytes of the first frame; 0 or 1 stands for a frame not sent (DTX).
     pub first_frame_bytes: usize,
@@ -165,7 +165,7 @@ impl OpusPacket {
         Ok(Self { mode, bandwidth, channels, frames, frame_ticks, first_frame_bytes })
     }
 
-    /// How long the packet lasts, in 48 kHz ticks: at most [`MAX_PACKET_TICKS`].
+    /// Returns the duration of the packet, in 48 kHz ticks: at most [`MAX_PACKET_TICKS`].
     pub const fn ticks(&self) -> u32 {
         self.frames as u32 * self.frame_ticks
     }

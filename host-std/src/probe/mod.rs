@@ -1,4 +1,4 @@
-//! What is in a recording: levels, speech, noise, bandwidth, digits and tones, and what is wrong with it.
+//! The analysis of a recording: levels, speech, noise, bandwidth, digits and tones, and its defects.
 //!
 //! Use a [`Probe`] for recordings that are complete; it is what `media-core probe` runs. In a call that runs
 //! [`CallConfig::metering`](crate::session::CallConfig::metering) finds clipping, silence and howling instead, and digits and tones come by
@@ -72,13 +72,13 @@ pub struct ProbeConfig {
     pub sample_rate_hz: u32,
     /// The number of channels, which are interleaved.
     pub channels: usize,
-    /// How strict the voice detector is, 0 to 3: see [`VoiceConfig::aggressiveness`]. Anything above counts as 3.
+    /// The strictness of the voice detector, 0 to 3: see [`VoiceConfig::aggressiveness`]. Values above 3 count as 3.
     pub aggressiveness: u8,
     /// The country whose call-progress tones are looked for.
     pub country: &'static Country,
 }
 
-/// What is in a recording. Names of fields are those in the JSON, with their units.
+/// The analysis of a recording. Names of fields are those in the JSON, with their units.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeReport {
     /// The name of the recording.
@@ -131,7 +131,7 @@ pub struct ProbedDigit {
     /// When it begins, in ms.
     #[serde(serialize_with = "micros")]
     pub start_ms: f64,
-    /// How long it is, in ms.
+    /// The duration, in ms.
     #[serde(serialize_with = "micros")]
     pub duration_ms: f64,
     /// The level of both frequencies together, in dBm0.
@@ -146,7 +146,7 @@ pub struct ProbedTone {
     pub tone: &'static str,
     /// When it begins, in ms, to 20 ms.
     pub start_ms: u64,
-    /// How long it is, in ms, pauses included.
+    /// The duration, in ms, including pauses.
     pub duration_ms: u64,
 }
 
@@ -168,7 +168,7 @@ impl ProbedTone {
     }
 }
 
-/// What a [`SoundMeter`] has measured, as figures with units: in files and in calls.
+/// The measurements of a [`SoundMeter`], as figures with units: in files and in calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct SoundFigures {
     /// The RMS level of the whole sound, in dBov.
@@ -185,11 +185,11 @@ pub struct SoundFigures {
     pub activity: f64,
     /// The DC offset as a share of full scale, -1 to 1.
     pub dc_share: f64,
-    /// How many samples are at the overload point of 16 bits or of G.711.
+    /// The number of samples at the overload point of 16 bits or of G.711.
     pub clipped_samples: u64,
     /// The share of clipped samples among all samples, 0 to 1.
     pub clipped_share: f64,
-    /// How many runs of clipped samples there are, including those below the overload point.
+    /// The number of runs of clipped samples, including those below the overload point.
     pub clipped_runs: u32,
     /// The share of samples in flat tops below the overload point, which were clipped elsewhere and then made quieter. G.711
     /// makes some.
@@ -214,9 +214,9 @@ pub struct Times {
     /// The share of the time, 0 to 1.
     #[serde(serialize_with = "micros")]
     pub share: f64,
-    /// How long altogether, in ms.
+    /// The total duration, in ms.
     pub total_ms: u32,
-    /// How long at most without a break, in ms.
+    /// The longest duration without a break, in ms.
     pub longest_ms: u32,
     /// When it began first, in ms; `None` if it never was.
     pub from_ms: Option<u32>,
@@ -292,7 +292,7 @@ impl Probe {
         self.samples += (pcm.len() / count) as u64;
     }
 
-    /// What it comes to; `file` is what the report calls it, `file_hz` the rate that it had before.
+    /// Returns the report; `file` is its name for the recording, `file_hz` the rate that it had before.
     pub fn finish(self, file: &str, file_hz: u32) -> ProbeReport {
         let Self { config, channels, samples, .. } = self;
         let reports = channels.into_iter().enumerate().map(|(n, channel)| channel.finish(n + 1));
@@ -307,7 +307,7 @@ impl Probe {
 }
 
 impl ProbeReport {
-    /// As JSON, a segment of speech a line.
+    /// Returns the report as JSON, with one segment of speech a line.
     pub fn to_json(&self) -> String {
         rows_from(ROW_DEPTH, self)
     }
@@ -323,7 +323,7 @@ struct Channel {
     tones: Vec<ProbedTone>,
     /// A tone that has begun and isn't over.
     sounding: Option<ProbedTone>,
-    /// Where the detectors don't have the sound's rate.
+    /// The resampler for detectors that don't have the sound's rate.
     resampler: Option<Resampler>,
     voice_hz: u32,
     edge: Edge,
@@ -450,7 +450,7 @@ impl Channel {
             near[frame.saturating_sub(AROUND)..end].fill(true);
         }
         let frames = || self.powers.iter().map(|power| f64::from(*power)).enumerate();
-        // Beyond the detector's last frame nobody knows.
+        // After the detector's last frame it isn't known whether there is speech.
         let quiet = |n: usize| near.get(n) == Some(&false);
         let pauses = mean(frames().filter(|&(n, power)| quiet(n) && power > 0.0).map(|(_, power)| power), LEAST_PAUSE);
         let speech = mean(frames().filter(|&(n, _)| self.speech.get(n) == Some(&true)).map(|(_, power)| power), 1);
@@ -459,7 +459,7 @@ impl Channel {
     }
 }
 
-/// The mean of at least so many values.
+/// Returns the mean of the values, if there are at least `least`.
 fn mean(values: impl Iterator<Item = f64>, least: usize) -> Option<f64> {
     let (count, sum) = values.fold((0usize, 0.0), |(count, sum), value| (count + 1, sum + value));
     (count >= least).then(|| sum / count as f64)

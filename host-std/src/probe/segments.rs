@@ -5,9 +5,9 @@ use serde::Serialize;
 /// A stretch of speech, in ms from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SpeechSegment {
-    /// Where it begins.
+    /// The begin of the segment.
     pub start_ms: u32,
-    /// Where it ends.
+    /// The end of the segment.
     pub end_ms: u32,
 }
 
@@ -50,7 +50,7 @@ impl Segments {
         }
     }
 
-    /// What was found.
+    /// Returns the segments that were found.
     pub fn finish(self) -> Vec<SpeechSegment> {
         self.found
     }

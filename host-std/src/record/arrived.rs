@@ -24,7 +24,7 @@ pub(crate) struct ArrivedPacket {
 pub(crate) struct ArrivedPackets {
     packets: Vec<ArrivedPacket>,
     payload_bytes: u64,
-    /// What arrived and the bytes of its payload, until the call has taken it in.
+    /// The packet that arrived and the bytes of its payload, until the call has taken it in.
     pending: Option<(ArrivedPacket, u64)>,
     /// Places of those in the jitter buffer.
     waiting: Vec<usize>,
@@ -35,7 +35,7 @@ pub(crate) struct ArrivedPackets {
 const WAITING: usize = 1_024;
 
 impl ArrivedPackets {
-    /// With room for so many, so that what arrives takes no memory.
+    /// Reserves room for this many packets, so that arriving packets allocate nothing.
     #[cfg(feature = "web")]
     pub(crate) fn with_room(packets: usize) -> Self {
         let waiting = Vec::with_capacity(WAITING.min(packets));
@@ -46,7 +46,7 @@ impl ArrivedPackets {
         &self.packets
     }
 
-    /// Of all packets that are kept.
+    /// Returns the payload bytes of all packets that are kept.
     pub(crate) fn payload_bytes(&self) -> u64 {
         self.payload_bytes
     }

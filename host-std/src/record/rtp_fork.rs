@@ -55,16 +55,16 @@ use super::fork::{ForkReader, Party};
 use super::recorder::TrackClock;
 use crate::registry::CodecFormat;
 
-/// Of the first stream, the first of the dynamic ones.
+/// The payload type of the first stream, the first of the dynamic ones.
 const PAYLOAD_TYPE: PayloadType = PayloadType::from_low_bits(96);
-/// How often the thread looks for sound.
+/// The interval at which the thread looks for sound.
 const EVERY: Duration = Duration::from_millis(5);
 /// A packet with its header.
 const DATAGRAM_BYTES: usize = 1_500;
 /// The longest tick of a call, 120 ms at 48 kHz, and a packet.
 const ROOM: usize = 6_720;
 
-/// Where an [`RtpFork`] goes, and what is in it.
+/// The destination of an [`RtpFork`], and its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RtpForkConfig {
     /// The address of the first stream. Each further stream goes to the next port but one, up to 65,534.
@@ -198,8 +198,8 @@ impl RtpFork {
         Ok(Self { shared, thread: Some(thread), sdp: sdp(config, ptime_ms), ssrcs })
     }
 
-    /// The description (RFC 8866) of what is sent, as whoever receives it reads it: at the addresses where it arrives, with labels
-    /// 1, 2 and so on in the order of the parties.
+    /// Returns the description (RFC 8866) of the streams from the receiver's point of view: at the addresses where they arrive,
+    /// with labels 1, 2 and so on in the order of the parties.
     pub fn sdp(&self) -> &str {
         &self.sdp
     }
@@ -244,7 +244,7 @@ impl Drop for RtpFork {
 fn send(mut reader: ForkReader, socket: &UdpSocket, streams: &mut [Stream], shared: &Shared) {
     let mut pcm = Vec::with_capacity(ROOM);
     loop {
-        // Before the last look: what was given until then is sent.
+        // The flag is read before the last look, so that sound that was given until then is sent.
         let last = shared.stop.load(Ordering::Acquire) || reader.is_over();
         while let Some(piece) = reader.read(&mut pcm) {
             let of_party = streams.iter_mut().find(|stream| stream.party == piece.party && piece.stream == 0);

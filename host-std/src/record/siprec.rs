@@ -80,7 +80,7 @@ pub struct RecordedStream {
     pub label: String,
 }
 
-/// What is recorded, of one call or conference.
+/// The recorded streams and participants of one call or conference.
 ///
 /// [The module's page](self) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub struct RecordingMetadata {
     pub sip_session_id: Option<String>,
     /// When recording began.
     pub begins: SystemTime,
-    /// When recording ended; `None` while it goes on.
+    /// The time at which recording ended; `None` while it continues.
     pub ends: Option<SystemTime>,
     /// All participants.
     pub participants: Vec<Participant>,

@@ -127,7 +127,7 @@ impl CodecFormat {
         StaticFormat::ALL.into_iter().find(same).map(|format| format.payload_type)
     }
 
-    /// What a static number means when no `a=rtpmap` says otherwise.
+    /// Returns the format of a static payload type, which holds where no `a=rtpmap` redefines it.
     pub(crate) fn from_static(payload_type: PayloadType) -> Option<Self> {
         let StaticFormat { name, clock_hz, channels, .. } = StaticFormat::find(payload_type)?;
         Some(Self::new(name, clock_hz, channels))
@@ -154,7 +154,7 @@ impl CodecFormat {
     }
 }
 
-/// As `a=rtpmap` has it: `PCMU/8000`.
+/// Writes the format as `a=rtpmap` does: `PCMU/8000`.
 impl fmt::Display for CodecFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_rtpmap())

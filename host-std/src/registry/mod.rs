@@ -91,12 +91,13 @@ pub use waveform::{G722, L16, Pcma, Pcmu};
 /// An encoder or a decoder on the heap, or why it can't be made.
 pub type Made<T> = Result<Box<T>, Box<dyn Error + Send + Sync>>;
 
-/// What both sides wrote about a codec in their descriptions. Each side's `a=fmtp` is about what it *receives*.
+/// The terms that both sides wrote about a codec in their descriptions. Each side's `a=fmtp` is about the streams that it
+/// *receives*.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
-    /// What our description says or will say: our decoder must be able to decode that.
+    /// The terms of our description: our decoder must be able to decode them.
     pub ours: &'a CodecFormat,
-    /// What the other side's description says: our encoder must keep to that.
+    /// The terms of the other side's description: our encoder must keep to them.
     pub theirs: &'a CodecFormat,
 }
 
@@ -116,7 +117,7 @@ pub trait Codec: Send + Sync {
     /// The formats that the codec has, the usual one first.
     fn formats(&self) -> Vec<CodecFormat>;
 
-    /// What the codec does under `format`, which is one of [`formats`](Self::formats) with any parameters.
+    /// Returns the codec's properties under `format`, which is one of [`formats`](Self::formats) with any parameters.
     fn describe(&self, format: &CodecFormat) -> CodecDescription;
 
     /// The bit rate in bit/s from which a call reckons how long packets of `format` may be within the MTU. An encoder that
@@ -128,13 +129,13 @@ pub trait Codec: Send + Sync {
     /// Makes the encoder, for what the other side receives.
     ///
     /// # Errors
-    /// Whatever the codec says of settings, or of parameters in `terms`, that it can't have.
+    /// The codec's error for settings, or for parameters in `terms`, that it doesn't support.
     fn encoder(&self, terms: &Terms<'_>) -> Made<dyn Encoder + Send>;
 
     /// Makes the decoder, for what we receive.
     ///
     /// # Errors
-    /// Whatever the codec says of settings, or of parameters in `terms`, that it can't have.
+    /// The codec's error for settings, or for parameters in `terms`, that it doesn't support.
     fn decoder(&self, terms: &Terms<'_>) -> Made<dyn Decoder + Send>;
 
     /// The format that goes into our offer where the user wants `wanted`: its parameters say what we want to receive.
@@ -148,7 +149,7 @@ pub trait Codec: Send + Sync {
     }
 }
 
-/// A list of codecs, which is empty by default. Of two codecs with the same format the one that was added later counts.
+/// A list of codecs, which is empty by default. If two codecs have the same format, the one that was added later counts.
 ///
 /// A registry of A-law and G.722 alone, and a call that offers both:
 ///
@@ -216,7 +217,7 @@ impl Registry {
         self.codecs.iter().rev().find(has).map(|codec| &**codec)
     }
 
-    /// What the codec that has this format does under it; `None` if there is none.
+    /// Returns the properties under this format of the codec that has it; `None` if there is none.
     pub fn describe(&self, format: &CodecFormat) -> Option<CodecDescription> {
         self.find(format).map(|codec| codec.describe(format))
     }
@@ -269,7 +270,7 @@ impl Registry {
     }
 }
 
-/// How long packets are.
+/// The possible durations of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PacketLengths {
     /// Their length.

@@ -96,7 +96,7 @@ impl Codec for G722 {
         CodecDescription {
             // An octet a pair of samples.
             frames: Frames::Of(125),
-            // In every mode: in modes 2 and 3 the rest of each octet is another's data.
+            // The rate is the same in every mode: in modes 2 and 3 the rest of each octet is other data.
             bit_rate_bps: [64_000; 2],
             own_concealment: self.own_concealment,
             // 22 samples, both filters together.

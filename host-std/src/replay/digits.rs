@@ -23,7 +23,7 @@ use crate::report::{DigitRow, ToneRow, event_row};
 const PLACES: usize = 16;
 /// The clock of events in a stream without sound, in Hz: that of telephony.
 const USUAL_CLOCK_HZ: u32 = 8_000;
-/// When nothing more can come of an event.
+/// The time after which an event can't continue.
 const LONG_AFTER: Duration = Duration::from_secs(10);
 
 /// The events of one stream as its packets come.
@@ -39,7 +39,7 @@ impl EventLog {
 
     /// Takes in a payload of events.
     pub(super) fn take(&mut self, now: Instant, header: &EventHeader, payload: &[u8]) {
-        // What is no event is none.
+        // A payload that is no event is ignored.
         let _ = self.events.receive(now, header, payload);
         self.settle(now);
     }
@@ -58,7 +58,7 @@ impl EventLog {
     }
 }
 
-/// What a packet says of its events; `clock_hz`: of their payload type.
+/// Returns the header of a packet's events; `clock_hz` is the clock of their payload type.
 pub(super) fn event_header(packet: &RtpPacket<'_>, clock_hz: u32) -> EventHeader {
     EventHeader { ssrc: packet.ssrc(), timestamp: packet.timestamp(), marker: packet.marker(), clock_hz }
 }
@@ -75,7 +75,7 @@ pub struct StreamDigits {
 /// Lists the DTMF digits of all streams of the capture at `path`; streams without any are left out.
 ///
 /// # Errors
-/// As for [`replay`](super::replay).
+/// The same as for [`replay`](super::replay).
 pub fn digits(path: &Path, keys: &CaptureKeys, payloads: &PayloadMap) -> Result<Vec<StreamDigits>, ReplayError> {
     if !fs::metadata(path).map_err(CaptureError::Io)?.is_file() {
         return Err(CaptureError::Other("it is no file, and a capture is read twice").into());
@@ -150,7 +150,7 @@ pub struct StreamTones {
 /// The tones of a call's progress in a country, of faxes and of modems in all streams of the capture at `path` that have any.
 ///
 /// # Errors
-/// As for [`replay`](super::replay).
+/// The same as for [`replay`](super::replay).
 pub fn tones(
     path: &Path,
     keys: &CaptureKeys,

@@ -53,7 +53,7 @@ pub struct GridConfig {
     pub losses: Vec<(f64, f64)>,
     /// Standard deviations of the network's delay, in ms.
     pub jitters_ms: Vec<f64>,
-    /// How much faster the sender's clock runs than the receiver's, in parts per million.
+    /// The sender's clock rates relative to the receiver's clock, in parts per million; positive if the sender is faster.
     pub drifts_ppm: Vec<f64>,
     /// The bounds of the receiver's delay.
     pub delay: DelayConfig,
@@ -79,9 +79,9 @@ pub struct Row {
     pub loss: (f64, f64),
     /// The standard deviation of the network's delay, in ms.
     pub jitter_ms: f64,
-    /// How much faster the sender's clock runs than the receiver's, in parts per million.
+    /// The sender's clock rate relative to the receiver's clock, in parts per million; positive if the sender is faster.
     pub drift_ppm: f64,
-    /// What the listener heard, in numbers.
+    /// The listener's statistics.
     pub numbers: ListenerReport,
 }
 
@@ -153,7 +153,7 @@ fn cell(
 /// The grid as a table for people and for `diff`.
 ///
 /// # Errors
-/// As for [`grid`].
+/// The same as for [`grid`].
 pub fn table(speech: &[i16], config: &GridConfig) -> Result<String, ConfigError> {
     let mut text = format!("Speech of {} s in packets of {FRAME_MS} ms, seed {}\n\n", config.seconds, config.seed);
     text += "   loss  burst  jitter   drift |  buffer     p95 playout | concealed  gaps stretched |  late dropped\n";

@@ -75,14 +75,14 @@ pub struct ReplayReport {
     pub streams: Vec<ListenerReport>,
 }
 
-/// What one stream's listener heard, in numbers. A ratio is a share, from 0 to 1, of the samples that were played.
+/// The statistics of one stream's listener. A ratio is a share, from 0 to 1, of the samples that were played.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ListenerReport {
     /// Name of the stream: that of the file with its sound, without `.wav`.
     pub name: String,
     /// Rate of the sound in Hz.
     pub sample_rate_hz: u32,
-    /// How much sound was played, in seconds.
+    /// The duration of the sound that was played, in seconds.
     pub duration_s: f64,
     /// Time from a packet's arrival to its turn to be played, in ms: the mean over all samples. WebRTC counts its
     /// `jitterBufferDelay` in the same way.
@@ -97,7 +97,7 @@ pub struct ListenerReport {
     pub target_delay_ms: u32,
     /// Share of samples that were made up for packets that were lost or late.
     pub concealed_ratio: f64,
-    /// How many gaps were concealed.
+    /// The number of gaps that were concealed.
     pub concealment_events: u32,
     /// Share of samples that time stretching inserted or removed.
     pub stretched_ratio: f64,
@@ -123,12 +123,12 @@ pub struct ListenerReport {
     /// Conversational quality by the same model, which counts the length of a packet and the mean playout delay too. How long
     /// the fastest packet took a capture doesn't tell, so that counts as 0 ms.
     pub mos_cq: Option<f64>,
-    /// The rating R behind `mos_cq`; it is 93.2 where nothing impairs the call.
+    /// The rating R from which `mos_cq` is computed; it is 93.2 where nothing impairs the call.
     pub r_factor: Option<f64>,
 }
 
 impl ListenerReport {
-    /// With the figures of the E-model, for what the receiver counted.
+    /// Adds the figures of the E-model for the receiver's counts.
     pub(crate) fn rated(mut self, codec: &CodecFormat, bursts: BurstStats, packet_ms: f64) -> Self {
         let Some(quality) = rating(codec, bursts, packet_ms + self.mean_playout_delay_ms) else { return self };
         self.mos_lq = Some(numbers::thousandth(quality.mos_lq));
@@ -146,8 +146,8 @@ impl ReplayReport {
     }
 }
 
-/// How a stream is rated of which only the listener's end is known: without round trip, the network's smallest delay
-/// counts as none. `delay_ms` is a packet's length and the mean delay from there to the ear.
+/// Rates a stream of which only the listener's end is known: without a round-trip time, the network's smallest delay counts as
+/// zero. `delay_ms` is a packet's length plus the mean delay from there to the ear.
 fn rating(codec: &CodecFormat, bursts: BurstStats, delay_ms: f64) -> Option<StreamQuality> {
     let input = VoipMetricsInput {
         bursts,

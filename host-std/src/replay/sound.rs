@@ -4,7 +4,7 @@ use dsp_core::tone::{Country, DtmfConfig, DtmfDetector, HeardDigit, ProgressDete
 
 use crate::report::{DigitRow, ToneRow, tone_row};
 
-/// A tone and an event of one digit may lie so far apart, in ms.
+/// The largest distance between a tone and an event of the same digit, in ms.
 const APART_MS: f64 = 200.0;
 
 /// A stream's sound.
@@ -14,7 +14,7 @@ pub(super) struct StreamSound<'a> {
     pub(super) pcm: &'a [i16],
     pub(super) rate_hz: u32,
     pub(super) channels: u8,
-    /// Where it begins on the axis of what is told, in ms: it was heard as much later than it arrived as it waited.
+    /// The begin on the report's time axis, in ms: sound is heard later than it arrives by the time that it waits.
     pub(super) begins_ms: f64,
 }
 

@@ -20,8 +20,9 @@ use crate::record::keys::KeyLine;
 
 /// Roll-over counters that are tried for a source whose beginning was not captured: 28 hours of 20 ms packets.
 const MOST_ROC: u64 = 256;
-/// Packets of a source for which all counters are tried. Later ones are tried with a counter of zero, in which encryption
-/// begins in the middle of a call: with the keys of their addresses each, with all keys every so many.
+/// The number of packets of a source for which all counters are tried. Later packets are tried with a counter of zero, as for
+/// encryption that begins in the middle of a call: each with the keys of its addresses, and every `LATER_TRIES`-th one with all
+/// keys.
 const MOST_TRIES: u32 = 8;
 const LATER_TRIES: u32 = 16;
 /// Flows that may have a guard at once.
@@ -104,7 +105,7 @@ impl CaptureKeys {
 
 type Guard = Srtp<4>;
 
-/// What opens the packets from one address to another.
+/// The guard that opens the packets from one address to another.
 struct Flow {
     guard: Guard,
     former: FormerKeys<16>,
@@ -118,14 +119,14 @@ fn guard(key: &Key) -> Guard {
     outgoing.and_then(|outgoing| Srtp::new(key.profile, &outgoing, &key.key)).expect("keys of the profile's length")
 }
 
-/// What a datagram of the capture is.
+/// The kind of a datagram in a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CapturedDatagramKind {
     /// RTP that parses, decrypted if there are keys.
     Rtp,
     /// RTP that none of the keys opens: plain, or encrypted under another. It's there as it came.
     Unopened,
-    /// As RTP, but SRTP refused it: a replay.
+    /// The datagram looked like RTP, but SRTP refused it as a replay.
     Refused,
     /// RTCP.
     Rtcp,
@@ -140,7 +141,7 @@ pub(super) struct ReplaySource<'a, R: Read> {
     guards: HashMap<(SocketAddr, SocketAddr), Flow>,
     tries: HashMap<(SocketAddr, SocketAddr, Ssrc), u32>,
     pub(super) datagram: Datagram,
-    /// How the datagram was protected, if a key has opened it.
+    /// The protection of the datagram, if a key has opened it.
     pub(super) profile: Option<SrtpProfile>,
 }
 

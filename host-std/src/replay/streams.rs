@@ -18,7 +18,8 @@ use super::payloads::{PayloadMap, PayloadMeaning, Shape};
 
 /// Candidates that are kept.
 pub(super) const MOST_SOURCES: usize = 1 << 12;
-/// Without proof a candidate keeps its place for a second, or for so many packets of others where there are no times.
+/// The time for which a candidate without proof keeps its place, a second; below is the number of packets of others that replaces
+/// it where there are no times.
 const PATIENCE_US: u64 = 1_000_000;
 const PATIENCE_PACKETS: u64 = 1 << 16;
 /// Candidates that are asked, each time, whether they make room.
@@ -26,7 +27,7 @@ const ASKED: usize = 8;
 /// A longer pause ends a stream: five minutes.
 pub(super) const LONGEST_PAUSE_US: u64 = 300_000_000;
 
-/// Where a stream comes from and goes to.
+/// The source and the destination of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct StreamKey {
     /// The sender's address; unspecified in an rtpdump that doesn't say it.
@@ -43,16 +44,16 @@ pub(super) struct StreamKey {
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) key: StreamKey,
-    /// Which of those with this key it is, from 0.
+    /// The index of the stream among those with this key, from 0.
     pub(super) part: u32,
     /// Time of the packet that comes first in the capture, and the latest time.
     pub(super) first_us: u64,
     pub(super) last_us: u64,
     pub(super) packets: u64,
-    /// How it was protected, if a key opened it, and how many packets of this source SRTP refused.
+    /// The protection, if a key opened the stream, and the number of packets of this source that SRTP refused.
     pub(super) profile: Option<SrtpProfile>,
     pub(super) refused: u64,
-    /// Which of all packets its last one was.
+    /// The index of its last packet among all packets.
     last_packet: u64,
     sequence: SequenceTracker,
     suspect: u64,
@@ -60,7 +61,7 @@ pub(super) struct Found {
     timestamps: (u32, i64),
     /// The payload type of redundant audio data, if there is any.
     pub(super) redundancy: Option<PayloadType>,
-    /// By payload type; of redundant audio data, by that of the sound in it.
+    /// The shapes by payload type; redundant audio data count under that of the sound in them.
     pub(super) shapes: Vec<(PayloadType, Shape)>,
 }
 
@@ -114,7 +115,7 @@ impl Found {
         self.shapes[place].1.add(packet.seq().0, timestamp, payload);
     }
 
-    /// How the packets of the most frequent payload type look.
+    /// Returns the shape of the packets of the most frequent payload type.
     pub(super) fn main_shape(&self) -> Option<&(PayloadType, Shape)> {
         self.shapes.iter().max_by_key(|(number, shape)| (shape.packets, std::cmp::Reverse(*number)))
     }
@@ -137,12 +138,12 @@ impl Found {
     }
 }
 
-/// Which stream a packet belongs to: the same in every reading of a capture.
+/// The assignment of packets to streams: the same in every reading of a capture.
 #[derive(Default)]
 pub(super) struct StreamParts(HashMap<StreamKey, (u32, u64)>);
 
 impl StreamParts {
-    /// The part of the stream `key` in which a packet at `time_us` lies.
+    /// Returns the part of the stream `key` to which a packet at `time_us` belongs.
     pub(super) fn of(&mut self, key: StreamKey, time_us: u64) -> u32 {
         if self.0.len() >= 4 * MOST_SOURCES && !self.0.contains_key(&key) {
             return 0;
@@ -235,7 +236,7 @@ impl<'a> Finder<'a> {
         false
     }
 
-    /// Sources without a place in the end; at least so many.
+    /// Returns the number of sources that found no place in the end; it is a lower bound.
     pub(super) fn left_out(&self) -> usize {
         self.left_out.iter().filter(|place| !self.found.contains_key(place)).count()
     }

@@ -43,8 +43,8 @@ const FRAME_MS: u32 = 20;
 /// Length of the listener's ticks, and when the first one is.
 const TICK_MS: u32 = 10;
 const PHASE: Duration = Duration::from_millis(5);
-/// A packet that comes so much earlier or later than is usual in its trace is left out, in ms: nothing waits so long, and
-/// a single wrong number would make hours of silence.
+/// The largest deviation of a packet's delay from the usual one in its trace, in ms. A packet beyond it is left out: nothing
+/// waits that long, and a single wrong number would make hours of silence.
 const FARTHEST_MS: f64 = 60_000.0;
 /// Packets without jitter after the trace.
 const TAIL_MS: u32 = 1_500;
@@ -59,7 +59,7 @@ pub enum TraceError {
     Line {
         /// The number of the line, from 1.
         line: usize,
-        /// What the line should have at this place.
+        /// The syntax that the line should have at this place.
         expected: &'static str,
     },
     /// There is no packet at all.
@@ -99,12 +99,12 @@ impl From<CallError> for TraceError {
 /// When each frame arrives.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
-    /// For each packet, in the order of arrival, the ms since the first arrival and the number of its frame.
+    /// The packets in the order of arrival: each with the ms since the first arrival and the number of its frame.
     pub packets: Vec<(f64, u32)>,
-    /// How many frames the media has, including those that never arrive.
+    /// The number of frames of the media, including those that never arrive.
     pub frames: u32,
-    /// How many packets were left out, because they arrive more than a minute earlier or later than is usual in the trace.
-    /// They count as lost.
+    /// The number of packets that were left out, because they arrive more than a minute earlier or later than is usual in the
+    /// trace. They count as lost.
     pub left_out: u32,
 }
 
@@ -190,7 +190,7 @@ impl Trace {
         self.packets.iter().map(|&(ms, frame)| ms - f64::from(frame) * f64::from(FRAME_MS))
     }
 
-    /// All packets with the tail behind them, and when the part that counts ends, in ms.
+    /// Returns all packets followed by the tail, and the end of the part that counts, in ms.
     fn with_tail(&self) -> (Vec<(f64, u32)>, f64) {
         let recent = self.packets.iter().filter(|(_, frame)| frame + 50 >= self.frames);
         let mut delays: Vec<f64> = recent.map(|&(ms, frame)| ms - f64::from(frame) * f64::from(FRAME_MS)).collect();
@@ -217,7 +217,7 @@ pub struct TraceConfig {
     pub delay: DelayConfig,
 }
 
-/// What the listener of a trace heard: [`play`] returns it.
+/// The listener's report on a trace: [`play`] returns it.
 #[derive(Clone, Debug)]
 pub struct TraceRun {
     /// Rate of the sound in Hz.

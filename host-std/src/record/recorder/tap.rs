@@ -14,7 +14,7 @@ const LONGEST: usize = 5_760;
 /// of tracks in `config` are replaced by those of the call.
 ///
 /// # Errors
-/// As for [`Recorder::start`], and a [`RecordError`] if the call isn't agreed on yet, so that it has no rate.
+/// The same as for [`Recorder::start`], and a [`RecordError`] if the call isn't agreed on yet, so that it has no rate.
 ///
 /// # Examples
 /// ```

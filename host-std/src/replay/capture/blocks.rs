@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 use super::input::Input;
 
-/// What is read at a time.
+/// The number of bytes that are read at a time.
 const BUFFER: usize = 1 << 16;
 /// Bytes of the beginning that tell the format.
 const BEGINNING: u64 = 32;
@@ -35,7 +35,7 @@ impl<R: Read> Blocks<R> {
         Ok(Self { input, beginning, at: 0, body: Vec::new() })
     }
 
-    /// How the file begins.
+    /// Returns the first bytes of the file.
     pub(super) fn beginning(&self) -> &[u8] {
         &self.beginning
     }

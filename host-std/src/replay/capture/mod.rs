@@ -1,7 +1,7 @@
 //! Captures, read one datagram at a time: pcap, pcapng and rtpdump, each also packed by gzip.
 //!
-//! Use [`CaptureReader`] to read the UDP datagrams of a capture yourself. [`replay`](super::replay) does it for whoever wants to hear
-//! the streams, and [`record::pcap`](crate::record::pcap) writes captures.
+//! Use [`CaptureReader`] to read the UDP datagrams of a capture yourself. [`replay`](super::replay) does it for callers that want
+//! to hear the streams, and [`record::pcap`](crate::record::pcap) writes captures.
 //!
 //! All datagrams of a capture:
 //!
@@ -129,7 +129,7 @@ impl Default for Datagram {
     }
 }
 
-/// What a [`CaptureReader`] has read so far.
+/// The counts of a [`CaptureReader`] so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureCounts {
     /// Packets of any kind.
@@ -140,7 +140,7 @@ pub struct CaptureCounts {
     pub not_udp: u64,
     /// Fragments of IP packets that were never completed.
     pub fragments: u64,
-    /// Fragments that were put together with others. The one that completed a packet isn't counted here but as that packet.
+    /// Fragments that were reassembled with others. The fragment that completed a packet isn't counted here but as that packet.
     pub joined: u64,
     /// Packets that were captured only in part.
     pub cut: u64,
@@ -210,7 +210,7 @@ impl<R: Read> CaptureReader<R> {
         Ok(Self { blocks, format, unwrapper: Unwrapper::default(), counts: CaptureCounts::default(), ended: false })
     }
 
-    /// What has been read and skipped so far.
+    /// Returns the counts of read and skipped packets so far.
     pub fn counts(&self) -> &CaptureCounts {
         &self.counts
     }
@@ -248,7 +248,7 @@ impl<R: Read> CaptureReader<R> {
                 Found::Other => {}
                 Found::End => {
                     self.ended = true;
-                    // Where packed data break off, that is why a packet is not whole.
+                    // If compressed data break off, that is the reason for an incomplete packet.
                     if let Some(problem) = self.blocks.input().problem() {
                         broken(&mut self.counts, self.blocks.at, problem);
                     }
@@ -280,7 +280,7 @@ struct Packet<'a> {
     cut: bool,
 }
 
-/// Where packets of all formats go.
+/// The destination of packets of all formats.
 struct Sink<'a> {
     unwrapper: &'a mut Unwrapper,
     counts: &'a mut CaptureCounts,

@@ -9,7 +9,7 @@ use super::{CaptureError, Datagram, Found, Sink, broken};
 
 const MAGIC: &[u8] = b"#!rtpplay1.0 ";
 
-/// An rtpdump behind its head.
+/// An rtpdump file after its header.
 pub(super) struct RtpDump {
     start_us: u64,
     from: SocketAddr,

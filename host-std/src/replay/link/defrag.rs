@@ -11,10 +11,10 @@ use etherparse::{IpFragOffset, IpNumber, defrag::IpDefragBuf};
 
 /// Packets that may be unfinished at once.
 const MOST: usize = 256;
-/// How long the pieces of a packet may be apart: as Linux waits for those of IPv4.
+/// The longest time between the pieces of a packet: Linux waits as long for those of IPv4.
 const LONGEST_US: u64 = 30_000_000;
 
-/// Which packet a piece belongs to.
+/// The packet that a piece belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) from: IpAddr,
@@ -31,7 +31,7 @@ pub(super) struct IpFragment<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// What became of a piece.
+/// The result of adding a piece.
 pub(super) enum Added {
     /// Others are missing.
     Waiting,
@@ -45,7 +45,7 @@ struct Unfinished {
     buffer: IpDefragBuf,
     pieces: u64,
     first_us: u64,
-    /// Which one it is of all.
+    /// The number of this packet among all.
     count: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What the receiver finds behind the payload types of one stream.
+//! The decoders of one stream by payload type.
 
 use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
 use dsp_core::time::PayloadType;
@@ -6,7 +6,7 @@ use dsp_core::time::PayloadType;
 use super::format::PayloadFormat;
 use crate::session::Converted;
 
-/// What is behind the payload types of one stream.
+/// The decoders of one stream by payload type.
 pub(in crate::replay) struct Decoders {
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
     others: Vec<(PayloadType, OtherPayload)>,
@@ -17,8 +17,8 @@ pub(in crate::replay) struct Decoders {
 }
 
 impl Decoders {
-    /// Of all these formats, of which the first is that of most packets, for a receiver that plays so many channels at a
-    /// rate in Hz: what has other sound is converted, as in a call.
+    /// Creates decoders for all these formats, of which the first is that of most packets, for a receiver that plays this many
+    /// channels at a rate in Hz: other sound is converted, as in a call.
     pub(in crate::replay) fn new(
         formats: &[(PayloadType, PayloadFormat)],
         [rate_hz, main_clock_hz]: [u32; 2],

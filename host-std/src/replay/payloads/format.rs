@@ -14,13 +14,13 @@ use crate::registry::{CodecFormat, Opus, Registry, Terms};
 pub struct PayloadFormat {
     /// The format as SDP writes it.
     pub format: CodecFormat,
-    /// What decodes it: a codec of samples takes both channels as one.
+    /// The format of the decoder: a codec of samples treats both channels as one.
     coding: CodecFormat,
     sample_rate_hz: u32,
     channels: u8,
 }
 
-/// What is wrong with the name of a codec.
+/// The fault in the name of a codec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormatError {
     /// The text isn't `NAME[/CLOCK[/CHANNELS]]`.
@@ -72,7 +72,7 @@ impl FromStr for PayloadFormat {
 impl PayloadFormat {
     /// `None` if there is no decoder for it, or it has more channels than two. Opus, which never says, is taken as mono.
     pub fn new(format: CodecFormat) -> Option<Self> {
-        // In codecs of samples the channels lie sample beside sample, and the codec of one channel takes them all.
+        // In codecs of samples the channels are interleaved sample by sample, and the codec of one channel takes them all.
         let (coding, channels) = match format.channels {
             2 if ["PCMU", "PCMA"].iter().any(|name| format.is_named(name)) => {
                 (CodecFormat { channels: 1, ..format.clone() }, Some(2))
@@ -109,7 +109,7 @@ impl PayloadFormat {
         Self::new(CodecFormat::new(name, clock, channels))
     }
 
-    /// What it is.
+    /// Returns the format of the codec.
     pub fn codec(&self) -> &CodecFormat {
         &self.format
     }

@@ -1,4 +1,4 @@
-//! What bytes look like: telephone events, sound, noise.
+//! The appearance of bytes: telephone events, sound, noise.
 
 use super::FITTING;
 
@@ -6,7 +6,7 @@ use super::FITTING;
 pub(super) const LEAST_RANDOM: u32 = 50;
 const RANDOM_BYTES: usize = 16;
 
-/// How many packets look like telephone events (RFC 4733, 2.3), whatever lies between them in the sequence.
+/// The number of packets that look like telephone events (RFC 4733, 2.3), whatever comes between them in the sequence.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TelephoneEventEvidence {
     fitting: u32,
@@ -69,7 +69,7 @@ impl Likeness {
     }
 }
 
-/// How often each value stood at the beginning of a payload: at its first byte, and among the first bytes.
+/// The frequency of each value at the beginning of a payload: at its first byte, and among the first bytes.
 ///
 /// A cipher makes all values equally likely, the first byte's too. No codec does: Opus begins with its configuration, iLBC
 /// with the spectral envelope, samples follow the level of the speech.

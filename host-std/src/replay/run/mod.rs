@@ -35,12 +35,12 @@ use super::streams::{StreamKey, StreamParts};
 const MOST_STREAMS: usize = 64;
 /// Samples of all streams together: a gibibyte.
 const MOST_SAMPLES: usize = 1 << 29;
-/// A capture whose times lie before 1990 has no clock.
+/// The earliest time of a capture with a clock: times before 1990 aren't those of a clock.
 const FIRST_CLOCK_US: u64 = 631_152_000_000_000;
 
-/// How a capture is played.
+/// The configuration of a replay.
 ///
-/// How would the call have sounded with a fixed delay of 60 ms, and payload type 96 known to be Opus?
+/// This example answers how a call would have sounded with a fixed delay of 60 ms, where payload type 96 is known to be Opus:
 ///
 /// ```
 /// use dsp_core::receive::DelayConfig;
@@ -63,9 +63,9 @@ pub struct ReplayConfig {
     /// The country whose call-progress tones are looked for in the sound of each stream, with DTMF digits; `None` lists only
     /// telephone events.
     pub hear_tones: Option<&'static Country>,
-    /// How many seconds of each stream are played at most. `None` is a minute and ten times what the stream's packets hold.
+    /// The most seconds of each stream that are played. `None` is a minute and ten times the length of the stream's packets.
     pub seconds: Option<f64>,
-    /// How many of the worst moments are told for each stream.
+    /// The number of worst moments that are reported for each stream.
     pub worst: usize,
     /// Offset from UTC of the times that are shown, in minutes.
     pub utc_offset_minutes: i32,
@@ -153,10 +153,10 @@ pub fn replay(path: &Path, keys: &CaptureKeys, config: &ReplayConfig) -> Result<
     replay_with(file, || CaptureReader::open(path), keys, config)
 }
 
-/// As [`replay`], for a capture in memory; the report calls it `file`.
+/// Does the same as [`replay`], for a capture in memory; the report calls it `file`.
 ///
 /// # Errors
-/// As for [`replay`].
+/// The same as for [`replay`].
 ///
 /// # Examples
 /// A capture in memory, of a second of mu-law of which every tenth packet is missing:
@@ -278,7 +278,7 @@ fn play<R: Read>(
         let Ok(packet) = RtpPacket::parse(&source.datagram.bytes) else { continue };
         let key = match kind {
             CapturedDatagramKind::Rtp | CapturedDatagramKind::Unopened => key(&source, &packet),
-            // As in the first reading, it belongs to a part of its stream.
+            // The packet belongs to a part of its stream, as in the first reading.
             CapturedDatagramKind::Refused => {
                 parts.of(StreamKey { secured: true, ..key(&source, &packet) }, time_us);
                 continue;
