@@ -1,5 +1,5 @@
-//! From samples and packets to what a plot of so many columns can show: a ten-minute call draws no more than a
-//! ten-second one. Columns divide the time axis evenly; nothing here knows a colour or a pixel.
+//! The reduction of samples and packets to the resolution of a plot: a ten-minute call draws no more than a ten-second one.
+//! Columns divide the time axis evenly; nothing here knows a colour or a pixel.
 
 /// Least, greatest and root mean square of the samples in one column, full scale 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,7 +16,7 @@ pub(super) fn peaks(samples: &[i16], rate_hz: u32, total_ms: f64, columns: usize
     (0..columns)
         .map(|column| {
             let begin = edge(column);
-            // A column narrower than a sample shows the sample it lies in.
+            // A column narrower than a sample shows the sample that it is in.
             let end = edge(column + 1).max((begin + 1).min(samples.len()));
             let span = &samples[begin..end];
             let energy: f64 = span.iter().map(|&s| f64::from(s) * f64::from(s)).sum();
@@ -38,7 +38,7 @@ pub(super) struct ColumnRun {
     pub(super) strength: u32,
 }
 
-/// How finely [`runs`] tells a column that is wholly covered from one that is just touched.
+/// The number of levels by which [`runs`] distinguishes a column that is wholly covered from one that is just touched.
 pub(super) const STRENGTHS: u32 = 4;
 
 /// The share, 0 to 1, of each column that the `spans` (begin and end in ms) cover.
@@ -74,8 +74,8 @@ pub(super) fn runs(coverage: &[f64]) -> Vec<ColumnRun> {
     runs
 }
 
-/// Of points (time in ms, value), at most `a_column` for each column: the greatest, and ranks that change from column
-/// to column, so that no rank shows as a stripe.
+/// Reduces points (time in ms, value) to at most `a_column` for each column: the greatest, and ranks that change from column to
+/// column, so that no rank shows as a stripe.
 pub(super) fn scatter(
     points: impl IntoIterator<Item = (f64, f64)>,
     total_ms: f64,
@@ -100,7 +100,7 @@ pub(super) fn scatter(
     kept
 }
 
-/// Of a line through points (time in ms, value), each column's first, least, greatest and last, in order of time.
+/// Reduces a line through points (time in ms, value) to each column's first, least, greatest and last, in order of time.
 pub(super) fn line(points: impl IntoIterator<Item = (f64, f64)>, total_ms: f64, columns: usize) -> Vec<(f64, f64)> {
     let mut kept = Vec::new();
     for mut column in by_column(points, total_ms, columns) {

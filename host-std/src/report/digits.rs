@@ -20,13 +20,13 @@ pub struct DigitRow {
     /// When it began, as it arrived.
     #[serde(serialize_with = "micros")]
     pub start_ms: f64,
-    /// How long it lasted, as far as is known.
+    /// The duration, as far as is known, in ms.
     #[serde(serialize_with = "micros")]
     pub duration_ms: f64,
     /// The power in dBm0.
     #[serde(serialize_with = "micros")]
     pub level_dbm0: f64,
-    /// What it was heard as: `event` or `in-band`.
+    /// The way in which it was heard: `event` or `in-band`.
     pub source: &'static str,
 }
 
@@ -39,7 +39,7 @@ impl DigitRow {
     }
 }
 
-/// In one line, for people.
+/// Writes the digit in one line, for people.
 impl std::fmt::Display for DigitRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { digit, start_ms, duration_ms, level_dbm0, source } = self;
@@ -60,11 +60,11 @@ pub fn digits_in_words(rows: &[DigitRow]) -> String {
     format!("{} ({}{more})", signs.trim(), times.join(", "))
 }
 
-/// What is written down of digits: a row each, its length filled in when it ends.
+/// The log of digits: a row each, whose length is filled in when the digit ends.
 #[derive(Clone, Debug, Default)]
 pub struct DigitLog {
     rows: Vec<DigitRow>,
-    /// Of each row, which digit it is, until it has ended.
+    /// The digit of each row that hasn't ended.
     open: Vec<(usize, usize, u32)>,
 }
 

@@ -406,7 +406,7 @@ pub(super) const TABLE: &[FigureGroup] = &[
 ];
 
 impl SideReport {
-    /// How long interleaved sound of this side lasts, in milliseconds.
+    /// Returns the duration of interleaved sound of this side, in milliseconds.
     pub(super) fn sound_ms(&self, sound: &[i16]) -> f64 {
         sound.len() as f64 * 1e3 / f64::from(self.channels.max(1)) / f64::from(self.sample_rate_hz.max(1))
     }

@@ -1,7 +1,7 @@
 //! `report.html`: one page that needs nothing else, neither fonts nor scripts nor pictures from elsewhere.
 //!
-//! Light or dark as the reader's system is. The sound is in the page too, up to [`EMBED_LIMIT`]; above it the page
-//! plays the WAV files that lie beside it. All text that came from outside is escaped.
+//! Light or dark as the reader's system is. The sound is in the page too, up to [`EMBED_LIMIT`]; above it the page plays the WAV
+//! files beside it. All text that came from outside is escaped.
 
 use core::fmt::Write as _;
 
@@ -52,7 +52,7 @@ impl Report {
     }
 }
 
-/// Up to and into the page's header.
+/// Writes the page up to and including its header.
 pub(super) fn begin(page: &mut String, title: &str, kind: &str) {
     *page += "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
     *page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
@@ -63,7 +63,7 @@ pub(super) fn begin(page: &mut String, title: &str, kind: &str) {
     put(page, format_args!("<div class=\"eyebrow\">Media Core · {kind}</div>\n<h1>{}</h1>\n", escape(title)));
 }
 
-/// From the footer to the end.
+/// Writes the page from the footer to the end.
 pub(super) fn end(page: &mut String) {
     close(page, "The same numbers, and every packet, are in report.json.");
 }
@@ -140,7 +140,7 @@ fn section(page: &mut String, side: &SideReport, total_ms: f64, embed: bool, pla
     *page += "</section>\n";
 }
 
-/// How this side's sound was: what is wrong in sentences, and the levels.
+/// Writes the quality of this side's sound: its defects in sentences, and the levels.
 fn sound(page: &mut String, side: &SideReport) {
     let Some(CallSoundFigures { microphone, sent, received }) = &side.sound else { return };
     put(page, format_args!("<h3>The sound on {}'s side</h3>\n", escape(&side.name)));
@@ -313,7 +313,7 @@ pub(super) fn put_cards(page: &mut String, cards: &[(String, &str, String)]) {
     *page += "</div>\n";
 }
 
-/// What the colours mean, those that occur.
+/// Writes the legend of the colours that occur.
 fn legend(page: &mut String, side: &SideReport) {
     *page += "<ul class=\"legend\">\n";
     let mut entry = |mark: &str, color, words: &str| {

@@ -1,4 +1,4 @@
-//! What was kept of the sound beside a report: recordings, and forks to second destinations. The same numbers for people, in
+//! The sound that was kept beside a report: recordings, and forks to second destinations. The numbers are the same for people, in
 //! HTML and in JSON.
 
 use std::fmt;
@@ -23,7 +23,7 @@ pub struct RecordingRow {
 /// A second destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ForkRow {
-    /// Where its first stream went.
+    /// The destination of its first stream.
     pub to: String,
     /// The streams: one for each party or caller, or one for a mix.
     pub streams: usize,
@@ -91,7 +91,7 @@ impl KeptReport {
     }
 }
 
-/// For the terminal, a line each.
+/// Writes a line each for the terminal.
 impl fmt::Display for KeptReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines().try_for_each(|line| writeln!(f, "{line}"))

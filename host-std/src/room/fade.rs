@@ -1,7 +1,7 @@
 //! Ramps of a member's sound: in where a call begins to sound, in and out where he begins or ceases to hear.
 //!
-//! A [`Conference`](dsp_core::conference::Conference) fades in who joins, but behind it is a call, which is silent until its
-//! jitter buffer has filled, and then begins in the middle of whatever is said.
+//! A [`Conference`](dsp_core::conference::Conference) fades in who joins, but its input is a call, which is silent until its
+//! jitter buffer has filled, and then begins in the middle of the speech.
 
 /// A level that goes from silence to whole sound or back within 5 ms, sample by sample.
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +15,12 @@ pub(super) struct Fade {
 }
 
 impl Fade {
-    /// From silence.
+    /// Creates a fade that begins with silence.
     pub(super) fn new(sample_rate_hz: u32) -> Self {
         Self { level: 0, ramp: (sample_rate_hz / 200) as u16, skip: 0 }
     }
 
-    /// From silence, for a call that is yet to begin.
+    /// Creates a fade that begins with silence, for a call that hasn't begun yet.
     pub(super) fn of_call(sample_rate_hz: u32) -> Self {
         Self { skip: (sample_rate_hz / 100) as u16, ..Self::new(sample_rate_hz) }
     }

@@ -121,11 +121,11 @@ impl MemberId {
     }
 }
 
-/// What is known of a member.
+/// The known state of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemberStats {
-    /// Which member this is about.
+    /// The member in question.
     pub id: MemberId,
     /// The level of the member's sound, over the last 100 ms.
     pub level: Level,
@@ -137,7 +137,7 @@ pub struct MemberStats {
     pub muted: bool,
     /// Whether the member is on hold: he hears nobody, and nobody hears him.
     pub on_hold: bool,
-    /// What the mixer counts for the member; `heard` says whether the others hear him now.
+    /// The mixer's counts for the member; `heard` says whether the others hear him now.
     pub port: PortStats,
 }
 
@@ -251,7 +251,7 @@ impl Room {
         self.config.sample_rate_hz
     }
 
-    /// How many ticks of 10 ms the room has mixed.
+    /// Returns the number of ticks of 10 ms that the room has mixed.
     pub fn ticks(&self) -> u64 {
         self.tick
     }
@@ -408,8 +408,8 @@ impl Room {
             member.activity = PortActivity::NONE;
         } else {
             member.level.hear(frame);
-            // His own detector hears him before codec and network: where it hears nobody, nobody speaks. How loud he is, and
-            // that he speaks, isn't taken on his word, or whoever says so would have the floor.
+            // His own detector hears him before codec and network, so where it reports no speech, there is none. His level and
+            // his speech aren't believed from that report, since a member could get the floor by claiming them.
             let denied = member.told.is_some_and(|told| !told.voice);
             let probability = if member.voice.hear(frame).speech && !denied { u8::MAX } else { 0 };
             member.activity = PortActivity { level: member.level.rms_dbov(), probability };
@@ -500,7 +500,7 @@ impl Room {
         })
     }
 
-    /// What the limiter, which keeps the mix below full scale, has done.
+    /// Returns the statistics of the limiter, which keeps the mix below full scale.
     pub fn limiter(&self) -> LimiterStats {
         self.conference.limiter()
     }

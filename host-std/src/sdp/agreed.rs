@@ -1,4 +1,4 @@
-//! What offer and answer come to: one transport, and what each stream over it carries (RFC 3264; RFC 9143 for several).
+//! The result of offer and answer: one transport, and the content of each stream over it (RFC 3264; RFC 9143 for several).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,8 +8,8 @@ use super::error::SdpError;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
 use super::{Direction, NegotiatedDtls, NegotiatedExtensions, NegotiatedFeedback, NegotiatedIce, NoIce, SrtpKeys};
 
-/// What both sides have agreed on, seen from our side: where packets go, and which streams they carry. [`answer`](super::answer)
-/// and [`accept`](super::accept) return it.
+/// The agreement of both sides, seen from our side: where packets go, and which streams they carry. [`answer`](super::answer) and
+/// [`accept`](super::accept) return it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Negotiated {
@@ -27,7 +27,7 @@ pub struct Negotiated {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
-    /// Which `m=` line of the description, from 0.
+    /// The index of the `m=` line in the description, from 0.
     pub media: usize,
     /// Why it could not be agreed on.
     pub reason: Arc<SdpError>,
@@ -40,7 +40,7 @@ impl fmt::Display for Refused {
 }
 
 impl Negotiated {
-    /// With what is to be told of refusals; if nothing was taken, the first of them is the error.
+    /// Creates the result with the refusals to be reported; if no stream was accepted, the first refusal is the error.
     pub(super) fn of(
         transport: NegotiatedTransport,
         streams: Vec<Option<NegotiatedStream>>,
@@ -60,7 +60,7 @@ impl Negotiated {
     }
 }
 
-/// Where packets go, and how they are protected: what all streams of a [`Negotiated`] share.
+/// The destination of packets, and their protection: the part that all streams of a [`Negotiated`] share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NegotiatedTransport {
@@ -91,7 +91,7 @@ impl NegotiatedTransport {
     }
 }
 
-/// What both sides have agreed on for one stream, seen from our side.
+/// The agreement of both sides for one stream, seen from our side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NegotiatedStream {
@@ -99,10 +99,10 @@ pub struct NegotiatedStream {
     pub mid: Option<String>,
     /// Whether we send, receive, or both.
     pub direction: Direction,
-    /// What we may send, the best first and never empty, with the other side's payload types and parameters. The first is a
-    /// codec for speech; comfort noise and redundancy come last.
+    /// The codecs that we may send, the best first and never empty, with the other side's payload types and parameters. The first
+    /// is a codec for speech; comfort noise and redundancy come last.
     pub send: Vec<NegotiatedCodec>,
-    /// What the other side may send, in the same order, with our payload types and parameters.
+    /// The codecs that the other side may send, in the same order, with our payload types and parameters.
     pub receive: Vec<NegotiatedCodec>,
     /// The telephone events that we may send, one entry for each RTP clock; empty if there are none.
     pub send_events: Vec<NegotiatedEvents>,
@@ -151,8 +151,8 @@ impl BandwidthLimits {
         of_session.min(self.payload_bps.unwrap_or(u32::MAX))
     }
 
-    /// The same of a codec whose payloads are each sent again so many times (RFC 2198, 3: four bytes of header each, one for the
-    /// last).
+    /// Returns the same for a codec whose payloads are each repeated `copies` times (RFC 2198, 3: four bytes of header each, one
+    /// for the last).
     pub(crate) fn most_codec_bps(&self, packet_ms: u32, header_bytes: usize, copies: usize) -> u32 {
         let most_bps = self.most_payload_bps(packet_ms, header_bytes);
         if copies == 0 || most_bps == u32::MAX {
@@ -172,7 +172,7 @@ impl BandwidthLimits {
 const LEAST_BPS: u64 = 6_000;
 
 impl NegotiatedStream {
-    /// How many payloads each packet may repeat, of so many, within the bandwidth and at the codec's lowest bit rate.
+    /// Returns how many payloads each packet may repeat, of `wanted`, within the bandwidth and at the codec's lowest bit rate.
     pub(crate) fn copies_within_bandwidth(&self, wanted: usize) -> usize {
         let least_bytes = self.least_packet_bytes.saturating_sub(self.header_bytes) as u64;
         let least_bps = (least_bytes * 8_000 / u64::from(self.send_ptime_ms.max(1))).max(LEAST_BPS);

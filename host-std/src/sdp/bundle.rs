@@ -1,9 +1,10 @@
 //! Streams over one port: the names of `m=` lines and their BUNDLE groups (RFC 5888, RFC 9143).
 //!
-//! Of each description the group is read as it stands: what a name that nobody has, or that two have, says of streams
-//! is nothing. Work is at most the square of [`MAX_STREAMS`](super::MAX_STREAMS) and linear in the text.
+//! The groups of each description are read exactly as written: a name that no stream has, or that two have, has no meaning for
+//! streams. Work is at most the square of [`MAX_STREAMS`](super::MAX_STREAMS) and linear in the text.
 //!
-//! Packets are told apart by payload type (RFC 9143, 9.2), and by the name in a header extension where both sides have it (15).
+//! Packets are assigned to streams by payload type (RFC 9143, 9.2), and by the name in a header extension where both sides have
+//! it (15).
 
 use sdp_types::{Attribute, Media, Session};
 
@@ -16,10 +17,9 @@ use crate::registry::is_token;
 pub(super) struct Bundles {
     /// The name of each `m=` line, unless it has none or another has the same.
     mids: Vec<Option<String>>,
-    /// Of each group the places, in the order of its list; no place twice.
+    /// The places of each group, in the order of its list; no place occurs twice.
     groups: Vec<Vec<usize>>,
-    /// Of each `m=` line whether its port is 0 because it's only there together with the others of its group
-    /// (RFC 9143, 6).
+    /// Whether the port of each `m=` line is 0 because it's only there together with the others of its group (RFC 9143, 6).
     bundle_only: Vec<bool>,
 }
 
@@ -137,7 +137,7 @@ impl SessionDescription {
 /// A name for a new stream: its place, or the next number that no other is called.
 pub(super) fn new_mid(place: usize, taken: &[Option<String>]) -> String {
     let is_taken = |name: &String| taken.iter().flatten().any(|other| other == name);
-    // Among one more than there are names, one is free.
+    // Since there is one more candidate than there are names in use, one is free.
     let mut names = (place..=place + taken.len()).map(|number| number.to_string());
     names.find(|name| !is_taken(name)).unwrap_or_default()
 }

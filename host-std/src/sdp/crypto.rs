@@ -54,7 +54,7 @@ impl CryptoSuite {
         Self::ALL.into_iter().find(|suite| suite.profile() == profile)
     }
 
-    /// What it is to SRTP.
+    /// Returns the SRTP profile of this suite.
     pub const fn profile(self) -> SrtpProfile {
         match self {
             Self::AesCm128HmacSha1_80 => SrtpProfile::AesCm128HmacSha1_80,

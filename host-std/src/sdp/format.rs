@@ -1,4 +1,4 @@
-//! What SDP agrees on: payload formats and telephone events (RFC 4733, 2.4 and 7.1) under their numbers.
+//! The formats on which SDP agrees: payload formats and telephone events (RFC 4733, 2.4 and 7.1) under their numbers.
 
 use std::fmt;
 
@@ -64,7 +64,7 @@ impl EventSet {
 }
 
 impl fmt::Display for EventSet {
-    /// As in `a=fmtp`: `0-15,16` is written `0-16`.
+    /// Writes the events as in `a=fmtp`: `0-15,16` is written `0-16`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut event = 0_u8;
         let mut separator = "";

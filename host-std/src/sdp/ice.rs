@@ -3,9 +3,9 @@
 //!
 //! A description of the other side is read with bounds: as many candidates as [`MAX_CANDIDATES`], of UDP and of the first
 //! component, with addresses and not names. A browser's mDNS name (`*.local`) is no address and is skipped at once: its checks
-//! come from the address behind it, which is all that is needed. Credentials that RFC 8839, 5.4 doesn't allow are none.
+//! come from the real address, which is all that is needed. Credentials that RFC 8839, 5.4 doesn't allow count as absent.
 //!
-//! `a=ice-mismatch` is neither written nor heeded: what a gateway on the way writes into the `c=` line says nothing of the
+//! `a=ice-mismatch` is neither written nor evaluated: a `c=` line that a gateway on the way has changed says nothing about the
 //! candidates.
 
 use std::fmt;
@@ -32,7 +32,7 @@ pub struct IceCredentials {
 }
 
 impl fmt::Debug for IceCredentials {
-    /// Without the password.
+    /// Writes the credentials without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IceCredentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
     }
@@ -49,7 +49,7 @@ impl IceCredentials {
         Ok(Self::from_random(&bytes))
     }
 
-    /// Of random bytes.
+    /// Creates credentials from random bytes.
     pub fn from_random(bytes: &[u8; 32]) -> Self {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])).collect();
@@ -67,7 +67,7 @@ fn is_ice_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
 }
 
-/// Where a candidate's address comes from (RFC 8445, 5.1.1).
+/// The origin of a candidate's address (RFC 8445, 5.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CandidateKind {
     /// An address of a network interface of that side.
@@ -81,7 +81,7 @@ pub enum CandidateKind {
 }
 
 impl CandidateKind {
-    /// As descriptions have it.
+    /// Returns the name in descriptions.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -118,11 +118,11 @@ pub struct IceCandidate {
     pub address: SocketAddr,
     /// The kind of the candidate.
     pub kind: CandidateKind,
-    /// The address behind it; a host candidate has none.
+    /// The related address (`raddr`); a host candidate has none.
     pub related: Option<SocketAddr>,
 }
 
-/// What an `a=candidate` line says.
+/// The content of an `a=candidate` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CandidateLine {
@@ -206,7 +206,7 @@ fn can_be_checked(ip: IpAddr) -> bool {
     !broadcast && !ip.is_multicast() && !ip.is_unspecified()
 }
 
-/// What our descriptions say of ICE: [`LocalMedia::ice`](super::LocalMedia::ice).
+/// The ICE part of our descriptions: [`LocalMedia::ice`](super::LocalMedia::ice).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalIce {
     /// Our credentials, which stay the same until a restart.
@@ -219,14 +219,14 @@ pub struct LocalIce {
     pub candidates: Vec<IceCandidate>,
     /// Whether there will be no more candidates.
     pub complete: bool,
-    /// In a running call whose checks we control, the other side's candidate that is selected (RFC 8839, 4.4.1.2.2).
+    /// The other side's candidate that is selected, in a running call whose checks we control (RFC 8839, 4.4.1.2.2).
     pub selected: Option<SocketAddr>,
     /// Whether the description hides our address: a relayed candidate stands in its place, and until there is one, 0.0.0.0 and
     /// port 9, as in descriptions of browsers (RFC 8840, 4.1.1).
     pub hides_host: bool,
 }
 
-/// What stands for our address and port in a description that doesn't say them.
+/// Returns the placeholder for our address and port in a description that doesn't disclose them.
 pub(super) fn stand_in(local: &LocalMedia) -> Option<SocketAddr> {
     let ice = local.ice.as_ref().filter(|ice| ice.hides_host)?;
     let relayed = ice.candidates.iter().find(|candidate| candidate.kind == CandidateKind::Relayed);
@@ -238,7 +238,7 @@ pub(super) fn nowhere(local: &LocalMedia) -> IpAddr {
     if local.address.to_canonical().is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }
 
-/// What a description of the other side says of ICE.
+/// The ICE part of a description of the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemoteIce {
@@ -250,7 +250,7 @@ pub struct RemoteIce {
     pub trickle: bool,
     /// The other side's candidates that can be checked.
     pub candidates: Vec<IceCandidate>,
-    /// How many candidates were skipped because they have a name of multicast DNS in place of an address.
+    /// The number of candidates that were skipped because they have a name of multicast DNS in place of an address.
     pub hidden: usize,
     /// Whether there will be no more candidates.
     pub complete: bool,
@@ -266,7 +266,7 @@ pub struct NegotiatedIce {
     pub local: IceCredentials,
     /// Whether we only answer checks.
     pub lite: bool,
-    /// What the other side's description says.
+    /// The ICE part of the other side's description.
     pub remote: RemoteIce,
     /// Whether we are the controlling side, which chooses the pair, unless the roles were settled before (RFC 8445, 6.1.1).
     pub controlling: bool,
@@ -354,7 +354,7 @@ pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
     Ok(())
 }
 
-/// What the session says.
+/// Returns the attributes at the session level.
 pub(super) fn of_session(ice: Option<&LocalIce>) -> Vec<Attribute> {
     let Some(ice) = ice else { return Vec::new() };
     let mut attributes = Vec::new();
@@ -366,7 +366,7 @@ pub(super) fn of_session(ice: Option<&LocalIce>) -> Vec<Attribute> {
     attributes
 }
 
-/// What the section says that carries the packets.
+/// Returns the attributes of the section that carries the packets.
 pub(super) fn of_section(ice: &LocalIce) -> Vec<Attribute> {
     let mut attributes =
         vec![attribute("ice-ufrag", ice.credentials.ufrag.clone()), attribute("ice-pwd", ice.credentials.pwd.clone())];
@@ -384,7 +384,7 @@ fn attribute(name: &str, value: String) -> Attribute {
     Attribute { attribute: name.into(), value: Some(value) }
 }
 
-/// What our answer to `theirs` comes to, and what it says of ICE.
+/// Returns the ICE agreement and the attributes for our answer to `theirs`.
 ///
 /// # Errors
 /// [`SdpError::IceRequired`].
@@ -395,7 +395,7 @@ pub(super) fn answered(local: &LocalMedia, theirs: &Audio) -> Result<Result<Nego
     required(ours.required, DescriptionKind::Offer, agreed)
 }
 
-/// What the answer to our offer comes to; what we said is in the offer.
+/// Returns the ICE agreement after the answer to our offer; our own attributes are in the offer.
 ///
 /// # Errors
 /// [`SdpError::IceRequired`].

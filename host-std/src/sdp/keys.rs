@@ -9,7 +9,7 @@ use super::error::{DescriptionKind, SdpError, quote};
 use super::read::{Audio, Profile};
 use super::{LocalMedia, NegotiatedDtls, SrtpKeys, SrtpPolicy};
 
-/// What protects the packets; `L`: what belongs into the answer.
+/// The protection of the packets; `L`: the part that belongs into the answer.
 #[derive(Debug)]
 pub(super) enum NegotiatedKeys<L> {
     /// Nothing.
@@ -23,7 +23,7 @@ pub(super) enum NegotiatedKeys<L> {
 /// The keys for an answer, and our line in it.
 pub(super) fn answer_keys(local: &LocalMedia, theirs: &Audio) -> Result<NegotiatedKeys<CryptoLine>, SdpError> {
     let plain = theirs.profile == Profile::Plain;
-    // Whoever has both means the line for those that have no DTLS.
+    // A side that has both means the crypto line for peers without DTLS.
     let either = speaks_dtls(theirs) && (local.dtls.is_some() || theirs.crypto.is_empty());
     let dtls = either || theirs.profile == Profile::Dtls;
     match local.srtp {

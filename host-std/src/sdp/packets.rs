@@ -9,7 +9,7 @@ use super::read::Audio;
 use super::{LocalMedia, LocalStream, NegotiatedTransport};
 use crate::registry::{CodecFormat, PacketLengths, Terms};
 
-/// What bounds the packets of a stream.
+/// The bounds on the packets of a stream.
 pub(super) struct PacketLengthBounds {
     /// The smaller `maxptime`, in whole tens of milliseconds.
     pub(super) max_ptime_ms: u32,

@@ -22,10 +22,10 @@ use super::ice::{self, RemoteIce};
 use super::{Direction, LocalMedia, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
 use crate::registry::CodecFormat;
 
-/// How many clocks a payload type of telephone events is read with.
+/// The most clocks that are read for a payload type of telephone events.
 const MAX_EVENT_CLOCKS: usize = 8;
 
-/// How the packets of a stream travel.
+/// The transport profile of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Profile {
     /// RTP/AVP, RTP/AVPF.
@@ -45,9 +45,9 @@ pub(super) struct Audio {
     pub(super) rtcp: Option<SocketAddr>,
     pub(super) rtcp_mux: bool,
     pub(super) voip_metrics: bool,
-    /// As that side wrote it, but a side at address zero can't be sent to.
+    /// The direction as that side wrote it, but a side at address zero can't be sent to.
     pub(super) direction: Direction,
-    /// In that side's order of preference.
+    /// The codecs in that side's order of preference.
     pub(super) codecs: Vec<NegotiatedCodec>,
     pub(super) events: Vec<NegotiatedEvents>,
     pub(super) ptime_ms: Option<u32>,
@@ -119,7 +119,7 @@ fn tidy(text: &str) -> String {
             [b'b', b'=', ..] if in_media && is_bandwidth(line) => push_fields(&mut tidied, line, 1),
             // Another line of the form x=value says nothing about media.
             [b'a'..=b'z', b'=', ..] if !matches!(line.as_bytes()[0], b'v' | b'a') => {}
-            // What isn't of this form at all is left for the parser to complain of.
+            // A line of another form is left for the parser, which reports it.
             [] => {}
             _ => {
                 tidied.push_str(line);
@@ -136,7 +136,8 @@ fn is_bandwidth(line: &str) -> bool {
     fields.is_some_and(|(kind, number)| ["AS", "TIAS"].contains(&kind) && number.parse::<u64>().is_ok())
 }
 
-/// What bounds a stream. Zero is what some write for a stream that they don't want to hear; its direction says that.
+/// Returns the bandwidth limits of a stream. A limit of zero is ignored, since some implementations write it for a stream that
+/// they don't want to receive; the stream's direction says that.
 fn bandwidth(lines: &[sdp_types::Bandwidth]) -> BandwidthLimits {
     let of = |kind: &str, unit: u64| {
         let line = lines.iter().find(|line| line.bwtype == kind && line.bandwidth > 0)?;
@@ -290,7 +291,7 @@ impl<'a> Levels<'a> {
         named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
     }
 
-    /// Without a direction attribute a stream is `sendrecv` (RFC 8866, 6.7).
+    /// Returns the direction; without an attribute a stream is `sendrecv` (RFC 8866, 6.7).
     fn direction(self) -> Direction {
         self.all().find_map(|attribute| Direction::from_name(attribute.attribute.trim())).unwrap_or_default()
     }
@@ -317,7 +318,7 @@ pub(super) fn host_name(text: &str) -> Option<&str> {
         (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     let labels = || text.strip_suffix('.').unwrap_or(text).split('.');
-    // With digits alone it's an address that has gone wrong.
+    // A name of digits alone is a malformed address.
     let is_number = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
     (text.len() <= 253 && labels().all(is_label) && !labels().all(is_number)).then_some(text)
 }
@@ -334,8 +335,8 @@ fn rtcp_address(levels: Levels<'_>, address: IpAddr, rtp_port: u16) -> Option<So
     written.or_else(|| Some(SocketAddr::new(address, rtp_port.checked_add(1)?)))
 }
 
-/// G.722 is sampled at 16 kHz, and whoever writes that as its clock means what is registered as 8 kHz (RFC 3551, 4.5.2).
-/// Its packets show how it counts.
+/// Corrects the clock of G.722: it is sampled at 16 kHz, and implementations that write that as its clock mean the registered 8
+/// kHz (RFC 3551, 4.5.2). Its packets show the real clock.
 fn as_meant(format: CodecFormat) -> CodecFormat {
     match format.rtp_clock_hz {
         16_000 if format.is_named("G722") => CodecFormat { rtp_clock_hz: 8_000, ..format },
@@ -376,7 +377,7 @@ fn formats(media: &Media, levels: Levels<'_>) -> (Vec<NegotiatedCodec>, Vec<Nego
     (codecs, events)
 }
 
-/// What follows the payload type in each `a=<name>:<payload type> ...` of the stream.
+/// Returns the text after the payload type in each `a=<name>:<payload type> ...` of the stream.
 fn values_of<'a>(levels: Levels<'a>, name: &'static str, payload_type: PayloadType) -> impl Iterator<Item = &'a str> {
     levels.media_values(name).filter_map(move |value| {
         let (number, rest) = value.split_once(char::is_whitespace)?;

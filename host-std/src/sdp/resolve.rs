@@ -41,7 +41,7 @@ pub fn resolved<'a>(
             }
         };
         let Some(address) = address else { continue };
-        // What was put in before moves what follows.
+        // Earlier insertions have moved the text that follows.
         let at = text.len() - (description.len() - begin - place);
         text.to_mut().splice(at..at + name.len(), address.to_string().into_bytes());
     }

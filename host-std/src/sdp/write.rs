@@ -11,7 +11,7 @@ use super::ice;
 use super::{Direction, LocalIce, LocalMedia, LocalStream, MAX_STREAMS, NegotiatedExtensions, SrtpPolicy};
 use crate::registry::is_token;
 
-/// What our `m=audio` line says besides the address.
+/// The content of our `m=audio` line besides the address.
 pub(super) struct OurAudio<'a> {
     pub(super) mid: Option<&'a str>,
     pub(super) carries: Carries,
@@ -29,7 +29,7 @@ pub(super) struct OurAudio<'a> {
     pub(super) reduced_size: bool,
 }
 
-/// What a section says of the way that packets take (RFC 9143, 7.1.3).
+/// The transport attributes that a section contains (RFC 9143, 7.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Carries {
     /// It's alone, or the tagged one of an offer: address, RTCP and keys are its.
@@ -112,7 +112,7 @@ fn check_stream(stream: &LocalStream) -> Result<(), SdpError> {
 
 /// Our `m=audio` line and its attributes.
 pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_>) -> Media {
-    // What is asked for stands first; what it repeats is found by its fmtp.
+    // Redundancy that we ask for comes first; the codec that it repeats is found by its fmtp.
     let asked = |codec: &&NegotiatedCodec| stream.ask_redundancy && codec.format.is_named("red");
     let first = ours.codecs.iter().filter(|codec| asked(codec));
     let codecs = first.chain(ours.codecs.iter().filter(|codec| !asked(codec)));
@@ -186,7 +186,8 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     }
 }
 
-/// The payload types in packets with redundant audio data: the best codec of the same clock, so many times (RFC 2198, 5).
+/// Returns the payload types in packets with redundant audio data: the best codec of the same clock, once for each payload in the
+/// packet (RFC 2198, 5).
 fn redundant(stream: &LocalStream, codecs: &[NegotiatedCodec], red: &NegotiatedCodec) -> String {
     let beside = |codec: &&NegotiatedCodec| {
         let (own, red) = (&codec.format, &red.format);

@@ -82,7 +82,7 @@ impl Ambience {
         from: f64,
     ) -> Result<Self, AmbienceError> {
         let (noise, channels) = (noise.into(), usize::from(channels.max(1)));
-        // Of stereo the louder channel is the speech.
+        // In stereo the louder channel counts as the speech.
         let mut active = None;
         for channel in 0..channels {
             let mut meter = ActiveLevelMeter::new(sample_rate_hz).map_err(AmbienceError::Rate)?;

@@ -75,7 +75,7 @@ pub trait Carrier {
     /// Sends a datagram that left one end of a caller's line.
     fn send(&mut self, caller: usize, from: Side, now: Instant, channel: Channel, datagram: &[u8]);
 
-    /// Returns the next datagram that has arrived by now; `None` if there is none.
+    /// Returns the next datagram that has arrived until `now`; `None` if there is none.
     fn arrived(&mut self, now: Instant) -> Option<Arrived>;
 }
 
@@ -85,7 +85,7 @@ pub struct SimulatedCaller {
     pub call: Call,
     /// The room's end of the call.
     pub leg: Call,
-    /// What he says, at his call's rate, repeated from its start when it ends.
+    /// His speech, at his call's rate, repeated from its start when it ends.
     pub speech: Vec<i16>,
     /// All that he said since this was cleared, at his call's rate.
     pub said: Vec<i16>,
@@ -231,7 +231,7 @@ fn before(now: Instant) -> Instant {
 /// Simulated networks, one for each direction of each caller's line.
 pub struct SimulatedLines {
     networks: Vec<[Network; 2]>,
-    /// To this end of a caller's line, for one of its ports.
+    /// The datagrams on their way to this end of a caller's line, for one of its ports.
     in_flight: InFlight<(usize, Side, Channel)>,
 }
 

@@ -65,7 +65,7 @@ impl<To: Copy> InFlight<To> {
         self.datagrams.peek().map(|Reverse(next)| next.arrival)
     }
 
-    /// Takes the one that arrives first.
+    /// Takes the datagram that arrives first.
     pub(super) fn take(&mut self) -> Option<DatagramInFlight<To>> {
         self.datagrams.pop().map(|Reverse(next)| next)
     }

@@ -33,7 +33,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::bottleneck::Bottleneck;
 
-/// How bad a network is. The default is a perfect one with a one-way delay of 20 ms.
+/// The impairments of a network. The default is a perfect one with a one-way delay of 20 ms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NetworkConfig {
     /// The share of packets that are lost, in percent.
@@ -85,9 +85,9 @@ pub struct Network {
     bottleneck: Option<Bottleneck>,
 }
 
-/// How long a packet that is overtaken is held back.
+/// The time for which a packet that is overtaken is held back.
 const HELD_BACK: Duration = Duration::from_millis(45);
-/// How much later than the first the second of a pair arrives.
+/// The delay of the second packet of a pair after the first.
 const DUPLICATE_AFTER: Duration = Duration::from_millis(1);
 
 impl Network {
@@ -107,7 +107,7 @@ impl Network {
         self.config = config;
     }
 
-    /// This network behind a narrow link.
+    /// Puts a narrow link in front of this network.
     #[must_use]
     pub fn behind(self, bottleneck: Bottleneck) -> Self {
         Self { bottleneck: Some(bottleneck), ..self }
@@ -124,7 +124,7 @@ impl Network {
         link.pass(sent, bytes).map_or([None, None], |passed| self.carry(passed))
     }
 
-    /// When a datagram that is sent at `sent`, behind the narrow link if there is one, arrives: never, once or twice.
+    /// Returns when a datagram that is sent at `sent` arrives, after the narrow link if there is one: never, once or twice.
     pub fn carry(&mut self, sent: Instant) -> [Option<Instant>; 2] {
         // All dice are thrown for every packet, so that changing one share leaves the other events where they were.
         let lost = self.lose();

@@ -50,7 +50,7 @@ use crate::sockets::{SocketConfig, Sockets};
 /// [The module's page](self) has an example.
 pub struct Proxy {
     sockets: [UdpSocket; 2],
-    /// Who sits behind each socket.
+    /// The peer of each socket.
     peers: [SocketAddr; 2],
     networks: [Network; 2],
 }

@@ -45,21 +45,22 @@ use std::fmt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// How long a change of path takes, in ms.
+/// The duration of a change of path, in ms.
 const CHANGE_MS: f64 = 10.0;
-/// What was played and not heard for longer than this is given up: nobody reads the microphone.
+/// The longest time for which played sound is kept that was not heard, in seconds; older sound is dropped, since nobody reads the
+/// microphone.
 const UNHEARD_S: u32 = 2;
 /// Full scale.
 const FULL: f64 = 32_768.0;
 
-/// What the room is like.
+/// The acoustics of the room.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AcousticRoomConfig {
-    /// From the loudspeaker's tick until the direct sound is at the microphone, in ms: 0 to 1000.
+    /// The delay from the loudspeaker's tick until the direct sound is at the microphone, in ms: 0 to 1000.
     pub delay_ms: f64,
-    /// How long the reverberation takes to decay by 60 dB (RT60), in ms: 1 to 1000.
+    /// The time in which the reverberation decays by 60 dB (RT60), in ms: 1 to 1000.
     pub tail_ms: f64,
-    /// How much weaker the echo of white noise is than what was played, in dB: -20 to 60.
+    /// The attenuation of the echo of white noise relative to the played noise, in dB: -20 to 60.
     pub echo_return_loss_db: f64,
     /// Level of the noise at the microphone, in dBov: at most 0; `None`: silence.
     pub noise_dbov: Option<f64>,
@@ -151,7 +152,8 @@ pub struct AcousticRoom {
 struct Side {
     /// The path at first, and the one from the change on.
     paths: Vec<Path>,
-    /// What was played, as far back as a path reaches; `heard`: how much of it is of before what is captured next.
+    /// The played sound, as far back as a path reaches; `heard` is the number of its samples that are older than the next
+    /// captured one.
     played: Vec<f32>,
     heard: usize,
     noise: Xoshiro256PlusPlus,
@@ -161,7 +163,7 @@ struct Side {
 #[derive(Clone, Debug)]
 struct Path {
     delay: usize,
-    /// From the last tap to the first: as what was played lies in memory.
+    /// The taps from the last to the first, in the same order as the played sound in memory.
     taps: Vec<f32>,
 }
 
@@ -216,7 +218,7 @@ impl AcousticRoom {
         })
     }
 
-    /// What it was made with.
+    /// Returns the configuration with which it was made.
     pub fn config(&self) -> AcousticRoomConfig {
         self.config
     }
@@ -231,8 +233,8 @@ impl AcousticRoom {
         }
     }
 
-    /// The microphone captures these samples next, interleaved, in which what is said into it lies already: the echo and
-    /// the noise are added. Where the loudspeaker plays nothing, there is silence.
+    /// Captures the next samples of the microphone, interleaved: `pcm` contains the speech into it, and echo and noise are added.
+    /// Where the loudspeaker plays nothing, there is no echo.
     pub fn capture(&mut self, pcm: &mut [i16]) {
         let channels = self.sides.len();
         let noise = self.config.noise_dbov.map(|dbov| (FULL * decibels(dbov)) as f32);
@@ -262,10 +264,10 @@ impl AcousticRoom {
 }
 
 impl Side {
-    /// What comes by a path at the moment behind `heard`.
+    /// Returns the echo over a path at the sample after `heard`.
     fn echo(&self, path: usize) -> f32 {
         let Some(path) = self.paths.get(path) else { return 0.0 };
-        // At least all that a path reaches back to lies before `heard`.
+        // There are always at least as many samples before `heard` as the path reaches back.
         let end = self.heard - path.delay;
         product(&path.taps, &self.played[end - path.taps.len()..end])
     }
@@ -296,7 +298,7 @@ impl Path {
         Self { delay, taps: taps.iter().rev().map(|tap| (tap * scale) as f32).collect() }
     }
 
-    /// How many samples back it reaches.
+    /// Returns how many samples back the path reaches.
     fn reach(&self) -> usize {
         self.delay + self.taps.len()
     }
@@ -307,7 +309,7 @@ fn decibels(db: f64) -> f64 {
     libm::pow(10.0, db / 20.0)
 }
 
-/// How much of the other path there is at a sample: 0 to 1.
+/// Returns the share of the other path at a sample: 0 to 1.
 fn changed(at: u64, change_at: Option<u64>, change_samples: u64) -> f32 {
     match change_at {
         Some(change_at) if at >= change_at => {

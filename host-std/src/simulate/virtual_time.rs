@@ -53,7 +53,7 @@ const DATAGRAM_BYTES: usize = 12_288;
 pub struct End {
     /// The call.
     pub call: Call,
-    /// What the user says, at the call's rate and with its channels, from media time 0 on. It is repeated when it ends.
+    /// The user's speech, at the call's rate and with its channels, from media time 0 on. It is repeated when it ends.
     pub speech: Vec<i16>,
     /// The device side: gains, levels and the capture chain.
     pub front: Box<HostFront>,
@@ -77,7 +77,7 @@ pub struct VirtualTime {
     /// The offerer and the answerer.
     pub ends: [End; 2],
     networks: [Network; 2],
-    /// To a side, from an address, for one of its ports.
+    /// The datagrams on their way to a side, with the sender's address, for one of its ports.
     in_flight: InFlight<(usize, SocketAddr, Channel)>,
 }
 
@@ -100,7 +100,7 @@ impl VirtualTime {
         Self::agreed(calls, addresses, network, drift_ppm, seed)
     }
 
-    /// As [`connect`](Self::connect), for two calls that have agreed already.
+    /// Does the same as [`connect`](Self::connect), for two calls that have agreed already.
     ///
     /// # Errors
     /// [`CallError::Sound`] or [`CallError::Conversion`] if a call's sound can't be set, [`CallError::Front`] if its device side can't
@@ -239,7 +239,7 @@ impl End {
     }
 }
 
-/// What is said next, from the start again when it ends.
+/// Copies the next speech, from the start again when it ends.
 fn speak(speech: &[i16], spoken: &mut usize, pcm: &mut [i16]) {
     if speech.is_empty() {
         pcm.fill(0);

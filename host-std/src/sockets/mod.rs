@@ -40,10 +40,10 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 pub use dscp::{Dscp, DscpError};
 pub use error::{SocketError, SocketWarning};
 
-/// So often the system is asked for a free port whose next one is free too.
+/// The number of times that the system is asked for a free port whose next one is free too.
 const DRAWS: usize = 50;
 
-/// Which UDP ports may be bound.
+/// The UDP ports that may be bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ports {
     /// Any ports that the system has free.
@@ -66,10 +66,10 @@ pub struct SocketConfig {
     /// The mark of packets (differentiated services); `None` leaves it to the system. Windows marks IPv4 only where its
     /// settings allow it, and IPv6 not at all.
     pub dscp: Option<Dscp>,
-    /// How many bytes of datagrams can wait to be read from each socket; `None` is the system's default. Systems count their own
+    /// The bytes of datagrams that can wait to be read from each socket; `None` is the system's default. Systems count their own
     /// overhead too.
     pub receive_buffer: Option<usize>,
-    /// How many bytes of datagrams can wait to be sent, likewise.
+    /// The bytes of datagrams that can wait to be sent from each socket, likewise.
     pub send_buffer: Option<usize>,
 }
 
@@ -88,11 +88,11 @@ impl Default for SocketConfig {
 /// The bound sockets of a call. They don't block, as `tokio::net::UdpSocket::from_std` wants them.
 #[derive(Debug)]
 pub struct Sockets {
-    /// For RTP, and for RTCP where it has none of its own.
+    /// The socket for RTP, and for RTCP where it has none of its own.
     pub rtp: UdpSocket,
     /// The socket of RTCP, on the next port; `None` if it shares the port of RTP.
     pub rtcp: Option<UdpSocket>,
-    /// What isn't as it was asked for.
+    /// The requests that were granted only in part.
     pub warnings: Vec<SocketWarning>,
 }
 
@@ -128,7 +128,7 @@ impl Sockets {
     }
 }
 
-/// What the system said, if it's that there are no descriptors; else what it means for this port.
+/// Returns the error for missing descriptors, if the system reported that; else the error for this port.
 fn descriptors(source: io::Error, otherwise: impl FnOnce(io::Error) -> SocketError) -> SocketError {
     if is_out_of_descriptors(&source) { SocketError::Descriptors { source } } else { otherwise(source) }
 }
@@ -194,7 +194,7 @@ fn within(address: IpAddr, range: &RangeInclusive<u16>, with_rtcp: bool) -> Resu
         let port = ports.swap_remove(drawn);
         match bind(address, port, with_rtcp) {
             Ok(bound) => return Ok(bound),
-            // In use, or kept by the system for itself.
+            // The port is in use, or reserved by the system.
             Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
                 refused = Some(error);
             }
@@ -256,7 +256,7 @@ fn mark(socket: &Socket, address: IpAddr, dscp: Dscp) -> io::Result<Dscp> {
             socket.tos_v4().map(Dscp::of_octet)
         }
         IpAddr::V6(_) => {
-            // What goes to IPv4 from a socket of both families takes its mark from there, where the system has that.
+            // IPv4 packets from a socket of both families take their mark from this option, where the system has it.
             let _ = socket.set_tos_v4(dscp.octet());
             mark_v6(socket, dscp)
         }

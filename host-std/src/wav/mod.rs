@@ -67,11 +67,11 @@ const STEP: usize = 256;
 pub struct WavError {
     /// The file with which something is wrong.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The kind of error.
     pub kind: WavErrorKind,
 }
 
-/// What is wrong with a WAV file.
+/// The kind of an error in a WAV file.
 #[derive(Debug)]
 pub enum WavErrorKind {
     /// The file can't be opened or created.
@@ -95,7 +95,7 @@ pub enum WavErrorKind {
 }
 
 impl WavError {
-    /// The same once more: an error is told where it happens, and again when one asks.
+    /// Returns a copy: an error is reported where it happens, and again on request.
     pub(crate) fn again(&self) -> Self {
         let of = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
         let kind = match &self.kind {
@@ -164,23 +164,23 @@ pub struct WavSource {
     /// All channels of one moment, and how they are one.
     frame: Vec<f32>,
     mixer: Downmix<f32>,
-    /// Which of the mixer's is read.
+    /// The index of the mixer's side that is read.
     side: usize,
     /// The one channel that is read; `None`: all, mixed.
     only: Option<usize>,
     dither: Option<Dither>,
 }
 
-/// What a WAV can be read from.
+/// A source from which a WAV can be read.
 trait Input: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> Input for T {}
 
 impl WavSource {
-    /// A WAV that lies in memory, `name` standing for its path in errors.
+    /// Reads a WAV in memory; `name` replaces its path in errors.
     ///
     /// # Errors
-    /// As for [`WavSource::open`].
+    /// The same as for [`WavSource::open`].
     pub fn from_bytes(name: &str, bytes: impl AsRef<[u8]> + Send + 'static, rate_hz: u32) -> Result<Self, WavError> {
         let path = PathBuf::from(name);
         let input = Box::new(Cursor::new(bytes));
@@ -199,7 +199,7 @@ impl WavSource {
     /// The same, resampled by a filter of one's choice; of the others it is the best.
     ///
     /// # Errors
-    /// As for [`WavSource::open`].
+    /// The same as for [`WavSource::open`].
     pub fn with_quality(path: impl AsRef<Path>, rate_hz: u32, quality: Quality) -> Result<Self, WavError> {
         let path = path.as_ref().to_path_buf();
         Self::open_file(&path, rate_hz, quality).map_err(|kind| WavError { path, kind })
@@ -257,12 +257,12 @@ impl WavSource {
         self.rate_hz
     }
 
-    /// What the file itself has: rate, channels, bits.
+    /// Returns the format of the file itself: rate, channels, bits.
     pub fn spec(&self) -> WavSpec {
         self.header.spec
     }
 
-    /// What is odd about the file, though it is read: each a sentence without a full stop, for people.
+    /// Returns the oddities of the file, though it is read: each a sentence without a full stop, for people.
     pub fn remarks(&self) -> &[String] {
         &self.header.remarks
     }
@@ -391,7 +391,7 @@ impl WavSource {
 /// Floats to 16 bits.
 fn round(samples: &[f32], pcm: &mut [i16], dither: &mut Option<Dither>) {
     let to = &mut pcm[..samples.len()];
-    // Of one length, which is all that can be wrong.
+    // The only possible error is a different length, and the lengths are equal.
     let _ = match dither {
         Some(dither) => format::write_dithered(samples, to, dither),
         None => format::write(samples, to),
@@ -421,7 +421,7 @@ impl Header {
             (WavCoding::MuLaw, [code, ..]) => ulaw_to_linear(*code).read(),
             (WavCoding::ALaw, [code, ..]) => alaw_to_linear(*code).read(),
             (WavCoding::Int, [octet]) => octet.read(),
-            // Of 64 bits the lower 32 are far below what anybody can hear.
+            // The lower 32 of 64 bits are far below the threshold of hearing.
             (WavCoding::Int, _) => i32::from_be_bytes(upper(bytes, self.big_endian)).read(),
             (WavCoding::Float, [_, _, _, _]) => f32::from_be_bytes(upper(bytes, self.big_endian)).read(),
             (WavCoding::Float, _) => f64::from_be_bytes(upper(bytes, self.big_endian)).read(),

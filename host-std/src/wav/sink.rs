@@ -13,7 +13,7 @@ const HEADER: usize = 44;
 const BUFFER: usize = 8_192;
 /// The most samples, all channels together, that a WAV file's 32-bit sizes allow.
 const MAX_SAMPLES: u32 = (u32::MAX - 64) / 2;
-/// What stands for a length that isn't known, in a file where one can't go back: as ffmpeg has it.
+/// The value for a length that isn't known, in a file without seeking: ffmpeg writes the same.
 const UNKNOWN: u32 = u32::MAX;
 
 /// Writes a 16-bit WAV file while sound comes.
@@ -60,7 +60,8 @@ impl WavSink {
         Self::create_with(path, rate_hz, 1)
     }
 
-    /// As [`create`](Self::create), with this many channels, interleaved. Give [`write`](Self::write) whole frames of them.
+    /// Does the same as [`create`](Self::create), with this many channels, interleaved. Give [`write`](Self::write) whole frames
+    /// of them.
     ///
     /// # Errors
     /// [`WavErrorKind::Open`] if the file can't be created, [`WavErrorKind::Write`] if it can't be written.
@@ -68,8 +69,8 @@ impl WavSink {
         Self::open(path.as_ref(), OutputFile::in_place(&path), rate_hz, channels)
     }
 
-    /// As [`create_with`](Self::create_with), but an existing file is replaced only when the new one is whole, by
-    /// [`finish`](Self::finish).
+    /// Does the same as [`create_with`](Self::create_with), but an existing file is replaced only when the new one is complete,
+    /// by [`finish`](Self::finish).
     ///
     /// # Errors
     /// [`WavErrorKind::Open`] if the file can't be created, [`WavErrorKind::Write`] if it can't be written.
@@ -194,7 +195,7 @@ pub fn to_wav(pcm: &[i16], rate_hz: u32, channels: u16) -> Vec<u8> {
     file
 }
 
-/// The header of so many octets of sound.
+/// Returns the header for this many octets of sound.
 fn header(bytes: u32, rate_hz: u32, channels: u16) -> [u8; HEADER] {
     let frame = channels.saturating_mul(2);
     let mut header = [0; HEADER];

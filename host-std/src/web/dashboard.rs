@@ -1,7 +1,7 @@
-//! A page that shows how calls go while they run, and the numbers behind it as JSON: of whatever calls a [`Monitor`] watches.
+//! A page that shows running calls, and its numbers as JSON: of all calls that a [`Monitor`] watches.
 //!
-//! Who may look is decided for each request, by [`DashboardAccess`]. Pages of other sites may not, whoever's browser they
-//! are open in; nor may they under a name that they let point to this machine (DNS rebinding).
+//! Access is decided for each request, by [`DashboardAccess`]. Pages of other sites have no access, in any browser; nor do they
+//! under a name that they point to this machine (DNS rebinding).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ const HTML: &str = include_str!("page/dashboard.html");
 const STYLES: &str = concat!(include_str!("page/page.css"), include_str!("page/dashboard.css"));
 const SCRIPT: &str = concat!(include_str!("page/graph.js"), include_str!("page/dashboard.js"));
 const METHODS: &str = "GET, HEAD";
-/// What somebody in between says of whom it asks for: then the connection is not that of who looks.
+/// The headers in which a proxy names the client: if one is present, the connection's address is not the viewer's.
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
-/// Who may see a [`Dashboard`].
+/// The access to a [`Dashboard`].
 ///
-/// With a token everybody who has it may, from anywhere. Without a token only programs of this machine may, and only without a proxy in
-/// between. The server must know the connection's address by axum's `ConnectInfo<SocketAddr>` ([`serve`](super::serve) has it);
-/// otherwise nobody may look without a token. Pages of other sites may never look, not even under a name that they let point to this
-/// machine (DNS rebinding).
+/// With a token everybody who has it has access, from anywhere. Without a token only programs of this machine have access, and
+/// only without a proxy in between. The server must know the connection's address by axum's `ConnectInfo<SocketAddr>`
+/// ([`serve`](super::serve) has it); otherwise there is no access without a token. Pages of other sites never have access, not
+/// even under a name that they point to this machine (DNS rebinding).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DashboardAccess {
     /// The token that must be sent, as `Authorization: Bearer TOKEN`; the page asks its user for it. `None` allows this machine only.

@@ -1,5 +1,5 @@
-//! Who is at the other end of a browser's call: an echo, a file, a sound card, whatever else gives and takes sound. A
-//! room is one too (`rooms`).
+//! The other end of a browser's call: an echo, a file, a sound card, or anything else that gives and takes sound. A room is one
+//! too (`rooms`).
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -29,7 +29,7 @@ pub(super) const RATE_HZ: u32 = 48_000;
 /// An echo holds so much at most, in samples: a browser's whole tick, whatever the driver's are.
 const LONGEST_ECHO: usize = RATE_HZ as usize;
 
-/// Who calls, as far as a [`SoundEnd`] is told.
+/// The caller, as far as a [`SoundEnd`] is informed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {
@@ -50,7 +50,7 @@ pub struct Opened {
     pub audio: Box<dyn AudioIo>,
     /// A closure that is called some 20 times a second, between two ticks of the call.
     pub follow: Option<Follow>,
-    /// Who is there, for the page.
+    /// The people who are present, for the page.
     pub people: Option<People>,
     /// Something that is dropped when the call is over, such as the place that it takes.
     pub place: Option<Box<dyn Any + Send>>,
@@ -115,7 +115,7 @@ pub trait SoundEnd: Send + Sync {
     /// Opens the other end of one more call. It may block, since it is called on a thread of its own.
     ///
     /// # Errors
-    /// An [`EndError`] that says why there is none, which the caller is told.
+    /// An [`EndError`] with the reason, which is reported to the caller.
     fn open(&self, caller: &Caller) -> Result<Opened, EndError>;
 
     /// Changes the settings of a call before it is made.
@@ -123,7 +123,7 @@ pub trait SoundEnd: Send + Sync {
         let _ = config;
     }
 
-    /// What the page calls the other end.
+    /// Returns the name of the other end on the page.
     fn words(&self) -> String {
         "this server".into()
     }
@@ -157,7 +157,7 @@ impl SoundEnd for Echo {
     }
 }
 
-/// What is played is captured again, in the same tick.
+/// The sound that is played is captured again, in the same tick.
 #[derive(Default)]
 struct Echoed {
     held: VecDeque<i16>,
@@ -245,7 +245,7 @@ impl SoundEnd for Card {
         if self.in_use.swap(true, Ordering::AcqRel) {
             return Err(EndError::Busy("microphone and loudspeaker are in another call".into()));
         }
-        // From here on it's free again when this is dropped.
+        // From here on the card becomes free again when `place` is dropped.
         let place = InUse(self.in_use.clone());
         let card = CardIo::open(CardConfig { sample_rate_hz: RATE_HZ, ..CardConfig::default() })?;
         Ok(Opened { place: Some(Box::new(place)), ..card.into() })

@@ -14,7 +14,7 @@ const MAX_CREDENTIAL: usize = 256;
 /// The most candidates of a restart: more than a call takes.
 const MAX_CANDIDATES: usize = 64;
 
-/// What a fragment has.
+/// The content of a fragment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fragment<'a> {
     pub(super) ufrag: Option<&'a str>,
@@ -68,7 +68,7 @@ impl Fragment<'_> {
             }
         };
         for line in last.lines() {
-            // At the end of the first section, whose transport all share.
+            // The attributes belong at the end of the first section, whose transport all share.
             sections += usize::from(line.starts_with("m="));
             if sections == 2 && line.starts_with("m=") {
                 tell(&mut offer);

@@ -1,6 +1,7 @@
-//! What is kept of a call for its report: each packet's fate, the delays, what was made up, and the sound at 8 kHz.
-//! Bounded: of a longer call it's the first ten minutes. Room for them is made when the call is, so that its packets and
-//! ticks take no memory: some 16 MB of addresses, of which a system gives memory to what is in use, some 20 KB a second.
+//! The record of a call for its report: each packet's fate, the delays, the concealed sound, and the sound at 8 kHz. It is
+//! bounded: of a longer call it covers the first ten minutes. It is allocated together with the call, so that its packets and
+//! ticks allocate nothing: some 16 MB of addresses, of which a system gives memory to the part that is in use, some 20 KB a
+//! second.
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -15,7 +16,7 @@ use crate::report::{
 };
 use crate::session::{Call, CallDigit, Channel, Incoming, Tap};
 
-/// Of the call's beginning.
+/// The length of the call's beginning that is recorded.
 const LONGEST: Duration = Duration::from_secs(600);
 /// The most packets: 100 a second.
 const MOST_PACKETS: usize = 60_000;
@@ -76,7 +77,7 @@ impl Kept {
         signs[last..].concat()
     }
 
-    /// What it comes to, with the call's own numbers.
+    /// Returns the report, with the call's own numbers.
     pub(super) fn report(&self, call: &Call, title: String, mut settings: Vec<(String, String)>) -> Report {
         let stats = call.stats();
         let stream = call.negotiated_stream(0);
@@ -122,8 +123,8 @@ impl Kept {
         rows
     }
 
-    /// A row a packet in the order of their numbers, those too that are missing in between. Where they lie is told by
-    /// those that arrived: the fastest had no delay.
+    /// Returns a row for each packet in the order of their numbers, including those that are missing in between. Their media
+    /// times are derived from those that arrived: the fastest had no delay.
     fn packet_rows(&self) -> Vec<PacketRow> {
         let packets = self.arrived.packets();
         let Some(first) = packets.first() else { return Vec::new() };
@@ -132,7 +133,7 @@ impl Kept {
         for packet in packets {
             let step = if packet.ssrc == last.ssrc { packet.seq.distance(last.seq) } else { 1 };
             let arrival_ms = self.ms(packet.time);
-            // What is missing is put evenly between its neighbours; it's taken back if it comes later.
+            // Missing packets are spread evenly between their neighbours; such a row is removed if the packet comes later.
             if (2..1_000).contains(&step) && rows.len() + step as usize <= 2 * MOST_PACKETS {
                 let before = self.ms(last.time);
                 for n in 1..step {

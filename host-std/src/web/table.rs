@@ -18,7 +18,7 @@ pub(super) const MOST_KEPT: usize = 32;
 pub(super) struct Table {
     calls: Mutex<HashMap<String, Arc<WebCall>>>,
     running: Arc<AtomicUsize>,
-    /// How many calls of each address have not connected yet; those without any have no entry.
+    /// The number of calls of each address that have not connected yet; addresses without any have no entry.
     unconnected: Arc<Mutex<HashMap<IpAddr, usize>>>,
     begun: AtomicU32,
     refused: [AtomicU32; Problem::NAMES.len()],
@@ -51,7 +51,7 @@ impl Drop for Unconnected {
     }
 }
 
-/// What counts as one address: of IPv6 a network of 64 bits, which is what one household or machine has.
+/// Returns the address as it is counted: for IPv6 the network of 64 bits, since one household or machine has that.
 fn counted(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(peer) => Ipv6Addr::from_bits(peer.to_bits() & !u128::from(u64::MAX)).into(),
@@ -60,14 +60,14 @@ fn counted(peer: IpAddr) -> IpAddr {
 }
 
 impl Table {
-    /// A place for one more, of so many.
+    /// Reserves a place for one more call, of at most `most`.
     pub(super) fn place(&self, most: usize) -> Option<CallPlace> {
         let one_more = |running| (running < most).then_some(running + 1);
         self.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
         Some(CallPlace(self.running.clone()))
     }
 
-    /// A place for one more of this address that has not connected yet, of so many.
+    /// Reserves a place for one more call of this address that has not connected yet, of at most `most`.
     pub(super) fn unconnected(&self, peer: IpAddr, most: usize) -> Option<Unconnected> {
         let address = counted(peer);
         let mut all = lock(&self.unconnected);
@@ -122,12 +122,12 @@ impl Table {
         lock(&self.calls).values().filter(|call| call.ended_for().is_none()).cloned().collect()
     }
 
-    /// Of how many that ended numbers and reports are kept.
+    /// Returns the number of finished calls whose numbers and reports are kept.
     pub(super) fn kept(&self) -> usize {
         lock(&self.calls).values().filter(|call| call.ended_for().is_some()).count()
     }
 
-    /// How many run now, and how many began.
+    /// Returns the number of calls that are running, and the number that began.
     pub(super) fn counts(&self) -> (usize, u32) {
         (self.running.load(Ordering::Acquire), self.begun.load(Ordering::Relaxed))
     }

@@ -1,8 +1,8 @@
 //! The endpoint (RFC 9725): `POST` of an offer makes a call, whose own URL takes `PATCH` (candidates, a restart of ICE)
 //! and `DELETE`.
 //!
-//! Beyond that RFC a call goes both ways, `PATCH` takes a later offer too (`application/sdp`: hold, another codec), and
-//! below the call's URL are `stats` and `report.html`.
+//! Beyond that RFC a call goes both ways, `PATCH` accepts a later offer too (`application/sdp`: hold, another codec), and the
+//! call's URL has the sub-resources `stats` and `report.html`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -152,7 +152,7 @@ async fn post(shared: &Arc<Shared>, parts: &Parts, body: Body) -> Result<Respons
     }
     accepts(&parts.headers, SDP)?;
     let full = || Problem::Busy(format!("{} calls are the most at once", shared.config.max_calls), 10);
-    // Before anything is read: a flood costs nothing else.
+    // The limit is checked before anything is read: a flood costs nothing else.
     let place = shared.table.place(shared.config.max_calls).ok_or_else(full)?;
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     let most = shared.config.max_unconnected;

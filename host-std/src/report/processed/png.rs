@@ -28,7 +28,7 @@ pub(super) fn data_uri(width: u32, height: u32, pixels: &[u8]) -> String {
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_palette((0..=255).flat_map(color).collect::<Vec<u8>>());
     let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels));
-    // Into memory, with as many pixels as the header says.
+    // The picture is written into memory, with as many pixels as the header gives, so this can't fail.
     debug_assert!(written.is_ok(), "{written:?}");
     format!("data:image/png;base64,{}", STANDARD.encode(file))
 }

@@ -1,8 +1,8 @@
 //! A spectrogram of sound of any length in as many columns as a page shows: spectra of half-overlapping Hann windows of 32
 //! ms at 8 and 16 kHz, 16 ms at 32 kHz and 11 ms at 48 kHz, and in a column the mean of those that begin in it.
 //!
-//! A value is the level that a tone of that frequency has, in dBov: the power of a bin over that of the window's sum, twice,
-//! as half of it lies at the negative frequency. Of stereo the mean of both channels is seen.
+//! A value is the level that a tone of that frequency has, in dBov: the power of a bin over that of the window's sum, times two,
+//! as half of it is at the negative frequency. For stereo it is the mean of both channels.
 
 use dsp_core::spectrum::Spectrum;
 
@@ -27,7 +27,7 @@ pub(super) struct Spectrogram {
 }
 
 impl Spectrogram {
-    /// Of so many samples a channel.
+    /// Creates a spectrogram for this many samples a channel.
     pub(super) fn new(sample_rate_hz: u32, channels: u8, length: u64) -> Self {
         // The longest that the core's transform has.
         let size = if sample_rate_hz <= 8_000 { 256 } else { 512 };
@@ -77,7 +77,7 @@ impl Spectrogram {
         self.spectra[column] += 1;
     }
 
-    /// As a picture in a `data:` URI: time to the right, frequency upwards from 0 to half the rate.
+    /// Returns a picture in a `data:` URI: time to the right, frequency upwards from 0 to half the rate.
     pub(super) fn picture(&self) -> String {
         let (columns, bins) = (self.spectra.len(), self.bins());
         let mut pixels = vec![0; columns * bins];
