@@ -24,7 +24,7 @@ const LONG: usize = 26;
 /// The echo canceller of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EchoSettings {
-    /// Which parts of the canceller run.
+    /// The parts of the canceller that run.
     pub config: EchoConfig,
     /// The longest tail of the echo that is cancelled, in ms, at most 260. The bulk delay before the tail doesn't count.
     pub tail_ms: u32,
@@ -105,7 +105,7 @@ impl HostEcho {
         Self(Kind::Suppressor(Box::new(Suppressor { block, frame: [0; FRAME] })))
     }
 
-    /// How the canceller does, as of the last frame; `None` of a suppressor, which lowers everything or nothing.
+    /// Returns the canceller's status as of the last frame; `None` for a suppressor, which attenuates everything or nothing.
     pub fn status(&self) -> Option<EchoStatus> {
         match &self.0 {
             Kind::Canceller(canceller) => Some(EchoStatus::from(canceller.stats())),

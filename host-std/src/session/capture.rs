@@ -20,7 +20,7 @@ use super::{BoxedFloatBlock, EchoStatus};
 
 /// The capture chain between microphone and stream: [`CallConfig::capture`](super::CallConfig::capture). By default it is empty.
 ///
-/// An echo canceller, and an effect of your own behind it:
+/// This example has an echo canceller, followed by an effect of your own:
 ///
 /// ```
 /// use dsp_core::front::{CaptureBlock, Near};
@@ -103,7 +103,7 @@ impl CaptureConfig {
         false
     }
 
-    /// What suppresses noise, if anything does.
+    /// Returns the noise suppressor, if there is one.
     fn noise(&self, rate_hz: u32) -> Result<Option<HostNoise>, FrontError> {
         #[cfg(feature = "nnnoiseless")]
         if self.neural_noise {
@@ -205,13 +205,13 @@ impl HostBlock {
         .is_some()
     }
 
-    /// What the noise suppressor knows; `None` if there is none, or a net, or if it's off.
+    /// Returns the noise suppressor's statistics; `None` if there is none, or a neural net, or if it's off.
     pub fn noise(&mut self) -> Option<NoiseStats> {
         let stage = self.0.block().noise.as_ref().filter(|stage| stage.is_on())?;
         stage.block().stats()
     }
 
-    /// How the echo canceller does; `None` if there is none, or a suppressor, or if it's off.
+    /// Returns the echo canceller's status; `None` if there is none, or a suppressor, or if it's off.
     pub fn echo(&mut self) -> Option<EchoStatus> {
         let stage = self.0.block().echo.as_ref().filter(|stage| stage.is_on())?;
         stage.block().status()
@@ -238,9 +238,9 @@ impl CaptureBlock<i16> for HostBlock {
 
 /// A block of the user's own, in a chain that computes in `f32`.
 pub enum HostOwn {
-    /// In floating point, as the chain is.
+    /// A block in floating point, like the chain itself.
     Float(BoxedFloatBlock),
-    /// On 16 bits, with room for a frame.
+    /// A block on 16 bits, with room for a frame.
     Short(BoxedBlock, Box<[i16; FRAME]>),
 }
 

@@ -27,16 +27,16 @@ const MAX_PEM_BYTES: usize = 64 * 1024;
 const CERTIFICATE: &str = "CERTIFICATE";
 const PRIVATE_KEY: &str = "PRIVATE KEY";
 
-/// Where the keys of SRTP come from.
+/// The origin of the SRTP keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Keying {
-    /// From the descriptions, by `a=crypto` (SDES, RFC 4568). Whoever reads the signalling can hear the call.
+    /// The keys are in the descriptions, by `a=crypto` (SDES, RFC 4568). Anyone who reads the signalling can hear the call.
     #[default]
     Described,
-    /// From a DTLS handshake on the media path (DTLS-SRTP, RFC 5763), with certificates whose fingerprints the descriptions
-    /// have.
+    /// The keys are from a DTLS handshake on the media path (DTLS-SRTP, RFC 5763), with certificates whose fingerprints are in
+    /// the descriptions.
     Dtls,
-    /// By DTLS in our offers. In our answers by DTLS if the offer has it, else by the description.
+    /// Our offers have DTLS. Our answers have DTLS if the offer has it, else keys in the description.
     Either,
 }
 
@@ -115,7 +115,8 @@ impl Certificate {
         // RFC 5280, 4.1.2.2: positive. Browsers want no number twice.
         serial[0] = serial[0] & 0x7f | 1;
         if !names.is_empty() {
-            // Of a server's they also want its use, and no more than 398 days. Clocks of others may be behind ours.
+            // Of a server's certificate browsers also require its use, and at most 398 days. Other clocks may be slow, so it
+            // begins a day earlier.
             let day = Duration::from_secs(86_400);
             let now = SystemTime::now();
             (params.not_before, params.not_after) = ((now - day).into(), (now + 396 * day).into());
@@ -128,8 +129,8 @@ impl Certificate {
         Ok(Self(Arc::new(Parts { certificate, key })))
     }
 
-    /// From the text that [`to_pem`](Self::to_pem) gives: a certificate and its private key, in either order. That they belong
-    /// together is not checked here: a handshake with others fails.
+    /// Reads the text that [`to_pem`](Self::to_pem) returns: a certificate and its private key, in either order. Whether they
+    /// belong together is not checked here: a handshake with others fails.
     ///
     /// # Errors
     /// A [`CertificateError`] that says what is wrong with the text: a part is missing or damaged, the key isn't on the curve
@@ -144,7 +145,7 @@ impl Certificate {
         Ok(Self(Arc::new(Parts { certificate, key })))
     }
 
-    /// Certificate and private key as text (RFC 7468). Whoever has it can be us.
+    /// Returns certificate and private key as text (RFC 7468). Anyone who has it can impersonate us.
     pub fn to_pem(&self) -> Zeroizing<String> {
         let part = |label, der: &[u8]| pem_rfc7468::encode_string(label, LineEnding::LF, der).unwrap_or_default();
         Zeroizing::new(part(CERTIFICATE, &self.0.certificate) + &*Zeroizing::new(part(PRIVATE_KEY, &self.0.key)))
@@ -155,7 +156,7 @@ impl Certificate {
         sha256(&self.0.certificate)
     }
 
-    /// For a description, with a fresh name for the association.
+    /// Returns the certificate for a description, with a fresh name for the association.
     pub(super) fn local(&self) -> Result<LocalDtls, CallError> {
         Ok(LocalDtls { fingerprint: self.fingerprint(), tls_id: tls_id()?, active: None })
     }
@@ -186,7 +187,7 @@ fn part(text: &str, label: &'static str) -> Result<Vec<u8>, CertificateError> {
     Ok(der)
 }
 
-/// Who signs.
+/// The key that signs, and its public half.
 struct Signatory {
     key: SigningKey,
     /// The point, uncompressed.

@@ -1,4 +1,4 @@
-//! How a call is made.
+//! The configuration of a call.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -90,8 +90,8 @@ pub struct CallConfig {
     /// The country whose call-progress tones are looked for in the received sound, together with the tones of faxes and modems:
     /// see [`Call::next_tone`](super::Call::next_tone). `None` looks for none.
     pub progress_tones: Option<&'static Country>,
-    /// How many earlier payloads each packet repeats (RFC 2198), 0 to 4, if the other side accepts that; 0 is off. Each one
-    /// costs the codec's bit rate once more. A payload that is lost is then heard from a later packet. Payloads of more than
+    /// The number of earlier payloads that each packet repeats (RFC 2198), 0 to 4, if the other side accepts that; 0 is off. Each
+    /// one costs the codec's bit rate once more. A payload that is lost is then heard from a later packet. Payloads of more than
     /// 1,023 bytes are never repeated.
     pub redundancy: u8,
     /// Whether packets repeat payloads only while the other side reports losses: from the first loss of 1 % until 30 s have
@@ -108,25 +108,25 @@ pub struct CallConfig {
     pub mtu: u16,
     /// Whether the call is to be encrypted by SRTP.
     pub srtp: SrtpPolicy,
-    /// Where the keys of SRTP come from: the descriptions (SDES) or a DTLS handshake.
+    /// The origin of the SRTP keys: the descriptions (SDES) or a DTLS handshake.
     #[cfg(feature = "dtls")]
     pub keying: Keying,
     /// The certificate that we show in the DTLS handshake. `None` makes one for this call alone.
     #[cfg(feature = "dtls")]
     pub certificate: Option<Certificate>,
-    /// Which SRTP suites are offered and accepted, and on what terms.
+    /// The SRTP suites that are offered and accepted, and their terms.
     pub srtp_options: SrtpOptions,
-    /// Which RTP header extensions are offered and accepted: audio levels, names of streams, transport-wide numbers. By
+    /// The RTP header extensions that are offered and accepted: audio levels, names of streams, transport-wide numbers. By
     /// default an offer with DTLS has the extensions that browsers have, an offer without DTLS has none, and an answer accepts
     /// those that are offered.
     pub extensions: ExtensionOptions,
-    /// Which RTCP feedback is offered and accepted; by default only with DTLS.
+    /// The RTCP feedback that is offered and accepted; by default only with DTLS.
     pub feedback: FeedbackOptions,
     /// The settings of ICE, which finds by checks the addresses that work, if the other side has it too. ICE needs `rtcp_mux`, and
     /// is off where `path` is set.
     #[cfg(feature = "ice")]
     pub ice: IceConfig,
-    /// From which addresses packets are accepted.
+    /// The addresses from which packets are accepted.
     pub latching: Latching,
     /// Your own rule for addresses, instead of `latching`.
     pub path: Option<OwnPath>,
@@ -150,11 +150,11 @@ pub struct CallConfig {
     /// Your own decoders, which are asked before those of the [`registry`](Self::registry): for payload types that no
     /// description names, or to wrap a decoder. A codec that offers and answers are to name belongs into the registry.
     pub decoders: Option<OwnDecoders>,
-    /// How many sources (SSRCs) are heard at once in each stream, 1 to [`MAX_SOURCES`](super::MAX_SOURCES). Each has a receiver of
-    /// its own. With 1, a new source takes the place of the one before. With more, their sum is heard, as in a conference whose
+    /// The number of sources (SSRCs) that are heard at once in each stream, 1 to [`MAX_SOURCES`](super::MAX_SOURCES). Each has a
+    /// receiver of its own. With 1, a new source replaces the one before. With more, their sum is heard, as in a conference whose
     /// server forwards packets and doesn't mix them. All sources share one address and one key.
     pub sources: usize,
-    /// How many bytes of received payloads all sources may hold together, counted in the cells of 64 bytes in which they are
+    /// The most bytes of received payloads that all sources may hold together, counted in the cells of 64 bytes in which they are
     /// stored: at least [`PACKET_BYTES`](super::PACKET_BYTES) for each of `sources`. Beyond this packets are dropped, first those
     /// of the sources with the lowest [priority](super::Call::set_priority) ([`budget`](dsp_core::streams::budget)). With `None`
     /// each source may fill its own receiver.
@@ -163,9 +163,10 @@ pub struct CallConfig {
     pub delay: DelayConfig,
     /// The length of a tick, in which sound is played and captured: 10 ms by default, as the drivers have it.
     pub tick: Duration,
-    /// [`Call::should_end`](super::Call::should_end) says so when the other side has sent an RTCP goodbye and then for this long
-    /// neither RTP nor RTCP; on hold after 30 s at least. The default is 7 s, because a side that says goodbye at a hold and goes
-    /// on is heard of within 6.2 s, the longest RTCP interval of two parties (RFC 3550, 6.3.1). `None` leaves it to signalling.
+    /// The time after an RTCP goodbye without further RTP or RTCP from the other side, after which
+    /// [`Call::should_end`](super::Call::should_end) reports it; on hold it is 30 s at least. The default is 7 s, because a side
+    /// that says goodbye at a hold and continues sends within 6.2 s, the longest RTCP interval of two parties (RFC 3550, 6.3.1).
+    /// `None` leaves it to signalling.
     pub after_goodbye: Option<Duration>,
     /// [`Call::should_end`](super::Call::should_end) says so when for this long neither RTP nor RTCP has come from the other side,
     /// except on hold. `None`, the default, leaves it to signalling.
@@ -256,7 +257,7 @@ impl CallConfig {
     /// Each setting goes to where it counts: to what offers and answers are made of, or to what is not said in them.
     ///
     /// # Errors
-    /// What can't be, as [`Call::new`](super::Call::new) says.
+    /// The invalid setting, as for [`Call::new`](super::Call::new).
     pub(super) fn split(self) -> Result<(LocalMedia, CallSettings, Identity), CallError> {
         // All of them by name: a setting that nobody takes is one that does nothing.
         let Self {
@@ -385,10 +386,10 @@ impl CallConfig {
     }
 }
 
-/// What of a call's configuration is not said in a description.
+/// The part of a call's configuration that is not in a description.
 #[derive(Clone)]
 pub(super) struct CallSettings {
-    /// Where DTLS is spoken.
+    /// The certificate, where DTLS is used.
     #[cfg(feature = "dtls")]
     pub(super) certificate: Option<Certificate>,
     #[cfg(feature = "dtls")]
@@ -454,7 +455,7 @@ impl CallSettings {
     /// Other codecs for a stream that there is.
     ///
     /// # Errors
-    /// As for [`add_stream`](Self::add_stream); nothing changes then.
+    /// The same as for [`add_stream`](Self::add_stream); nothing changes then.
     pub(super) fn set_codecs(
         &self,
         local: &mut LocalMedia,

@@ -45,7 +45,7 @@ impl HostNoise {
         Ok(Self(Rate::Neural(Box::new(super::NeuralNoise::new(rate_hz)?))))
     }
 
-    /// What it knows; a net tells nothing.
+    /// Returns the suppressor's statistics; `None` for a neural net.
     pub fn stats(&self) -> Option<NoiseStats> {
         Some(match &self.0 {
             Rate::Narrowband(block) => block.stats(),

@@ -1,4 +1,4 @@
-//! What a call says of digits: those that it hears, and why some can't be sent.
+//! The reports of a call on digits: those that it hears, and why some can't be sent.
 
 use dsp_core::send::KeyPress;
 use dsp_core::time::{Duration, Instant, Ssrc};
@@ -10,13 +10,13 @@ use crate::sdp::EventSet;
 /// Digits that wait for somebody to ask for them: more than anybody presses between two looks.
 pub(super) const WAITING: usize = 32;
 
-/// How a digit was received.
+/// The way in which a digit was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DigitSource {
-    /// As packets of telephone events (RFC 4733).
+    /// The digit came in packets of telephone events (RFC 4733).
     Event,
-    /// As DTMF tones in the sound: see [`CallConfig::tones`](super::CallConfig::tones).
+    /// The digit came as DTMF tones in the sound: see [`CallConfig::tones`](super::CallConfig::tones).
     InBand,
 }
 
@@ -25,7 +25,7 @@ pub enum DigitSource {
 pub enum ToneDetection {
     /// Never.
     Off,
-    /// Where no telephone events were agreed on; a side that has events sends no tones.
+    /// Tones are detected where no telephone events were agreed on; a side that has events sends no tones.
     #[default]
     WithoutEvents,
     /// Always. A digit that comes as tone and event at once is counted as one.
@@ -45,14 +45,14 @@ impl DigitSource {
 /// Whether a digit or a tone begins or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DigitPhase {
-    /// It has just begun, and goes on.
+    /// It has just begun, and continues.
     Began,
     /// It has ended.
     Ended,
 }
 
-/// A digit, or another telephone event, of the other side: [`Call::next_digit`](super::Call::next_digit). It is told once when
-/// it begins and once when it has ended.
+/// A digit, or another telephone event, of the other side: [`Call::next_digit`](super::Call::next_digit). It is reported once
+/// when it begins and once when it has ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CallDigit {
@@ -64,13 +64,13 @@ pub struct CallDigit {
     pub phase: DigitPhase,
     /// The event: [`EventCode::digit`] names the sixteen digits, and 16 is a hook flash.
     pub event: EventCode,
-    /// How it was received first.
+    /// The way in which it was received first.
     pub source: DigitSource,
     /// The source that sent it.
     pub ssrc: Ssrc,
     /// When it began to arrive, on the host's clock.
     pub begun: Instant,
-    /// How long it has lasted.
+    /// The duration so far.
     pub duration: Duration,
     /// The power in dBm0, as the sender tells it or as it was measured. For events that aren't tones it means nothing.
     pub level_dbm0: f32,
@@ -105,9 +105,9 @@ pub enum DigitError {
     NoTone(EventCode),
     /// The other side doesn't accept this event.
     NotTaken {
-        /// Which.
+        /// The event that it doesn't accept.
         event: EventCode,
-        /// What it takes.
+        /// The events that it accepts.
         taken: EventSet,
     },
     /// The digits would have to wait, and there is no room for as many.
@@ -206,9 +206,9 @@ pub struct DigitStats {
 }
 
 impl Call {
-    /// Returns the next beginning or end of a received digit; `None` if there is none. Each digit begins once and ends once.
-    /// Call this after [`receive`](Self::receive) and [`play`](Self::play). Up to 32 wait; then the oldest are dropped and
-    /// [counted](DigitStats::dropped). A [`Tap`](super::Tap) is told all of them.
+    /// Returns the next beginning or end of a received digit; `None` if there is none. Each digit begins once and ends once. Call
+    /// this after [`receive`](Self::receive) and [`play`](Self::play). Up to 32 wait; then the oldest are dropped and
+    /// [counted](DigitStats::dropped). A [`Tap`](super::Tap) receives all of them.
     pub fn next_digit(&mut self) -> Option<CallDigit> {
         self.digits.pop()
     }
@@ -239,16 +239,17 @@ impl Call {
         self.send_digits_in(0, keys)
     }
 
-    /// As [`send_digits`](Self::send_digits), in the stream with this number.
+    /// Does the same as [`send_digits`](Self::send_digits), in the stream with this number.
     ///
     /// # Errors
-    /// As for [`send_digits`](Self::send_digits).
+    /// The same as for [`send_digits`](Self::send_digits).
     pub fn send_digits_in(&mut self, stream: usize, keys: &[KeyPress]) -> Result<(), DigitError> {
         let open = self.streams.get_mut(stream).and_then(Option::as_mut).filter(|stream| !stream.is_closed());
         open.ok_or(DigitError::Stream(stream))?.press(keys)
     }
 
-    /// Why digits of the first stream that are pressed now wait; `None` where they go out at once, behind those before them.
+    /// Returns why digits of the first stream that are pressed now wait; `None` where they are sent at once, after those before
+    /// them.
     pub fn digits_wait(&self) -> Option<DigitsWait> {
         let Some(transport) = &self.transport else { return Some(DigitsWait::NotAgreed) };
         let Some(stream) = self.streams.first().and_then(Option::as_ref) else { return Some(DigitsWait::NotAgreed) };

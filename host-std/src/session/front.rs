@@ -78,11 +78,11 @@ impl Call {
         self.stream_front_end(0)
     }
 
-    /// As [`front_end`](Self::front_end), for the stream with this number. Step it with [`stream`](Self::stream) in place of the
-    /// call.
+    /// Does the same as [`front_end`](Self::front_end), for the stream with this number. Step it with [`stream`](Self::stream) in
+    /// place of the call.
     ///
     /// # Errors
-    /// As for [`front_end`](Self::front_end).
+    /// The same as for [`front_end`](Self::front_end).
     pub fn stream_front_end(&self, stream: usize) -> Result<Box<HostFront>, FrontError> {
         let (sample_rate_hz, channels) = self.stream_sound(stream).unwrap_or(NO_SOUND);
         front_end(sample_rate_hz, channels, &self.settings.capture)

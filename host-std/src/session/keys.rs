@@ -11,7 +11,7 @@ use dsp_core::guard::srtp::{KeyTerms, Mki};
 use super::{CallError, Identity};
 use crate::sdp::{CryptoLine, CryptoSuite, LocalMedia, SrtpKeys, SrtpPolicy, Unencrypted};
 
-/// Which SRTP suites a call offers and accepts, and on what terms.
+/// The SRTP suites that a call offers and accepts, and their terms.
 ///
 /// A key of ours protects one stretch of a call. As soon as another key is agreed on, or plain RTP, the next offer or answer has a
 /// fresh one. All of our keys are fresh after we have moved to another address or port, and when a key in use is nearly used up
@@ -35,7 +35,7 @@ pub struct SrtpOptions {
     /// The terms of our own keys: an identifier in each packet (MKI), after how many packets a key must be replaced, and what
     /// we ask to leave unencrypted. The identifier counts up with each key.
     pub terms: KeyTerms,
-    /// What may be left unencrypted, in both directions, if the other side asks for it.
+    /// The packets that may be left unencrypted, in both directions, if the other side asks for it.
     pub unencrypted: Unencrypted,
 }
 
@@ -113,7 +113,7 @@ impl OwnKeys {
         let mut line = CryptoLine::generate(tag, suite).map_err(CallError::Randomness)?;
         let mut terms = self.options.terms;
         if let Some(first) = terms.mki {
-            // Where the field is too short it begins anew: a few bytes are enough to tell neighbours apart.
+            // Where the field is too short it wraps around: a few bytes are enough to distinguish neighbouring keys.
             let bytes = first.len_bytes() as u8;
             let range = u64::MAX >> (64 - 8 * u32::from(bytes.min(8)));
             terms.mki = Mki::new(first.value().wrapping_add(self.made) & range, bytes);
@@ -135,7 +135,7 @@ impl OwnKeys {
         Ok(())
     }
 
-    /// Before each offer and answer of a running call. `worn`: a key in use is near its end.
+    /// Renews the keys, if necessary, before each offer and answer of a running call. `worn`: a key in use is near its end.
     pub(super) fn follow(&mut self, local: &mut LocalMedia, worn: bool) -> Result<(), CallError> {
         if !worn && self.place == (local.address, local.rtp_port) { Ok(()) } else { self.renew(local) }
     }
@@ -150,7 +150,7 @@ impl OwnKeys {
         self.place = place;
     }
 
-    /// What takes the place of the key that is left when `new` is agreed on after `old`.
+    /// Returns the replacements of the key that is dropped when `new` is agreed on after `old`.
     pub(super) fn successors(
         &mut self,
         local: &LocalMedia,

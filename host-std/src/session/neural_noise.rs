@@ -20,7 +20,7 @@ use crate::resample::{ResampleError, Resampler};
 const NET_HZ: u32 = 48_000;
 /// A frame of the net: 10 ms.
 const FRAME: usize = DenoiseState::FRAME_SIZE;
-/// What full scale is for the net.
+/// The net's value of full scale.
 const FULL_SCALE: f32 = 32_768.0;
 /// Louder than this no sound is.
 const LOUDEST: f32 = 4.0;
@@ -30,7 +30,7 @@ const LOUDEST: f32 = 4.0;
 /// [`OwnBlock`](super::OwnBlock), or wherever a block goes.
 pub struct NeuralNoise {
     net: Box<DenoiseState<'static>>,
-    /// To the net's rate and back, where the sound has another.
+    /// The resamplers to the net's rate and back, where the sound has another rate.
     ways: Option<[Resampler; 2]>,
     delay: usize,
     given: [f32; FRAME],

@@ -1,7 +1,7 @@
 //! Tones of a call: those of its progress, of faxes and of modems, as they are heard and as they are sent.
 //!
-//! They are listened for in the receivers' sound where [`CallConfig::progress_tones`](super::CallConfig::progress_tones) names a
-//! country, and sent in place of what is captured, behind the capture chain.
+//! They are detected in the receivers' sound where [`CallConfig::progress_tones`](super::CallConfig::progress_tones) names a
+//! country, and sent in place of the captured sound, after the capture chain.
 
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::tone::{Country, ProgressError, Segment, ToneSignal};
@@ -13,7 +13,7 @@ pub(super) const WAITING: usize = 16;
 /// A tone that we send, unless another level is asked for, in hundredths of a dBm0.
 const USUAL_LEVEL: i16 = -1_000;
 
-/// A call-progress, fax or modem tone of the other side: [`Call::next_tone`](super::Call::next_tone). It is told once when it
+/// A call-progress, fax or modem tone of the other side: [`Call::next_tone`](super::Call::next_tone). It is reported once when it
 /// is recognised, after 1.4 s or its cadence, and once when it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,7 +30,7 @@ pub struct CallTone {
     pub ssrc: Ssrc,
     /// When it began to arrive, on the host's clock, to 20 ms.
     pub begun: Instant,
-    /// How long it has lasted, pauses included.
+    /// The duration so far, pauses included.
     pub duration: Duration,
 }
 
@@ -41,7 +41,7 @@ pub struct SentTone {
     pub segments: &'static [Segment],
     /// The level in hundredths of a dBm0: -6,300 to 0.
     pub level_hundredths_dbm0: i16,
-    /// After how long it ends. With `None` it ends when it is complete, as the answer tone of a fax, or never.
+    /// The time after which it ends. With `None` it ends when it is complete, as the answer tone of a fax, or never.
     pub duration: Option<Duration>,
 }
 
@@ -85,8 +85,8 @@ impl std::error::Error for SendToneError {}
 
 impl Call {
     /// Returns the next beginning or end of a received tone; `None` if there is none. Each tone begins once and ends once. Call
-    /// this after [`play`](Self::play). Up to 16 wait; then the oldest are dropped. A [`Tap`](super::Tap) is told all of them.
-    /// A tone that still sounds when the call is over has no end.
+    /// this after [`play`](Self::play). Up to 16 wait; then the oldest are dropped. A [`Tap`](super::Tap) receives all of them. A
+    /// tone that still sounds when the call is over has no end.
     pub fn next_tone(&mut self) -> Option<CallTone> {
         self.tones.pop()
     }

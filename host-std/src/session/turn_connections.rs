@@ -65,7 +65,8 @@ mod with {
             let Connection { own, ready, more } = self.0.get_mut(number)?;
             let server = own.server();
             if let Some(ready) = ready {
-                // All is read behind its back, and what comes from now on is news.
+                // The connection reads without tokio's knowledge, so its readiness is cleared: whatever comes from now on is
+                // reported.
                 let _ = ready.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
             }
             *more = false;
@@ -97,7 +98,7 @@ mod with {
 mod without {
     use std::net::SocketAddr;
 
-    /// Without ICE there are none.
+    /// The connections to TURN servers; without ICE there are none.
     pub(crate) struct TurnConnections;
 
     impl TurnConnections {

@@ -13,7 +13,7 @@ pub const BACKLOG: usize = 65_536;
 /// Read at once.
 const READ: usize = 4_096;
 
-/// What came and is no whole message yet.
+/// The received bytes that are no whole message yet.
 #[derive(Clone, Debug, Default)]
 pub struct TurnFrameBuffer {
     bytes: Vec<u8>,
@@ -68,7 +68,7 @@ impl TurnFrameBuffer {
     }
 }
 
-/// How many bytes a datagram of the call has behind it in the stream.
+/// Returns the number of padding bytes after a datagram of the call in the stream.
 fn padding(datagram: &[u8]) -> usize {
     if matches!(datagram, [0x40..=0x4f, ..]) { datagram.len().next_multiple_of(4) - datagram.len() } else { 0 }
 }

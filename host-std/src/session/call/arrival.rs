@@ -1,4 +1,5 @@
-//! What becomes of a datagram: the transport opens it, the streams say whose it is, the path whether it is believed.
+//! The path of a datagram through a call: the transport opens it, the streams determine whose it is, and the path decides whether
+//! it is believed.
 
 use std::net::SocketAddr;
 
@@ -43,7 +44,7 @@ impl Call {
             DemultiplexedDatagram::Rtp(packet) => self.receive_rtp(now, from, packet),
             DemultiplexedDatagram::Rtcp(compound) => self.receive_rtcp(now, channel, from, &compound),
             DemultiplexedDatagram::Malformed(datagram) => {
-                // What doesn't parse is counted by a receiver, and moves nothing.
+                // A packet that can't be parsed is counted by a receiver, and changes no address.
                 if !transport.believes(now, Channel::Rtp, from) {
                     return self.foreign(datagram);
                 }
@@ -63,14 +64,15 @@ impl Call {
         if let Some(index) = self.own(now, packet.ssrc(), Some(packet.seq())) {
             return self.own_source(now, index, Channel::Rtp, from);
         }
-        // Streams of one transport are told apart by payload type (RFC 9143, 9.2). What was not agreed on is counted by
-        // the first, and moves nothing. A number that one stream had and another one has belongs to the latter.
+        // Streams of one transport are distinguished by payload type (RFC 9143, 9.2). A packet of a type that was not agreed on
+        // is counted by the first stream, and changes no address. A number that one stream had and another one has belongs to the
+        // latter.
         let place = |is: fn(&Stream, &RtpPacket<'_>) -> bool| {
             self.streams.iter().position(|stream| stream.as_ref().is_some_and(|stream| is(stream, &packet)))
         };
         let named = self.named(&packet);
         let agreed = match named {
-            // What says whose it is belongs to nobody else (RFC 9143, 9.2).
+            // A packet that names its stream belongs to no other (RFC 9143, 9.2).
             Some(named) => named.filter(|index| {
                 self.streams[*index].as_ref().is_some_and(|stream| stream.expects(&packet) || stream.knows(&packet))
             }),
@@ -135,7 +137,7 @@ impl Call {
             return self.own_source(now, index, channel, from);
         }
         let Some(transport) = &mut self.transport else { return Incoming::Ignored };
-        // Without SRTP anybody can write a report: it must come from where the sound comes from, or name its source.
+        // Without SRTP anybody can write a report: it must come from the address that the sound comes from, or name its source.
         let hears = |ssrc| self.streams.iter().flatten().any(|stream| stream.hears(ssrc));
         let claim = match sender {
             _ if transport.authenticates() => Claim::Authentic,
@@ -145,7 +147,7 @@ impl Call {
         if !transport.hear_report(now, channel, from, claim) {
             return self.foreign(compound.as_bytes());
         }
-        // Where nothing was ever heard, who leaves is whoever sent reports.
+        // Where nothing was ever heard, a goodbye is that of the side that sent reports.
         let silent = open(&self.streams).all(Stream::is_silent);
         let (mut bye, mut farewell, mut learnt) = (false, Farewell::None, false);
         let mut tells = false;

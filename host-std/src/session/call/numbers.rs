@@ -1,4 +1,4 @@
-//! What a call tells of itself; nothing here allocates.
+//! The statistics of a call; nothing here allocates.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -24,13 +24,13 @@ impl Call {
         self.transport.as_ref().map(|transport| transport.agreed())
     }
 
-    /// What was agreed on for the stream with this number, 0 for the first. It is `None` before that, and where the stream is
-    /// closed or the other side rejected it.
+    /// Returns the agreement for the stream with this number, 0 for the first. It is `None` before there is one, and where the
+    /// stream is closed or the other side rejected it.
     pub fn negotiated_stream(&self, stream: usize) -> Option<&NegotiatedStream> {
         self.streams.get(stream)?.as_ref().filter(|stream| !stream.is_closed()).map(Stream::agreed)
     }
 
-    /// How the packets are protected now; `None` before the call is agreed on.
+    /// Returns the current protection of packets; `None` before the call is agreed on.
     pub fn protection(&self) -> Option<Protection> {
         self.transport.as_ref().map(|transport| transport.protection())
     }
@@ -46,7 +46,7 @@ impl Call {
         &self.refused
     }
 
-    /// How many streams there are, be they only wanted or agreed on.
+    /// Returns the number of streams, whether they are only requested or agreed on.
     pub fn stream_count(&self) -> usize {
         self.streams.len()
     }
@@ -171,7 +171,7 @@ impl Call {
         stream.remote(told.and_then(|told| told.round_trip()), told.and_then(|told| told.peer_voip()))
     }
 
-    /// What the stream with this number has to report.
+    /// Returns the account of the stream with this number for a report.
     pub(super) fn account(&self, now: Instant, index: usize) -> Option<Account> {
         let stream = self.streams.get(index)?.as_ref()?;
         Some(stream.account(now, &self.settings, &self.remote(index, stream)))
@@ -182,9 +182,9 @@ impl Call {
         self.streams.iter().flatten().flat_map(Stream::sources)
     }
 
-    /// The packets of ours about which the last transport-wide feedback said something new: when they were sent, and how much
-    /// longer they took than the fastest, or that they did not arrive. They stay here until the next feedback; a
-    /// [tap](crate::session::Tap::feedback) is told each of them.
+    /// Returns our packets about which the last transport-wide feedback contained new information: when they were sent, and how
+    /// much longer they took than the fastest, or that they did not arrive. They stay here until the next feedback; a
+    /// [tap](crate::session::Tap::feedback) receives each of them.
     pub fn told_packets(&self) -> &[PacketFeedback] {
         self.transport.as_ref().map_or(&[], |transport| transport.told_packets())
     }
@@ -207,13 +207,13 @@ impl Call {
         self.streams.get(stream).and_then(Option::as_ref).is_some_and(Stream::takes_contributors)
     }
 
-    /// What became of a packet of `ssrc` that was stored (see [`Receiver::fate`](dsp_core::receive::Receiver::fate)).
+    /// Returns the fate of a packet of `ssrc` that was stored (see [`Receiver::fate`](dsp_core::receive::Receiver::fate)).
     pub fn fate(&self, ssrc: Ssrc, seq: Seq) -> Option<Fate> {
         let hears = self.streams.iter().flatten().find(|stream| stream.hears(ssrc));
         hears.or(self.first()).map_or(Some(Fate::Discarded), |stream| stream.fate(ssrc, seq))
     }
 
-    /// For how long neither RTP nor RTCP has come from the other side; `None` before the call is agreed on, and on hold.
+    /// Returns for how long neither RTP nor RTCP has come from the other side; `None` before the call is agreed on, and on hold.
     pub fn silence(&self, now: Instant) -> Option<Duration> {
         let transport = self.transport.as_ref()?;
         (!self.is_on_hold()).then(|| transport.silence(now))
@@ -225,11 +225,11 @@ impl Call {
         !self.streams.iter().flatten().any(receives)
     }
 
-    /// Whether and why the call should end although nobody signalled it, because of
+    /// Returns whether and why the call should end although it wasn't signalled, because of
     /// [`CallConfig::after_goodbye`](crate::session::CallConfig::after_goodbye),
     /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence) or
     /// [`CallConfig::circuit_breaker`](crate::session::CallConfig::circuit_breaker), because there are no SRTP keys or they are
-    /// used up, or because ICE failed. Ask it once a tick; the call goes on until you end it.
+    /// used up, or because ICE failed. Ask once a tick; the call continues until you end it.
     ///
     /// ```
     /// # use host_std::session::Call;

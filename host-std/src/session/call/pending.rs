@@ -1,8 +1,8 @@
 //! An offer of ours that is on its way: said again, taken back, answered by several.
 //!
-//! What a call wants and says lies in one place (`LocalMedia`). Before the first change after an agreement a copy of it
-//! is put aside; an agreement throws the copy away, and [`Call::withdraw`] goes back to it. What runs, streams, keys
-//! and addresses, is only ever changed by an agreement, so that there is nothing else to take back.
+//! All settings and descriptions of a call are in one place (`LocalMedia`). Before the first change after an agreement a copy of
+//! it is kept; an agreement drops the copy, and [`Call::withdraw`] returns to it. The running state (streams, keys and addresses)
+//! is only ever changed by an agreement, so that there is nothing else to take back.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,12 +13,12 @@ use crate::session::outcome::CallError;
 #[cfg(all(feature = "ice", feature = "manager"))]
 use crate::session::transport::stun_attribute;
 
-/// What a call said and wanted when it was agreed on last.
+/// The settings and descriptions of a call when it was agreed on last.
 pub(super) struct Before {
     local: LocalMedia,
-    /// What our keys were made for.
+    /// The address and port for which our keys were made.
     keys: (IpAddr, u16),
-    /// Our candidates, and whether they were to be looked for anew.
+    /// Our candidates, and whether they were to be gathered again.
     #[cfg(feature = "ice")]
     ice: Option<((IpAddr, u16), bool)>,
 }
@@ -71,10 +71,10 @@ impl Call {
         self.local.streams.get(stream).map(|stream| stream.direction)
     }
 
-    /// Takes back our offer, which the other side refused (488, 491) or never answered, and with it everything that was set
-    /// since both sides last agreed: direction, codecs, streams, address, keys. Sound goes on as it was, since only an answer
-    /// changes it, and the next description says what was agreed on. Before the first agreement only the offer itself is
-    /// taken back. Returns whether there was anything to take back.
+    /// Takes back our offer, which the other side refused (488, 491) or never answered, and with it everything that was set since
+    /// both sides last agreed: direction, codecs, streams, address, keys. Sound continues unchanged, since only an answer changes
+    /// it, and the next description repeats the agreement. Before the first agreement only the offer itself is taken back.
+    /// Returns whether there was anything to take back.
     ///
     /// ```
     /// # use dsp_core::time::Instant;
@@ -139,9 +139,9 @@ impl Call {
     /// port, our key, our certificate and our ICE credentials. Each is another source, since what one source sends under one
     /// key must be one stream (RFC 4568, 9.2; RFC 3711, 9.1).
     ///
-    /// The calls share sockets, so you must decide to which of them a datagram belongs; a
-    /// [`Session`](crate::manager::Session) does. Relayed addresses (TURN) stay with the first call, since a server knows one
-    /// user behind a port. Candidates that servers have told so far are those of both.
+    /// The calls share sockets, so you must decide to which of them a datagram belongs; a [`Session`](crate::manager::Session)
+    /// does. Relayed addresses (TURN) stay with the first call, since a server knows one user for each port. Candidates that
+    /// servers have reported so far are those of both.
     ///
     /// # Errors
     /// [`CallError::NoOffer`] unless a first offer waits for its answer, [`CallError::Randomness`] when the operating system has
@@ -207,7 +207,7 @@ impl Call {
         gatherer.is_some_and(|gatherer| gatherer.is_relay_only() && gatherer.hears_nowhere())
     }
 
-    /// Where we receive RTP, as descriptions say it from now on.
+    /// Returns the address at which we receive RTP, as descriptions state it from now on.
     pub fn receives_at(&self) -> SocketAddr {
         SocketAddr::new(self.local.address, self.local.rtp_port)
     }

@@ -48,7 +48,7 @@
 //! # }
 //! ```
 //!
-//! **Cost.** One task for each call. What its ticks take is told on the page of [`session`](super).
+//! **Cost.** One task for each call. The cost of its ticks is stated on the page of [`session`](super).
 //!
 //! **Late ticks.** Ticks are counted from the start, so that a late tick is made up for, up to 100 ms. What this machine slept beyond
 //! that (a stopped process, a closed laptop) is a pause in both directions, and is counted once, by the device or the driver. Datagrams
@@ -129,7 +129,7 @@ impl Clock {
 /// A closure that changes the running call, and is called with it and the time between two ticks, on the driver's task.
 pub type Change = Box<dyn FnOnce(&mut Call, Instant) + Send>;
 
-/// What a user does during a call, sent to [`Driver::run`] by a channel.
+/// A user's command during a call, sent to [`Driver::run`] by a channel.
 ///
 /// A command that changes the call is a closure, which runs between two ticks. Its result comes back by a channel of your own:
 ///
@@ -172,7 +172,7 @@ pub enum Command {
     HangUp,
 }
 
-/// How a call goes, for a display. A driver publishes it ten times a second, by a tokio `watch` channel.
+/// The status of a call, for a display. A driver publishes it ten times a second, by a tokio `watch` channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Status {
@@ -190,7 +190,7 @@ pub struct Status {
     pub volume: i16,
     /// Time since the driver began.
     pub elapsed: Instant,
-    /// For how long nothing has come from the other side; `None` on hold.
+    /// The time for which nothing has come from the other side; `None` on hold.
     pub silence: Option<Duration>,
     /// The state of the echo canceller, in stereo that of the left channel; `None` without one.
     pub echo: Option<EchoStatus>,
@@ -214,9 +214,10 @@ pub struct Driver {
     pub audio: Box<dyn AudioIo>,
     /// The clock that the call's times are of.
     pub clock: Clock,
-    /// How much faster than the clock the audio ticks come, in parts per million, to simulate the drift of a sound card.
+    /// The rate of the audio ticks relative to the clock, in parts per million, to simulate the drift of a sound card; positive
+    /// is faster.
     pub drift_ppm: f64,
-    /// After how long the driver ends by itself; `None` never.
+    /// The time after which the driver ends by itself; `None` for never.
     pub time_limit: Option<StdDuration>,
     /// The channel to which received digits are sent, when they begin and when they have ended. While it is full they wait in
     /// the call ([`Call::next_digit`]), which drops the oldest ones and counts them.
@@ -231,7 +232,7 @@ pub struct Driver {
     pub turn: Vec<super::TurnConnection>,
 }
 
-/// What a driver gives back when its call has ended.
+/// The result of a driver when its call has ended.
 #[non_exhaustive]
 pub struct Finished {
     /// Why the call ended.
@@ -295,7 +296,7 @@ impl Driver {
             Err(error) => return running.finished(Ended::Front(error), audio),
         };
         let mut sound = AttachedDevice::new(audio, front);
-        // Unless somebody has set them before, the default: none.
+        // Gains and mute are those that were set before, or else the default of none.
         let before = *status.borrow();
         sound.apply(Command::Mute(before.muted));
         sound.apply(Command::MicrophoneGain(before.microphone_gain));

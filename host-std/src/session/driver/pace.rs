@@ -9,10 +9,10 @@ use crate::session::{tick_samples, ticks_samples};
 
 /// Ticks that are later than this are skipped.
 const LATEST: StdDuration = StdDuration::from_millis(100);
-/// After so long a sleep what lies in the sockets is too late to be played.
+/// The length of a sleep after which the datagrams in the sockets are too late to be played.
 const STALE: StdDuration = StdDuration::from_millis(500);
-/// How long datagrams may keep a tick waiting that is due: half of one. What a flood sends beyond stays with the system,
-/// which drops it, and the sound goes on.
+/// The time for which datagrams may delay a tick that is due: half of one. The rest of a flood stays with the system, which drops
+/// it, and the sound continues.
 const INTAKE: StdDuration = StdDuration::from_millis(5);
 
 /// The ticks of a device.
@@ -22,7 +22,7 @@ pub(crate) struct DeviceTicks {
     /// Length of a tick in seconds.
     period: f64,
     tick: u64,
-    /// On datagrams since the last tick.
+    /// The time spent on datagrams since the last tick.
     spent: StdDuration,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct DeviceTicks {
 pub(crate) struct Skipped {
     /// Their samples (a channel).
     pub(crate) samples: usize,
-    /// Whether what lies in the sockets is too late too.
+    /// Whether the datagrams in the sockets are too late too.
     pub(crate) stale: bool,
 }
 
@@ -72,7 +72,7 @@ impl DeviceTicks {
         self.late().is_zero() || self.spent < INTAKE
     }
 
-    /// So long was spent on a datagram.
+    /// Adds the time spent on a datagram.
     pub(crate) fn spend(&mut self, time: StdDuration) {
         self.spent += time;
     }

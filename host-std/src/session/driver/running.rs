@@ -25,7 +25,7 @@ use crate::session::{CallDigit, CallError, CallTone, CaptureConfig, Channel, Mis
 const DATAGRAM_BYTES: usize = 65_535;
 /// Datagrams that are thrown away at once: more than a socket holds.
 const STALE_DATAGRAMS: u32 = 10_000;
-/// So long TURN servers are waited for at the end, until they have their addresses back.
+/// The time for which TURN servers are awaited at the end, until their allocations are released.
 #[cfg(feature = "ice")]
 const LEAVING: StdDuration = StdDuration::from_millis(500);
 
@@ -48,7 +48,7 @@ impl Datagram {
 
 impl Drop for Datagram {
     fn drop(&mut self) {
-        // On a thread that ends there is nobody to keep it for.
+        // On a thread that ends the buffer isn't kept.
         let _ = IDLE.try_with(|idle| idle.set(std::mem::take(&mut self.0)));
     }
 }
@@ -66,7 +66,7 @@ pub(crate) struct Running<C> {
 }
 
 impl<C: Driven> Running<C> {
-    /// With these sockets.
+    /// Creates the running call with these sockets.
     #[cfg(feature = "manager")]
     pub(crate) fn new(call: C, rtp: UdpSocket, rtcp: Option<UdpSocket>, clock: Clock) -> Self {
         #[cfg(feature = "ice")]
@@ -76,14 +76,14 @@ impl<C: Driven> Running<C> {
         Self { call, rtp, rtcp, clock, send_error: None, digits: None, tones: None, turn }
     }
 
-    /// With these connections to TURN servers.
+    /// Adds these connections to TURN servers.
     #[cfg(all(feature = "manager", feature = "ice"))]
     pub(crate) fn with_turn(self, turn: Vec<crate::session::TurnConnection>) -> Self {
         Self { turn: TurnConnections::new(turn), ..self }
     }
 
-    /// Another device has the sound from now on, of whatever rate and channels, behind a capture chain of these
-    /// settings; the one of before is closed.
+    /// Attaches another device from now on, of any rate and channels, with a capture chain of these settings; the old one is
+    /// closed.
     ///
     /// # Errors
     /// Why the call can't have its sound: nothing changes then, and the device is closed.
@@ -146,7 +146,7 @@ impl<C: Driven> Running<C> {
     /// Takes in a datagram, if one is there.
     ///
     /// # Errors
-    /// What is wrong with the socket.
+    /// The error of the socket.
     pub(crate) fn receive(&mut self, channel: Channel) -> io::Result<()> {
         let mut datagram = Datagram::take();
         let Some(received) = self.socket(channel).map(|socket| socket.try_recv_from(&mut datagram.0)) else {
@@ -169,7 +169,7 @@ impl<C: Driven> Running<C> {
         let buffer = &mut datagram.0[..];
         let mut thrown = 0;
         for channel in [Channel::Rtp, Channel::Rtcp] {
-            // Whatever is wrong with a socket, the loop will tell.
+            // An error of a socket is reported by the loop.
             let Some(Ok(socket)) = self.socket(channel).map(at_once) else { continue };
             for _ in 0..STALE_DATAGRAMS {
                 match socket.recv_from(buffer) {
@@ -204,7 +204,7 @@ impl<C: Driven> Running<C> {
                 }
                 Step::Microphone(microphone) => {
                     device.read(microphone.pcm);
-                    // What it dropped to read this is lost before it.
+                    // Samples that it dropped for this read were lost before it.
                     let late = beyond(skipped, device.gaps());
                     *microphone.lost = microphone.lost.saturating_add(gaps.captured).saturating_add(late.captured);
                     front.underrun(late.played as usize);
@@ -228,7 +228,7 @@ impl<C: Driven> Running<C> {
         }
     }
 
-    /// What has come from a TURN server by TCP.
+    /// Takes in the data that have come from a TURN server by TCP.
     pub(crate) fn receive_from_server(&mut self, connection: usize) {
         let (now, call) = (self.clock.now(), &mut self.call);
         let over = self.turn.receive(connection, |server, datagram| {

@@ -12,12 +12,12 @@ use crate::sdp::{NegotiatedCodec, NegotiatedEvents, NegotiatedStream};
 use crate::session::CallError;
 use crate::session::own::BoxedDecoders;
 
-/// What a call sends, and the rates of its sound both ways.
+/// The codec that a call sends, and the rates of its sound both ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SentCodec {
-    /// What the other side wrote.
+    /// The format as the other side wrote it.
     pub(super) theirs: CodecFormat,
-    /// What both sides' formats come to.
+    /// The format that both sides agreed on.
     pub(super) agreed: CodecFormat,
     pub(super) sample_rate_hz: u32,
     /// 1, or 2 interleaved.
@@ -26,9 +26,9 @@ pub(super) struct SentCodec {
     pub(super) delay_us: u32,
     /// The bit rate that packets are made for, in bit/s, before anybody asks for another.
     pub(super) packet_bps: u32,
-    /// What silence is sent as, if it isn't sent as sound.
+    /// The payload type of comfort noise, if silence isn't sent as sound.
     pub(super) noise: Option<PayloadType>,
-    /// What packets are that repeat those before them, if they shall.
+    /// The payload type of packets that repeat those before them, if that is enabled.
     pub(super) redundancy: Option<PayloadType>,
 }
 
@@ -68,7 +68,7 @@ impl SentCodec {
         sound(self) == sound(other)
     }
 
-    /// What the encoder takes.
+    /// Returns the encoder's input format.
     pub(super) fn sound(&self) -> Sound {
         Sound { rate_hz: self.sample_rate_hz, channels: self.channels }
     }
@@ -103,11 +103,11 @@ fn make<T: ?Sized>(
     make(codec).map_err(|source| CallError::CodecSetup { codec: format.to_string(), source })
 }
 
-/// What we offer for these codecs. Comfort noise comes with them, if it is wanted, at the clocks of all that have no
-/// pauses of their own; and redundancy of so many copies at the clocks of all.
+/// Returns the formats that we offer for these codecs. Comfort noise is added, if it is enabled, at the clocks of all that have
+/// no pauses of their own; and redundancy with this many copies at the clocks of all.
 ///
 /// # Errors
-/// As for [`sound`], of the first that can't be in a call.
+/// The same as for [`sound`], for the first codec that can't be in a call.
 pub(in crate::session) fn offered(
     registry: &Registry,
     codecs: &[CodecFormat],
@@ -188,7 +188,7 @@ impl OwnTable {
     }
 }
 
-/// What the receivers of a stream play, and the clock that they count in.
+/// The sound that the receivers of a stream play, and their clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ReceivedSound {
     pub(super) sound: Sound,
@@ -196,7 +196,7 @@ pub(super) struct ReceivedSound {
 }
 
 impl ReceivedSound {
-    /// What a decoder of the user's own gives there.
+    /// Returns the sound that a decoder of the user's own has to deliver.
     pub(super) fn info(&self) -> CodecInfo {
         let Sound { rate_hz, channels } = self.sound;
         CodecInfo { name: "", sample_rate_hz: rate_hz, rtp_clock_hz: self.clock_hz, channels }
@@ -207,7 +207,7 @@ impl ReceivedSound {
     /// sound, of which packets of all of them are whole numbers of ticks.
     ///
     /// # Errors
-    /// As for [`sound`], of the first that can't be in a call.
+    /// The same as for [`sound`], for the first codec that can't be in a call.
     pub(super) fn of(registry: &Registry, formats: &[NegotiatedCodec]) -> Result<Self, CallError> {
         let (mut rate_hz, mut channels, mut clock_hz) = (0, 1, 1);
         for format in formats.iter().map(|codec| &codec.format) {
@@ -229,19 +229,19 @@ fn common_multiple(one: u32, other: u32) -> u32 {
     one.saturating_mul(other / common_divisor(one, other))
 }
 
-/// What may come.
+/// The formats that may come.
 #[derive(Clone, Copy)]
 pub(super) struct ReceivableFormats<'a> {
     pub(super) codecs: &'a [NegotiatedCodec],
     pub(super) events: &'a [NegotiatedEvents],
 }
 
-/// What is behind each payload type of a call: decoders and comfort noise.
+/// The meaning of each payload type of a call: decoders and comfort noise.
 pub(super) struct Decoders {
     /// It comes first.
     own: Option<OwnTable>,
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
-    /// What has none: comfort noise, redundancy and events, with its RTP clock in Hz.
+    /// The payload types without a decoder: comfort noise, redundancy and events, with their RTP clocks in Hz.
     others: Vec<(PayloadType, OtherPayload, u32)>,
     /// Cells of a jitter buffer that a usual packet takes.
     packet_cells: usize,
@@ -292,7 +292,7 @@ impl Decoders {
         Ok(Self { own: None, decoders, others, packet_cells })
     }
 
-    /// With a table of the user's own, which is asked first; `need` is the sound that its decoders must have.
+    /// Adds a table of the user's own, which is asked first; `need` is the sound that its decoders must have.
     ///
     /// # Errors
     /// [`CallError::OwnDecoder`] if one of them has another.

@@ -1,5 +1,5 @@
-//! What a stream's packets carry in their headers besides RTP's own: levels, the stream's name, numbers and times; written as a
-//! packet leaves and read as one arrives (RFC 6464, 6465, 8285, 9143).
+//! The header extensions of a stream's packets: levels, the stream's name, numbers and times; written as a packet is sent and
+//! read as one arrives (RFC 6464, 6465, 8285, 9143).
 //!
 //! All memory is taken when the stream is agreed on. Cost: where none was agreed on, a compare a packet; else the payload moves
 //! back by some bytes and a few compares an element.
@@ -68,7 +68,7 @@ impl Contributors {
         self.sources.iter().copied().zip(levels).take(self.count)
     }
 
-    /// How many sources there are.
+    /// Returns the number of sources.
     pub fn len(&self) -> usize {
         self.count
     }
@@ -88,14 +88,14 @@ impl Contributors {
     }
 }
 
-/// What the last packets of a source said.
+/// The information in the last packets of a source.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::session) struct Told {
     pub(in crate::session) level: Option<AudioLevel>,
     pub(in crate::session) contributors: Contributors,
 }
 
-/// What only the call knows of a packet that leaves.
+/// The information about a packet to be sent that only the call knows.
 #[derive(Clone, Copy)]
 pub(in crate::session) struct LeavingPacket {
     /// Its number among all of the transport, where they have one.
@@ -108,7 +108,7 @@ pub(in crate::session) struct LeavingPacket {
 pub(super) struct Extended {
     agreed: NegotiatedExtensions,
     mid: Box<str>,
-    /// How many packets still carry the name.
+    /// The number of further packets that carry the name.
     named: u16,
     contributors: Contributors,
     told: Vec<(Ssrc, Instant, Told)>,
@@ -131,7 +131,7 @@ impl Extended {
         })
     }
 
-    /// Goes on where the one before was.
+    /// Continues from the state of the one before.
     pub(super) fn follow(&mut self, before: &mut Self) {
         self.contributors = before.contributors;
         self.told.extend(before.told.drain(..).take(self.told.capacity()));
@@ -244,7 +244,7 @@ impl Extended {
         self.agreed.get(ExtensionKind::AudioLevel).is_some_and(|level| level.voice)
     }
 
-    /// What the last packet of a source said.
+    /// Returns the information in the last packet of a source.
     pub(super) fn told(&self, source: Ssrc) -> Option<Told> {
         self.told.iter().find(|(ssrc, ..)| *ssrc == source).map(|(.., told)| *told)
     }

@@ -1,4 +1,4 @@
-//! Tones of a stream that were heard and that nobody was told of yet.
+//! Tones of a stream that were heard and not reported yet.
 
 use dsp_core::time::{Duration, Instant};
 

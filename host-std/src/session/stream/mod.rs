@@ -1,7 +1,7 @@
 //! One stream of a call, both ways: sender, encoder and redundancy; sources, their receivers and decoders. It knows codecs
 //! and sound, and neither address nor key.
 //!
-//! What offers and answers make of it stands in `change`.
+//! The effect of offers and answers on a stream is in `change`.
 
 mod adapt;
 mod capture;
@@ -64,7 +64,7 @@ use super::transport::{Claim, STRAGGLES};
 use crate::registry::CodecFormat;
 use crate::sdp::{EventSet, NegotiatedStream};
 
-/// Packets with the SSRC that we had before may loop back for so long.
+/// The time for which packets with our previous SSRC may loop back.
 const LOOPS: Duration = Duration::from_secs(2);
 
 /// The source that we were before.
@@ -76,7 +76,7 @@ struct Former {
     until: Instant,
 }
 
-/// What the other side last said of what it receives.
+/// The other side's last report on the packets that it receives.
 #[derive(Clone, Copy, Default)]
 pub(super) struct ReportedReception {
     pub(super) fraction_lost: Option<f32>,
@@ -89,7 +89,7 @@ pub(super) struct ReportedReception {
 type StreamSender = Sender<Box<[i16]>, HostDetector>;
 
 /// One stream of a call.
-// In this order: what every tick touches lies together.
+// The order of fields keeps those together that every tick touches.
 #[repr(C)]
 pub(super) struct Stream {
     sender: Box<StreamSender>,
@@ -104,26 +104,26 @@ pub(super) struct Stream {
     closed: bool,
     /// When what was captured last ended.
     captured: Option<Instant>,
-    /// When all its sources had said goodbye, as long as none goes on.
+    /// The time at which all its sources had said goodbye; `None` while any of them continues.
     left: Option<Instant>,
     former: Option<Former>,
     agreed: NegotiatedStream,
     sending: SentCodec,
     adapted: Adapted,
     digits: Box<Digits>,
-    /// What packets carry in their headers, where anything was agreed on.
+    /// The header extensions of packets, where any were agreed on.
     extended: Option<Box<Extended>>,
     /// The user's sound on its way to the encoder.
     capture: EncoderInput,
     /// The other side's on its way to the user.
     heard: Playing,
-    /// What was counted by receivers that a new offer replaced, in samples of the user's sound.
+    /// The counts of receivers that a new offer replaced, in samples of the user's sound.
     earlier: Counted,
     fraction_lost: Option<f32>,
     jitter_ms: Option<f32>,
-    /// Of the last report that told it.
+    /// The round-trip time of the last report that contained it.
     round_trip: Option<Duration>,
-    /// What the capture chain knows of the sound that comes next.
+    /// The capture chain's knowledge of the sound that comes next.
     activity: Option<Activity>,
     /// Sound in place of what is captured, once there was any.
     made: Option<Box<Made>>,
@@ -141,7 +141,7 @@ impl Stream {
         !std::mem::replace(&mut self.closed, true)
     }
 
-    /// It was agreed on again as it is: whoever signals has not left.
+    /// Notes that the stream was agreed on again unchanged: a side that signals has not left.
     pub(super) fn goes_on(&mut self) {
         self.left = None;
     }
@@ -150,12 +150,12 @@ impl Stream {
         self.closed
     }
 
-    /// What was agreed on.
+    /// Returns the agreement.
     pub(super) fn agreed(&self) -> &NegotiatedStream {
         &self.agreed
     }
 
-    /// Which ways it goes.
+    /// Returns the directions of the stream.
     pub(super) fn directions(&self) -> Directions {
         let direction = self.agreed.direction;
         Directions { sends: !self.closed && direction.sends(), receives: !self.closed && direction.receives() }
@@ -171,7 +171,7 @@ impl Stream {
         self.capture.sound()
     }
 
-    /// What the receivers give, before it's made into the user's sound.
+    /// Returns the format of the receivers' sound, before it's converted to the user's.
     pub(super) fn received_sound(&self) -> Sound {
         self.receivers().sound()
     }
@@ -189,7 +189,7 @@ impl Stream {
         self.leaving.as_deref_mut().filter(|leaving| !leaving.is_over())
     }
 
-    // What comes in.
+    // The functions from here on handle incoming packets.
 
     /// Whether packets of this type were agreed on last.
     pub(super) fn expects(&self, packet: &RtpPacket<'_>) -> bool {
@@ -216,12 +216,12 @@ impl Stream {
         self.receivers().reception().1 == 0
     }
 
-    /// Whether whoever was heard here has said goodbye.
+    /// Returns whether the sources that were heard here have said goodbye.
     pub(super) fn has_left(&self) -> bool {
         self.left.is_some()
     }
 
-    /// What a packet proves of its sender, where it isn't authenticated.
+    /// Returns the evidence of a packet for its sender, where it isn't authenticated.
     pub(super) fn claim(&self, packet: &RtpPacket<'_>) -> Claim {
         match self.receivers().claim(packet.ssrc(), packet.seq()) {
             Claim::Other(ssrc, seq) => match self.leaving() {
@@ -261,7 +261,7 @@ impl Stream {
             && let Some(leaving) = self.leaving_mut()
             && leaving.playing().receivers().knows(number)
         {
-            // Of the codecs before, and still on its way.
+            // The packet is of an earlier codec and was still on its way.
             return leaving.receivers_mut().receive(now, packet);
         }
         if !self.may_receive(agreed) {
@@ -325,7 +325,7 @@ impl Stream {
         Duration::from_micros((self.jitter_ms.unwrap_or(0.0) * 1e3) as u64)
     }
 
-    /// What delay costs from now on: a report told the round trip, or the codec is another.
+    /// Sets the cost of delay after a change of the round-trip time or of the codec.
     pub(super) fn set_round_trip(&mut self, round_trip: Option<Duration>) {
         self.round_trip = round_trip;
         let SentCodec { agreed, delay_us, .. } = &self.sending;
@@ -333,7 +333,7 @@ impl Stream {
         self.heard.receivers_mut().set_conversation(&told);
     }
 
-    /// What was heard of the other side until now was another's.
+    /// Forgets the received sound, because it was another sender's.
     pub(super) fn forget(&mut self) {
         self.heard.receivers_mut().forget();
     }
@@ -360,16 +360,16 @@ impl Stream {
         played
     }
 
-    // What goes out.
+    // The functions from here on handle outgoing sound.
 
-    /// What the capture chain knows of the sound that comes next.
+    /// Sets the capture chain's knowledge of the sound that comes next.
     pub(super) fn hear_activity(&mut self, activity: Option<Activity>) {
         self.activity = activity;
         self.sender.set_speech(activity.map(|heard| heard.speech));
     }
 
-    /// What is sent in place of what is captured, if anything is; `open`: whether anything may leave at all. It's to be put
-    /// back.
+    /// Takes the generated sound that is sent in place of the captured one, if there is any; `open`: whether anything may be
+    /// sent. The caller has to put it back.
     pub(super) fn take_made(&mut self, open: bool) -> Option<Box<Made>> {
         let may_send = open && !self.closed && self.agreed.direction.sends();
         if !may_send && let Some(made) = &mut self.made {
@@ -406,7 +406,7 @@ impl Stream {
         refused == 0
     }
 
-    /// Time goes on without sound, for so many samples (a channel) of the user's.
+    /// Advances the media time without sound, by this many samples (a channel) of the user's.
     pub(super) fn pause(&mut self, samples: usize) {
         self.sender.pause(self.capture.skip(samples));
     }
@@ -453,7 +453,7 @@ impl Stream {
         !self.closed && self.extended.as_ref().is_some_and(|extended| extended.sends_contributors())
     }
 
-    /// Who is in the sound that is captured next.
+    /// Sets the contributors to the sound that is captured next.
     pub(super) fn set_contributors(&mut self, contributors: &Contributors) {
         if let Some(extended) = &mut self.extended {
             extended.set_contributors(contributors);
@@ -512,7 +512,7 @@ impl Stream {
         self.made.as_mut().is_some_and(|made| made.end_tone())
     }
 
-    /// What there is to tell of tones.
+    /// Returns the next report of a tone.
     pub(super) fn next_tone(&mut self) -> Option<CallTone> {
         self.heard_tones.as_mut()?.next()
     }
@@ -522,7 +522,7 @@ impl Stream {
         self.digits.taken()
     }
 
-    /// What there is to tell of digits at `now`.
+    /// Returns the next report of a digit at `now`.
     pub(super) fn next_digit(&mut self, now: Instant) -> Option<CallDigit> {
         self.digits.next(now)
     }
@@ -538,9 +538,9 @@ impl Stream {
         }
     }
 
-    /// Goes on as another source.
+    /// Continues as another source.
     pub(super) fn change_source(&mut self, now: Instant, source: InitialRtpState) {
-        // To the other side it would be another event under another source.
+        // To the other side it would be another event, since the source is another.
         self.digits.cut();
         self.former = Some(Former { ssrc: self.sender.ssrc(), next: self.sender.seq(), until: now + LOOPS });
         self.heard.receivers_mut().set_own(source.ssrc);

@@ -1,4 +1,4 @@
-//! What a stream plays: its receivers' sum, in the sound that the user has.
+//! The played sound of a stream: its receivers' sum, converted to the user's sound.
 //!
 //! Receivers that a later offer and answer replaced are played on until those that took their place have sound, and then
 //! fade out under it ([`ReplacedReceivers`]): 20 ms, no longer than half a second after they were replaced.
@@ -14,13 +14,13 @@ use crate::session::tap::Tap;
 
 /// One sound fades into another.
 const FADE: Duration = Duration::from_millis(20);
-/// What a codec begins with is not its sound yet: Opus looks ahead by 6.5 ms, and iLBC by 5.
+/// The time for which a codec's first output is not its real sound yet: Opus looks ahead by 6.5 ms, and iLBC by 5.
 const SETTLE: Duration = Duration::from_millis(10);
-/// What was replaced is played for so long at most.
+/// The longest time for which replaced receivers are still played.
 const LEAVE: Duration = Duration::from_millis(500);
 
 /// Receivers, and what makes their sound the user's.
-// In this order: what every tick touches lies together.
+// The order of fields keeps those together that every tick touches.
 #[repr(C)]
 pub(super) struct Playing {
     conversion: Option<Box<Converting>>,
@@ -54,10 +54,10 @@ impl Playing {
         }))
     }
 
-    /// What it takes to be played as another sound.
+    /// Returns the conversion that is needed to be played as another sound.
     ///
     /// # Errors
-    /// As for [`new`](Self::new).
+    /// The same as for [`new`](Self::new).
     pub(super) fn other_sound(&self, sound: Sound) -> Result<OtherSound, ResampleError> {
         Ok(OtherSound { sound, conversion: Self::conversion(&self.receivers, sound)? })
     }
@@ -74,17 +74,17 @@ impl Playing {
         &mut self.receivers
     }
 
-    /// How much later it is heard than the receivers play it.
+    /// Returns the delay after the receivers.
     pub(super) fn delay(&self) -> Duration {
         self.conversion.as_ref().map_or(Duration::ZERO, |own| own.conversion.delay())
     }
 
-    /// What was counted, in samples of the user's sound.
+    /// Returns the counts, in samples of the user's sound.
     pub(super) fn total(&self) -> Counted {
         self.receivers.total().at_rate(self.receivers.sound().rate_hz, self.sound.rate_hz)
     }
 
-    /// Looks for this in the sound from now on. Whether it goes on as before.
+    /// Sets the digits and tones that are detected in the sound from now on. Returns whether nothing has changed.
     pub(super) fn set_tones(&mut self, wanted: WantedTones) -> bool {
         let sound = self.receivers.sound();
         let goes_on = self.tones.as_ref().is_some_and(|tones| tones.suits(sound, wanted));
@@ -143,7 +143,7 @@ impl Playing {
     }
 }
 
-/// What makes receivers play as another sound.
+/// The conversion that makes receivers play as another sound.
 pub(super) struct OtherSound {
     sound: Sound,
     conversion: Option<Box<Converting>>,

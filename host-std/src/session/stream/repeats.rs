@@ -10,31 +10,31 @@ use dsp_core::time::{Duration, Instant};
 
 /// Lost, in 1/256: 1.2 %.
 const LOSSES: u8 = 3;
-/// How long nothing is lost before packets go alone again.
+/// The time without losses after which packets are sent without repetition again.
 const CALM: Duration = Duration::from_secs(30);
 
-/// What repeats payloads, and when.
+/// The generator of repeated payloads, with the rule when to repeat.
 pub(super) struct Repeats {
     red: HostRedundancy,
     level: usize,
     by: By,
-    /// When a loss was last told.
+    /// The time at which a loss was last reported.
     last_loss: Option<Instant>,
 }
 
-/// Who says how many are repeated.
+/// The rule that decides how many payloads are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
     /// The user: all the time.
     User,
     /// Reports of losses.
     Reports,
-    /// Whoever chooses from all that is known.
+    /// An adaptation that chooses by all measurements.
     Choice,
 }
 
 impl Repeats {
-    /// For packets that repeat so many, from the beginning or once losses are told.
+    /// Creates it for packets with this many repetitions, from the beginning or once losses are reported.
     pub(super) fn new(mut red: HostRedundancy, on_loss: bool) -> Self {
         let level = red.level();
         if on_loss {
@@ -44,7 +44,7 @@ impl Repeats {
         Self { red, level, by, last_loss: None }
     }
 
-    /// Goes on as `before`, which was another codec's.
+    /// Continues from `before`, which was another codec's.
     pub(super) fn follow(&mut self, before: &Self) {
         if before.by == By::Choice {
             self.choose(before.level());
@@ -54,7 +54,8 @@ impl Repeats {
         }
     }
 
-    /// The other side told which fraction it lost since its last report, in 1/256. Whether another number is repeated now.
+    /// Takes in the fraction that the other side lost since its last report, in 1/256. Returns whether the number of repetitions
+    /// has changed.
     pub(super) fn hear(&mut self, now: Instant, fraction_lost: u8) -> bool {
         if self.by != By::Reports {
             return false;
@@ -71,7 +72,7 @@ impl Repeats {
         self.red.level() != before
     }
 
-    /// So many are repeated from now on, whatever reports tell.
+    /// Repeats this many payloads from now on, whatever reports contain.
     pub(super) fn choose(&mut self, copies: usize) {
         if self.by != By::User {
             self.by = By::Choice;
@@ -79,13 +80,13 @@ impl Repeats {
         }
     }
 
-    /// How many may be chosen, at least and at most.
+    /// Returns the least and the largest number that may be chosen.
     pub(super) fn choices(&self) -> [u8; 2] {
         let most = self.level.min(u8::MAX.into()) as u8;
         [if self.by == By::User { most } else { 0 }, most]
     }
 
-    /// How many payloads each packet repeats at the moment.
+    /// Returns the number of payloads that each packet repeats at the moment.
     pub(super) const fn level(&self) -> usize {
         self.red.level()
     }

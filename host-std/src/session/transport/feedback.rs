@@ -1,9 +1,9 @@
-//! Transport-wide feedback of a call: the numbers of the packets that leave, when those of the other side arrived, and when that
-//! is told.
+//! Transport-wide feedback of a call: the numbers of the sent packets, the arrival times of the other side's packets, and the
+//! time of the next feedback.
 //!
-//! What has arrived is told 100 ms after the first of it, or with the report that leaves before; by the timing of AVPF, which keeps
-//! it within RTCP's share of the bandwidth. libwebrtc tells each 50 to 250 ms. One stream's reports carry it for all of the
-//! transport. Memory: what 256 packets each way take, once it is agreed on.
+//! Arrivals are reported 100 ms after the first of them, or with a report that is sent before; by the timing of AVPF, which keeps
+//! feedback within RTCP's share of the bandwidth. libwebrtc reports every 50 to 250 ms. One stream's reports carry it for all of
+//! the transport. Memory: that of 256 packets each way, once it is agreed on.
 
 use dsp_core::rtcp::transport::{ArrivalLog, DepartureLog, FeedbackStats, MAX_MESSAGE_BYTES, PacketFeedback};
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
@@ -11,18 +11,18 @@ use dsp_core::wire::rtcp::{Compound, Feedback, FeedbackMessage, Packet, Transpor
 
 /// Packets that are remembered each way: 5 s of one stream in packets of 20 ms.
 const PACKETS: usize = 256;
-/// What arrived is told so much later.
+/// The delay after which arrivals are reported.
 const CADENCE: Duration = Duration::from_millis(100);
 
 /// The feedback of one transport.
 pub(super) struct PathFeedback {
     arrivals: ArrivalLog<PACKETS>,
     departures: DepartureLog<PACKETS>,
-    /// When what waits is to be told, as long as nobody was asked to.
+    /// The time at which waiting arrivals are to be reported, while no message has been requested.
     due: Option<Instant>,
-    /// Whose packets they are.
+    /// The source of the packets.
     media: Ssrc,
-    /// What the last message told.
+    /// The content of the last message.
     told: Vec<PacketFeedback>,
 }
 
@@ -42,7 +42,7 @@ impl PathFeedback {
         self.departures.next()
     }
 
-    /// It left, with so many bytes.
+    /// Records that a packet with this many bytes was sent.
     pub(super) fn depart(&mut self, now: Instant, bytes: usize) {
         self.departures.depart(now, bytes);
     }
@@ -62,12 +62,12 @@ impl PathFeedback {
         self.due
     }
 
-    /// Whether a message is to be asked for now. It's told once.
+    /// Returns whether a message is to be requested now. It returns `true` once.
     pub(super) fn take_due(&mut self, now: Instant) -> bool {
         self.due.take_if(|due| *due <= now).is_some()
     }
 
-    /// What is to be told; see [`left`](Self::left).
+    /// Returns the next message; see [`left`](Self::left).
     pub(super) fn message<'a>(
         &mut self,
         out: &'a mut [u8; MAX_MESSAGE_BYTES],
@@ -82,7 +82,7 @@ impl PathFeedback {
         self.due = (self.arrivals.pending() > 0).then_some(now + CADENCE);
     }
 
-    /// Takes in what the other side tells of our packets; whether it told anything.
+    /// Takes in the other side's reports on our packets; returns whether there were any.
     pub(super) fn take_in(&mut self, now: Instant, compound: &Compound<'_>) -> bool {
         self.told.clear();
         let Self { departures, told, .. } = self;
@@ -101,7 +101,7 @@ impl PathFeedback {
         any
     }
 
-    /// Of each packet that the last message told something new of.
+    /// Returns each packet about which the last message contained new information.
     pub(super) fn told(&self) -> &[PacketFeedback] {
         &self.told
     }

@@ -17,7 +17,7 @@ use crate::session::ice::{IceConfig, IceMode};
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Queries to one server.
 const QUERIES: u32 = 4;
-/// What a description waits for: a server that answers the third query is not waited for.
+/// The time that a description waits: a server that answers the third query is not waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// The same where there is nothing to say without a relayed address: until a TURN server that is silent is given up.
 const PATIENCE_RELAY_ONLY: Duration = Duration::from_secs(13);
@@ -27,7 +27,7 @@ pub(super) const HEADER_BYTES: usize = 20;
 const BINDING_REQUEST: [u8; 2] = [0, 1];
 const BINDING_SUCCESS: [u8; 2] = [1, 1];
 const XOR_MAPPED_ADDRESS: u16 = 0x20;
-/// As servers before RFC 5389 have it.
+/// The attribute of servers before RFC 5389.
 const MAPPED_ADDRESS: u16 = 1;
 
 /// One question to one server.
@@ -40,7 +40,7 @@ struct Query {
     over: bool,
 }
 
-/// What looks for our candidates.
+/// The gatherer of our candidates.
 pub(in crate::session) struct Gatherer {
     queries: Vec<Query>,
     relays: Relays,
@@ -48,7 +48,7 @@ pub(in crate::session) struct Gatherer {
     base: SocketAddr,
     hosts: Vec<SocketAddr>,
     found: Vec<IceCandidate>,
-    /// How many of those found are in a description, or were trickled.
+    /// The number of found candidates that are in a description, or were trickled.
     told: usize,
     began: Option<Instant>,
 }
@@ -82,7 +82,8 @@ impl Gatherer {
         Self { queries: queries.collect(), relays, relay_only, base, hosts, found, told: 0, began: None }
     }
 
-    /// What was found by now, for another path by the same socket; without relayed addresses, of which a server knows one user.
+    /// Returns the candidates found so far, for another path by the same socket; without relayed addresses, of which a server
+    /// knows one user.
     pub(in crate::session) fn fork(&self) -> Self {
         let found: Vec<_> = self.found.iter().filter(|found| found.kind != CandidateKind::Relayed).cloned().collect();
         Self {
@@ -107,7 +108,7 @@ impl Gatherer {
         &mut self.relays
     }
 
-    /// Whether packets take relayed addresses alone, and no other is told.
+    /// Returns whether packets take relayed addresses alone, and no other is disclosed.
     pub(in crate::session) fn is_relay_only(&self) -> bool {
         self.relay_only
     }
@@ -138,7 +139,7 @@ impl Gatherer {
         self.hosts.iter().copied()
     }
 
-    /// What kind an address of ours is, if it is a candidate.
+    /// Returns the kind of an address of ours, if it is a candidate.
     pub(super) fn kind_of(&self, address: SocketAddr) -> Option<CandidateKind> {
         self.found.iter().find(|found| found.address == address).map(|found| found.kind)
     }
@@ -201,11 +202,11 @@ impl Gatherer {
         true
     }
 
-    /// Takes note of what the TURN servers have told; whether there is a relayed address more.
+    /// Takes note of the TURN servers' reports; returns whether there is a further relayed address.
     pub(in crate::session) fn take_news(&mut self) -> bool {
         let mut more = false;
         while let Some((news, address)) = self.relays.next_news() {
-            // Where nobody shall know where we are, the address behind it isn't told either (RFC 8839, 5.1).
+            // Where our location must not be disclosed, the related address isn't either (RFC 8839, 5.1).
             let unspecified = if address.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
             match news {
                 RelayedOrMapped::Relayed(mapped) => {
@@ -230,7 +231,7 @@ impl Gatherer {
     }
 }
 
-/// What a response says of the address that it answers.
+/// Returns the address that a response reports for its requester.
 pub(super) fn mapped_address(message: &[u8]) -> Option<SocketAddr> {
     match attribute(message, XOR_MAPPED_ADDRESS) {
         Some(value) => address(value, message.get(4..HEADER_BYTES)?),

@@ -20,13 +20,13 @@ const STREAMS: usize = MAX_SOURCES + 7;
 /// The same where one source is heard at a time. With those that are remembered it can change its SSRC 85 times under one
 /// key before another is refused.
 const ONE_AT_A_TIME: usize = 10;
-/// What can be remembered of keys that were left: as many changes of a key of ours, and of each source under the other
-/// side's. Offers and answers make them, so that an honest call has a few.
+/// The most former keys that can be remembered: as many changes of a key of ours, and of each source under the other side's.
+/// Offers and answers make them, so that an honest call has a few.
 const FORMER: usize = 256;
-/// What a call remembers whose keys never changed.
+/// The former keys of a call whose keys never changed.
 static NONE: FormerKeys<FORMER> = FormerKeys::new();
 
-/// What protects datagrams now.
+/// The current protection of datagrams.
 enum Protection {
     /// Nothing: plain RTP was agreed on.
     Plain,
@@ -52,22 +52,22 @@ fn contexts(keys: &SrtpKeys, sources: usize) -> Result<Contexts, KeyError> {
     })
 }
 
-/// What protects the datagrams of a call.
+/// The protection of a call's datagrams.
 pub(super) struct Guard {
     protection: Protection,
     plain: Plain,
     unkeyed: Unkeyed,
     /// Since SRTP was agreed on first.
     srtp: Option<Contexts>,
-    /// How many sources are heard at once.
+    /// The number of sources that are heard at once.
     sources: usize,
     /// Since the keys changed first.
     former: Option<Box<FormerKeys<FORMER>>>,
 }
 
 impl Guard {
-    /// With the keys of the description, or to wait for those of a handshake; `own` goes first. `sources`: how many are heard
-    /// at once.
+    /// Creates a guard with the keys of the description, or one that waits for those of a handshake; `own` has priority.
+    /// `sources`: the number of sources that are heard at once.
     pub(super) fn new(own: Option<&OwnGuard>, keys: Option<&SrtpKeys>, handshake: bool, sources: usize) -> Self {
         let protection = match (own.map(OwnGuard::make), keys) {
             (Some(Some(own)), _) => Protection::Own(own),
@@ -95,7 +95,7 @@ impl Guard {
         self.protection = Protection::Own(own);
     }
 
-    /// Keys will come of a handshake. Those that there are hold until then; plain RTP doesn't.
+    /// Waits for the keys of a handshake. Present keys stay in use until then; plain RTP doesn't.
     pub(super) fn wait(&mut self) {
         if matches!(self.protection, Protection::Plain) {
             self.protection = Protection::Handshake;
@@ -106,7 +106,7 @@ impl Guard {
     #[cfg(feature = "dtls")]
     ///
     /// # Errors
-    /// As for [`renew`](Self::renew).
+    /// The same as for [`renew`](Self::renew).
     pub(super) fn key(&mut self, keys: &SrtpKeys) -> Result<(), KeyError> {
         if matches!(self.protection, Protection::Own(_) | Protection::Waiting) {
             return Ok(());
@@ -121,7 +121,7 @@ impl Guard {
         matches!(self.protection, Protection::Waiting | Protection::Handshake)
     }
 
-    /// What that is to the user.
+    /// Returns the protection as it is reported to the user.
     pub(super) fn protection(&self) -> outcome::Protection {
         match &self.protection {
             Protection::Plain => outcome::Protection::Plain,
@@ -136,7 +136,7 @@ impl Guard {
         matches!(self.protection, Protection::Keyed(_) | Protection::Own(_))
     }
 
-    /// How far the keys of the description have got through their lifetimes.
+    /// Returns how much of their lifetimes the keys of the description have used up.
     pub(super) fn key_age(&self) -> KeyAge {
         match (&self.protection, &self.srtp) {
             (Protection::Keyed(_), Some(srtp)) => either!(srtp, own => own.key_age()),
@@ -144,7 +144,7 @@ impl Guard {
         }
     }
 
-    /// Whether something was sent with `ssrc` under the present key: it can't begin anew then.
+    /// Returns whether something was sent with `ssrc` under the present key: the source can't be started again then.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
         matches!(self.protection, Protection::Keyed(_))
             && self.srtp.as_ref().is_some_and(|srtp| either!(srtp, own => own.has_sent(ssrc)))

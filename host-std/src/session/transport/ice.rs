@@ -36,11 +36,11 @@ use super::relays::Relays;
 use crate::sdp::{CandidateKind, IceCandidate, IceCredentials, MAX_CANDIDATES, NegotiatedIce};
 use crate::session::outcome::{Ending, IcePair, IceState, IceStats};
 
-/// So long after its last answer a pair may be sent to (RFC 7675, 5.1).
+/// The time after its last answer for which a pair may be sent to (RFC 7675, 5.1).
 const CONSENT: Duration = Duration::from_secs(30);
-/// So long checks may take (RFC 8863, 4).
+/// The longest time that checks may take (RFC 8863, 4).
 const CHECKING: Duration = Duration::from_millis(39_500);
-/// So long after a restart the old pair's checks are answered.
+/// The time after a restart for which the old pair's checks are answered.
 const FORMER: Duration = Duration::from_secs(3);
 /// The shortest and the longest wait between two questions of consent, in ms (RFC 7675, 5.1).
 const CONSENT_WAIT_MS: (u32, u32) = (4_000, 6_000);
@@ -65,7 +65,7 @@ struct Selected {
 
 /// A path that checks addresses before it uses them.
 pub(in crate::session) struct IcePath {
-    /// What the call's time is counted from.
+    /// The origin of the call's time.
     base: StdInstant,
     agent: IceAgent,
     /// The agent before a restart, and until when it is kept.
@@ -81,7 +81,7 @@ pub(in crate::session) struct IcePath {
     /// Whether the checks since the last restart have found a pair.
     found: bool,
     gone: bool,
-    /// The latest time that was told.
+    /// The latest time that was given.
     told: Instant,
     /// The relayed address that the present datagram came to, if it came to one.
     relayed: Option<SocketAddr>,
@@ -103,7 +103,7 @@ pub(in crate::session) struct IcePath {
 }
 
 impl IcePath {
-    /// With what was agreed on; our candidates are those of `gatherer`, which goes on here.
+    /// Creates a path with the ICE agreement; our candidates are those of `gatherer`, which the path takes over.
     pub(super) fn new(now: Instant, named: SocketAddr, agreed: &NegotiatedIce, gatherer: Gatherer, seed: u32) -> Self {
         let base = StdInstant::now();
         let agent = agent(agreed, agreed.controlling, &gatherer);
@@ -149,7 +149,7 @@ impl IcePath {
         self.settle(now);
     }
 
-    /// What a later offer and answer came to: further candidates, or other credentials, which are a restart (RFC 8445, 9).
+    /// Takes the result of a later offer and answer: further candidates, or other credentials, which are a restart (RFC 8445, 9).
     pub(super) fn renew(&mut self, now: Instant, agreed: &NegotiatedIce) {
         let credentials = [agreed.local.clone(), agreed.remote.credentials.clone()];
         if credentials == self.credentials && agreed.lite == self.lite {
@@ -254,7 +254,7 @@ impl IcePath {
         }
     }
 
-    /// A snapshot, of the last time that was told.
+    /// Returns a snapshot, at the last time that was given.
     pub(super) fn stats(&self) -> IceStats {
         let now = self.told;
         let pair = self.selected.map(|selected| {
@@ -449,7 +449,7 @@ impl IcePath {
             let relays = self.gatherer.relays_mut();
             if !relays.is_or_was(own) {
                 if hides {
-                    // Of an address that an earlier gathering had: no other way may be taken.
+                    // The address is that of an earlier gathering: no other way may be taken.
                     continue;
                 }
                 return Some((len, to));
@@ -463,14 +463,14 @@ impl IcePath {
     }
 }
 
-/// For comparison, in a table that is small.
+/// Returns a hash for comparison, in a table that is small.
 fn hash_of(what: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
     hasher.finish()
 }
 
-/// Where the agent would log passwords, some of them at TRACE only, nothing is logged.
+/// Calls the agent without logging, since it would log passwords, some of them at TRACE only.
 fn quietly<T>(ask: impl FnOnce() -> T) -> T {
     tracing::dispatcher::with_default(&tracing::Dispatch::none(), ask)
 }
@@ -543,12 +543,12 @@ impl Path for IcePath {
         if own.is_some() {
             return own;
         }
-        // Between two checks this is asked with each packet.
+        // Between two checks this is called for each packet.
         let is_due = self.pending || self.due.is_some_and(|due| due <= now);
         if !is_due && !self.speaks {
             return None;
         }
-        // What is due now, and what comes of it; then nothing is for 50 ms.
+        // Datagrams that are due now are returned, with those that follow from them; then none is for 50 ms.
         if let Some(next) = self.next_of_agents(now, buffer) {
             return Some(next);
         }

@@ -18,14 +18,14 @@ impl CallTransport {
     #[cfg(feature = "dtls")]
     pub(super) fn shake_hands(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
         let Some(dtls) = &mut self.dtls else { return false };
-        // What came through the checks of ICE is the other side's, whichever of its addresses it is.
+        // A packet that came through the checks of ICE is the other side's, from any of its addresses.
         #[cfg(feature = "ice")]
         let named = if self.rtp.ice().is_some() { from } else { self.rtp.remote() };
         #[cfg(not(feature = "ice"))]
         let named = self.rtp.remote();
         let taken = dtls.receive(now, from, named, datagram);
         if let Some(keys) = dtls.take_keys() {
-            // Whoever has the key of the certificate is the other side, wherever it is.
+            // The owner of the certificate's key is the other side, at any address.
             if self.guard.key(&keys).is_ok() {
                 self.keyed = self.keyed.saturating_add(1);
                 self.exported = Some(Box::new(keys));
@@ -68,7 +68,7 @@ impl CallTransport {
         taken
     }
 
-    /// What protects RTCP.
+    /// Returns the protection of RTCP.
     pub(super) fn rtcp_guard(&mut self) -> &mut dyn PacketGuard {
         #[cfg(feature = "dtls")]
         if let Some(keys) = &mut self.rtcp_keys {
@@ -104,12 +104,12 @@ impl CallTransport {
         self.agreed.srtp.as_ref()
     }
 
-    /// How datagrams are protected now.
+    /// Returns the current protection of datagrams.
     pub(in crate::session) fn protection(&self) -> Protection {
         self.guard.protection()
     }
 
-    /// What tells the other side that the call is over, besides goodbyes.
+    /// Sends the messages other than goodbyes that tell the other side that the call is over.
     pub(in crate::session) fn close(&mut self) {
         #[cfg(feature = "dtls")]
         if let Some(dtls) = &mut self.dtls {

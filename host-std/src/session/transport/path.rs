@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use dsp_core::time::{Instant, Seq, Ssrc};
 
-/// What a packet proves about who sent it, for [`Path::hear`].
+/// The evidence of a packet for its sender, for [`Path::hear`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Claim {

@@ -9,7 +9,7 @@
 //! - **Bounds**: as many permissions as there are candidates of the other side, and none for addresses that nobody named.
 //! - **The end**: what was allocated is given back when the last goodbye has left.
 //!
-//! Between checks nothing is allocated on the heap. A stream's packets go through a copy, since a header comes before them.
+//! Between checks nothing is allocated on the heap. A stream's packets are copied, since a header is put before them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -32,21 +32,21 @@ use crate::session::ice::{RelayState, RelayStats, TurnServer, TurnTransport};
 const ASKED: usize = 32;
 /// Checks that wait for a permission.
 const HELD: usize = 32;
-/// How often a permission is asked for that was refused or stayed without an answer.
+/// The number of requests for a permission that was refused or not answered.
 const TRIES: u8 = 3;
-/// How often a question is asked.
+/// The number of times that a request is sent.
 const QUESTIONS: u32 = 5;
 /// The wait before a question is asked a second time.
 const FIRST_WAIT: StdDuration = StdDuration::from_millis(500);
 /// Each wait is twice the one before, up to this.
 const LONGEST_WAIT: StdDuration = StdDuration::from_secs(4);
-/// A question is given up so long after it was asked for the last time.
+/// The time after the last transmission of a request at which it is given up.
 const LAST_WAIT: StdDuration = StdDuration::from_secs(4);
 /// Channels a server: one for each pair that was in use.
 const CHANNELS: u8 = 8;
-/// So long a client that has nothing to say now is not asked again.
+/// The time for which a client that has nothing to send is not asked again.
 const PAUSE: Duration = Duration::from_millis(10);
-/// So long it is left alone at most: it forgets what else it waits for when a question is given up.
+/// The longest time for which it is not asked: it forgets its other waits when a request is given up.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Room for a packet, so that none is made while the call runs.
 const SCRATCH_BYTES: usize = 2_048;
@@ -66,20 +66,20 @@ const ERROR_CODE: u16 = 0x0009;
 const STALE_NONCE: u16 = 438;
 const UNAUTHORIZED: u16 = 401;
 
-/// What a datagram was to the relays.
+/// The result of passing a datagram to the relays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Passed {
     /// Nothing of theirs.
     Not,
     /// A server's own word.
     Handled,
-    /// A datagram of this peer, which lies there, and came to this address of ours.
+    /// A datagram of this peer, at this place of the input, which came to this relayed address of ours.
     Data {
-        /// Whose.
+        /// The address of the peer.
         peer: SocketAddr,
-        /// Where in what came.
+        /// The place of the datagram in the input.
         range: Range<usize>,
-        /// Where it came to.
+        /// The relayed address to which it came.
         relayed: SocketAddr,
     },
 }
@@ -99,7 +99,7 @@ struct Relay {
     state: RelayState,
     /// The address that it gave, be it over.
     given: Option<SocketAddr>,
-    /// How the server sees us.
+    /// Our address as the server sees it.
     mapped: Option<SocketAddr>,
     /// When the client is to be asked.
     due: Option<Instant>,
@@ -108,7 +108,7 @@ struct Relay {
     /// Those of them that were answered: a question that was repeated is answered twice.
     answered: [Option<[u8; 12]>; ASKED],
     answered_next: usize,
-    /// The server has named its realm: whoever is not let in after that has the wrong password.
+    /// The server has named its realm: a client that is refused after that has the wrong password.
     challenged: bool,
     peers: Vec<Peer>,
     channels: u8,
@@ -127,7 +127,7 @@ pub(in crate::session) struct Relays {
     news: Vec<(RelayedOrMapped, SocketAddr)>,
 }
 
-/// What a server has told of an address.
+/// A server's report on an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RelayedOrMapped {
     /// It passes on from there; how it sees us.
@@ -229,13 +229,13 @@ impl Relays {
         wrapped
     }
 
-    /// How much longer packets become on the way to their server.
+    /// Returns the bytes that are added to packets on the way to their server.
     pub(super) fn overhead(relayed: SocketAddr) -> usize {
         // An indication, as long as there is no channel: header, address, and the head of the data.
         HEADER_BYTES + if relayed.is_ipv4() { 12 } else { 24 } + 4 + 3
     }
 
-    /// What a datagram from this address is to the relays.
+    /// Unwraps a datagram from this address for the relays.
     pub(in crate::session) fn take(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Passed {
         let Some(relay) = self.relays.iter_mut().find(|relay| relay.server == from) else { return Passed::Not };
         relay.take(now, datagram, &mut self.news)
@@ -294,7 +294,7 @@ impl Relay {
         Self {
             server: *address,
             transport: *transport,
-            // What goes through a connection is framed by whoever has it: here it is a datagram.
+            // The owner of a connection frames its data: here they are a datagram.
             client: TurnClientUdp::allocate(base, *address, config),
             state: RelayState::Asking,
             given: None,
@@ -402,7 +402,7 @@ impl Relay {
         }
     }
 
-    /// What an allocation is when it is no more.
+    /// Returns the state of an allocation that has ended.
     fn over(&self) -> RelayState {
         match self.state {
             RelayState::Allocated(_) if self.leaving => RelayState::Released,
@@ -426,7 +426,7 @@ impl Relay {
             match event {
                 TurnEvent::AllocationCreated(_, address) if self.state == RelayState::Asking => {
                     (self.state, self.given) = (RelayState::Allocated(address), Some(address));
-                    // How it sees a connection is no address for datagrams.
+                    // The address of a connection as the server sees it is no address for datagrams.
                     let seen = self.mapped.filter(|_| self.transport == TurnTransport::Udp);
                     news.extend(seen.map(|mapped| (RelayedOrMapped::Mapped, mapped)));
                     news.push((RelayedOrMapped::Relayed(self.mapped), address));

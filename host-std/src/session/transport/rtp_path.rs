@@ -21,13 +21,13 @@ pub(super) enum RtpPath {
     Ice(Box<IcePath>),
 }
 
-/// What a path by ICE is made of besides what was agreed on. There is nothing in it without ICE.
+/// The parts of a path by ICE besides the agreement. It is empty without ICE.
 #[derive(Default)]
 pub(in crate::session) struct Gathered {
     /// Our candidates, if they are new.
     #[cfg(feature = "ice")]
     pub(in crate::session) gatherer: Option<Gatherer>,
-    /// For the waits between two checks.
+    /// The seed of the random waits between two checks.
     #[cfg(feature = "ice")]
     pub(in crate::session) seed: u32,
 }
@@ -49,7 +49,7 @@ impl RtpPath {
         Self::Plain(plain(agreed.remote_rtp))
     }
 
-    /// What a later offer and answer came to.
+    /// Takes the result of a later offer and answer.
     pub(super) fn renew(
         &mut self,
         now: Instant,
@@ -89,7 +89,7 @@ impl RtpPath {
         Some((len, to))
     }
 
-    /// How much longer packets become on the way.
+    /// Returns the bytes that are added to packets on the way.
     pub(super) fn overhead(&self) -> usize {
         #[cfg(feature = "ice")]
         if let Self::Ice(path) = self {

@@ -1,12 +1,12 @@
-//! A handshake of DTLS 1.2 (RFC 6347) with whoever has a certificate of RSA: many phones and servers of telephony do,
-//! and `dimpl` speaks ECDSA alone. Sans-IO, both roles, as much as DTLS-SRTP needs of it.
+//! A handshake of DTLS 1.2 (RFC 6347) with peers that have a certificate of RSA: many phones and servers of telephony do, and
+//! `dimpl` supports ECDSA alone. Sans-IO, both roles, as far as DTLS-SRTP needs it.
 //!
 //! - ECDHE with AES-GCM (RFC 8422, RFC 5289) and the extended master secret (RFC 7627): nothing else is offered or
 //!   taken. Our own certificate is of ECDSA, the other side's of either; both are asked for and both must sign.
-//! - The server asks for no cookie: whom it answers, and how much, is bounded by whoever has it (an address that
-//!   proved nothing gets three times its own bytes).
-//! - Nothing is resumed or negotiated anew, there is no application data, and after the handshake only its last flight is
-//!   sent again, and a goodbye read and written.
+//! - The server asks for no cookie: its caller limits whom it answers, and how much (an address that proved nothing gets three
+//!   times its own bytes).
+//! - Sessions aren't resumed or renegotiated, there is no application data, and after the handshake only its last flight is sent
+//!   again, and a goodbye read and written.
 //! - What doesn't parse, or comes out of its turn, is dropped as if lost. What parses and is wrong is an error: then
 //!   it's over, and another handshake may begin.
 
@@ -30,7 +30,7 @@ use records::{ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE, Item, Message, Reassembly, R
 
 /// Records that came before their keys, and are kept.
 const EARLY: usize = 4;
-/// What came twice lets the last flight leave again no sooner than after this time.
+/// The least time after which a repeated message makes the last flight be sent again.
 const AGAIN: Duration = Duration::from_millis(150);
 /// Alerts (RFC 5246, 7.2): their levels, and some of them.
 const WARNING: u8 = 1;
@@ -38,7 +38,7 @@ const FATAL: u8 = 2;
 const CLOSE_NOTIFY: u8 = 0;
 const HANDSHAKE_FAILURE: u8 = 40;
 
-/// What has come of it.
+/// An event of the handshake.
 pub(super) enum DtlsEvent {
     /// A datagram leaves.
     Datagram(Vec<u8>),
@@ -61,11 +61,11 @@ pub(super) enum Failure {
     Refused(u8),
     /// Nothing came, as often as it was asked.
     Timeout,
-    /// What came was wrong.
+    /// The other side's message was wrong.
     Broken,
 }
 
-/// What is waited for.
+/// The message that is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
     ClientHello,
@@ -95,12 +95,12 @@ pub(super) struct Handshake {
     certificate: Vec<u8>,
     key: Box<dyn SigningKey>,
     retries: Retries,
-    /// Of the client, and of the server.
+    /// The random bytes of the client, and of the server.
     randoms: [[u8; 32]; 2],
     suite: Option<Suite>,
     profile: Option<SrtpProfile>,
     exchange: Option<Box<dyn ActiveKeyExchange>>,
-    /// What the server's part of the exchange was; the client's key is made of it.
+    /// The server's part of the exchange, from which the client makes its key.
     their_public: Vec<u8>,
     their_certificate: Vec<u8>,
     asked: bool,
@@ -109,7 +109,7 @@ pub(super) struct Handshake {
     transcript: Vec<u8>,
     next_message: u16,
     writer: RecordWriter,
-    /// What opens the other side's records.
+    /// The protection of the other side's records.
     opener: Option<RecordProtection>,
     /// Ours, until the turn of our last flight.
     sealer: Option<RecordProtection>,
@@ -165,7 +165,7 @@ impl Handshake {
         Some(made)
     }
 
-    /// What has come of it since.
+    /// Returns the next event.
     pub(super) fn next_event(&mut self) -> Option<DtlsEvent> {
         self.events.pop_front()
     }
@@ -240,7 +240,7 @@ impl Handshake {
         match record.kind {
             HANDSHAKE => {
                 let repeats = self.reassembly.push(record.epoch, bytes);
-                // After the handshake nothing but repetitions is of any interest.
+                // After the handshake only repetitions matter.
                 while self.wait != Wait::Nothing
                     && let Some(message) = self.reassembly.pop()
                 {
@@ -341,7 +341,7 @@ impl Handshake {
 
     fn hear_certificate(&mut self, body: &[u8]) -> Result<(), Failure> {
         let first = m::first_certificate(body).ok_or(Failure::Broken)?.ok_or(Failure::Certificate)?;
-        // It's told of when it is proved to be the other side's own: anybody can send one in his name.
+        // It is reported when it is proved to be the other side's own: anybody can send one in its name.
         self.their_certificate = first.to_vec();
         self.wait = if self.client { Wait::ServerKey } else { Wait::ClientKey };
         Ok(())

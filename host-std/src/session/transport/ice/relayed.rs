@@ -35,12 +35,12 @@ impl IcePath {
         }
     }
 
-    /// How much longer packets become on the way.
+    /// Returns the bytes that are added to packets on the way.
     pub(in crate::session::transport) fn overhead(&self) -> usize {
         self.selected.and_then(|selected| self.way(selected.remote)).map_or(0, Relays::overhead)
     }
 
-    /// What a datagram is to the relayed addresses. The next that this path is asked of came that way.
+    /// Unwraps a datagram that came through one of the relayed addresses. The next packet that this path checks came that way.
     pub(in crate::session::transport) fn decapsulate(
         &mut self,
         now: Instant,

@@ -91,7 +91,7 @@ impl DtlsCrypto {
         Some(DtlsKeyMaterial { master, randoms, suite })
     }
 
-    /// What protects the client's records, and the server's.
+    /// Returns the protection of the client's records, and of the server's.
     pub(super) fn protections(&self, keys: &DtlsKeyMaterial) -> Option<[RecordProtection; 2]> {
         let suite = self.0.cipher_suites.iter().find(|suite| suite.suite() == keys.suite.cipher)?;
         let (_, key_len, _) = suite.key_lengths();
@@ -106,7 +106,7 @@ impl DtlsCrypto {
         Some([one(0)?, one(1)?])
     }
 
-    /// What proves that a side saw all the messages with this hash.
+    /// Returns the proof that a side saw all the messages with this hash.
     pub(super) fn finished(&self, keys: &DtlsKeyMaterial, client: bool, hash: &[u8]) -> Option<Vec<u8>> {
         let label = if client { "client finished" } else { "server finished" };
         Some(self.prf(keys.suite, &keys.master, label, hash, 12)?.to_vec())
@@ -116,7 +116,7 @@ impl DtlsCrypto {
         self.finished(keys, client, hash).is_some_and(|expected| expected[..].ct_eq(body).into())
     }
 
-    /// For SRTP (RFC 5764, 4.2).
+    /// Exports the key material for SRTP (RFC 5764, 4.2).
     pub(super) fn export(&self, keys: &DtlsKeyMaterial, len: usize) -> Option<Zeroizing<Vec<u8>>> {
         self.prf(keys.suite, &keys.master, "EXTRACTOR-dtls_srtp", &keys.randoms.concat(), len)
     }
