@@ -25,7 +25,7 @@ pub(super) struct CapturedArgs {
     keys: Option<PathBuf>,
 }
 
-/// What is printed as JSON.
+/// The output as JSON.
 #[derive(Serialize)]
 struct Digits<'a> {
     digits: Vec<&'a DigitRow>,

@@ -49,7 +49,7 @@ impl Ns {
 
 /// The voice detector of a call that pauses by it.
 pub(super) fn detector(aggressiveness: u8) -> VoiceConfig {
-    // What follows a word is part of it.
+    // The time just after a word belongs to it.
     VoiceConfig { aggressiveness, hangover_ms: 40, ..VoiceConfig::default() }
 }
 
