@@ -104,7 +104,7 @@ pub enum UserInput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Signal {
-    /// An INVITE has come. During a call it's a call waiting, which a tone tells.
+    /// An INVITE has come. During a call it's a call waiting, which a tone announces.
     Invite,
     /// The number is complete, and the other side is called.
     Called,
@@ -116,7 +116,7 @@ pub enum Signal {
     Answered,
     /// The other side is busy (486, 600).
     Busy,
-    /// There is no way to it (4xx, 5xx, 6xx but for those above).
+    /// The call can't be completed (4xx, 5xx and 6xx other than those above).
     Failed,
     /// The other side has hung up, or its call was withdrawn before it was answered.
     Ended,
@@ -147,7 +147,7 @@ pub enum Request {
 
 /// The state of a desk phone.
 ///
-/// A call of one's own that is busy, until the receiver is put down:
+/// In this example the user calls a phone that is busy, until the receiver is put down:
 ///
 /// ```
 /// use dsp_core::tone::{Country, Digit};
@@ -251,7 +251,7 @@ impl Desk {
         }
     }
 
-    /// Takes in what the SIP stack tells.
+    /// Takes in an event from the SIP stack.
     pub fn signal(&mut self, signal: Signal) {
         let progress = |tone| Some(self.country.tone(tone));
         match (signal, self.state) {

@@ -1,10 +1,10 @@
 //! A codec chip whose clock isn't that of the network side: both ways go through a resampler that is steered, so that 10 ms of the
 //! phone are 10 ms of the processor's clock.
 //!
-//! Use it where the chip isn't clocked by the processor: a chip that is master, or has a crystal of its own, drifts against the processor by up to some 100 ppm. Without this the phone's time
-//! is the chip's: it sends so much faster or slower than it says, and the far end's sound has to be stretched now and then. With
-//! [`DriftPort`] over the chip's port a tick comes early or late by what the clocks differ: once in 50 s at 200 ppm a tick
-//! waits for no frame, or for two.
+//! Use it where the chip isn't clocked by the processor: a chip that is master, or has a crystal of its own, drifts against the
+//! processor by up to some 100 ppm. Without this the phone's time is the chip's: it sends faster or slower than its timestamps
+//! say, and the far end's sound has to be stretched now and then. With [`DriftPort`] over the chip's port a tick comes early or
+//! late by the difference of the clocks: once in 50 s at 200 ppm a tick waits for no frame, or for two.
 //!
 //! ```text
 //! chip's port -> line, steered -> frames of FRAME samples -> phone
@@ -189,8 +189,9 @@ impl<'a, P: AudioPort<FRAME>, C: Fn() -> Instant, const FRAME: usize> DriftPort<
     fn steer(&mut self) {
         let ppb = self.drift.frame((self.clock)(), Self::RATE_HZ);
         self.microphone.steer(ppb);
-        // The other way round. As many frames of the chip come as go, so what waits on both ways is always as many samples beside a
-        // whole number of frames: half of one, as far as can be from one too few.
+        // The loudspeaker's ratio is the inverse. As many frames go to the chip as come from it, so the samples that wait in both
+        // directions are always a whole number of frames and a constant remainder: half a frame, as far as possible from one
+        // frame too few.
         let surplus = ((self.waiting + self.filled) % FRAME) as i64 - FRAME as i64 / 2;
         let back = -i64::from(ppb) * BILLION / (BILLION + i64::from(ppb)) - surplus * BALANCE_PPB;
         self.loudspeaker.steer(back.clamp(-2 * MOST_PPB, 2 * MOST_PPB) as i32);
@@ -227,7 +228,7 @@ impl<P: AudioPort<FRAME>, C: Fn() -> Instant, const FRAME: usize> AudioPort<FRAM
         let room = self.playing.as_flattened_mut().get_mut(self.waiting..).unwrap_or_default();
         self.waiting += self.design.process(&mut self.loudspeaker, pcm, room).produced;
         let mut silent = 0;
-        // One, but for drift none or two.
+        // There is one, and because of drift sometimes none or two.
         while self.waiting >= FRAME {
             let [first, ..] = self.playing;
             self.playing.as_flattened_mut().copy_within(FRAME.., 0);

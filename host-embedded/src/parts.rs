@@ -107,7 +107,7 @@ pub struct Parts<P: PhoneParts> {
     pub codecs: P::Codecs,
 }
 
-/// G.711 with a block of one's own and nothing else, or with [`NoBlock`].
+/// The parts of a G.711 phone with a block of your own and nothing else, or with [`NoBlock`].
 #[derive(Clone, Copy, Debug)]
 pub struct G711Parts<B>(PhantomData<B>);
 
@@ -136,7 +136,7 @@ impl<B: CaptureBlock<i16>> Parts<G711Parts<B>> {
 
 /// The codecs of a phone, by payload type: all of one rate of sound and of one RTP clock, mono.
 ///
-/// A table of one's own, with L16 at 8 kHz as payload type 96 beside G.711:
+/// This example is a codec table with L16 at 8 kHz as payload type 96 in addition to G.711:
 ///
 /// ```
 /// use dsp_core::codec::l16::L16;

@@ -4,9 +4,8 @@
 //! and does one tick in the order of [`dsp_core::front::tick`]. Firmware with a loop of its own can use the functions below it:
 //! [`PhoneOf::receive`], [`PhoneOf::begin`] and [`PhoneOf::step`].
 //!
-//! [`Phone`] has no capture block; [`PhoneWith`] has one between microphone and sender, such as an echo canceller, and
-//! `HISTORY` samples of what was played for it. Other codecs, comfort noise and a strategy of one's own are
-//! [`parts`](crate::parts).
+//! [`Phone`] has no capture block; [`PhoneWith`] has one between microphone and sender, such as an echo canceller, and `HISTORY`
+//! samples of what was played for it. Other codecs, comfort noise and a strategy of your own are [`parts`](crate::parts).
 //!
 //! Limits: one call and one microphone. A second call is a [`stream`](crate::stream), which [`three_way`](crate::three_way)
 //! brings into this one. The time before and after a call, with ringing and the hook switch, is the task of
@@ -15,7 +14,7 @@
 //! Memory: a [`Phone`] takes 11 KiB, of which the receiver takes most; no heap. It is made by value and moved to its place, at
 //! the cost of the stack; where stack is scarce, most of it can be [lent](crate::parts::RoomOf). All arithmetic is integer.
 //!
-//! A block of one's own, which halves what the microphone hears where the loudspeaker is loud:
+//! This example has a capture block that halves the microphone's sound where the loudspeaker is loud:
 //!
 //! ```
 //! use dsp_core::front::{CaptureBlock, Near};
@@ -106,8 +105,8 @@ pub trait Network {
     /// Sends a datagram, or drops it if the link is busy.
     fn send(&mut self, datagram: &[u8]);
 
-    /// The time by the clock that arrivals are stamped with. What packets cost is measured by it too, so it should go on
-    /// while the phone works, in steps well below [`intake_budget`](Self::intake_budget).
+    /// Returns the time by the clock that arrivals are stamped with. The time spent on packets is measured by it too, so it
+    /// should advance while the phone works, in steps well below [`intake_budget`](Self::intake_budget).
     fn now(&self) -> Instant;
 
     /// Returns the time for which packets may delay a frame that is ready, in each tick: network and phone work on them for that
@@ -173,7 +172,7 @@ pub(crate) async fn exchange<M, A, B, const TICK: usize, const HISTORY: usize>(
     }
 }
 
-/// A G.711 phone without parts of one's own.
+/// A G.711 phone without blocks of your own.
 pub type Phone = PhoneWith<NoBlock, 0>;
 /// A G.711 phone with a capture block, which can look back on `HISTORY` samples of what was played.
 pub type PhoneWith<B, const HISTORY: usize> = PhoneOf<G711Parts<B>, TICK, HISTORY>;
@@ -268,9 +267,9 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         }
     }
 
-    /// The same in a place that is there already, in a `static` as a rule; what was in it is gone. Use it wherever the stack is small:
-    /// what making a phone takes of it is given back when this returns. A phone that is made by value leaves its copies in the frame
-    /// of the function that made it, for as long as that runs.
+    /// Makes the same phone in an existing place, usually in a `static`; its former content is overwritten. Use it wherever the
+    /// stack is small: the stack that is needed to make a phone is free again when this returns. A phone that is made by value
+    /// leaves its copies in the frame of the function that made it, for as long as that runs.
     ///
     /// # Errors
     /// The same as for [`with_parts`](Self::with_parts); the place stays empty then.

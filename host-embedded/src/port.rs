@@ -70,7 +70,7 @@ pub struct PortDelay {
 
 /// Microphone and loudspeaker.
 ///
-/// A port of one's own over a queue of frames, and a phone at it:
+/// This example implements a port over a queue of frames, and runs a phone with it:
 ///
 /// ```
 /// use std::collections::VecDeque;

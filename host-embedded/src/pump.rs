@@ -86,9 +86,9 @@ pub struct Pump<const FRAME: usize, const DEPTH: usize> {
     room: AtomicWaker,
 }
 
-/// Room for a frame each way, two samples a word: the microphone's is in the first half. Atomics, because both sides reach them without a
-/// lock; that one side at a time does is the [`Ring`]'s work. What orders them is the critical section in which a frame is claimed
-/// and given back.
+/// Room for a frame each way, two samples a word: the microphone's is in the first half. The words are atomics, because both
+/// sides access them without a lock; the [`Ring`] ensures that only one side does at a time. The critical sections in which a
+/// frame is claimed and released order the accesses.
 struct Slot<const FRAME: usize> {
     words: [AtomicU32; FRAME],
     /// The last sample of each, where a frame has an odd number of them.

@@ -7,8 +7,8 @@
 //! Use it where a HAL has a driver of the peripheral, with a ring of its own; where the DMA's interrupt is your own, call
 //! [`Pump::half_transfer`] there. Limits: two slots a frame, one microphone.
 //!
-//! Nothing of it may be dropped midway but for good: what a driver had already copied would be gone. The phone's side, which is
-//! dropped whenever a packet comes first, is the pump's port, and loses nothing.
+//! The future may be dropped midway only for good: samples that a driver had already copied would be lost. The phone's side,
+//! which is dropped whenever a packet comes first, is the pump's port, and loses nothing.
 //!
 //! ```
 //! # use embassy_futures::block_on;

@@ -1,9 +1,9 @@
 //! A phone's stream: one call's receiver and sender, which know neither port nor network.
 //!
 //! Use it for a second call beside the phone's own ([`three_way`](crate::three_way)), or in a loop that isn't
-//! [`PhoneOf::tick`](crate::phone::PhoneOf::tick); a phone has one inside. Its verbs are [`PhoneStream::receive`], and play,
-//! capture and transmit of [`Media`]. Telephone events (RFC 4733) go past the receiver, which counts their packets, and out in
-//! place of the sound.
+//! [`PhoneOf::tick`](crate::phone::PhoneOf::tick); a phone has one inside. Its functions are [`PhoneStream::receive`], and play,
+//! capture and transmit of [`Media`]. Telephone events (RFC 4733) bypass the receiver, which counts their packets, and are sent
+//! in place of the sound.
 //!
 //! Cost: all arithmetic is integer, and there is no heap. How much memory its packets take says
 //! [`PhoneMemory`].

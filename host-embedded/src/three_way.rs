@@ -57,7 +57,7 @@ pub struct ThreeWay<const TICK: usize> {
 }
 
 impl<const TICK: usize> ThreeWay<TICK> {
-    /// A conference in which nobody has said anything.
+    /// Creates a conference without any sound yet.
     ///
     /// # Errors
     /// [`ConferenceError::SampleRate`] if `TICK` isn't 10 ms at 8 to 48 kHz.

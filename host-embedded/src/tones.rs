@@ -7,9 +7,9 @@
 //! canceller reads it, so that the canceller knows the tone's echo. All arithmetic is in integers. A phone that never
 //! uses a player doesn't have it in its image.
 //!
-//! Use it where the phone itself tells its user how a call stands; [`Desk`](crate::desk::Desk) chooses the tone.
-//! Limits: one tone at a time, in place of the one before. For a melody, write [segments](dsp_core::tone::Segment) of
-//! one or two frequencies; for sound from a file, implement [`LocalSound`].
+//! Use it where the phone itself signals the state of a call to its user; [`Desk`](crate::desk::Desk) chooses the tone. Limits:
+//! one tone at a time, in place of the one before. For a melody, write [segments](dsp_core::tone::Segment) of one or two
+//! frequencies; for sound from a file, implement [`LocalSound`].
 //!
 //! ```
 //! use dsp_core::tone::{Country, ProgressTone};

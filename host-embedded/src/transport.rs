@@ -252,7 +252,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
             self.latched = true;
             return true;
         }
-        // A guard that adds nothing knows nobody.
+        // A guard that adds nothing authenticates nobody.
         let known = self.guard.max_growth() > 0;
         // The first packet from elsewhere may have been anybody's: it takes nothing from who is where the description says.
         let believed = known || !self.latched || self.named == Some(from);
@@ -282,7 +282,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         };
         let packet = opened.ok().and_then(|len| datagram.get(..len));
         let taken = packet.and_then(|packet| match is_report {
-            // Reports of somebody else change nothing.
+            // Reports from other senders change nothing.
             true if self.guard.max_growth() == 0 && self.remote != Some(from) => None,
             true => {
                 let told = self.reporter.receive(now, packet).ok()?;

@@ -91,7 +91,7 @@ pub enum CallEvent {
     Left,
 }
 
-/// The firmware's observations of the call besides the tick.
+/// The firmware's observations of the call apart from the tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The time by the clock of the call.
@@ -103,7 +103,7 @@ pub struct Seen {
     /// Whether any should be: not while the other side doesn't send, as on hold.
     pub expected: bool,
     /// Datagrams refused until now: `refused` and `foreign` of [`TransportCounters`](crate::transport::TransportCounters), and
-    /// what the receiver couldn't read. It may wrap.
+    /// those that the receiver couldn't parse. It may wrap.
     pub refused: u32,
     /// Whether the other side has said goodbye since the tick before
     /// ([`Transport::next_report`](crate::transport::Transport::next_report)).

@@ -1,8 +1,8 @@
 //! Tables of taps on the heap, one for each plan in the whole process; and the resamplers of calls over them.
 //!
-//! A thousand calls at a device of 44.1 kHz share a table each way, 41 KB up to 48 kHz and 113 KB up from 8 kHz. It's looked
-//! up, or made, where something is agreed on or opened; where nobody has it any more it is given back. A call's resampler
-//! is of [`Quality::Good`], 91 dB; its delay is 32 samples of the lower rate, 4 ms at 8 kHz and 0.7 ms at 48 kHz.
+//! A thousand calls at a device of 44.1 kHz share a table each way, 41 KB up to 48 kHz and 113 KB up from 8 kHz. It's looked up,
+//! or made, when a call is agreed on or a device opened, and freed when it is no longer used. A call's resampler is of
+//! [`Quality::Good`], 91 dB; its delay is 32 samples of the lower rate, 4 ms at 8 kHz and 0.7 ms at 48 kHz.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 

@@ -166,7 +166,7 @@ pub fn write_private(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Res
     file.finish()
 }
 
-/// An empty file beside `path` that nobody else has; `None` or an error where `path` is to be written itself.
+/// Creates an empty file beside `path` under a new name; `None` or an error where `path` itself is to be written.
 fn beside(path: &Path, private: bool) -> io::Result<Option<OutputFile>> {
     let old = match fs::symlink_metadata(path) {
         Ok(old) if !old.is_file() || has_other_names(&old) => return Ok(None),

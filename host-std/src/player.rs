@@ -57,7 +57,7 @@ pub enum Blend {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// The thread has read all there is, or can't go on.
+    /// Whether the thread has read the whole file, or can't continue.
     ended: AtomicBool,
     /// The player is gone.
     dropped: AtomicBool,
@@ -216,7 +216,7 @@ impl Drop for Player {
     }
 }
 
-/// Keeps the ring full until the file ends, or can't be read on, or nobody listens any more.
+/// Keeps the ring full until the file ends, or can't be read, or the player is dropped.
 fn read_ahead(mut file: WavFrames, mut ring: Producer<i16>, shared: &Shared, repeat: bool) {
     let mut part = [0; 960];
     let channels = file.channels();

@@ -45,7 +45,7 @@ pub enum BusEvent {
         /// The value that was read.
         value: u16,
     },
-    /// Nobody answered.
+    /// No chip answered at this address.
     Nack,
     /// Time passed.
     Wait {
@@ -54,7 +54,7 @@ pub enum BusEvent {
     },
 }
 
-/// Nobody answered.
+/// The error of a transaction that no chip answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Nack;
@@ -72,7 +72,7 @@ struct State<const LOG: usize> {
     log: [BusEvent; LOG],
     events: usize,
     transactions: usize,
-    /// Transactions that nobody answers: from, and how many.
+    /// The transactions that are not answered: the first one, and their number.
     deaf: (usize, usize),
     registers: [Option<(u16, u16)>; REGISTERS],
     /// The first register that changed clocks or paths while something could be heard.
@@ -126,8 +126,8 @@ impl<const LOG: usize> Mock<LOG> {
         MockDelay(self)
     }
 
-    /// Nobody answers `count` transactions, beginning with number `first`. Numbers start at 0 with the mock and go on through
-    /// [`forget`](Self::forget), so the next one is number [`transactions`](Self::transactions).
+    /// Leaves `count` transactions unanswered, beginning with number `first`. Numbers start at 0 with the mock and are not reset
+    /// by [`forget`](Self::forget), so the next one is number [`transactions`](Self::transactions).
     pub fn deafen(&self, first: usize, count: usize) {
         self.state.borrow_mut().deaf = (first, count);
     }
@@ -161,12 +161,12 @@ impl<const LOG: usize> Mock<LOG> {
         self.state.borrow_mut().events = 0;
     }
 
-    /// A register's value; `None` if the chip has no such register and nobody wrote it.
+    /// Returns a register's value; `None` if the chip has no such register and it was never written.
     pub fn register(&self, register: u16) -> Option<u16> {
         self.state.borrow().get(register)
     }
 
-    /// Sets a register from outside, as a chip does with what it tells: an id that another chip has, a jack, a PLL that locks.
+    /// Sets a register from outside, as a chip does with its status: another chip's id, a jack, a PLL that locks.
     pub fn set_register(&self, register: u16, value: u16) {
         self.state.borrow_mut().set(register, value);
     }
@@ -206,7 +206,7 @@ impl<const LOG: usize> Mock<LOG> {
         }
     }
 
-    /// Whether somebody answers.
+    /// Returns an error if the chip doesn't answer.
     fn answers(&self, address: u8) -> Result<(), Nack> {
         let mut state = self.state.borrow_mut();
         let number = state.transactions;

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! [`Setup`] is all that a phone wants: power, clocks, route, volume, gain, mute, sidetone. A [`Chip`] says which registers that
-//! is, and in which order they are written; [`CodecChip`] writes what differs. [`mock`] is a bus that records. A chip of
-//! one's own is a table, a function and four lists of steps: see `PORTING.md`.
+//! is, and in which order they are written; [`CodecChip`] writes what differs. [`mock`] is a bus that records. To add a chip,
+//! write a table, a function and four lists of steps: see `PORTING.md`.
 //!
 //! | chip | [`Chip`] | id | jack |
 //! |---|---|---|---|

@@ -1,8 +1,8 @@
 //! SGTL5000 (NXP, formerly Freescale): headphones without capacitors, a line output, a microphone and a line input.
 //!
-//! The chip answers over I2C only while its SYS_MCLK runs. It has no command for a reset: this driver writes the values
-//! of a reset instead, and a chip that was at work when the processor was reset may click then. It has no amplifier for
-//! a loudspeaker: the board needs one at the line output. It does not tell whether something is in the jack.
+//! The chip answers over I2C only while its SYS_MCLK runs. It has no command for a reset: this driver writes the values of a
+//! reset instead, and a chip that was at work when the processor was reset may click then. It has no amplifier for a loudspeaker:
+//! the board needs one at the line output. It does not report whether something is in the jack.
 //!
 //! When it uses its PLL, the chip has to be master of the serial audio port. As a slave it takes an MCLK of 256, 384 or 512 times
 //! 32, 44.1 or 48 kHz, or of 256 times 96 kHz.

@@ -304,7 +304,7 @@ impl AudioIo for CardIo {
         self.failure.as_ref()
     }
 
-    /// Waits until the card has what was written, but for no longer than its ring is, and stops it. Blocks.
+    /// Waits until the card has played everything that was written, at most for the length of its ring, and stops it. Blocks.
     fn close(&mut self) -> Result<(), DeviceError> {
         let until = Instant::now() + StdDuration::from_millis(u64::from(self.config.max_ms) + CLOSING_MS);
         while !self.notice_loss() && Instant::now() < until {
@@ -326,7 +326,7 @@ impl AudioIo for CardIo {
         // The old streams go first: most cards can be opened only once.
         self.capture = None;
         self.playback = None;
-        // A fresh set of flags, so that a late word of the old streams can't fail the new ones; the counts go on.
+        // The flags are new, so that a late error of the old streams can't fail the new ones; the counts continue.
         let old = std::mem::take(&mut self.shared);
         for (new, old) in [
             (&self.shared.capture_overrun, &old.capture_overrun),

@@ -88,7 +88,7 @@ impl FileIo {
         self.finished
     }
 
-    /// Closes the file played to, and tells whether all of it was written.
+    /// Closes the file played to, and returns an error if not all of it was written.
     ///
     /// # Errors
     /// [`DeviceError::Wav`] if the file could not be written to its end, now or before.

@@ -106,8 +106,8 @@ fn formats(device: &Device, direction: Direction) -> Vec<SupportedStreamConfigRa
     .unwrap_or_default()
 }
 
-/// libasound tells of each device that can't be opened in several lines on stderr, where a program says what it has to
-/// say. For this thread they go to a buffer, a new one each time; with debug logging they stay.
+/// libasound reports each device that can't be opened in several lines on stderr, which is the program's own output. For this
+/// thread they go to a buffer, a new one each time; with debug logging they stay.
 fn keep_libasound_quiet() {
     #[cfg(target_os = "linux")]
     if !tracing::enabled!(tracing::Level::DEBUG) {

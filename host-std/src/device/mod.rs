@@ -24,7 +24,7 @@
 //! the ring stays near its target level however the two clocks drift. [`FileIo`] runs as fast as it is called.
 //!
 //! **Delay** of a card, in each direction: its own period, the ring's target level (`target_ms`) and the resampler's delay.
-//! [`AudioIo::latency`] tells their sum.
+//! [`AudioIo::latency`] returns their sum.
 //!
 //! **Limits.** A caller's sound has one or two channels. `FileIo` reads what [`wav`](crate::wav) reads. Cards are opened by cpal: on
 //! Linux that is ALSA.
@@ -167,8 +167,8 @@ pub struct Gaps {
     pub played: u32,
 }
 
-/// Counts since the device was made, which go on when it is reopened. Unless their names say otherwise they are samples of one
-/// channel, at the caller's rate or, for what a card missed or dropped, at the card's.
+/// Counts since the device was made, which continue when it is reopened. Unless their names say otherwise they are samples of one
+/// channel, at the caller's rate or, for samples that a card missed or dropped, at the card's.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AudioCounters {
     /// Samples of captured sound that were read.
@@ -268,7 +268,7 @@ pub enum DeviceError {
     },
     /// The call's rate and the device's can't be brought together.
     Rate(ResampleError),
-    /// A WAV file that stands for a device can't be read or written.
+    /// A WAV file that takes the place of a device can't be read or written.
     Wav(WavError),
 }
 

@@ -78,7 +78,7 @@ fn playback_of<T: CardSample>(
     device.build_output_stream(config, move |data: &mut [T], _: &_| callback.run(data), on_error, SETUP)
 }
 
-/// A sample of a card, by the format of the core that it is, or is but for its sign or its width.
+/// A sample of a card: a format of the core, possibly with another sign or width.
 pub(super) trait CardSample: SizedSample {
     /// The format.
     type Unit: Encoding;

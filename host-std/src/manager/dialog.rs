@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The name of a SIP dialog (RFC 3261, 12): the `Call-ID` and both sides' tags, as this side has them. Copies are cheap.
 ///
-/// Until the other side has answered our INVITE its tag isn't known: [`half`](Self::half) stands for all dialogs that the INVITE
+/// Until the other side has answered our INVITE its tag isn't known: [`half`](Self::half) represents all dialogs that the INVITE
 /// may make.
 ///
 /// ```

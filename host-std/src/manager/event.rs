@@ -77,7 +77,7 @@ pub enum EventKind {
 pub enum WhyEnded {
     /// The call itself gives this reason.
     Call(Ending),
-    /// Nobody answered our first offer within [`Watching::unanswered`](super::Watching::unanswered).
+    /// Our first offer was not answered within [`Watching::unanswered`](super::Watching::unanswered).
     Unanswered,
     /// The socket failed.
     Socket,
@@ -129,8 +129,8 @@ impl fmt::Display for WhyEnded {
     }
 }
 
-/// The events of all sessions of a manager, to be fetched by one task. Where nobody fetches them sessions go on, and events
-/// that find no room are dropped and counted.
+/// The events of all sessions of a manager, to be fetched by one task. If they aren't fetched the sessions continue, and events
+/// for which there is no room are dropped and counted.
 pub struct Events {
     pub(super) events: mpsc::Receiver<Event>,
     pub(super) dropped: Arc<AtomicU64>,

@@ -31,7 +31,7 @@ const ROUTES: usize = 32;
 pub(super) struct Forks {
     /// The index of the dialog that is heard.
     heard: usize,
-    /// Whether somebody chose it.
+    /// Whether the user chose it.
     chosen: bool,
     routes: Vec<(SocketAddr, usize)>,
     /// A datagram as it came, for the next that may take it.

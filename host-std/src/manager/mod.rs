@@ -1,7 +1,7 @@
 //! The one object that a SIP stack talks to: media sessions by dialog.
 //!
 //! Use a [`MediaManager`] for a softphone or a server whose signalling is a SIP stack: it opens sockets, makes calls, runs each
-//! session as a task on tokio and tells what happens. Use a [`Session`] where you tick many calls in a batch, or test in virtual
+//! session as a task on tokio and reports events. Use a [`Session`] where you tick many calls in a batch, or test in virtual
 //! time: it has the same rules for offers, answers and forking, and does no I/O and reads no clock. For one call without SIP
 //! dialogs a [`Driver`](crate::session::driver::Driver) is enough, and browsers are served by `web`.
 //!

@@ -1,11 +1,11 @@
 //! The media session of one INVITE, without I/O: its offer, the early dialogs that answer it, the one that is chosen, and every
 //! offer and answer after that.
 //!
-//! One INVITE carries one offer, and a proxy may bring it to several phones, each of which answers for itself (forking:
-//! RFC 3261, 13.2.2.4). All of them send to the one address that the offer names, so early dialogs share the offer's
-//! sockets: there is nothing else that they could do. What tells them apart is in [`forks`](super::forks). Each of them
-//! is a [`Call`] of its own, with its own keys of the other side's (SDES: RFC 4568, 7.3; DTLS: an association for each,
-//! RFC 8842, 4 and 5) and its own ICE checks under credentials of ours that are the same for all (RFC 8839, 5.4).
+//! One INVITE carries one offer, and a proxy may bring it to several phones, each of which answers for itself (forking: RFC 3261,
+//! 13.2.2.4). All of them send to the one address that the offer names, so early dialogs share the offer's sockets: there is no
+//! other way. Their datagrams are distinguished in [`forks`](super::forks). Each of them is a [`Call`] of its own, with its own
+//! keys of the other side's (SDES: RFC 4568, 7.3; DTLS: an association for each, RFC 8842, 4 and 5) and its own ICE checks under
+//! credentials of ours that are the same for all (RFC 8839, 5.4).
 //!
 //! All that signals returns at once and is atomic: an offer or answer that can't be used, ours or theirs, leaves the
 //! running call as it was.
@@ -402,7 +402,8 @@ impl Session {
         fresh.chain(self.legs.iter_mut().map(|leg| &mut leg.call))
     }
 
-    /// Says that there was no device for this many samples (of one channel) of the session's sound: time went on without sound.
+    /// Records that there was no device for this many samples (of one channel) of the session's sound: media time advanced
+    /// without sound.
     pub fn rest(&mut self, samples: usize) {
         self.legs.iter_mut().for_each(|leg| leg.call.rest(samples));
     }
@@ -490,7 +491,7 @@ impl Session {
         fresh.chain(legs).chain(leaving).flatten().min()
     }
 
-    /// Whether to wait with the first offer or answer, because servers may still tell candidates for it
+    /// Returns whether to wait with the first offer or answer, because servers may still report candidates for it
     /// ([`Call::is_gathering`]).
     #[cfg(feature = "ice")]
     pub fn is_gathering(&self, now: Instant) -> bool {

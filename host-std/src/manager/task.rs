@@ -193,7 +193,7 @@ impl Task {
             Happened::Turn(connection) => self.running.receive_from_server(connection),
             Happened::Command(Some(command)) => self.obey(command).await,
             Happened::Command(None) => {
-                // Nobody can ask for anything any more.
+                // No handle is left that could send a command.
                 let now = self.running.clock.now();
                 self.running.call.end_all(now);
                 self.commands.close();

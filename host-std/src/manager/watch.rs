@@ -11,7 +11,7 @@ use crate::monitoring::Interval;
 use crate::registry::CodecFormat;
 use crate::session::{Call, CallStats, PacketDirection};
 
-/// The thresholds at which a [`MediaManager`](super::MediaManager) or a [`Session`](super::Session) tells events.
+/// The thresholds at which a [`MediaManager`](super::MediaManager) or a [`Session`](super::Session) reports events.
 ///
 /// ```
 /// use dsp_core::time::Duration;
@@ -79,7 +79,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Looks at a call, and tells what is new.
+    /// Looks at a call, and reports what is new.
     pub(super) fn look(&mut self, now: Instant, call: &Call, watching: &Watching, mut tell: impl FnMut(EventKind)) {
         let stats = call.stats();
         if !self.heard && stats.total.received > 0 {
@@ -182,7 +182,7 @@ impl Watch {
     }
 }
 
-/// Whether a counter went on.
+/// Returns whether a counter increased.
 fn changed(known: &mut u32, now: u32) -> bool {
     std::mem::replace(known, now) != now
 }

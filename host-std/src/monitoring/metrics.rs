@@ -5,8 +5,8 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use super::Interval;
 use crate::session::CallStats;
 
-/// Tells the recorder of the crate `metrics` the units and meanings of all metrics, for exporters that show them. Call it once, after
-/// the recorder is installed.
+/// Gives the recorder of the crate `metrics` the units and meanings of all metrics, for exporters that show them. Call it once,
+/// after the recorder is installed.
 pub fn describe_metrics() {
     describe_gauge!("media_core_calls", Unit::Count, "Calls that run");
     describe_counter!("media_core_calls_begun_total", Unit::Count, "Calls that began");
@@ -169,7 +169,7 @@ impl CallMetrics {
         self.why = why;
     }
 
-    /// Publishes each second what a driver tells, until the call is over.
+    /// Publishes a driver's status each second, until the call is over.
     #[cfg(feature = "tokio")]
     pub async fn follow(mut self, status: tokio::sync::watch::Receiver<crate::session::driver::Status>) {
         let second = std::time::Duration::from_secs(1);

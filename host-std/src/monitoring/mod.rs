@@ -56,7 +56,7 @@ pub use monitor::{Moment, Monitor, Watched, status_json};
 #[cfg(feature = "tokio")]
 pub use pace::each_interval;
 
-/// A time of the wall clock as all of this tells it (RFC 3339), in UTC and to the millisecond.
+/// Formats a time of the wall clock as all reports here do (RFC 3339), in UTC and to the millisecond.
 pub fn date_time(at: SystemTime) -> String {
     crate::calendar::date_time(at)
 }

@@ -347,9 +347,9 @@ impl VqSeverity {
     }
 }
 
-/// Tells once when a number has become worse than a limit, and once when it is good again. So that a number near a limit doesn't
-/// give an alert again and again, it must be better than the limit by a quarter of the distance between both limits before the alert
-/// is over.
+/// Reports once when a number has become worse than a limit, and once when it is good again. So that a number near a limit
+/// doesn't give an alert again and again, it must be better than the limit by a quarter of the distance between both limits
+/// before the alert is over.
 ///
 /// ```
 /// use host_std::monitoring::vq_rtcpxr::{VqAlarm, VqMetric};

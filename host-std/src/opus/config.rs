@@ -22,7 +22,7 @@ pub enum OpusRateControl {
     /// Sizes follow the sound within one frame's worth of buffering.
     #[default]
     ConstrainedVbr,
-    /// Every packet has the same size. Wanted with SRTP where sizes would tell what was said (RFC 6562).
+    /// Every packet has the same size. Use it with SRTP where sizes would reveal what was said (RFC 6562).
     Cbr,
 }
 

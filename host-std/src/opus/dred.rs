@@ -47,8 +47,8 @@ impl Dred {
         if self.begin > self.end && self.begin <= FURTHEST { self.begin } else { 0 }
     }
 
-    /// Whether `next` covers the stretch of `ticks` that ends `ahead` of it, but for a silence that isn't sent at its
-    /// end. Then its features are made.
+    /// Returns whether `next` covers the stretch of `ticks` that ends `ahead` of it, except for a silence at its end that isn't
+    /// sent. Then its features are made.
     pub(super) fn covers(&mut self, next: &[u8], ahead: u32, ticks: u32) -> bool {
         let Some(back) = ahead.checked_add(ticks) else { return false };
         if back > self.reach(next) || back <= self.end {
@@ -65,7 +65,7 @@ impl Dred {
     }
 }
 
-/// Whether the vocoder can go on from what was decoded last: it needs 16 kHz of sound, and SILK below has less.
+/// Returns whether the vocoder can continue from the sound decoded last: it needs 16 kHz, and SILK below that has less.
 pub(super) fn goes_on_after(last: Option<OpusPacket>) -> bool {
     last.is_some_and(|last| last.mode == OpusMode::Celt || last.bandwidth >= OpusBandwidth::Wide)
 }

@@ -1,7 +1,8 @@
 //! The parameters of Opus in SDP's `a=fmtp` (RFC 7587, 6.1 and 7), read, written and turned into settings.
 //!
-//! All but the `sprop-` ones say what their writer wishes to *receive*, and offer and answer don't depend on one another
-//! (7.1): each side [applies](OpusFmtp::apply) what it reads to its encoder, and writes what its own decoder wants.
+//! All parameters but the `sprop-` ones describe the stream that their writer wishes to *receive*, and offer and answer don't
+//! depend on one another (7.1): each side [applies](OpusFmtp::apply) the other side's parameters to its encoder, and writes those
+//! for its own decoder.
 
 use std::fmt;
 

@@ -125,7 +125,7 @@ pub struct OpusPacket {
     pub frames: u8,
     /// The duration of one frame, in 48 kHz ticks: 120 to 2880.
     pub frame_ticks: u32,
-    /// Bytes of the first frame; 0 or 1 stands for a frame not sent (DTX).
+    /// Bytes of the first frame; 0 or 1 means that the frame was not sent (DTX).
     pub first_frame_bytes: usize,
 }
 
@@ -193,7 +193,7 @@ fn arbitrary_frames(bytes: &[u8], frame_ticks: u32) -> Result<(u8, usize), OpusP
         return Err(OpusPacketError::FrameCount { frames });
     }
     if head & 0x40 != 0 {
-        // Each 255 stands for 254 bytes of padding and says that another length byte follows.
+        // Each 255 represents 254 bytes of padding and announces another length byte.
         let mut padding = 0;
         loop {
             let (&n, after) = rest.split_first().ok_or(OpusPacketError::Truncated)?;

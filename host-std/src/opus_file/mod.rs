@@ -147,7 +147,7 @@ pub struct OpusFile {
 
 impl OpusFile {
     /// Reads a whole file. Other streams beside the Opus stream are skipped. So are damaged pages and packets that aren't Opus,
-    /// which [`OpusFile::remarks`] tells.
+    /// which [`OpusFile::remarks`] reports.
     ///
     /// # Errors
     /// [`OpusFileError::Read`] if reading fails, [`OpusFileError::Ogg`] or [`OpusFileError::NotOpus`] if this isn't such a file,
@@ -171,7 +171,7 @@ impl OpusFile {
         while let Some(page) = pages.next().map_err(OpusFileError::Read)? {
             let is_other = page.serial != serial || stream.ended;
             let has_head = || page.parts().next().is_some_and(|(packet, _)| packet.starts_with(b"OpusHead"));
-            // A stream beside this one would have begun before it went on.
+            // A stream beside this one would have begun before this one continued.
             if page.begins && (stream.ended || (stream.next_page > 1 && has_head())) {
                 return Err(OpusFileError::Chained);
             }

@@ -31,7 +31,7 @@ const FRAME_MS: usize = 10;
 const SILENT: f64 = 1e-6;
 /// The time for which a user's last word still sounds in a room, in ms.
 const FADING_MS: f64 = 300.0;
-/// The fewest frames of one's own voice that give a measure: 0.2 s.
+/// The fewest frames of the user's own voice that give a measure: 0.2 s.
 const LEAST_FRAMES: usize = 20;
 
 /// The sound that one side of a call said and heard, and that the other side said: interleaved, and all from the same moment on.

@@ -1,4 +1,4 @@
-//! The keys of a call beside its capture, so that somebody else's tools can read it.
+//! The keys of a call beside its capture, so that other programs can read it.
 //!
 //! A text file; a line that starts with `#` is a remark, any other is four fields with spaces between them:
 //!
@@ -96,7 +96,7 @@ impl fmt::Debug for KeyLine {
     }
 }
 
-/// The line as it stands in the file, the key in it.
+/// Writes the line as it is in the file, including the key.
 impl fmt::Display for KeyLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {} {}", self.suite, self.from, self.to, STANDARD.encode(&self.key_and_salt))?;

@@ -1,11 +1,11 @@
 //! Metadata of a recording as a SIPREC client sends it (RFC 7865): who took part, what each stream is, and when.
 //!
-//! Use it beside an [`RtpFork`](super::rtp_fork::RtpFork), where a recording server wants to know whose sound it gets, or beside a file.
-//! The SIP dialog with the server (RFC 7866) is the SIP stack's.
+//! Use it beside an [`RtpFork`](super::rtp_fork::RtpFork), where a recording server wants to know whose sound it gets, or beside
+//! a file. The SIP dialog with the server (RFC 7866) is the task of the SIP stack.
 //!
-//! [`RecordingMetadata::to_xml`] is a complete `<recording>` of one communication session. Its streams are named by the labels in the SDP of
-//! the recording session ([`RtpFork::sdp`](super::rtp_fork::RtpFork::sdp)). Beside a file a label is the number of a channel. All ids are
-//! UUIDs in base64, as RFC 7865, 6 wants them, and times are those of RFC 3339 in UTC.
+//! [`RecordingMetadata::to_xml`] is a complete `<recording>` of one communication session. Its streams are named by the labels in
+//! the SDP of the recording session ([`RtpFork::sdp`](super::rtp_fork::RtpFork::sdp)). Beside a file a label is the number of a
+//! channel. All ids are UUIDs in base64, as RFC 7865, 6 requires, and times are those of RFC 3339 in UTC.
 //!
 //! The metadata of a call of a minute:
 //!

@@ -25,7 +25,7 @@ pub struct CodecFormat {
     pub name: Cow<'static, str>,
     /// The RTP clock, which isn't always the sampling rate: G.722 has 8000, Opus always 48000.
     pub rtp_clock_hz: u32,
-    /// Channels; Opus always says 2 (RFC 7587, 7) and tells the true number in each packet.
+    /// Channels; Opus always says 2 (RFC 7587, 7) and gives the true number in each packet.
     pub channels: u8,
     /// The text after the payload type in `a=fmtp`, empty if there is none. It's what the side that wrote it can or
     /// wants to *receive*.
@@ -65,7 +65,7 @@ impl CodecFormat {
         Self::new("iLBC", 8_000, 1).with_fmtp(if mode == IlbcMode::Ms20 { "mode=20" } else { "mode=30" })
     }
 
-    /// Comfort noise beside a codec with this clock (RFC 3389): static payload type 13 at 8 kHz.
+    /// Returns comfort noise for a codec with this clock (RFC 3389): static payload type 13 at 8 kHz.
     pub fn comfort_noise(rtp_clock_hz: u32) -> Self {
         Self::new("CN", rtp_clock_hz, 1)
     }

@@ -102,9 +102,9 @@ pub struct Terms<'a> {
 }
 
 impl<'a> Terms<'a> {
-    /// Terms where there is no other side, or where it hasn't answered yet: `format` stands for both. Its parameters bind the
-    /// encoder as those of another side would. What they don't ask for, such as two channels or pauses of Opus, isn't sent,
-    /// whatever the codec's settings are. [`Codec::offer`] gives a format the parameters that fit the settings.
+    /// Terms where there is no other side, or where it hasn't answered yet: `format` is used for both. Its parameters bind the
+    /// encoder as those of another side would. Features that they don't ask for, such as two channels or pauses of Opus, aren't
+    /// sent, whatever the codec's settings are. [`Codec::offer`] gives a format the parameters that fit the settings.
     pub fn alone(format: &'a CodecFormat) -> Self {
         Self { ours: format, theirs: format }
     }

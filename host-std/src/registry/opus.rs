@@ -76,8 +76,8 @@ impl Codec for Opus {
     }
 }
 
-/// An encoder that says nothing where RFC 7587, 3.1.3 lets it: in a silence, a payload that renews nothing. The first one
-/// goes out all the same: its length tells the receiver that nothing is lost from now on.
+/// An encoder that sends nothing where RFC 7587, 3.1.3 allows it: in a silence, a payload that renews nothing. The first one is
+/// sent all the same: its length tells the receiver that nothing is lost from now on.
 struct Pausing {
     encoder: OpusEncoder,
     /// `maxaveragebitrate` of the other side, in bit/s.
@@ -108,7 +108,7 @@ const DESCRIBED: u8 = 2;
 /// The duration for which nobody has spoken, according to the capture chain, and the background that was sent meanwhile.
 #[derive(Clone, Copy, Debug, Default)]
 struct Quiet {
-    /// Whether nobody speaks, and for how long.
+    /// Whether there is no speech, and for how long.
     told: bool,
     ms: u32,
     /// Packets since then that describe the background, and the power of what was sent, in steps squared.

@@ -1,7 +1,7 @@
 //! Replay: recorded packets through the real receiver, in virtual time.
 //!
-//! Use [`replay`] to learn what the listeners of a captured call heard, and why it was bad where it was; the same capture and
-//! settings give the same bits on every run. Use [`trace`] where only arrival times were recorded, to lay them under speech of
+//! Use [`replay`] to learn what the listeners of a captured call heard, and the causes where it was bad; the same capture and
+//! settings give the same bits on every run. Use [`trace`] where only arrival times were recorded, to apply them to speech of
 //! your own, and [`grid`] to compare receivers on a grid of simulated networks. A call that still runs is watched by
 //! [`monitoring`](crate::monitoring) instead, and two calls over a network that is only simulated are
 //! [`virtual_time`](crate::simulate::virtual_time).
@@ -120,8 +120,8 @@ pub struct ListenerReport {
     /// Listening quality by the E-model (ITU-T G.107), 1 to 4.5, from losses, discards and bursts; on the narrowband scale
     /// for every codec. `None` if nothing was played.
     pub mos_lq: Option<f64>,
-    /// Conversational quality by the same model, which counts the length of a packet and the mean playout delay too. How long
-    /// the fastest packet took a capture doesn't tell, so that counts as 0 ms.
+    /// Conversational quality by the same model, which counts the length of a packet and the mean playout delay too. A capture
+    /// doesn't contain the delay of the fastest packet, so that counts as 0 ms.
     pub mos_cq: Option<f64>,
     /// The rating R from which `mos_cq` is computed; it is 93.2 where nothing impairs the call.
     pub r_factor: Option<f64>,

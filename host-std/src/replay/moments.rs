@@ -32,7 +32,7 @@ pub enum Cause {
     Late,
     /// Packets arrived and could not be used.
     Discarded,
-    /// Nothing came, and nothing is missing: the sender was silent.
+    /// No packet came, and none is missing: the sender was silent.
     Pause,
     /// Everything was there, long after it was said.
     Delay,
@@ -223,7 +223,7 @@ impl StreamRecord<'_> {
         moments
     }
 
-    /// Made-up sound where nothing came and nothing is missing, in ms.
+    /// Returns the duration of concealed sound where no packet came and none is missing, in ms.
     fn filled_pauses_ms(&self) -> f64 {
         let pauses: Vec<_> = self
             .clusters()

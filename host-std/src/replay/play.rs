@@ -115,7 +115,7 @@ pub(super) struct StreamPlayer {
     highest: Option<i64>,
     sequence: u32,
     packets: Vec<Packet>,
-    /// Packets in the buffer, and where they stand in `packets`.
+    /// Packets in the buffer, and their indices in `packets`.
     waiting: VecDeque<(Seq, usize)>,
     /// Packets that may have been strays: they are in no sequence.
     strays: u64,
@@ -204,7 +204,7 @@ impl StreamPlayer {
             return;
         }
         let clock_hz = self.decoders.clock_of(packet.payload_type());
-        // Only what counts in the same clock tells how G.722 counts.
+        // Only packets in the same clock show how G.722 counts.
         let alike = clock_hz == self.decoders.clock_of(PayloadType::G722);
         let timestamp = if alike { self.tick_rate.place(&packet).0 } else { packet.timestamp().0 };
         let has_time = self.decoders.has_time(packet.payload_type());
@@ -380,7 +380,7 @@ impl StreamPlayer {
         }
     }
 
-    /// Plays out what is in the buffer, and tells what happened.
+    /// Plays out the remaining buffer, and returns the result.
     pub(super) fn finish(mut self, name: String) -> PlayedStream {
         while self.now <= self.arrived && !self.cut_off {
             self.tick(usize::MAX);
@@ -454,7 +454,8 @@ impl StreamPlayer {
     }
 }
 
-/// Rows of packets that never arrived, beside as many as there are others: numbers that jump to and fro would make millions.
+/// The most rows of packets that never arrived, in addition to as many as there are others: numbers that jump back and forth
+/// would make millions.
 const MOST_LOST_ROWS: usize = 100_000;
 
 /// A row a packet in the order of their numbers, those that never arrived between the others; how many numbers there are,

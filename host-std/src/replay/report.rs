@@ -98,7 +98,7 @@ impl fmt::Display for SkippedStream {
     }
 }
 
-/// A stream that was played. In the JSON, the fields of [`ListenerReport`] stand beside these.
+/// A stream that was played. In the JSON, the fields of [`ListenerReport`] are at the same level as these.
 #[derive(Clone, Debug)]
 pub struct CaptureStream {
     /// The listener's statistics.
@@ -117,7 +117,7 @@ pub struct CaptureStream {
     pub codec: String,
     /// All codecs that are heard in the stream, the one of most packets first.
     pub codecs: Vec<String>,
-    /// Whether the codec was guessed from the packets, because nobody said which it is.
+    /// Whether the codec was guessed from the packets, because it was not given.
     pub codec_guessed: bool,
     /// Rate of the RTP clock, in Hz.
     pub rtp_clock_hz: u32,

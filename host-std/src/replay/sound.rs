@@ -26,7 +26,7 @@ impl StreamSound<'_> {
         self.pcm.chunks_exact(channels).map(mean).collect()
     }
 
-    /// Adds the digits in it, but for those that are events in `digits`.
+    /// Adds the digits in it, except for those that are events in `digits`.
     pub(super) fn add_digits(&self, digits: &mut Vec<DigitRow>) {
         let config = DtmfConfig { sample_rate_hz: self.rate_hz, ..DtmfConfig::default() };
         let Ok(mut detector) = DtmfDetector::new(config) else { return };

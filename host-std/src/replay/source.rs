@@ -1,8 +1,8 @@
 //! The RTP packets of a capture, decrypted where there are keys: what finding streams and playing them both read.
 //!
-//! Keys are tried by address: a line of the key file whose `from` and `to` are the packet's, else every line, since SRTP
-//! tells itself which is right. A capture that begins in the middle of a call doesn't say how often the sequence
-//! numbers have wrapped (RFC 3711, 3.3.1): the first packet of a source is tried with counters up to [`MOST_ROC`].
+//! Keys are tried by address: a line of the key file whose `from` and `to` are the packet's, else every line, since SRTP itself
+//! shows which is right. A capture that begins in the middle of a call doesn't say how often the sequence numbers have wrapped
+//! (RFC 3711, 3.3.1): the first packet of a source is tried with counters up to [`MOST_ROC`].
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -170,7 +170,7 @@ impl<'a, R: Read> ReplaySource<'a, R> {
         if !self.reader.next(&mut self.datagram)? {
             return Ok(None);
         }
-        // rtpdump marks RTCP in its own way, but its packets tell themselves too.
+        // rtpdump marks RTCP in its own way, but the packets can be recognised themselves.
         Ok(Some(match DatagramKind::of(&self.datagram.bytes) {
             DatagramKind::Rtcp => CapturedDatagramKind::Rtcp,
             DatagramKind::Rtp if self.keys.0.is_empty() => match RtpPacket::parse(&self.datagram.bytes) {

@@ -1,9 +1,9 @@
 //! The RTP streams of a capture: found by addresses and SSRC, and believed by the rules of RFC 3550, A.1.
 //!
-//! A UDP payload that begins as RTP does need not be RTP. A source counts when two of its packets followed each other
-//! in sequence, and when few of the rest jump. Where the same source is silent for [`LONGEST_PAUSE_US`], what follows is
-//! another stream: nobody wants to listen to the pause. Memory: [`MOST_SOURCES`] candidates. When there are more, one that
-//! has proved nothing for long makes room; without such a one they are left out, and counted.
+//! A UDP payload that begins like RTP need not be RTP. A source counts when two of its packets followed each other in sequence,
+//! and when few of the rest jump. Where the same source is silent for [`LONGEST_PAUSE_US`], what follows is another stream: the
+//! pause is not worth playing. Memory: [`MOST_SOURCES`] candidates. When there are more, one that has proved nothing for long
+//! makes room; without such a one they are left out, and counted.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;

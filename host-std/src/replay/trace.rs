@@ -1,8 +1,8 @@
 //! An arrival trace laid under speech, and played through a call in virtual time: what a listener would have heard if these packets
 //! had carried this voice.
 //!
-//! Use it where somebody recorded when packets arrived but not what was in them, and to compare receivers on the same network. Where
-//! there is a capture with its payloads use [`replay`](super::replay).
+//! Use it where only the arrival times of packets were recorded and not their content, and to compare receivers on the same
+//! network. Where there is a capture with its payloads use [`replay`](super::replay).
 //!
 //! A trace is CSV with one line for each packet, in the order of arrival: `arrival_ms,seq,rtp_ts[,...]`. Lines that don't begin with a
 //! digit are headings. Each packet becomes one frame of 20 ms. Where the trace's own packets are longer, or pause, the pause is

@@ -64,7 +64,7 @@ pub struct CallerReport {
     pub left_ms: Option<u64>,
     /// When he spoke, in ms.
     pub spoke_ms: Stretches,
-    /// When his own packets said that he speaks (RFC 6464); empty where they don't tell.
+    /// When his own packets said that he speaks (RFC 6464); empty where they don't contain it.
     pub said_speaking_ms: Stretches,
     /// When the others heard him.
     pub heard_by_others_ms: Stretches,

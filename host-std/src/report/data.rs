@@ -85,7 +85,7 @@ pub struct SideReport {
     /// Digits that were heard.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub digits: Vec<DigitRow>,
-    /// Tones that were heard, where somebody listened.
+    /// Tones that were heard, where a detector was active.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tones: Vec<ToneRow>,
     /// The listener's sound in levels and faults; not in the JSON where it wasn't measured.
@@ -341,7 +341,7 @@ impl MinMeanMax {
     }
 }
 
-/// Totals and means of one side. An `Option` is `None` where nobody could know or measure it.
+/// Totals and means of one side. An `Option` is `None` where it could not be known or measured.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Statistics {
     /// Packets the peer sent.
@@ -367,7 +367,7 @@ pub struct Statistics {
     pub packets_undecodable: u64,
     /// Packets with telephone events.
     pub packets_event: u64,
-    /// Packets of a payload type that nobody agreed on, or with nothing in them but padding.
+    /// Packets of a payload type that was not agreed on, or with nothing in them but padding.
     pub packets_other_payload: u64,
     /// Packets that came while their source or sequence had to prove itself.
     pub packets_probation: u64,

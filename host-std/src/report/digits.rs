@@ -72,7 +72,7 @@ impl DigitLog {
     /// Rows that are kept.
     const MOST: usize = 10_000;
 
-    /// Takes in what a call tells of a digit; times count from `zero`.
+    /// Takes in a call's report on a digit; times count from `zero`.
     pub fn add(&mut self, digit: &CallDigit, zero: Instant) {
         let row = |digit: &CallDigit| DigitRow {
             digit: sign(digit.event),

@@ -1,7 +1,7 @@
 //! `report.html`: one page that needs nothing else, neither fonts nor scripts nor pictures from elsewhere.
 //!
-//! Light or dark as the reader's system is. The sound is in the page too, up to [`EMBED_LIMIT`]; above it the page plays the WAV
-//! files beside it. All text that came from outside is escaped.
+//! The page is light or dark as the reader's system is. The sound is in the page too, up to [`EMBED_LIMIT`]; above it the page
+//! plays the WAV files beside it. All text that came from outside is escaped.
 
 use core::fmt::Write as _;
 
@@ -105,7 +105,7 @@ pub(super) fn table(page: &mut String, heads: &[String], sides: &[&SideReport]) 
         let mut rows = String::new();
         for figure in group.figures {
             let values: Vec<_> = sides.iter().map(|side| (side, (figure.value)(side))).collect();
-            // Nobody knows it: say nothing.
+            // None of the values is known, so nothing is written.
             if values.iter().all(|(_, value)| value.is_none()) {
                 continue;
             }
@@ -178,7 +178,7 @@ fn sound(page: &mut String, side: &SideReport) {
               blocks of 10 ms.</p>\n";
 }
 
-/// The sound, with what stands beside it.
+/// Writes the sound, with the files beside it.
 pub(super) fn player(page: &mut String, side: &SideReport, embed: bool, beside: &str) {
     if side.heard.is_empty() || (!embed && side.wav_file.is_empty()) {
         return;
@@ -218,7 +218,7 @@ pub(super) fn picture(page: &mut String, side: &SideReport, total_ms: f64, pins:
             ),
         );
     }
-    // More than that nobody can read.
+    // More digits than that can't be read.
     for digit in side.digits.iter().take(500) {
         let x = left + (right - left) * (digit.start_ms / total_ms).clamp(0.0, 1.0);
         let seek = digit.start_ms / 1e3;
@@ -270,7 +270,7 @@ pub(super) fn picture(page: &mut String, side: &SideReport, total_ms: f64, pins:
     }
 }
 
-/// The few numbers that tell how the call was.
+/// Writes the few numbers that summarise the call's quality.
 fn cards(page: &mut String, side: &SideReport) {
     let s = &side.statistics;
     let sent = s.packets_sent as f64;
@@ -365,7 +365,7 @@ pub(super) fn put(page: &mut String, text: core::fmt::Arguments<'_>) {
     let _ = page.write_fmt(text);
 }
 
-/// `text` as it may stand in HTML, between tags or in a quoted attribute.
+/// Escapes `text` for HTML, between tags or in a quoted attribute.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -485,7 +485,7 @@ pub(super) fn shows_packets(side: &SideReport, total_ms: f64) -> bool {
     total_ms / COLUMNS as f64 <= side.packet_ms.max(10.0) * 4.0
 }
 
-/// The stretch of time one bar of the packets' panel stands for, in milliseconds.
+/// Returns the stretch of time that one bar of the packets' panel represents, in milliseconds.
 pub(super) fn bin_ms(side: &SideReport, total_ms: f64) -> f64 {
     let least = (total_ms / 240.0).max(side.packet_ms * 5.0).max(1.0);
     decimate::nice_step(least, 1.0)

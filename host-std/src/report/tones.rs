@@ -69,7 +69,7 @@ impl ToneLog {
     /// Rows that are kept.
     const MOST: usize = 10_000;
 
-    /// Takes in what a call tells of a tone; times count from `zero`.
+    /// Takes in a call's report on a tone; times count from `zero`.
     pub fn add(&mut self, tone: &CallTone, zero: Instant) {
         match tone.phase {
             DigitPhase::Began if self.rows.len() < Self::MOST => {

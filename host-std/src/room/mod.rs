@@ -339,9 +339,9 @@ impl Room {
         Ok(self.conference.set_priority(member.port, priority)?)
     }
 
-    /// Tells the room which RTP source a member is, and what the source's last packet says of its sound (RFC 6464):
-    /// [`Call::source_level`] has both. A member whose packets say that he doesn't speak is believed. Call this before each
-    /// [`play`](Self::play). A member for whom it was never called is left out of [`contributors`](Self::contributors).
+    /// Tells the room which RTP source a member is, and the level in the source's last packet (RFC 6464): [`Call::source_level`]
+    /// has both. A member whose packets say that he doesn't speak is believed. Call this before each [`play`](Self::play). A
+    /// member for whom it was never called is left out of [`contributors`](Self::contributors).
     ///
     /// # Errors
     /// [`RoomError::Left`] if the member has left.

@@ -18,8 +18,8 @@ pub struct Negotiated {
     /// The streams, as many as in [`LocalMedia::streams`](super::LocalMedia::streams) and in the same order. A stream that is
     /// closed or was rejected is `None`; at least one isn't.
     pub streams: Vec<Option<NegotiatedStream>>,
-    /// The streams beside the first that we wanted and could not take, or that the other side rejected, and why. Streams that
-    /// either side has closed are not among them.
+    /// The streams other than the first that we requested and could not accept, or that the other side rejected, and why. Streams
+    /// that either side has closed are not among them.
     pub refused: Vec<Refused>,
 }
 
@@ -84,8 +84,8 @@ pub struct NegotiatedTransport {
 }
 
 impl NegotiatedTransport {
-    /// Whether there is somewhere to send to. On old-style hold (`c=0.0.0.0`) there isn't, and not even RTCP may go
-    /// out (RFC 3264, 8.4). With ICE the candidates say where, whatever stands in the `c=` line.
+    /// Whether there is somewhere to send to. On old-style hold (`c=0.0.0.0`) there isn't, and not even RTCP may go out (RFC
+    /// 3264, 8.4). With ICE the candidates say where, whatever the `c=` line contains.
     pub fn has_remote(&self) -> bool {
         self.ice.is_ok() || !self.remote_rtp.ip().is_unspecified()
     }
@@ -182,8 +182,8 @@ impl NegotiatedStream {
         (0..=wanted).rev().find(fits).unwrap_or(0)
     }
 
-    /// The telephone events to send beside a codec with this RTP clock. RFC 4733 wants events with the codec's clock; where the
-    /// other side has only others, as many do with Opus, those are returned. `None` if it has no events at all.
+    /// Returns the telephone events to send together with a codec of this RTP clock. RFC 4733 requires events with the codec's
+    /// clock; where the other side has only others, as many do with Opus, those are returned. `None` if it has no events at all.
     pub fn send_events_beside(&self, rtp_clock_hz: u32) -> Option<NegotiatedEvents> {
         let same_clock = self.send_events.iter().find(|events| events.rtp_clock_hz == rtp_clock_hz);
         same_clock.or(self.send_events.first()).copied()

@@ -32,7 +32,7 @@ use super::{Direction, LocalMedia};
 /// `local` contradicts itself. Nothing is agreed on then.
 ///
 /// # Examples
-/// The offer of a phone that has video beside the sound: the video is rejected in its place (RFC 3264, 6).
+/// This is the offer of a phone that has video beside the sound: the video is rejected in its place (RFC 3264, 6).
 ///
 /// ```
 /// use host_std::sdp::{CodecFormat, LocalMedia, LocalStream, answer};

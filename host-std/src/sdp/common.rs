@@ -114,8 +114,8 @@ impl NegotiatedFormats {
     }
 }
 
-/// Pairs of their and our formats that go together, each partner once: in the order of theirs, or of ours. `None`
-/// without a true codec. Comfort noise and the like come last, and only beside a codec with the same clock.
+/// Returns pairs of their and our formats that go together, each partner once: in the order of theirs, or of ours. `None` without
+/// a true codec. Comfort noise and the like come last, and only together with a codec with the same clock.
 fn pair<'a>(
     local: &LocalMedia,
     theirs: &'a [NegotiatedCodec],
@@ -181,7 +181,7 @@ fn agreed(local: &LocalMedia, theirs: &NegotiatedCodec, ours: &CodecFormat) -> C
 /// The most characters of their list that an error names.
 const LISTED: usize = 320;
 
-/// Both lists in full: without clock and channels L16 beside L16 says nothing.
+/// Returns the error with both lists in full: without clock and channels an error "L16 and L16" would say nothing.
 fn no_common<'a>(theirs: &Audio, ours: impl Iterator<Item = &'a CodecFormat>) -> SdpError {
     let ours: Vec<_> = ours.map(CodecFormat::to_rtpmap).collect();
     let mut listed = String::new();

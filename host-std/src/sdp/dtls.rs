@@ -102,7 +102,7 @@ pub(super) enum SetupAttribute {
     Active,
     /// The other one.
     Passive,
-    /// Nobody, now.
+    /// Neither side begins the handshake now.
     HoldConn,
 }
 
@@ -178,7 +178,7 @@ impl<'a> OurDtls<'a> {
     }
 }
 
-/// Whether the other side could do DTLS: it says so by its profile, or by a fingerprint beside another one.
+/// Returns whether the other side supports DTLS: it says so by its profile, or by a fingerprint together with another one.
 pub(super) fn speaks_dtls(theirs: &Audio) -> bool {
     theirs.profile == Profile::Dtls || theirs.fingerprint
 }

@@ -64,7 +64,7 @@ pub enum SdpError {
     DtlsRequired(DescriptionKind, String),
     /// The profile is DTLS, and no fingerprint is there by which a certificate could be checked.
     Fingerprint(DescriptionKind),
-    /// The description has our own fingerprint, so somebody sent ours back to us.
+    /// The description has our own fingerprint, so it was reflected to us.
     OwnFingerprint(DescriptionKind),
     /// Neither side would begin the handshake with this `a=setup`.
     Setup(DescriptionKind, &'static str),
@@ -87,7 +87,7 @@ pub enum SdpError {
     NoAddress(DescriptionKind),
     /// The address of the audio stream isn't a unicast IP address.
     Address(DescriptionKind, String),
-    /// A host name stands in place of the audio stream's address, and nothing is looked up here: see
+    /// A host name is given in place of the audio stream's address, and nothing is looked up here: see
     /// [`resolved`](super::resolved).
     HostName(DescriptionKind, String),
     /// The audio stream's address is of another family than ours, so our socket can't send there.
@@ -104,8 +104,8 @@ pub enum SdpError {
     /// The stream is not in one BUNDLE group with the first that was taken, or has another profile: it would need a port
     /// of its own.
     NotBundled(DescriptionKind),
-    /// All payload types of the stream that we could take are those of an earlier one over the same port, so that
-    /// nothing would tell their packets apart (RFC 9143, 9.2).
+    /// All payload types of the stream that we could take are those of an earlier one over the same port, so that their packets
+    /// could not be distinguished (RFC 9143, 9.2).
     SharedPayloadTypes(DescriptionKind),
 }
 

@@ -245,7 +245,7 @@ struct Line {
     kind: ExtensionKind,
 }
 
-/// Numbers that stand for "one of these" in an offer (RFC 8285, 7).
+/// The numbers that mean "one of these" in an offer (RFC 8285, 7).
 const ALTERNATIVES: std::ops::RangeInclusive<u16> = 4_096..=4_351;
 
 /// The header extensions of a section.
@@ -272,7 +272,7 @@ impl Extensions {
             };
             let (Ok(id), Some(direction)) = (number.parse::<u16>(), direction) else { continue };
             let usable = (1..=255).contains(&id) && id != 15;
-            // A number that means two things means nothing, but for alternatives.
+            // A number with two meanings is ignored, except for alternatives.
             if !(usable && !read.taken.contains(&id) || ALTERNATIVES.contains(&id)) {
                 continue;
             }

@@ -32,7 +32,7 @@ impl Default for FeedbackOptions {
 pub struct NegotiatedFeedback {
     /// Whether reports and feedback have the timing of AVPF (RFC 4585, 3).
     pub early: bool,
-    /// Whether each side tells when the other's packets arrived.
+    /// Whether each side reports when the other's packets arrived.
     pub transport_wide: bool,
     /// The least time between whole reports that was agreed on (`trr-int`).
     pub regular_interval: Option<Duration>,

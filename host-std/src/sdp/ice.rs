@@ -221,8 +221,8 @@ pub struct LocalIce {
     pub complete: bool,
     /// The other side's candidate that is selected, in a running call whose checks we control (RFC 8839, 4.4.1.2.2).
     pub selected: Option<SocketAddr>,
-    /// Whether the description hides our address: a relayed candidate stands in its place, and until there is one, 0.0.0.0 and
-    /// port 9, as in descriptions of browsers (RFC 8840, 4.1.1).
+    /// Whether the description hides our address: a relayed candidate takes its place, and until there is one, 0.0.0.0 and port
+    /// 9, as in descriptions of browsers (RFC 8840, 4.1.1).
     pub hides_host: bool,
 }
 
@@ -282,7 +282,7 @@ pub enum NoIce {
     OtherSide,
     /// RTP and RTCP do not share a port, and only one port is checked here.
     Unmultiplexed,
-    /// Both sides only answer checks, so nobody would send any.
+    /// Both sides only answer checks, so none would be sent.
     BothLite,
 }
 

@@ -142,7 +142,7 @@ fn may_be_plain(local: &LocalMedia, ours: &Audio) -> bool {
     local.srtp != SrtpPolicy::Required && ours.profile == Profile::Plain
 }
 
-/// None of our keys may be theirs, whichever line it stands in: it protects what we send, now or later.
+/// Checks that none of our keys is theirs, in whichever line it is: it protects our packets, now or later.
 fn keys(local: &LocalMedia, ours: &CryptoLine, theirs: &CryptoLine) -> Result<SrtpKeys, CryptoError> {
     if ours.key == theirs.key || local.lines().any(|ours| ours.key == theirs.key) {
         return Err(CryptoError::SameKey);

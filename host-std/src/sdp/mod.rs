@@ -134,8 +134,8 @@ pub enum SrtpPolicy {
     /// Plain RTP only: offers of SRTP alone are refused.
     #[default]
     Off,
-    /// SRTP if the other side can, else plain RTP: `a=crypto` or `a=fingerprint` beside RTP/AVP (RFC 8643). Anybody who can
-    /// change the description on its way can remove the protection.
+    /// SRTP if the other side can, else plain RTP: `a=crypto` or `a=fingerprint` beside RTP/AVP (RFC 8643). Anyone who can change
+    /// the description on its way can remove the protection.
     Offered,
     /// SRTP or no call: the profile is RTP/SAVP, or UDP/TLS/RTP/SAVPF with DTLS.
     Required,

@@ -1,9 +1,9 @@
 //! SDP text of another program into its audio streams (RFC 8866), as tolerant as the field demands.
 //!
 //! Only the lines that matter to a call's media (`v= t= m= c= a=`, and `b=` of the kinds and the form that we know) reach the
-//! parser: a name in Latin-1, a bandwidth with a fraction or a user name with a blank shall not end a call. Blanks at line ends, runs of blanks and bare
-//! line feeds are taken as they come. Work and memory are linear in the text but for the formats of one stream (at
-//! most [`MAX_FORMATS`] times its attributes).
+//! parser: a name in Latin-1, a bandwidth with a fraction or a user name with a blank must not end a call. Blanks at line ends,
+//! runs of blanks and bare line feeds are taken as they come. Work and memory are linear in the text except for the formats of
+//! one stream (at most [`MAX_FORMATS`] times its attributes).
 
 use std::iter;
 use std::net::{IpAddr, SocketAddr};
@@ -311,8 +311,8 @@ fn ip_address(text: &str) -> Option<IpAddr> {
     (!address.is_multicast() && !broadcast).then_some(address)
 }
 
-/// The host name that stands in place of an address (RFC 8866, 5.7 allows one), if it can be one at all (RFC 1123, 2.1;
-/// with the underscores that some have).
+/// Returns the host name in place of an address (RFC 8866, 5.7 allows one), if it can be one at all (RFC 1123, 2.1; with the
+/// underscores that some have).
 pub(super) fn host_name(text: &str) -> Option<&str> {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')

@@ -213,8 +213,8 @@ pub(super) fn rejected(media: &Media, mid: Option<&str>) -> Media {
     }
 }
 
-/// A stream of ours that's closed (RFC 9143, 7.5.3). It keeps what its numbers mean, to be opened again; the direction tells
-/// it from what was merely rejected.
+/// Returns the line of a closed stream of ours (RFC 9143, 7.5.3). Its payload types keep their meaning, so that it can be opened
+/// again; the direction distinguishes it from a line that was merely rejected.
 pub(super) fn closed(ours: &Media, mid: Option<&str>) -> Media {
     let mut media = rejected(ours, mid);
     let kept = |attribute: &&Attribute| matches!(&*attribute.attribute, "rtpmap" | "fmtp");
@@ -239,7 +239,7 @@ pub(super) fn group<'a>(mids: impl IntoIterator<Item = &'a str>) -> Vec<Attribut
 pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Vec<Media>, times: Vec<Time>) -> String {
     let address = local.address.to_canonical();
     let addrtype = if address.is_ipv4() { AddrType::Ip4 } else { AddrType::Ip6 };
-    // The origin stays as it is, whatever stands for our address now (RFC 8866, 5.2).
+    // The origin stays as it is, whatever represents our address now (RFC 8866, 5.2).
     let stand_in = ice::stand_in(local);
     let origin = if stand_in.is_some() { ice::nowhere(local) } else { address };
     let address = stand_in.map_or(address, |stand_in| stand_in.ip());

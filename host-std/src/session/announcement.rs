@@ -1,4 +1,4 @@
-//! Announcements and music on hold: a file that the other side hears beside the microphone, or in its place.
+//! Announcements and music on hold: a file that the other side hears together with the microphone, or in its place.
 
 use crate::player::{Blend, Player};
 use crate::session::Call;

@@ -453,16 +453,16 @@ impl Call {
         self.capture_stream(captured_at, 0, pcm);
     }
 
-    /// Tells the stream with this number whether somebody speaks in the sound that it captures from now on, so that pauses
-    /// aren't sent. With `None` the sender's own detector decides. A [`front_end`](Self::front_end) calls this by itself.
+    /// Sets whether there is speech in the sound that the stream with this number captures from now on, so that pauses aren't
+    /// sent. With `None` the sender's own detector decides. A [`front_end`](Self::front_end) calls this by itself.
     pub fn hear_activity(&mut self, stream: usize, activity: Option<Activity>) {
         if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
             stream.hear_activity(activity);
         }
     }
 
-    /// Sets who is in the sound that the stream with this number captures from now on, and how loud each of them is. A mixer
-    /// tells this to those who hear it (RFC 6465), if they accept it ([`takes_contributors`](Self::takes_contributors)).
+    /// Sets the contributors to the sound that the stream with this number captures from now on, and how loud each of them is. A
+    /// mixer sends this to its listeners (RFC 6465), if they accept it ([`takes_contributors`](Self::takes_contributors)).
     pub fn set_contributors(&mut self, stream: usize, contributors: &Contributors) {
         if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
             stream.set_contributors(contributors);

@@ -86,7 +86,7 @@ pub enum CertificateError {
 }
 
 impl Certificate {
-    /// A new one, which nobody else has.
+    /// Generates a new certificate.
     ///
     /// # Errors
     /// [`CertificateError::Randomness`] when the operating system has no randomness to give.

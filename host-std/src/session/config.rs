@@ -174,9 +174,9 @@ pub struct CallConfig {
     /// Lets what the first stream sends follow the network, within what is agreed on: bit rate, packet length and redundancy.
     /// With `None` only [`Call::adapt`](super::Call::adapt) changes them.
     pub adaptation: Option<AdaptationConfig>,
-    /// [`Call::should_end`](super::Call::should_end) says so when the other side's reports show that sending on is hopeless (RFC
-    /// 8083): nothing arrives, far too much is lost for what is sent, or reports have ceased. It can't tell for a side that
-    /// never reports.
+    /// Whether [`Call::should_end`](super::Call::should_end) reports that the other side's reports show further sending to be
+    /// useless (RFC 8083): nothing arrives, far too much is lost for the bit rate, or reports have ceased. It can't decide for a
+    /// side that never reports.
     pub circuit_breaker: bool,
     /// The random names and numbers of this side.
     pub identity: Identity,
@@ -259,7 +259,7 @@ impl CallConfig {
     /// # Errors
     /// The invalid setting, as for [`Call::new`](super::Call::new).
     pub(super) fn split(self) -> Result<(LocalMedia, CallSettings, Identity), CallError> {
-        // All of them by name: a setting that nobody takes is one that does nothing.
+        // All fields are named here: a setting that is not used would do nothing.
         let Self {
             address,
             bind,

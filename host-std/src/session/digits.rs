@@ -7,7 +7,7 @@ use dsp_core::tone::EventCode;
 use super::Call;
 use crate::sdp::EventSet;
 
-/// Digits that wait for somebody to ask for them: more than anybody presses between two looks.
+/// The most digits that wait to be fetched: more than a person presses between two looks.
 pub(super) const WAITING: usize = 32;
 
 /// The way in which a digit was received.
@@ -72,7 +72,7 @@ pub struct CallDigit {
     pub begun: Instant,
     /// The duration so far.
     pub duration: Duration,
-    /// The power in dBm0, as the sender tells it or as it was measured. For events that aren't tones it means nothing.
+    /// The power in dBm0, as reported by the sender or measured. It has no meaning for events that aren't tones.
     pub level_dbm0: f32,
 }
 
@@ -201,7 +201,7 @@ pub struct DigitStats {
     pub waiting: u32,
     /// Digits that were given up while they waited, because the other side accepts no events any more.
     pub given_up: u32,
-    /// Beginnings and ends of received digits that nobody fetched in time; the oldest were dropped.
+    /// Beginnings and ends of received digits that were not fetched in time; the oldest were dropped.
     pub dropped: u32,
 }
 

@@ -46,8 +46,8 @@ impl From<EchoStats> for EchoStatus {
 }
 
 impl Call {
-    /// Tells the [tap](super::Tap::echo) how the echo canceller of the first stream's device side does, if there is one. The
-    /// drivers do so after each tick. In stereo it is that of the left channel.
+    /// Passes the status of the echo canceller of the first stream's device side, if there is one, to the
+    /// [tap](super::Tap::echo). The drivers do so after each tick. In stereo it is that of the left channel.
     pub fn tell_echo(&mut self, now: Instant, front: &mut HostFront) {
         if let Some(status) = front.block(0).and_then(|block| block.echo()) {
             self.tell(|tap, _| tap.echo(now, &status));

@@ -38,16 +38,16 @@ pub struct IceConfig {
     pub mode: IceMode,
     /// Whether a call is refused if the other side has no ICE. Otherwise packets then go where its description says.
     pub required: bool,
-    /// Further addresses of this machine at which our socket receives, besides
+    /// Further addresses of this machine at which our socket receives, in addition to
     /// [`CallConfig::address`](super::CallConfig::address). Bind the socket to all addresses then
     /// ([`CallConfig::bind`](super::CallConfig::bind)).
     pub addresses: Vec<IpAddr>,
-    /// STUN servers, which tell the address at which we are seen from outside (RFC 8489). With [`IceMode::Lite`] none is asked.
+    /// STUN servers, which report the address at which we are seen from outside (RFC 8489). With [`IceMode::Lite`] none is asked.
     pub stun: Vec<SocketAddr>,
     /// TURN servers, which relay packets where no direct path is found (RFC 8656). With [`IceMode::Lite`] none is asked.
     pub turn: Vec<TurnServer>,
-    /// Whether all packets go through a TURN server, so that neither descriptions nor packets tell the other side our address.
-    /// ICE is then required, and `mode` must be [`IceMode::Full`].
+    /// Whether all packets go through a TURN server, so that neither descriptions nor packets disclose our address to the other
+    /// side. ICE is then required, and `mode` must be [`IceMode::Full`].
     pub relay_only: bool,
 }
 
@@ -278,7 +278,7 @@ impl OwnIce {
         Gathered { gatherer: self.gatherer.take(), seed }
     }
 
-    /// Keeps a candidate that nobody can check yet.
+    /// Keeps a candidate that can't be checked yet.
     pub(super) fn keep_early(&mut self, ufrag: Option<String>, candidate: IceCandidate) -> bool {
         let room = self.early.len() < MAX_CANDIDATES;
         if room {

@@ -62,7 +62,7 @@ impl Identity {
     pub fn seeded(seed: u64) -> Self {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let (first, second) = (random.next_u64(), random.next_u64());
-        // The suites that came later have numbers of their own, so that what a seed stands for stays what it was.
+        // Suites that were added later have numbers of their own, so that each seed keeps its meaning.
         let mut later = Xoshiro256PlusPlus::seed_from_u64(!seed);
         let key = |suite: CryptoSuite| {
             let (random, bytes) = match suite {

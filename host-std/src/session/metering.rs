@@ -21,7 +21,7 @@ const LEAST_MS: u32 = 3_000;
 const LEAST_PACKETS: u32 = 40;
 /// Sound that is so silent, as a share of the time, is silent all the time.
 const ALWAYS: f32 = 0.95;
-/// Digital silence without a break that is worth a word, in ms.
+/// The shortest digital silence without a break that is reported, in ms.
 const LONG_MS: u32 = 10_000;
 /// The least clipping that is reported: a share of the time, and a total duration. A loud voice may reach full scale now and
 /// then.
@@ -304,7 +304,7 @@ impl PlaceMeter {
         let channels = usize::from(sound.channels.clamp(1, 2));
         let is_ours = |meter: &SoundMeter| meter.sample_rate_hz() == sound.rate_hz;
         if !self.channels[0].as_ref().is_some_and(is_ours) || self.channels[1].is_some() != (channels == 2) {
-            // Calls have 8 to 48 kHz; a codec of one's own may have another rate, and isn't metered then.
+            // Calls have 8 to 48 kHz; a codec of your own may have another rate, and isn't metered then.
             let meter = SoundMeter::new(sound.rate_hz).ok();
             self.channels = [meter, meter.filter(|_| channels == 2)];
         }

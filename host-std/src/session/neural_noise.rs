@@ -62,7 +62,7 @@ impl NeuralNoise {
         Ok(Self { net: DenoiseState::new(), ways, delay, given: [0.0; FRAME], made: [0.0; FRAME] })
     }
 
-    /// Gives the net what is in `given`; what it makes of that is in `made`.
+    /// Runs the net on `given`; its output is in `made`.
     fn run(&mut self) {
         for sample in &mut self.given {
             let sound = if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };

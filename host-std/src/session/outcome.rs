@@ -243,7 +243,7 @@ pub enum Incoming {
     Ignored,
 }
 
-/// Why a call should end although nobody signalled it: [`Call::should_end`](super::Call::should_end).
+/// The reason why a call should end although it wasn't signalled: [`Call::should_end`](super::Call::should_end).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
@@ -302,7 +302,7 @@ pub struct Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandshakeFailure {
-    /// The other side's certificate is not the one whose fingerprint its description has: somebody may stand between.
+    /// The other side's certificate is not the one whose fingerprint its description has: there may be a man in the middle.
     Fingerprint,
     /// The other side showed none, or one that can't be checked: neither of ECDSA on P-256 or P-384 nor of RSA with
     /// 2048 to 8192 bits.

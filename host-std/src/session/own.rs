@@ -108,7 +108,8 @@ pub struct OwnBlock(Arc<MakeBlock>);
 
 /// Makes the speech detector of a stream: [`CallConfig::detector`](super::CallConfig::detector).
 ///
-/// A push-to-talk key as a detector. While nobody presses it comfort noise is sent, whatever the microphone picks up:
+/// This example is a push-to-talk key as a detector. While it isn't pressed comfort noise is sent, whatever the microphone picks
+/// up:
 ///
 /// ```
 /// use std::sync::Arc;

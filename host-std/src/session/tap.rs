@@ -205,7 +205,7 @@ impl Call {
         }
     }
 
-    /// Tells the tap, which may ask the call.
+    /// Calls the tap, which may ask the call.
     pub(super) fn tell(&mut self, what: impl FnOnce(&mut dyn Tap, &Self)) {
         if let Some(mut tap) = self.tap.take() {
             what(&mut *tap, self);

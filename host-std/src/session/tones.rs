@@ -8,7 +8,7 @@ use dsp_core::tone::{Country, ProgressError, Segment, ToneSignal};
 
 use super::{Call, DigitPhase};
 
-/// Tones that wait for somebody to ask for them.
+/// The most tones that wait to be fetched.
 pub(super) const WAITING: usize = 16;
 /// A tone that we send, unless another level is asked for, in hundredths of a dBm0.
 const USUAL_LEVEL: i16 = -1_000;

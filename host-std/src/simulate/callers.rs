@@ -152,7 +152,7 @@ impl SimulatedCaller {
 /// Runs one tick of 10 ms for the room and all callers at `now`.
 ///
 /// # Errors
-/// [`RoomError::Conference`] if the room has no place for somebody who joins.
+/// [`RoomError::Conference`] if the room has no place for a caller who joins.
 pub fn tick(
     room: &mut Room,
     callers: &mut [SimulatedCaller],

@@ -223,7 +223,7 @@ impl AcousticRoom {
         self.config
     }
 
-    /// The loudspeaker plays these samples next, interleaved. What nobody captures within 2 s is given up.
+    /// Plays these samples next, interleaved. Sound that isn't captured within 2 s is dropped.
     pub fn play(&mut self, pcm: &[i16]) {
         let limit = self.config.saturation_dbov.map(|dbov| (FULL * decibels(dbov)) as f32);
         let (channels, unheard) = (self.sides.len(), (UNHEARD_S * self.sample_rate_hz) as usize);

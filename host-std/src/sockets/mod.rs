@@ -243,7 +243,7 @@ fn as_option(bytes: usize) -> usize {
     bytes.min(i32::MAX as usize)
 }
 
-/// Linux keeps as much again for its own overhead, and tells the sum (socket(7)).
+/// Returns the granted size: Linux adds as much again for its own overhead, and reports the sum (socket(7)).
 fn granted(told: usize) -> usize {
     if cfg!(any(target_os = "linux", target_os = "android")) { told / 2 } else { told }
 }

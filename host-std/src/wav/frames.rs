@@ -11,9 +11,9 @@ use crate::resample::Quality;
 /// Samples of a channel that are read in one go.
 const PART: usize = 480;
 
-/// Reads a WAV file as interleaved frames at the wanted rate. A file with more channels is mixed down to one or two as ITU-R BS.775
-/// says ([`dsp_core::format::Downmix`]). Otherwise each channel is the file's own, and its last channel stands for those that it
-/// doesn't have.
+/// Reads a WAV file as interleaved frames at the wanted rate. A file with more channels is mixed down to one or two as ITU-R
+/// BS.775 says ([`dsp_core::format::Downmix`]). Otherwise each channel is the file's own, and its last channel is used for those
+/// that it doesn't have.
 ///
 /// ```
 /// use host_std::wav::{WavFrames, to_wav};

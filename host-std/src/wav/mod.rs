@@ -206,7 +206,7 @@ impl WavSource {
     }
 
     fn open_file(path: &Path, rate_hz: u32, quality: Quality) -> Result<Self, WavErrorKind> {
-        // A pipe that nobody writes to would be opened for ever.
+        // A pipe without a writer would block for ever.
         let about = std::fs::metadata(path).map_err(WavErrorKind::Open)?;
         if about.is_dir() {
             return Err(WavErrorKind::Open(io::ErrorKind::IsADirectory.into()));

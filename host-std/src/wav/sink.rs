@@ -18,9 +18,9 @@ const UNKNOWN: u32 = u32::MAX;
 
 /// Writes a 16-bit WAV file while sound comes.
 ///
-/// The header is written again at least after each second of sound, so that the file can be read whatever happens to the
-/// program or the disk. In a pipe, where one can't go back, the header says that the length is unknown. Dropping this
-/// writes the last header too; [`WavSink::finish`] also tells whether that worked.
+/// The header is written again at least after each second of sound, so that the file can be read whatever happens to the program
+/// or the disk. In a pipe, which can't be rewound, the header says that the length is unknown. Dropping this writes the last
+/// header too; [`WavSink::finish`] also returns whether that worked.
 ///
 /// ```
 /// use host_std::wav::{WavSink, WavSource};
@@ -141,7 +141,7 @@ impl WavSink {
         WavError { path: self.path.clone(), kind }
     }
 
-    /// Brings what is collected into the file. Where that fails, the header tells what got there.
+    /// Writes the collected samples into the file. Where that fails, the header counts those that were written.
     fn flush(&mut self) -> Result<(), WavError> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let (mut done, mut outcome) = (0, Ok(()));

@@ -36,7 +36,7 @@ const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"
 pub struct DashboardAccess {
     /// The token that must be sent, as `Authorization: Bearer TOKEN`; the page asks its user for it. `None` allows this machine only.
     pub token: Option<String>,
-    /// The host names under which the page may be asked for, besides addresses and `localhost`; `None` allows any name.
+    /// The host names by which the page may be requested, in addition to addresses and `localhost`; `None` allows any name.
     pub names: Option<Vec<String>>,
 }
 
@@ -49,7 +49,7 @@ impl Default for DashboardAccess {
 
 /// A page that shows how the calls of a [`Monitor`] go while they run, and its numbers as JSON.
 ///
-/// Use it beside any calls that are watched, such as those of drivers; the calls of a [`Web`](super::Web) have one by
+/// Use it for any calls that are watched, such as those of drivers; the calls of a [`Web`](super::Web) have one by
 /// [`Web::dashboard`](super::Web::dashboard).
 ///
 /// ```no_run

@@ -26,7 +26,7 @@ use crate::session::{CaptureConfig, EchoSettings};
 
 /// The rate of ends that are our own choice, in Hz: that of Opus.
 pub(super) const RATE_HZ: u32 = 48_000;
-/// An echo holds so much at most, in samples: a browser's whole tick, whatever the driver's are.
+/// The most samples that an echo holds: a browser's whole tick, whatever the driver's are.
 const LONGEST_ECHO: usize = RATE_HZ as usize;
 
 /// The caller, as far as a [`SoundEnd`] is informed.
@@ -40,7 +40,7 @@ pub struct Caller {
 /// A closure that looks at a call between two of its ticks.
 pub type Follow = Box<dyn FnMut(&mut Call) + Send>;
 
-/// A closure that tells who is there.
+/// A closure that returns the people who are present.
 pub type People = Box<dyn Fn() -> Vec<Person> + Send + Sync>;
 
 /// The other end of one call, as a [`SoundEnd`] opens it.
@@ -176,7 +176,7 @@ impl AudioIo for Echoed {
 
     fn write(&mut self, pcm: &[i16]) -> usize {
         self.held.extend(pcm);
-        // Ticks that nobody captured.
+        // These are the samples of ticks that were not captured.
         let beyond = self.held.len().saturating_sub(LONGEST_ECHO);
         self.held.drain(..beyond);
         pcm.len()

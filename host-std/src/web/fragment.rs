@@ -54,7 +54,7 @@ impl Fragment<'_> {
         self.ufrag.zip(self.pwd).is_some_and(|(ufrag, _)| attribute(offer, "ice-ufrag:") != Some(ufrag))
     }
 
-    /// The offer that this makes of the last one.
+    /// Returns the offer that results from applying this fragment to the last one.
     pub(super) fn offer(&self, last: &str) -> Option<String> {
         let (ufrag, pwd) = self.ufrag.zip(self.pwd)?;
         let mut offer = String::with_capacity(last.len() + 1_024);

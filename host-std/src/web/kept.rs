@@ -205,7 +205,7 @@ impl Tap for Kept {
     }
 }
 
-/// Bytes of a report, but for those that are few.
+/// Returns the bytes of a report, except for the small parts.
 pub(super) fn bytes(report: &Report) -> usize {
     let side = |side: &SideReport| {
         size_of_val(&side.heard[..])

@@ -37,7 +37,7 @@
 //! **Cost.** For its report a running call keeps its first ten minutes: some 20 KB a second, 16 MB at most.
 //!
 //! **Who may call.** Anyone who has the [`token`](WebConfig::token), from pages of this site and of
-//! [`origins`](WebConfig::origins). The URL of a call has 128 random bits, so that nobody can guess another one's. Refusals are
+//! [`origins`](WebConfig::origins). The URL of a call has 128 random bits, so that another one's can't be guessed. Refusals are
 //! explained in the response (RFC 9457) and counted ([`Web::stats`]). [`DashboardAccess`] says who may see the quality of all
 //! calls.
 //!
@@ -113,8 +113,8 @@ pub struct WebConfig {
     pub token: Option<String>,
     /// Further sites whose pages may call, as `https://example.com`, besides this one.
     pub origins: Vec<String>,
-    /// The host names under which this server may be asked, besides addresses and `localhost`; `None` allows any name. Any name is
-    /// dangerous: a foreign site can let its own name point to this machine, and is then the same site to a browser.
+    /// The host names by which this server may be addressed, in addition to addresses and `localhost`; `None` allows any name.
+    /// Any name is dangerous: a foreign site can let its own name point to this machine, and is then the same site to a browser.
     pub names: Option<Vec<String>>,
     /// The most calls at once.
     pub max_calls: usize,
@@ -261,7 +261,7 @@ impl Web {
         WebStats { running, begun, kept: self.shared.table.kept(), refused: self.shared.table.refused().collect() }
     }
 
-    /// Hangs all calls up, and waits until they are over, but for two seconds.
+    /// Hangs all calls up, and waits until they are over, for at most two seconds.
     pub async fn close(&self) {
         for call in self.shared.table.running() {
             call.hang_up("the server ends").await;

@@ -35,7 +35,7 @@ const LATEST: Duration = Duration::from_millis(100);
 /// Ticks between two looks at who speaks.
 const LOOK_EVERY: u64 = 5;
 
-/// Somebody in a room, for the page.
+/// A person in a room, for the page.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Person {
@@ -148,7 +148,7 @@ impl RoomEnd {
     }
 }
 
-/// Ticks until nobody has the room any more.
+/// Ticks until the room is no longer used.
 fn run(shared: &Weak<Shared>) {
     let begin = Instant::now();
     let mut tick = 0u64;

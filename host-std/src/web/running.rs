@@ -41,7 +41,7 @@ struct Agreed {
 pub(super) struct Left {
     /// Why it ended, in words.
     pub(super) why: String,
-    /// Whether somebody wanted it to.
+    /// Whether the end was intended.
     pub(super) wanted: bool,
     /// The last numbers.
     pub(super) status: Status,
@@ -73,8 +73,8 @@ pub(super) struct Begun {
     pub(super) tag: String,
 }
 
-/// Answers an offer, and lets the call run until somebody hangs up. `place` is dropped when it is over, `unconnected` when
-/// it has connected.
+/// Answers an offer, and lets the call run until it is hung up. `place` is dropped when it is over, `unconnected` when it has
+/// connected.
 pub(super) async fn begin(
     shared: &Arc<Shared>,
     caller: Caller,

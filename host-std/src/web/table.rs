@@ -1,5 +1,5 @@
-//! The calls of a server by their names, which nobody can guess; how many there may be, of all and of one address, and for
-//! how long what is left of one is kept.
+//! The calls of a server by their names, which can't be guessed; with the limits on all calls and on those of one address, and
+//! the time for which finished ones are kept.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

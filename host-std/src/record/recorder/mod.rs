@@ -240,7 +240,7 @@ impl Recorder {
         Self::start_with(config, opener)
     }
 
-    /// The same into sinks of one's own: `open` makes the sink of each file.
+    /// Does the same with your own sinks: `open` makes the sink of each file.
     ///
     /// # Errors
     /// The same as for [`Recorder::start`], and the error of `open`.
@@ -275,7 +275,7 @@ impl Recorder {
         self.shared.status()
     }
 
-    /// Somebody else who may ask how it does, on any thread and for as long as he likes.
+    /// Returns a handle that can ask for the status, on any thread and at any time.
     pub fn watch(&self) -> RecorderWatch {
         RecorderWatch { shared: self.shared.clone() }
     }

@@ -6,7 +6,7 @@ use super::input::Input;
 
 /// The number of bytes that are read at a time.
 const BUFFER: usize = 1 << 16;
-/// Bytes of the beginning that tell the format.
+/// The bytes of the beginning that identify the format.
 const BEGINNING: u64 = 32;
 
 /// A piece that was asked for.

@@ -228,7 +228,7 @@ impl<R: Read> CaptureReader<R> {
     }
 
     /// Reads the next datagram into `datagram`. Returns `false` at the end of the file, and where the file breaks off, which
-    /// [`CaptureCounts::broken`] tells.
+    /// [`CaptureCounts::broken`] counts.
     ///
     /// # Errors
     /// The error of the reader or the file system.
@@ -271,7 +271,7 @@ fn broken(counts: &mut CaptureCounts, at: u64, problem: &'static str) -> Found {
     Found::End
 }
 
-/// A frame as it stands in the file.
+/// A frame as it is in the file.
 struct Packet<'a> {
     link: u16,
     time_us: Option<u64>,

@@ -27,7 +27,7 @@ struct Interface {
     offset_s: i64,
 }
 
-/// A packet block's fields, wherever they stand in it.
+/// A packet block's fields, independent of their places in it.
 struct Fields {
     interface: u32,
     ticks: Option<u64>,

@@ -15,7 +15,7 @@ use defrag::{Added, Defragmenter, IpFragment, Key};
 mod defrag;
 mod tunnel;
 
-/// Headers around a datagram: nobody nests more.
+/// The most headers around a datagram: no real capture nests more.
 const MOST_HEADERS: usize = 32;
 
 /// Why a frame holds no datagram for us.
@@ -71,8 +71,8 @@ struct Way<'a> {
 }
 
 impl Unwrapper {
-    /// Writes the datagram of a frame into `datagram`, with the innermost addresses. Beside it: how many earlier frames
-    /// had the other parts of it.
+    /// Writes the datagram of a frame into `datagram`, with the innermost addresses. Returns also how many earlier frames had the
+    /// other parts of it.
     pub(super) fn unwrap(
         &mut self,
         link: u16,
@@ -163,7 +163,7 @@ impl Way<'_> {
             },
             // IP over FireWire.
             138 => typed(16, 18),
-            // pppd: the direction stands in the place of HDLC's address.
+            // This is pppd: the direction replaces the address of HDLC.
             166 => Ok((Layer::Ppp, self.skip(bytes, if bytes.get(1) == Some(&3) { 2 } else { 1 })?)),
             204 => Ok((Layer::Ppp, self.skip(bytes, 1)?)),
             239 => self.nflog(bytes),

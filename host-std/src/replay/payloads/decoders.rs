@@ -42,7 +42,7 @@ impl Decoders {
         let own = self.clocks_hz.iter().find(|(own, _)| *own == payload_type);
         match own {
             Some((_, clock_hz)) => *clock_hz,
-            // RFC 3551: of 8 kHz, beside a codec that is too.
+            // RFC 3551 has it at 8 kHz, together with a codec of that clock.
             None if payload_type == PayloadType::COMFORT_NOISE && self.clocks_hz.iter().any(|(_, hz)| *hz == 8_000) => {
                 8_000
             }

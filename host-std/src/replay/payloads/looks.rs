@@ -2,7 +2,7 @@
 
 use super::FITTING;
 
-/// Packets below which nobody can say whether they are noise, and the bytes of each that are looked at.
+/// The number of packets below which noise can't be recognised, and the bytes of each that are looked at.
 pub(super) const LEAST_RANDOM: u32 = 50;
 const RANDOM_BYTES: usize = 16;
 
@@ -10,7 +10,7 @@ const RANDOM_BYTES: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(super) struct TelephoneEventEvidence {
     fitting: u32,
-    /// Those that repeat the event before them, or go on with it.
+    /// Packets that repeat the event before them, or continue it.
     repeated: u32,
     /// Timestamp, event and duration of the last.
     last: Option<(u32, u8, u16)>,
@@ -36,8 +36,8 @@ impl TelephoneEventEvidence {
         self.last = Some((timestamp, event, duration));
     }
 
-    /// Nearly all look so, and at least a third go on with the one before: an event is sent every 50 ms, and its end
-    /// three times (2.5.1.4).
+    /// Returns whether nearly all look like events, and at least a third continue the one before: an event is sent every 50 ms,
+    /// and its end three times (2.5.1.4).
     pub(super) fn fit(&self, packets: u32) -> bool {
         self.repeated > 0
             && f64::from(self.fitting) >= FITTING * f64::from(packets)

@@ -34,7 +34,7 @@ impl FromStr for PayloadMeaning {
     }
 }
 
-/// The payload types of a capture whose codecs the user knows, such as those that stand in its signalling.
+/// The payload types of a capture whose codecs the user knows, such as those from its signalling.
 ///
 /// ```
 /// use host_std::replay::{PayloadMap, PayloadMeaning};
@@ -47,7 +47,7 @@ impl FromStr for PayloadMeaning {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct PayloadMap {
-    /// Payload types and what they stand for. Of two entries with the same number the later one counts.
+    /// Payload types and their meanings. Of two entries with the same number the later one counts.
     pub entries: Vec<(PayloadType, PayloadMeaning)>,
     /// The codec of all dynamic payload types that are not in `entries`; `None` guesses it from the packets.
     pub otherwise: Option<PayloadFormat>,

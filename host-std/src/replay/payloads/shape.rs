@@ -53,7 +53,7 @@ impl Shape {
             && seq == last_seq.wrapping_add(1)
         {
             let step = timestamp.wrapping_sub(last_timestamp);
-            // Pauses and restarts tell nothing of a packet's length.
+            // Pauses and restarts don't show a packet's length.
             if step > 0 && step <= 9_600 {
                 self.pair(step, bytes as u32, opus);
             }

@@ -2,7 +2,7 @@
 
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
 
-/// A decoder of samples that has those of two channels, one beside the other.
+/// A decoder of samples that has those of two channels, interleaved.
 pub(super) struct StereoDecoder(pub(super) Box<dyn Decoder + Send>);
 
 impl Decoder for StereoDecoder {

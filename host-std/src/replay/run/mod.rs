@@ -144,7 +144,7 @@ impl From<io::Error> for ReplayError {
 /// fails later; [`ReplayError::NoStream`] if there is no RTP in it; [`ReplayError::Receiver`] if the bounds of
 /// [`ReplayConfig::delay`] contradict each other.
 pub fn replay(path: &Path, keys: &CaptureKeys, config: &ReplayConfig) -> Result<CaptureReport, ReplayError> {
-    // Nobody can read a pipe twice, and one that nobody writes to would be opened for ever.
+    // A pipe can't be read twice, and one without a writer would block for ever.
     let about = std::fs::metadata(path).map_err(CaptureError::Io)?;
     if !about.is_file() && !about.is_dir() {
         return Err(CaptureError::Other("it is a pipe or a device, and a capture is read twice: from a file").into());

@@ -12,7 +12,7 @@ use crate::replay::streams::Found;
 /// may be with its pauses.
 const LEAST_LIMIT_S: f64 = 60.0;
 const PAUSES: f64 = 10.0;
-/// Packets below which a candidate that can't be played is not worth a word.
+/// The fewest packets of an unplayable candidate that is reported.
 const LEAST_PACKETS: u64 = 10;
 
 /// A stream that can be played.

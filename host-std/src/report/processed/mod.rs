@@ -291,7 +291,7 @@ impl fmt::Display for ProcessReport {
     }
 }
 
-/// Hears whether somebody speaks, in the mean of all channels.
+/// The detector of speech in the mean of all channels.
 #[derive(Clone, Debug)]
 struct Voices {
     detector: VoiceDetector,

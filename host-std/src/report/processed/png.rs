@@ -1,7 +1,7 @@
 //! A picture of one byte a pixel as a PNG, its colours those of a scale from dark to light that reads on any page.
 //!
-//! The colours are viridis (S. van der Walt and N. Smith, 2015): lightness grows evenly with the value, also for people
-//! who tell few colours apart.
+//! The colours are viridis (S. van der Walt and N. Smith, 2015): lightness grows evenly with the value, also for people who
+//! distinguish few colours.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

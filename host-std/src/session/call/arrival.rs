@@ -247,7 +247,7 @@ impl Call {
         Incoming::Unheard(Admission::Own)
     }
 
-    /// A datagram that nobody is believed to have sent.
+    /// Counts a datagram whose sender isn't believed.
     fn foreign(&mut self, datagram: &[u8]) -> Incoming {
         let compound = Compound::parse(datagram, CompoundRule::ReportOrBye);
         self.stats.foreign_goodbyes += u32::from(compound.is_ok_and(|compound| says_goodbye(&compound)));

@@ -1,4 +1,4 @@
-//! Offer and answer, and what they make of a call: everything that can fail first, then all of it at once.
+//! The effect of offer and answer on a call: everything that can fail first, then all of it at once.
 
 use dsp_core::guard::srtp::KeyAge;
 use dsp_core::time::{Instant, Seq};
@@ -264,7 +264,7 @@ impl Call {
         transport.change_source(now, index, source.ssrc, packets);
     }
 
-    /// A source that nobody is, and that has sent nothing under the key in use.
+    /// Draws a source that no other participant uses, and that has sent nothing under the key in use.
     pub(super) fn draw_source(&mut self) -> InitialRtpState {
         loop {
             let source = self.spare.draw();

@@ -41,7 +41,7 @@ impl Call {
         self.transport.as_ref().map(|transport| transport.destination(channel))
     }
 
-    /// The streams beside the first that the last offer and answer could not agree on, and why.
+    /// Returns the streams other than the first that the last offer and answer could not agree on, with the reasons.
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }
@@ -194,8 +194,8 @@ impl Call {
         self.streams.get(stream)?.as_ref().map(|stream| stream.own().0)
     }
 
-    /// The first source that is heard in the stream with this number, with the level of its last packet and whether somebody
-    /// spoke in it, if packets tell that (RFC 6464). The level is `None` too where packets don't say who speaks (`vad=off`);
+    /// The first source that is heard in the stream with this number, with the level of its last packet and whether it contained
+    /// speech, if packets carry that (RFC 6464). The level is `None` too where packets don't mark speech (`vad=off`);
     /// [`SourceStats::level`] has it then.
     pub fn source_level(&self, stream: usize) -> Option<(Ssrc, Option<AudioLevel>)> {
         self.streams.get(stream)?.as_ref()?.source_level()

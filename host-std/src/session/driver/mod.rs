@@ -50,9 +50,10 @@
 //!
 //! **Cost.** One task for each call. The cost of its ticks is stated on the page of [`session`](super).
 //!
-//! **Late ticks.** Ticks are counted from the start, so that a late tick is made up for, up to 100 ms. What this machine slept beyond
-//! that (a stopped process, a closed laptop) is a pause in both directions, and is counted once, by the device or the driver. Datagrams
-//! that lay in the sockets before the driver ran, or while the machine slept, are not played, since they would only add delay.
+//! **Late ticks.** Ticks are counted from the start, so that a late tick is made up for, up to 100 ms. Any longer sleep of this
+//! machine (a stopped process, a closed laptop) is a pause in both directions, and is counted once, by the device or the driver.
+//! Datagrams that were in the sockets before the driver ran, or while the machine slept, are not played, since they would only
+//! add delay.
 //!
 //! **A lost device** is opened again on a thread of its own, and until then there is silence. [`Command::Device`] exchanges the device.
 //!
@@ -251,7 +252,7 @@ pub struct Finished {
 }
 
 impl Driver {
-    /// A driver for a call whose RTCP shares the socket of RTP, which runs until somebody ends it. Set other fields as needed.
+    /// A driver for a call whose RTCP shares the socket of RTP, which runs until it is ended. Set other fields as needed.
     pub fn new(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Self {
         Self {
             call,
@@ -378,7 +379,7 @@ impl Driver {
         running.call.hang_up();
         running.drain_call().await;
         running.leave_servers().await;
-        // Also where nobody looks yet.
+        // The reason is published also if there is no reader yet.
         let reason = ended.reason();
         status.send_replace(Status { ended: Some(reason), ..running.status(&mut sound, begin) });
         tracing::debug!(ended = reason.name, "call ended");

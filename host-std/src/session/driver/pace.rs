@@ -26,7 +26,7 @@ pub(crate) struct DeviceTicks {
     spent: StdDuration,
 }
 
-/// Ticks that nobody was there for.
+/// Ticks that were skipped.
 pub(crate) struct Skipped {
     /// Their samples (a channel).
     pub(crate) samples: usize,
@@ -35,7 +35,7 @@ pub(crate) struct Skipped {
 }
 
 impl DeviceTicks {
-    /// Ticks of a device of this rate from now on, faster than the clock by so much.
+    /// Creates the ticks of a device of this rate from now on, faster than the clock by `drift_ppm`.
     pub(crate) fn new(rate_hz: u32, drift_ppm: f64) -> Self {
         let period = f64::from(TICK_MS) / 1_000.0 / (1.0 + drift_ppm * 1e-6);
         Self { rate_hz, begin: TokioInstant::now(), period, tick: 0, spent: StdDuration::ZERO }

@@ -112,8 +112,7 @@ impl<C: Driven> Running<C> {
         Ok(())
     }
 
-    /// Takes in a datagram of a socket beside the call's own, if one is there. What is wrong with it is nobody's
-    /// trouble.
+    /// Takes in a datagram, if there is one, of a socket other than the call's own. Errors of that socket are ignored.
     #[cfg(feature = "manager")]
     pub(crate) fn receive_beside(&mut self, socket: &UdpSocket, channel: Channel) {
         let mut datagram = Datagram::take();
@@ -162,8 +161,7 @@ impl<C: Driven> Running<C> {
         Ok(())
     }
 
-    /// Empties the sockets of what lay there for nobody knows how long: sound is thrown away and counted, reports are
-    /// read.
+    /// Empties the sockets of datagrams of unknown age: sound is discarded and counted, reports are read.
     pub(crate) fn drain(&mut self, missed: Missed) {
         let mut datagram = Datagram::take();
         let buffer = &mut datagram.0[..];
@@ -284,7 +282,7 @@ impl<C: Driven> Running<C> {
     }
 }
 
-/// Whether an error says only that a datagram of ours found nobody: Windows calls that a reset.
+/// Returns whether an error says only that a datagram of ours was undeliverable: Windows calls that a reset.
 pub(crate) fn unreachable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
 }

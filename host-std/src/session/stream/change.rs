@@ -90,7 +90,7 @@ fn formats(agreed: &NegotiatedStream) -> ReceivableFormats<'_> {
     ReceivableFormats { codecs: &agreed.receive, events: &agreed.receive_events }
 }
 
-/// The longest tick that a sender takes in beside a packet.
+/// The longest tick that a sender has to hold in addition to a packet.
 const LONGEST_TICK_MS: u32 = 60;
 
 /// Samples of a packet and a tick.

@@ -139,13 +139,13 @@ fn needs_comfort_noise(registry: &Registry, format: &CodecFormat) -> bool {
     registry.describe(format).is_some_and(|description| !description.dtx)
 }
 
-/// The payload type of comfort noise beside a codec, if both sides have it.
+/// Returns the payload type of comfort noise for a codec, if both sides have it.
 fn comfort_noise(formats: &[NegotiatedCodec], rtp_clock_hz: u32) -> Option<PayloadType> {
     let noise = CodecFormat::comfort_noise(rtp_clock_hz);
     formats.iter().find(|codec| codec.format.same_encoding(&noise)).map(|codec| codec.payload_type)
 }
 
-/// Redundant audio data beside a codec, if both sides have it.
+/// Returns redundant audio data for a codec, if both sides have it.
 pub(super) fn redundancy<'a>(formats: &'a [NegotiatedCodec], beside: &CodecFormat) -> Option<&'a NegotiatedCodec> {
     let red = CodecFormat::redundancy(beside);
     formats.iter().find(|codec| codec.format.same_encoding(&red))
@@ -317,7 +317,7 @@ impl Decoders {
         self.packet_cells
     }
 
-    /// Takes in decoders of payload types that are not here: those beside them keep what they have heard.
+    /// Takes in decoders of payload types that are not here: the existing ones keep their state.
     pub(super) fn add(&mut self, others: Self) {
         let known: Vec<_> = (0..128).map(PayloadType::from_low_bits).filter(|number| self.knows(*number)).collect();
         self.decoders.extend(others.decoders.into_iter().filter(|(number, _)| !known.contains(number)));

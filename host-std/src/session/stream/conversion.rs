@@ -1,11 +1,11 @@
 //! Sound of one rate and number of channels made into another's, at the two ends of a stream: what the receivers give into
 //! what the user hears, and what the user says into what the codec takes.
 //!
-//! Any two rates of 8 to 48 kHz, mono and stereo: of two channels the mean is one, and one stands for both. Sound is
-//! resampled in as many channels as both sides have. Counts are exact: of `n` samples a channel come `n * to / from`,
-//! rounded up over all that went in, so that a tick of 10 ms is a tick of 10 ms on both sides. Where both sides are the
-//! same there is no conversion, no copy and no delay. Delay: the resampler's ([`Conversion::delay`]), 32 samples of the lower
-//! rate: 4 ms at 8 kHz, 0.7 ms from 44.1 to 48 kHz. Memory is taken when it is made, and nowhere else.
+//! Any two rates of 8 to 48 kHz, mono and stereo: two channels are averaged to one, and one is copied to two. Sound is resampled
+//! in as many channels as both sides have. Counts are exact: `n` samples a channel become `n * to / from`, rounded up over the
+//! whole input, so that a tick of 10 ms is a tick of 10 ms on both sides. Where both sides are the same there is no conversion,
+//! no copy and no delay. Delay: the resampler's ([`Conversion::delay`]), 32 samples of the lower rate: 4 ms at 8 kHz, 0.7 ms from
+//! 44.1 to 48 kHz. Memory is allocated when it is made, and nowhere else.
 
 use dsp_core::format::{deinterleave, mono_to_stereo, stereo_to_mono};
 use dsp_core::process::resample::ResampleError;

@@ -109,7 +109,7 @@ impl Decoder for Converted {
             // Packets of no whole number of our samples count as shorter by less than one: what that leaves over has no place.
             false => conversion.convert_all(&self.decoded[..decoded * theirs], pcm),
         };
-        // It gives as much as goes in, but for the rounding of lengths that are no whole number of samples.
+        // The output has the duration of the input, except for the rounding of lengths that are no whole number of samples.
         let (made, rest) = pcm.split_at_mut(given * ours);
         if let Some(last) = made.rchunks_exact(ours).next() {
             rest.chunks_exact_mut(ours).for_each(|frame| frame.copy_from_slice(last));

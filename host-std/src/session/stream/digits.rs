@@ -24,8 +24,8 @@ const PLACES: usize = 8;
 
 /// Beginnings and ends of digits in the sound that may wait for the end of the tick in which they are heard.
 const TONES: usize = 8;
-/// A tone and an event of one digit begin so far apart at most, and overlap but for so much: a gateway sends the tone until it
-/// has known it, and the network's jitter moves both.
+/// The largest distance between the beginnings of a tone and an event of the same digit, and the largest gap between them: a
+/// gateway sends the tone until it has recognised it, and the network's jitter moves both.
 const APART: Duration = Duration::from_millis(120);
 
 /// The way in which digits are sent.
@@ -65,7 +65,7 @@ pub(super) struct Digits {
     taken: Option<EventSet>,
     /// Digits go as tones to a side that takes no events.
     as_tones: bool,
-    /// Keys that nobody would have taken any more.
+    /// The number of keys that were given up, because they could never be sent.
     given_up: u32,
     events: EventReceiver<PLACES>,
     /// Payload types that are or were events, with their clocks in Hz, the last that was agreed on first: packets of those
@@ -105,7 +105,7 @@ impl Digits {
         self.keys.set_format(send.map(of));
         self.taken = send.map(|events| events.events);
         if self.taken.is_none() {
-            // Nobody would ever take them.
+            // They could never be sent.
             self.given_up = self.given_up.saturating_add(self.keys.waiting() as u32);
             self.keys.clear();
         }
@@ -193,7 +193,7 @@ impl Digits {
         }
     }
 
-    /// Nobody listens any more to the tone that sounds: for us it ends here.
+    /// Ends the tones that sound, since they are no longer detected.
     pub(super) fn end_tones(&mut self) {
         for told in self.told.iter_mut().flatten().filter(|told| told.sounds) {
             let CallDigit { ssrc, begun, duration, level_dbm0, .. } = told.digit;

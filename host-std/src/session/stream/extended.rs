@@ -62,7 +62,7 @@ impl Contributors {
         }
     }
 
-    /// The sources and their levels in dBov; a level is `None` where the mixer doesn't tell it.
+    /// Returns the sources and their levels in dBov; a level is `None` where the mixer doesn't report it.
     pub fn iter(&self) -> impl Iterator<Item = (Ssrc, Option<i8>)> + '_ {
         let levels = self.levels_dbov.iter().map(|level| Some(*level).filter(|_| self.leveled));
         self.sources.iter().copied().zip(levels).take(self.count)
@@ -159,7 +159,7 @@ impl Extended {
         self.named = 0;
     }
 
-    /// We are another source, whose name nobody knows yet.
+    /// Starts as another source, whose name the other side doesn't know yet.
     pub(super) fn begin(&mut self) {
         self.named = NAMED_PACKETS;
     }
@@ -239,7 +239,7 @@ impl Extended {
         }
     }
 
-    /// Whether a level says whether somebody speaks, too (RFC 6464, 4: `vad=on`).
+    /// Returns whether a level also marks speech (RFC 6464, 4: `vad=on`).
     pub(super) fn says_voice(&self) -> bool {
         self.agreed.get(ExtensionKind::AudioLevel).is_some_and(|level| level.voice)
     }

@@ -95,8 +95,8 @@ pub(super) struct Stream {
     sender: Box<StreamSender>,
     encoder: Box<dyn Encoder + Send>,
     redundancy: Option<Box<Repeats>>,
-    /// Receivers that were replaced in the running call. What is over is kept until something is agreed on again: nothing
-    /// is given back while sound passes.
+    /// Receivers that were replaced in the running call. Finished ones are kept until the next agreement: nothing is freed while
+    /// sound runs.
     leaving: Option<Box<ReplacedReceivers>>,
     /// The receivers are new in a running call: packets of the codecs before may still be on their way.
     fresh: bool,
@@ -127,7 +127,7 @@ pub(super) struct Stream {
     activity: Option<Activity>,
     /// Sound in place of what is captured, once there was any.
     made: Option<Box<Made>>,
-    /// Tones that were heard, where somebody listens.
+    /// Tones that were heard, where a detector is active.
     heard_tones: Option<Box<HeardTones>>,
 }
 
@@ -443,7 +443,7 @@ impl Stream {
     /// The first source that is heard, and what its last packet said of its sound.
     pub(super) fn source_level(&self) -> Option<(Ssrc, Option<AudioLevel>)> {
         let ssrc = self.receivers().first().ssrc()?;
-        // A level alone says nothing of whether somebody speaks.
+        // A level alone doesn't say whether there is speech.
         let extended = self.extended.as_ref().filter(|extended| extended.says_voice());
         Some((ssrc, extended.and_then(|extended| extended.told(ssrc)).and_then(|told| told.level)))
     }

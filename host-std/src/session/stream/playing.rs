@@ -221,8 +221,8 @@ impl ReplacedReceivers {
         FADE.as_samples(self.playing.sound.rate_hz) as usize
     }
 
-    /// Adds what is left to `pcm`, the sound that took its place, of which `played` tells and which comes by `delay` later
-    /// than it tells; adds its counts to `played`.
+    /// Adds the rest of the replaced sound to `pcm`, the new sound, to which `played` refers and which is heard `delay` later;
+    /// adds its counts to `played`.
     pub(super) fn play_under(&mut self, now: Instant, pcm: &mut [i16], played: &mut Played, delay: Duration) {
         if self.is_over() {
             return;

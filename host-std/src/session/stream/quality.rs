@@ -22,7 +22,7 @@ pub fn impairment(codec: &CodecFormat) -> CodecImpairment {
     if codec.is_named("iLBC") { CodecImpairment::G729A } else { CodecImpairment::G711_CONCEALED }
 }
 
-/// Half of the round trip that is assumed until a report tells it: most calls within a continent have less.
+/// Half of the round trip that is assumed until a report contains it: most calls within a continent have less.
 const ASSUMED_WAY: Duration = Duration::from_millis(30);
 
 /// Returns the parameters by which a receiver weighs delay: those of [`metrics`] where the peer doesn't report its own delay.

@@ -1,9 +1,10 @@
-//! Redundancy of a stream (RFC 2198): all the time, only while the other side's reports tell of losses, or as much as is chosen
-//! from all that is known of the network ([`adapter`](crate::session::adapter)).
+//! Redundancy of a stream (RFC 2198): all the time, only while the other side reports losses, or as much as the adaptation to the
+//! network chooses ([`adapter`](crate::session::adapter)).
 //!
-//! A report tells what was lost since the one before: every five seconds or so, and far more often where feedback is agreed on. From
-//! the first that tells of 1 % on, each packet repeats those before it; that ends after half a minute of reports without any loss. A
-//! report counts what was lost on the way, also where a repetition made up for it, so what helps doesn't switch itself off.
+//! A report contains the losses since the one before: every five seconds or so, and far more often where feedback is agreed on.
+//! From the first that reports 1 % on, each packet repeats those before it; that ends after half a minute of reports without any
+//! loss. A report counts losses on the way, even where a repetition replaced the packet, so repetition doesn't switch itself off
+//! by its own success.
 
 use dsp_core::send::HostRedundancy;
 use dsp_core::time::{Duration, Instant};

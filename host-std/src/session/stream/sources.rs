@@ -62,7 +62,7 @@ pub struct SourceStats {
     /// The level of its last packet, and whether it contained speech, where that was agreed on (RFC 6464). It is reported when
     /// the packet arrives, and not when it is played.
     pub level: Option<AudioLevel>,
-    /// The sources in its last packet and how loud each was, where it is a mixer that tells that (RFC 6465).
+    /// The sources in its last packet and how loud each was, where it is a mixer that reports that (RFC 6465).
     pub contributors: Contributors,
 }
 

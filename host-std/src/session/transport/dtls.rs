@@ -10,9 +10,9 @@
 //!   began ends when the named one sends.
 //! - A handshake that was broken by a forged datagram restarts a little later, one without progress after 7 s, until 30 s are
 //!   over; and when a client restarts, so does the server (RFC 6347, 4.2.8).
-//! - Certificates are ECDSA's on P-256 or P-384, as every browser has them, or RSA's of 2048 bits and more, as many
-//!   phones have them. A client that offers DTLS 1.2 alone is answered by `v12`, since nothing tells of what its
-//!   certificate is; a server that refuses what `dimpl` offers is asked by `v12`. Ours is always of ECDSA.
+//! - Certificates are ECDSA's on P-256 or P-384, as every browser has them, or RSA's of 2048 bits and more, as many phones have
+//!   them. A client that offers DTLS 1.2 alone is answered by `v12`, since the kind of its certificate isn't known; a server that
+//!   refuses what `dimpl` offers is asked by `v12`. Ours is always of ECDSA.
 //! - An address that no description names, and that has proved nothing, gets at most three times the bytes that it sent
 //!   (as RFC 9000, 8.1 has it for QUIC).
 //!
@@ -89,7 +89,7 @@ pub(super) struct Association {
     /// The latest time that was given; below is the time at which this handshake began.
     told: Instant,
     began: Instant,
-    /// Since when there is no engine because somebody broke it.
+    /// The time since which there is no engine, because it was broken from outside.
     broken: Option<Instant>,
     /// The failure of the last handshake that was broken from outside.
     was_broken: Option<HandshakeFailure>,
@@ -252,7 +252,7 @@ impl Association {
         true
     }
 
-    /// Ends it, and tells the other side.
+    /// Ends the association, and notifies the other side.
     pub(super) fn close(&mut self) {
         let closed = match &mut self.engine {
             None => false,

@@ -113,7 +113,7 @@ impl Gatherer {
         self.relay_only
     }
 
-    /// Whether nothing was found, and nobody is asked any more.
+    /// Returns whether nothing was found, and no server is being asked any more.
     #[cfg(feature = "manager")]
     pub(in crate::session) fn hears_nowhere(&self) -> bool {
         self.found.is_empty() && self.is_complete()

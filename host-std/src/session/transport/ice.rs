@@ -11,8 +11,8 @@
 //!   come.
 //! - **Answers come from where the question went** (RFC 8445, 7.2.5.2.1); others are strays.
 //! - **Restart**: the old pair is used, and its checks are answered, until the new checks have found one.
-//! - **Strangers**: what has other credentials than those of the descriptions is counted and never answered. So is a check
-//!   that was taken before and comes again from another address: somebody has overheard it.
+//! - **Strangers**: a check with credentials other than those of the descriptions is counted and never answered. So is a check
+//!   that was accepted before and comes again from another address: it is a replay.
 //! - **Bounds**: 32 candidates of the other side, 64 pairs, 12 questions a pair.
 //! - **Relayed addresses** (`relays`): a pair whose side of ours is a TURN server's is one as any other to the agent. What goes
 //!   that way is wrapped here, and what comes that way is unwrapped before anybody else sees it.
@@ -49,7 +49,8 @@ const QUESTIONS: usize = 12;
 const PAIRS: usize = 64;
 /// Questions whose answers are known by where they went.
 const ASKED: usize = 64;
-/// Checks of the other side that are remembered, so that nobody sends one again from elsewhere: half an hour of them.
+/// The number of the other side's checks that are remembered, so that none can be replayed from another address: half an hour of
+/// them.
 const TAKEN: usize = 384;
 /// Addresses that a check with our credentials came from.
 const KNOWN: usize = 16;
@@ -85,7 +86,7 @@ pub(in crate::session) struct IcePath {
     told: Instant,
     /// The relayed address that the present datagram came to, if it came to one.
     relayed: Option<SocketAddr>,
-    /// Something is to be sent as soon as somebody asks.
+    /// Whether something is to be sent at the next request.
     pending: bool,
     /// An agent has said something just now, and may have more.
     speaks: bool,
@@ -485,8 +486,8 @@ fn agent(agreed: &NegotiatedIce, controlling: bool, gatherer: &Gatherer) -> IceA
     agent.set_max_stun_retransmits(QUESTIONS);
     agent.set_max_stun_rto(StdDuration::from_secs(5));
     quietly(|| agent.set_remote_credentials(creds(&agreed.remote.credentials)));
-    // All hosts are one socket; which of its addresses a packet leaves by is the system's choice. One of each family
-    // stands for them.
+    // All hosts are one socket; which of its addresses a packet leaves by is the system's choice. One of each family represents
+    // them.
     for v4 in [true, false].into_iter().filter(|_| !gatherer.is_relay_only()) {
         let host = gatherer.hosts().find(|host| host.is_ipv4() == v4);
         if let Some(candidate) = host.and_then(|host| Candidate::host(host, Protocol::Udp).ok()) {

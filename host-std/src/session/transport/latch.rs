@@ -42,8 +42,8 @@ const PROBATION: u32 = 5;
 const FIRST: u32 = 2;
 /// Silence of the current source.
 const SILENCE: Duration = Duration::from_millis(500);
-/// The same where packets of another source take over that doesn't go on with the stream: only while the named address
-/// was never heard.
+/// The silence of the current source before another one that doesn't continue the stream takes over: only while the named
+/// address was never heard.
 const LONG_SILENCE: Duration = Duration::from_secs(10);
 /// The time for which packets from the old address are still heard after the SDP named a new one.
 const LEAVING: Duration = Duration::from_secs(1);

@@ -100,7 +100,7 @@ pub(super) struct CallTransport {
     feedback: Option<Box<PathFeedback>>,
     /// When the other side was heard last, or signalled.
     alive: Instant,
-    /// When it said goodbye, as long as it doesn't go on.
+    /// The time at which it said goodbye, unless it continues.
     goodbye: Option<Instant>,
     here: Here,
     agreed: NegotiatedTransport,
@@ -245,7 +245,7 @@ impl CallTransport {
         self.guard.has_sent(ssrc)
     }
 
-    /// Tells a datagram apart, unprotects it in place and parses it. `from`: see [`unmapped`].
+    /// Classifies a datagram, unprotects it in place and parses it. `from`: see [`unmapped`].
     pub(super) fn open<'a>(
         &mut self,
         now: Instant,
@@ -254,7 +254,7 @@ impl CallTransport {
         datagram: &'a mut [u8],
     ) -> DemultiplexedDatagram<'a> {
         let kind = DatagramKind::of(datagram);
-        // ICE finds addresses that nobody has named.
+        // ICE finds addresses that no description has named.
         #[cfg(feature = "ice")]
         let is_check = kind == DatagramKind::Stun && channel == Channel::Rtp && self.rtp.ice().is_some();
         #[cfg(not(feature = "ice"))]
@@ -398,7 +398,7 @@ impl CallTransport {
         room.min(mtu.saturating_sub(self.ip_overhead() + tag + relaying))
     }
 
-    /// Bytes of an RTP packet beside header, extensions and payload: IP, UDP, what protects it, and a relay's.
+    /// Returns the bytes of an RTP packet other than header, extensions and payload: IP, UDP, protection, and a relay's header.
     pub(super) fn packet_overhead(&self) -> usize {
         let tag = self.agreed.srtp.as_ref().map_or(0, sdp::SrtpKeys::growth_bytes);
         self.ip_overhead() + tag + self.rtp.overhead()

@@ -4,10 +4,10 @@
 //! that went stale, refreshes before a lifetime's end, permissions and channels. This is what it leaves to its user:
 //!
 //! - **Why** a server refused: its error codes are read here.
-//! - **Answers** are taken only for questions that were asked: nobody who can't see them can answer for the server.
+//! - **Answers** are accepted only to requests that were sent: an attacker who can't see them can't answer for the server.
 //! - **Checks wait** for the permission that they need; a pair in use has a channel, whose packets have 4 bytes more.
-//! - **Bounds**: as many permissions as there are candidates of the other side, and none for addresses that nobody named.
-//! - **The end**: what was allocated is given back when the last goodbye has left.
+//! - **Bounds**: as many permissions as there are candidates of the other side, and none for addresses that were not named.
+//! - **The end**: allocations are released when the last goodbye has been sent.
 //!
 //! Between checks nothing is allocated on the heap. A stream's packets are copied, since a header is put before them.
 
@@ -123,7 +123,7 @@ struct Relay {
 pub(in crate::session) struct Relays {
     relays: Vec<Relay>,
     scratch: Vec<u8>,
-    /// Addresses that were found and nobody has taken note of.
+    /// Addresses that were found and not fetched yet.
     news: Vec<(RelayedOrMapped, SocketAddr)>,
 }
 
@@ -158,7 +158,7 @@ impl Relays {
         self.relays.iter().filter_map(Relay::address)
     }
 
-    /// Whether an address of ours is or was a server's, be it lost or given back meanwhile.
+    /// Returns whether an address of ours is or was a server's, even if it is lost or released meanwhile.
     pub(super) fn is_or_was(&self, address: SocketAddr) -> bool {
         self.relays.iter().any(|relay| relay.given == Some(address))
     }
@@ -266,9 +266,9 @@ impl Relays {
         }
     }
 
-    /// Whether something was given back and the server has not said yet that it has it.
+    /// Returns whether an allocation is being released and the server has not confirmed it yet.
     pub(in crate::session) fn is_leaving(&self) -> bool {
-        // One that may still be given would be nobody's.
+        // An address that may still be allocated would never be released.
         let may_be_given = |relay: &Relay| relay.state == RelayState::Asking && relay.challenged;
         self.relays.iter().any(|relay| relay.leaving && (relay.address().is_some() || may_be_given(relay)))
     }
@@ -384,7 +384,7 @@ impl Relay {
         passed
     }
 
-    /// Reads in an answer what the client doesn't tell.
+    /// Reads the parts of an answer that the client doesn't report.
     fn note(&mut self, kind: u16, answer: &[u8]) {
         let code = match attribute(answer, ERROR_CODE) {
             Some([_, _, class, number, ..]) => u16::from(class & 7) * 100 + u16::from(*number),

@@ -1,4 +1,4 @@
-//! RTCP of a whole transport: the reports of its streams, in their order, and what each side tells of the other's packets.
+//! The RTCP of a whole transport: the reports of its streams, in their order, and each side's feedback on the other's packets.
 
 use dsp_core::rtcp::PeerReport;
 use dsp_core::rtcp::transport::{FeedbackStats, MAX_MESSAGE_BYTES, PacketFeedback};
@@ -86,7 +86,7 @@ impl CallTransport {
         self.reports.get(index)?.as_ref()
     }
 
-    /// Takes in what a compound packet tells of the stream with this number.
+    /// Takes in a compound packet's report on the stream with this number.
     pub(in crate::session) fn take_report(
         &mut self,
         now: Instant,

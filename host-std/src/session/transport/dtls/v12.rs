@@ -59,7 +59,7 @@ pub(super) enum Failure {
     NoSrtp,
     /// It refused, by this alert.
     Refused(u8),
-    /// Nothing came, as often as it was asked.
+    /// No answer came to any transmission.
     Timeout,
     /// The other side's message was wrong.
     Broken,

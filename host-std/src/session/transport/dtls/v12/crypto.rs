@@ -1,8 +1,8 @@
 //! Keys of a DTLS 1.2 association (RFC 5246, 8; RFC 7627), what is exported of them (RFC 5705), and signatures of ECDSA
 //! and RSA.
 //!
-//! All but RSA is the engine's own cryptography, `dimpl`'s; RSA's is the crate `rsa`, which here only checks
-//! signatures: there is no secret in that.
+//! All cryptography but RSA is that of the engine, `dimpl`; RSA is from the crate `rsa`, which here only checks signatures: there
+//! is no secret in that.
 
 use ctutils::CtEq;
 use dimpl::crypto::prf_hkdf::prf_tls12;

@@ -167,7 +167,7 @@ impl RecordWriter {
         datagram.push(kind);
         datagram.extend_from_slice(&VERSION);
         datagram.extend_from_slice(&sequence);
-        // No longer than the MTU, but for the least fragment.
+        // The datagram is no longer than the MTU, except for the least fragment.
         datagram.extend_from_slice(&(body.len() as u16).to_be_bytes());
         datagram.extend_from_slice(&body);
     }
@@ -238,7 +238,7 @@ impl Reassembly {
         }
         let is_same = |known: &Partial| (known.kind, known.epoch, known.body.len()) == (kind, epoch, total);
         if !self.partial.get(&number).is_some_and(is_same) {
-            // Another message of that number is somebody else's. Which one isn't known; the other side says its own again.
+            // Another message of that number is forged. It isn't known which one is; the other side repeats its own.
             self.partial.remove(&number);
             let held: usize = self.partial.values().map(|partial| partial.body.len()).sum();
             if held + total > MAX_AHEAD {
