@@ -214,7 +214,7 @@ impl Desk {
         if self.state == CallState::Alerting { AudioPath::Speaker } else { self.path }
     }
 
-    /// Whether the microphone is muted.
+    /// Returns whether the microphone is muted.
     pub fn is_muted(&self) -> bool {
         self.muted
     }

@@ -94,7 +94,7 @@ impl HookSwitch {
         down.map(|_| HookEvent::OnHook)
     }
 
-    /// Whether the receiver is lifted, without bouncing.
+    /// Returns whether the receiver is lifted, without bouncing.
     pub fn is_lifted(&self) -> bool {
         self.lifted || self.down.is_some()
     }

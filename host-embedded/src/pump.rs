@@ -288,7 +288,7 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
         });
     }
 
-    /// The task's side. One task may use it: two would each get some of the frames.
+    /// Returns the task's side. One task may use it: two would each get some of the frames.
     pub fn port(&self) -> PumpPort<'_, FRAME, DEPTH> {
         PumpPort { pump: self, seen: self.counters() }
     }

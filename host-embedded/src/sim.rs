@@ -38,7 +38,7 @@ use crate::port::{AudioPort, Overrun, Underrun};
 pub struct SimClock(Cell<Instant>);
 
 impl SimClock {
-    /// The time by this clock.
+    /// Returns the time by this clock.
     pub fn now(&self) -> Instant {
         self.0.get()
     }

@@ -137,7 +137,7 @@ impl TonePlayer {
         self.stopping = self.generator.is_some();
     }
 
-    /// Whether a tone is playing; the pauses within it count too.
+    /// Returns whether a tone is playing; the pauses within it count too.
     pub fn is_playing(&self) -> bool {
         self.generator.is_some() && !self.stopping
     }

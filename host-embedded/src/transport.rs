@@ -68,7 +68,7 @@ pub trait Socket {
     /// Sends a datagram; `false` if the link was busy or down, and it was dropped.
     fn send(&mut self, datagram: &[u8], to: Self::Address) -> bool;
 
-    /// The time by the clock of arrivals.
+    /// Returns the time by the clock of arrivals.
     fn now(&self) -> Instant;
 }
 
@@ -184,7 +184,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         &mut self.guard
     }
 
-    /// The reporter, which knows the round trip and how the other side hears this one.
+    /// Returns the reporter, which knows the round trip and how the other side hears this one.
     pub fn reporter(&self) -> &RtcpReporter<1, EXTENDED> {
         &self.reporter
     }

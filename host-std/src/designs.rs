@@ -82,7 +82,7 @@ impl Resampling {
         self.0.plan().delay()
     }
 
-    /// The same in samples of the input.
+    /// Returns the same in samples of the input.
     pub(crate) fn delay_samples(&self) -> usize {
         self.0.plan().delay_samples()
     }

@@ -51,7 +51,7 @@ impl Join {
         self.broken = true;
     }
 
-    /// Whether silence would be more than silence now.
+    /// Returns whether silence would not be silent now, because the end of the last sound still fades out.
     #[cfg(any(feature = "device", test))]
     pub(crate) fn is_fading(&self) -> bool {
         self.left > 0 || (self.broken && self.last != [0.0; 2])
@@ -78,7 +78,7 @@ impl Join {
         self.last.iter_mut().zip(&*frame).for_each(|(last, next)| *last = *next);
     }
 
-    /// Whether what is passed next is changed.
+    /// Returns whether the next samples that are passed will be changed.
     pub(crate) fn is_joining(&self) -> bool {
         self.broken || self.left > 0
     }

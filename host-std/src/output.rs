@@ -96,7 +96,7 @@ impl OutputFile {
         Self { file: Some(file), path: path.into(), part: None, permissions: None }
     }
 
-    /// Whether one can go back in it: not in a pipe.
+    /// Returns whether the file can be rewound: a pipe can't.
     pub fn is_ordinary(&self) -> bool {
         self.file.as_ref().and_then(|file| file.metadata().ok()).is_some_and(|metadata| metadata.is_file())
     }

@@ -147,7 +147,7 @@ impl Player {
         !self.is_over()
     }
 
-    /// Whether the whole file was played.
+    /// Returns whether the whole file was played.
     pub fn is_over(&self) -> bool {
         self.has_ended() && self.ready() < self.channels
     }
@@ -199,7 +199,7 @@ impl Player {
         }
     }
 
-    /// Whether no more samples come than are ready.
+    /// Returns whether no more samples come than are ready.
     fn has_ended(&self) -> bool {
         match &self.source {
             Source::File { shared, .. } => shared.ended.load(Ordering::Acquire),

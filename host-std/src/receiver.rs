@@ -162,12 +162,12 @@ impl AnyReceiver {
         either!(self, receiver => receiver.play_with(now, payloads, strategy, pcm))
     }
 
-    /// The source that is being played.
+    /// Returns the source that is being played.
     pub fn ssrc(&self) -> Option<Ssrc> {
         either!(self, receiver => receiver.ssrc())
     }
 
-    /// The highest sequence number of that source.
+    /// Returns the highest sequence number of that source.
     pub fn highest_seq(&self) -> Option<Seq> {
         either!(self, receiver => receiver.highest_seq())
     }
@@ -217,7 +217,7 @@ impl AnyReceiver {
         either!(self, receiver => receiver.delay_choice())
     }
 
-    /// The delay that the stream would have for its own sake.
+    /// Returns the delay that the stream would have for its own sake.
     pub fn own_delay(&self) -> Duration {
         either!(self, receiver => receiver.own_delay())
     }

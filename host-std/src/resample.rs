@@ -140,7 +140,7 @@ impl Resampler {
         self.plan().delay_samples() as f64 * f64::from(self.to_hz()) / f64::from(self.from_hz())
     }
 
-    /// The delay in milliseconds.
+    /// Returns the delay in milliseconds.
     pub fn delay_ms(&self) -> f64 {
         self.plan().delay_samples() as f64 * 1e3 / f64::from(self.from_hz())
     }

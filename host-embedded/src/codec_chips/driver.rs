@@ -73,12 +73,12 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         &self.setup
     }
 
-    /// Whether the chip works, as far as this driver knows.
+    /// Returns whether the chip works, as far as this driver knows.
     pub fn is_on(&self) -> bool {
         self.phase == Phase::On
     }
 
-    /// The rate that the clocks of [`setup`](Self::setup) come to.
+    /// Returns the rate that the clocks of [`setup`](Self::setup) produce.
     ///
     /// # Errors
     /// [`ClockError`] if the clocks can't be made.
@@ -173,7 +173,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         self.apply(&Setup { sidetone, ..self.setup }).await
     }
 
-    /// Whether something is in the jack.
+    /// Returns whether something is in the jack.
     ///
     /// # Errors
     /// [`ChipError::NoJack`] if no register reports it, or the error of the bus; the chip keeps its state.
@@ -299,7 +299,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         }
     }
 
-    /// Whether bits of a register are set.
+    /// Returns whether bits of a register are set.
     fn has(&self, place: usize, mask: u16) -> bool {
         self.image.as_ref().get(place).is_some_and(|value| value & mask != 0)
     }
@@ -348,13 +348,13 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         Ok(())
     }
 
-    /// Whether bits of a kind differ from the target.
+    /// Returns whether bits of a kind differ from the target.
     fn differs(&self, target: &C::Image, bits: impl Fn(&Register) -> u16) -> bool {
         let images = self.image.as_ref().iter().zip(target.as_ref());
         C::REGISTERS.iter().zip(images).any(|(register, (now, target))| (now ^ target) & bits(register) != 0)
     }
 
-    /// Whether a register is known to have a value.
+    /// Returns whether a register is known to have a value.
     fn is(&self, place: usize, value: u16) -> bool {
         self.known & (1 << place) != 0 && self.image.as_ref()[place] == value
     }

@@ -116,12 +116,12 @@ impl<const LOG: usize> Mock<LOG> {
         mock
     }
 
-    /// The bus.
+    /// Returns the bus.
     pub const fn bus(&self) -> MockBus<'_, LOG> {
         MockBus(self)
     }
 
-    /// A delay that only records.
+    /// Returns a delay that only records.
     pub const fn delay(&self) -> MockDelay<'_, LOG> {
         MockDelay(self)
     }
@@ -176,13 +176,13 @@ impl<const LOG: usize> Mock<LOG> {
         self.state.borrow_mut().late = Some((register, value, reads));
     }
 
-    /// The first register whose bits of clocks or paths changed while something could be heard: while bits that mute, by the
-    /// chip's table, were not all silent. `None`: no pop.
+    /// Returns the first register whose bits of clocks or paths changed while something could be heard: while bits that mute, by
+    /// the chip's table, were not all silent. `None`: no pop.
     pub fn loud(&self) -> Option<u16> {
         self.state.borrow().loud
     }
 
-    /// Whether all that can be silenced is.
+    /// Returns whether every output and input that can be silenced is silent.
     fn is_silent(&self) -> bool {
         let state = self.state.borrow();
         self.resets

@@ -47,7 +47,7 @@ impl CapturedArgs {
     }
 }
 
-/// Whether a file begins as a capture does: pcap, pcapng, rtpdump, or one of them packed by gzip.
+/// Returns whether a file begins as a capture does: pcap, pcapng, rtpdump, or one of them packed by gzip.
 pub(super) fn is_capture(path: &Path) -> bool {
     let mut begins = [0; 4];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut begins));

@@ -151,7 +151,7 @@ pub(super) struct DemoArgs {
 }
 
 impl DemoArgs {
-    /// The share of packets that are overtaken, in percent: by default none where there is no jitter.
+    /// Returns the share of packets that are overtaken, in percent: by default none where there is no jitter.
     fn reorder_percent(&self) -> f64 {
         self.reorder.unwrap_or(if self.jitter > 0.0 { 1.0 } else { 0.0 })
     }

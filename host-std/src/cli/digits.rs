@@ -100,14 +100,14 @@ pub(super) fn key(sign: char) -> Option<KeyPress> {
 }
 
 impl DigitArgs {
-    /// All that is to be pressed, by time.
+    /// Returns all keys that are to be pressed, by time.
     pub(super) fn pressed(&self) -> Vec<Pressed> {
         let mut pressed = self.dtmf.clone();
         pressed.sort_by_key(|pressed| pressed.at);
         pressed
     }
 
-    /// All tones that are to be sent, by time.
+    /// Returns all tones that are to be sent, by time.
     pub(super) fn tones(&self) -> Vec<(Duration, SentTone)> {
         let sent = |timed: &TimedTone| {
             let duration = timed.length.map(|length| CoreDuration::from_micros(length.as_micros() as u64));

@@ -227,7 +227,7 @@ fn write(path: &Path, text: &str) -> Outcome {
 }
 
 impl ForkArgs {
-    /// Whether there is a second destination.
+    /// Returns whether there is a second destination.
     pub(super) fn is_wanted(&self) -> bool {
         self.fork.is_some()
     }

@@ -79,7 +79,7 @@ fn of_wav(args: &ProbeArgs) -> Result<(Probe, u32), Box<dyn Error>> {
     }
 }
 
-/// Whether a file begins as an Ogg file; one that can't be read does not, which its reader then says.
+/// Returns whether a file begins as an Ogg file; one that can't be read does not, which its reader then says.
 fn is_ogg(path: &Path) -> bool {
     let mut magic = [0; 4];
     File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"OggS"

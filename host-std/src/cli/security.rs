@@ -87,7 +87,7 @@ impl KeyingArgs {
         }
     }
 
-    /// The certificate of the file, which is written if it isn't there.
+    /// Returns the certificate of the file, which is written if it isn't there.
     ///
     /// # Errors
     /// The error of the file, as text.

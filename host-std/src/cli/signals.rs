@@ -36,7 +36,7 @@ impl Stop {
         Self(asked)
     }
 
-    /// Whether the program should end.
+    /// Returns whether the program should end.
     pub(super) fn asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

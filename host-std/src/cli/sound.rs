@@ -40,7 +40,7 @@ impl SoundArgs {
         Ok(Box::new(Split { capture, playback }))
     }
 
-    /// Whether one of both is a sound card.
+    /// Returns whether one of both is a sound card.
     pub(super) fn has_card(&self) -> bool {
         let names = [&self.microphone, &self.speaker];
         names.iter().any(|name| matches!(choice(name, self.null), Choice::Card(_)))

@@ -268,7 +268,7 @@ impl AudioIo for CardIo {
         }
     }
 
-    /// The card's period, what waits in the ring ahead of a tick, and the resampler's delay.
+    /// Returns the card's period, what waits in the ring ahead of a tick, and the resampler's delay.
     fn latency(&self) -> Latency {
         let through = |ring_ms: f64| {
             Duration::from_millis(self.config.period_ms.into()) + Duration::from_micros((ring_ms * 1e3) as u64)

@@ -187,7 +187,7 @@ impl Playback {
         written
     }
 
-    /// Whether the card has got all that was written.
+    /// Returns whether the card has received everything that was written.
     pub(super) fn is_drained(&self) -> bool {
         self.ring.slots() == self.ring.buffer().capacity()
     }

@@ -83,7 +83,7 @@ impl FileIo {
         self.source.as_ref().map_or(&[], WavFrames::remarks)
     }
 
-    /// Whether the capture's file has been read to its end. Never for a looped one, or none.
+    /// Returns whether the capture's file has been read to its end. Never for a looped one, or none.
     pub fn finished(&self) -> bool {
         self.finished
     }

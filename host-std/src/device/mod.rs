@@ -98,10 +98,10 @@ pub use split::Split;
 /// assert!(device.failure().is_none());
 /// ```
 pub trait AudioIo: Send {
-    /// The rate, in Hz, of the sound that the caller reads and writes.
+    /// Returns the rate, in Hz, of the sound that the caller reads and writes.
     fn sample_rate_hz(&self) -> u32;
 
-    /// The channels, 1 or 2, of the sound that the caller reads and writes; two are interleaved. By default it is mono.
+    /// Returns the channels, 1 or 2, of the sound that the caller reads and writes; two are interleaved. By default it is mono.
     fn channels(&self) -> u8 {
         1
     }
@@ -143,8 +143,8 @@ pub trait AudioIo: Send {
         Ok(())
     }
 
-    /// Whether a later [`AudioIo::reopen`] of a device that has failed may succeed: that of a card that is plugged in again, but
-    /// not that of a file that breaks off.
+    /// Returns whether a later [`AudioIo::reopen`] of a device that has failed may succeed: that of a card that is plugged in
+    /// again, but not that of a file that breaks off.
     fn may_come_back(&self) -> bool {
         true
     }

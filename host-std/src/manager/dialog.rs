@@ -59,7 +59,8 @@ impl DialogId {
         &self.invite.local_tag
     }
 
-    /// The other side's tag. It is empty while it isn't known, and for phones of RFC 2543, which have none (RFC 3261, 12.1.1).
+    /// Returns the other side's tag. It is empty while it isn't known, and for phones of RFC 2543, which have none (RFC 3261,
+    /// 12.1.1).
     pub fn remote_tag(&self) -> &str {
         &self.remote_tag
     }

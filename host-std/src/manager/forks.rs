@@ -80,7 +80,7 @@ impl Forks {
 }
 
 impl Leg {
-    /// Whether its description, or its path, has this address.
+    /// Returns whether its description, or its path, has this address.
     fn is_at(&self, from: SocketAddr) -> bool {
         let named = |transport: &crate::sdp::NegotiatedTransport| [transport.remote_rtp, transport.remote_rtcp];
         let named = self.call.negotiated_transport().map(named);
@@ -94,7 +94,7 @@ impl Leg {
     }
 }
 
-/// Whether a call could make use of a datagram.
+/// Returns whether a call could make use of a datagram.
 fn is_taken(incoming: &Incoming) -> bool {
     !matches!(incoming, Incoming::Foreign | Incoming::Refused(_) | Incoming::Ignored)
 }

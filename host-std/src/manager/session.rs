@@ -64,7 +64,7 @@ pub struct Session {
     chosen: bool,
     /// The calls that are saying goodbye.
     pub(super) leaving: Vec<LeavingCall>,
-    /// The device's.
+    /// The device's rate in Hz and its channels.
     pub(super) sound: Option<(u32, u8)>,
     pub(super) forks: Forks,
     watching: Watching,
@@ -367,12 +367,12 @@ impl Session {
         self.find(dialog).map(|index| &mut self.legs[index].call)
     }
 
-    /// The other sides' tags of all dialogs.
+    /// Returns the other sides' tags of all dialogs.
     pub fn remote_tags(&self) -> impl Iterator<Item = &str> + '_ {
         self.legs.iter().map(|leg| &*leg.remote_tag)
     }
 
-    /// Whether the other side has put us on hold in this dialog.
+    /// Returns whether the other side has put us on hold in this dialog.
     pub fn is_held(&self, dialog: &DialogId) -> bool {
         self.find(dialog).is_some_and(|index| self.legs[index].watch.is_held())
     }
@@ -402,8 +402,7 @@ impl Session {
         fresh.chain(self.legs.iter_mut().map(|leg| &mut leg.call))
     }
 
-    /// Records that there was no device for this many samples (of one channel) of the session's sound: media time advanced
-    /// without sound.
+    /// Records that there was no device for this many samples (of one channel): media time advanced without sound.
     pub fn rest(&mut self, samples: usize) {
         self.legs.iter_mut().for_each(|leg| leg.call.rest(samples));
     }
@@ -498,12 +497,12 @@ impl Session {
         self.fresh.as_ref().is_some_and(|fresh| fresh.call.is_gathering(now))
     }
 
-    /// Whether all dialogs have ended and only goodbyes are left to send.
+    /// Returns whether all dialogs have ended and only goodbyes are left to send.
     pub fn is_ending(&self) -> bool {
         self.fresh.is_none() && self.legs.is_empty()
     }
 
-    /// Whether everything is done and the session can be dropped.
+    /// Returns whether everything is done and the session can be dropped.
     pub fn is_over(&self) -> bool {
         self.is_ending() && self.leaving.is_empty()
     }
@@ -588,7 +587,7 @@ impl Session {
     }
 }
 
-/// Whether TURN servers have an address of a call's that they should have back.
+/// Returns whether TURN servers still hold an allocation of the call that is being released.
 fn has_servers(call: &Call) -> bool {
     #[cfg(feature = "ice")]
     return call.is_leaving();

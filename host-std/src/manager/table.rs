@@ -141,7 +141,7 @@ impl MediaManager {
         (Self { inner: Arc::new(inner) }, Events { events: receiver, dropped })
     }
 
-    /// The settings that the manager was made with.
+    /// Returns the settings that the manager was made with.
     pub fn config(&self) -> &ManagerConfig {
         &self.inner.config
     }

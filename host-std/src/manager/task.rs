@@ -320,7 +320,7 @@ impl Task {
         }
     }
 
-    /// Whether the machine stood still for too long to make up for the missed ticks; if so, the time is skipped.
+    /// Returns whether the machine stood still for too long to make up for the missed ticks; if so, the time is skipped.
     fn skip(&mut self) -> bool {
         let Some(ticked) = &mut self.ticked else { return false };
         let Some(skipped) = ticked.pace.skip() else { return false };

@@ -151,7 +151,7 @@ impl Watch {
         }
     }
 
-    /// Whether the other side has us on hold.
+    /// Returns whether the other side has us on hold.
     pub(super) fn is_held(&self) -> bool {
         self.held
     }

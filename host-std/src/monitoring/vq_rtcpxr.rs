@@ -319,7 +319,7 @@ impl VqMetric {
         }
     }
 
-    /// Whether less of it is worse.
+    /// Returns whether less of it is worse.
     const fn is_quality(self) -> bool {
         matches!(self, Self::ListeningR | Self::ConversationalR | Self::MosLq | Self::MosCq)
     }
@@ -393,7 +393,7 @@ impl VqAlarm {
         (before != severity).then_some(severity)
     }
 
-    /// The number that the alarm is for.
+    /// Returns the number that the alarm is for.
     pub const fn metric(&self) -> VqMetric {
         self.metric
     }
@@ -415,7 +415,7 @@ impl VqReporter {
         Self { session, last: begin.clone(), begin }
     }
 
-    /// The numbers at the end of the last interval, or at the beginning.
+    /// Returns the numbers at the end of the last interval, or at the beginning.
     pub fn last(&self) -> &CallStats {
         &self.last.stats
     }

@@ -100,7 +100,7 @@ impl OpusDecoder {
         self.info.ticks((pcm.len() / usize::from(self.info.channels)) as u32)
     }
 
-    /// Whether libopus can conceal a stretch of this length: a multiple of 2.5 ms.
+    /// Returns whether libopus can conceal a stretch of this length: a multiple of 2.5 ms.
     fn fits(&self, pcm: &[i16]) -> bool {
         !pcm.is_empty() && pcm.len().is_multiple_of(self.interleaved(120))
     }

@@ -125,8 +125,8 @@ impl OpusEncoder {
         usize::try_from(self.raw.get(ffi::OPUS_GET_LOOKAHEAD_REQUEST)).unwrap_or(0)
     }
 
-    /// Whether the encoder is in a silence that DTX skips. There a payload of one or two bytes need not be sent
-    /// (RFC 7587, 3.1.3); a longer one, every 400 ms, renews the receiver's background noise and should be.
+    /// Returns whether the encoder is in a silence that DTX skips. There a payload of one or two bytes need not be sent (RFC
+    /// 7587, 3.1.3); a longer one, every 400 ms, renews the receiver's background noise and should be.
     pub fn in_dtx(&self) -> bool {
         self.raw.get(ffi::OPUS_GET_IN_DTX_REQUEST) == 1
     }

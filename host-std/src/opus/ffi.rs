@@ -313,7 +313,7 @@ impl Drop for RawDred {
     }
 }
 
-/// Whether the packet has low bit-rate redundancy for the stretch before it. `packet` has sound framing.
+/// Returns whether the packet has low bit-rate redundancy for the stretch before it. `packet` has sound framing.
 pub(super) fn has_lbrr(packet: &[u8]) -> bool {
     let Ok(len) = i32::try_from(packet.len()) else { return false };
     if len == 0 {

@@ -31,7 +31,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// The parts of packets in it, and of each whether its packet ends there.
+    /// Returns the parts of packets in it, and of each whether its packet ends there.
     pub(super) fn parts(&self) -> impl Iterator<Item = (&[u8], bool)> {
         let (mut begin, mut at) = (0, 0);
         let ends = self.lacing.iter().enumerate().filter_map(move |(n, &length)| {

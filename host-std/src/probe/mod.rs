@@ -442,7 +442,7 @@ impl Channel {
         }
     }
 
-    /// The noise floor in dBov, and what speech is above it in dB.
+    /// Returns the noise floor in dBov, and what speech is above it in dB.
     fn noise(&self) -> (Option<f64>, Option<f64>) {
         let mut near = self.speech.clone();
         for (frame, _) in self.speech.iter().enumerate().filter(|(_, speech)| **speech) {

@@ -54,8 +54,8 @@ pub struct OwnVoice<'a> {
 }
 
 impl OwnVoice<'_> {
-    /// The level of the voice that comes back, relative to that of what was said, in dB; -127 if nothing comes back. `None` if
-    /// this side's user never speaks alone for 0.2 s altogether.
+    /// Returns the level of the voice that comes back, relative to that of what was said, in dB; -127 if nothing comes back.
+    /// `None` if this side's user never speaks alone for 0.2 s altogether.
     pub fn comes_back_db(&self) -> Option<f64> {
         let powers = |pcm: &[i16]| -> Vec<f64> {
             let frame = self.sample_rate_hz as usize * FRAME_MS / 1_000 * usize::from(self.channels);

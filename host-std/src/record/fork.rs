@@ -190,7 +190,7 @@ impl ForkReader {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Whether the call, or its tap, is gone, and all of it is read.
+    /// Returns whether the call or its tap is dropped and all of its sound has been read.
     pub fn is_over(&self) -> bool {
         self.pieces.is_abandoned() && self.pieces.is_empty()
     }

@@ -204,12 +204,12 @@ impl RtpFork {
         &self.sdp
     }
 
-    /// The sources of the streams, in the order of the parties.
+    /// Returns the sources of the streams, in the order of the parties.
     pub fn ssrcs(&self) -> &[Ssrc] {
         &self.ssrcs
     }
 
-    /// The numbers so far.
+    /// Returns the numbers so far.
     pub fn status(&self) -> RtpForkStatus {
         RtpForkStatus {
             packets: self.shared.packets.load(Ordering::Relaxed),

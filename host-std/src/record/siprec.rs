@@ -138,7 +138,7 @@ impl RecordingMetadata {
         }
     }
 
-    /// The document, `application/rs-metadata+xml`.
+    /// Returns the document, `application/rs-metadata+xml`.
     pub fn to_xml(&self) -> String {
         let session = self.session.text();
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");

@@ -100,12 +100,12 @@ impl CodecFormat {
         })
     }
 
-    /// Whether both speak of the same encoding. Parameters don't matter: they're each side's wishes as a receiver.
+    /// Returns whether both speak of the same encoding. Parameters don't matter: they're each side's wishes as a receiver.
     pub fn same_encoding(&self, other: &Self) -> bool {
         self.is_named(&other.name) && self.rtp_clock_hz == other.rtp_clock_hz && self.channels == other.channels
     }
 
-    /// Whether this is its encoding name.
+    /// Returns whether `name` is the format's encoding name, in any case.
     pub fn is_named(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
@@ -119,7 +119,7 @@ impl CodecFormat {
         self.is_named("telephone-event")
     }
 
-    /// The format's number in RFC 3551, table 4.
+    /// Returns the format's number in RFC 3551, table 4.
     pub fn static_payload_type(&self) -> Option<PayloadType> {
         let same = |format: &StaticFormat| {
             self.is_named(format.name) && (self.rtp_clock_hz, self.channels) == (format.clock_hz, format.channels)
@@ -145,7 +145,7 @@ impl CodecFormat {
         Some(Self::new(name.to_owned(), clock_hz, channels))
     }
 
-    /// The value of `a=rtpmap` without the number. One channel isn't written (RFC 8866, 6.6).
+    /// Returns the value of `a=rtpmap` without the number. One channel isn't written (RFC 8866, 6.6).
     pub fn to_rtpmap(&self) -> String {
         match self.channels {
             1 => format!("{}/{}", self.name, self.rtp_clock_hz),
@@ -161,7 +161,7 @@ impl fmt::Display for CodecFormat {
     }
 }
 
-/// Whether `text` is a token of RFC 8866, 9 (near enough: printable ASCII without separators that SDP uses).
+/// Returns whether `text` is a token of RFC 8866, 9 (near enough: printable ASCII without separators that SDP uses).
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_graphic() && !b"/:;,=\"<>()[]".contains(&b))
 }

@@ -114,7 +114,7 @@ impl<'a> Terms<'a> {
 ///
 /// Settings (a bit rate, a complexity) are fields of the type that implements this.
 pub trait Codec: Send + Sync {
-    /// The formats that the codec has, the usual one first.
+    /// Returns the formats that the codec has, the usual one first.
     fn formats(&self) -> Vec<CodecFormat>;
 
     /// Returns the codec's properties under `format`, which is one of [`formats`](Self::formats) with any parameters.
@@ -206,7 +206,7 @@ impl Registry {
         self
     }
 
-    /// All codecs, in the order of preference.
+    /// Returns all codecs, in the order of preference.
     pub fn codecs(&self) -> impl Iterator<Item = &dyn Codec> {
         self.codecs.iter().map(|codec| &**codec)
     }
@@ -232,7 +232,7 @@ impl Registry {
         }
     }
 
-    /// The names of all codecs, in lower case, each once, in the order of preference.
+    /// Returns the names of all codecs, in lower case, each once, in the order of preference.
     pub fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for name in self.codecs.iter().flat_map(|codec| codec.formats()).map(|format| format.name.to_lowercase()) {

@@ -149,7 +149,7 @@ impl Quiet {
     }
 }
 
-/// Whether this is a packet of SILK, alone or below CELT, mono, of one frame, in which its own detector heard no voice: a
+/// Returns whether this is a packet of SILK, alone or below CELT, mono, of one frame, in which its own detector heard no voice: a
 /// decoder takes the noise of its pauses from those (RFC 6716, 4.2.3: a bit for each 20 ms).
 fn is_background(payload: &[u8]) -> bool {
     let &[toc, first, _, ..] = payload else { return false };

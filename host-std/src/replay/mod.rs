@@ -139,7 +139,7 @@ impl ListenerReport {
 }
 
 impl ReplayReport {
-    /// The report as JSON, indented, with a newline at its end.
+    /// Returns the report as JSON, indented, with a newline at its end.
     #[expect(clippy::missing_panics_doc, reason = "it can't: structs of numbers and strings always become JSON")]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report is plain data") + "\n"

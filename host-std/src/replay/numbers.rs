@@ -49,7 +49,7 @@ impl DelayStatistics {
         (now.0 + earlier.0, now.1 + earlier.1, now.2.max(earlier.2))
     }
 
-    /// The largest playout delay in ms.
+    /// Returns the largest playout delay in ms.
     pub(super) fn max_playout_ms(&self) -> f64 {
         thousandth(self.all_playout().2)
     }

@@ -58,7 +58,7 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// The capture in one line.
+    /// Returns the capture in one line.
     pub fn summary(&self) -> String {
         let begin = match &self.begin {
             Some(begin) => format!(", {begin} {}", zone(self.utc_offset_minutes)),
@@ -195,7 +195,7 @@ impl CaptureStream {
         text
     }
 
-    /// The packets that arrived, summed up by what became of them: the same number as
+    /// Returns the packets that arrived, summed up by what became of them: the same number as
     /// [`received`](ListenerReport::received).
     pub fn accounted(&self) -> u64 {
         let n = &self.numbers;
@@ -322,12 +322,12 @@ impl std::error::Error for WriteError {
 }
 
 impl CaptureReport {
-    /// The report as JSON, with a row for each packet and each delay of every stream.
+    /// Returns the report as JSON, with a row for each packet and each delay of every stream.
     pub fn to_json(&self) -> String {
         rows(self)
     }
 
-    /// The report as one page of HTML that needs no other file.
+    /// Returns the report as one page of HTML that needs no other file.
     pub fn to_html(&self) -> String {
         page(self)
     }
@@ -352,7 +352,7 @@ impl CaptureReport {
 }
 
 impl BadMoment {
-    /// The time of the moment: by the capture's clock, or in minutes and seconds of the sound.
+    /// Returns the time of the moment: by the capture's clock, or in minutes and seconds of the sound.
     pub fn when(&self) -> String {
         self.time.clone().unwrap_or_else(|| {
             let tenths = (self.at_ms / 100.0) as u64;

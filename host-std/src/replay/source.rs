@@ -155,7 +155,7 @@ impl<'a, R: Read> ReplaySource<'a, R> {
         self.reader.counts()
     }
 
-    /// Whether there are keys.
+    /// Returns whether there are keys.
     pub(super) fn has_keys(&self) -> bool {
         !self.keys.0.is_empty()
     }

@@ -120,12 +120,12 @@ impl Found {
         self.shapes.iter().max_by_key(|(number, shape)| (shape.packets, std::cmp::Reverse(*number)))
     }
 
-    /// Whether this is RTP.
+    /// Returns whether this is RTP.
     fn is_believed(&self) -> bool {
         self.valid && self.suspect * 4 <= self.packets && self.shapes.len() <= 16
     }
 
-    /// The common clock rate that is nearest to how fast the timestamps run; without times, that of telephony.
+    /// Returns the common clock rate that is nearest to how fast the timestamps run; without times, that of telephony.
     pub(super) fn clock_hz(&self) -> u32 {
         let seconds = (self.last_us - self.first_us) as f64 / 1e6;
         let rate = self.timestamps.1 as f64 / seconds;

@@ -38,7 +38,7 @@ impl Stretches {
         }
     }
 
-    /// The length of all stretches together, in ms.
+    /// Returns the length of all stretches together, in ms.
     pub fn total_ms(&self) -> u64 {
         self.0.iter().map(|[begin, end]| end - begin).sum()
     }

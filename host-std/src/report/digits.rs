@@ -31,7 +31,7 @@ pub struct DigitRow {
 }
 
 impl DigitRow {
-    /// Whether two were there at one time, or not further apart than this.
+    /// Returns whether two intervals overlap, or are not further apart than this.
     #[cfg(feature = "replay")]
     pub(crate) fn overlaps(&self, other: &Self, apart_ms: f64) -> bool {
         let before = |a: &Self, b: &Self| a.start_ms <= b.start_ms + b.duration_ms + apart_ms;
@@ -97,7 +97,7 @@ impl DigitLog {
         }
     }
 
-    /// The rows, in the order in which the digits began.
+    /// Returns the rows, in the order in which the digits began.
     pub fn rows(&self) -> &[DigitRow] {
         &self.rows
     }

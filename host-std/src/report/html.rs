@@ -18,7 +18,7 @@ use crate::wav::to_wav;
 const EMBED_LIMIT: usize = 6 << 20;
 
 impl Report {
-    /// The report as a page of HTML.
+    /// Returns the report as a page of HTML.
     pub fn to_html(&self) -> String {
         let total_ms = self.total_ms();
         let embed = embeds(&self.sides.iter().collect::<Vec<_>>());
@@ -41,7 +41,7 @@ impl Report {
         page
     }
 
-    /// The common time axis: as long as the call, or as the longest thing on it.
+    /// Returns the common time axis: as long as the call, or as the longest thing on it.
     fn total_ms(&self) -> f64 {
         let sides = self.sides.iter().map(|side| {
             let said = side.sound_ms(&side.said);
@@ -88,7 +88,7 @@ pub(super) fn settings(page: &mut String, settings: &[(String, String)]) {
     *page += "</dl>\n";
 }
 
-/// Whether the sound of all these fits into the page.
+/// Returns whether the sound of all these fits into the page.
 pub(super) fn embeds(sides: &[&SideReport]) -> bool {
     let wav_bytes: usize = sides.iter().map(|side| 44 + 2 * side.heard.len()).sum();
     wav_bytes.div_ceil(3) * 4 <= EMBED_LIMIT

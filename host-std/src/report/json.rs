@@ -11,7 +11,7 @@ use super::Report;
 const ROW_DEPTH: usize = 5;
 
 impl Report {
-    /// The report as JSON. Field names carry their units; samples are left out.
+    /// Returns the report as JSON. Field names carry their units; samples are left out.
     pub fn to_json(&self) -> String {
         rows(self)
     }

@@ -480,7 +480,7 @@ fn clock(seconds: f64, step: f64) -> String {
     }
 }
 
-/// Whether the call is short enough for a packet to be seen as a band of its own.
+/// Returns whether the call is short enough for a packet to be seen as a band of its own.
 pub(super) fn shows_packets(side: &SideReport, total_ms: f64) -> bool {
     total_ms / COLUMNS as f64 <= side.packet_ms.max(10.0) * 4.0
 }

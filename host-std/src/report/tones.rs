@@ -89,7 +89,7 @@ impl ToneLog {
         }
     }
 
-    /// The rows, in the order in which the tones began.
+    /// Returns the rows, in the order in which the tones began.
     pub fn rows(&self) -> &[ToneRow] {
         &self.rows
     }

@@ -25,7 +25,7 @@ impl Fade {
         Self { skip: (sample_rate_hz / 100) as u16, ..Self::new(sample_rate_hz) }
     }
 
-    /// Whether nothing is heard.
+    /// Returns whether the member is silent.
     pub(super) fn is_silent(&self) -> bool {
         self.level == 0
     }

@@ -246,7 +246,7 @@ impl Room {
         })
     }
 
-    /// The rate at which the room mixes, in Hz.
+    /// Returns the rate at which the room mixes, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.config.sample_rate_hz
     }
@@ -478,13 +478,13 @@ impl Room {
         true
     }
 
-    /// The active speaker: the member who was the loudest for 300 ms, until another has been the loudest for as long.
+    /// Returns the active speaker: the member who was the loudest for 300 ms, until another has been the loudest for as long.
     pub fn active_speaker(&self) -> Option<MemberId> {
         let port = self.conference.active_speaker()?;
         self.members[port].as_ref().map(|member| MemberId { number: member.number, port })
     }
 
-    /// The statistics of all members who are in the room.
+    /// Returns the statistics of all members who are in the room.
     pub fn members(&self) -> impl Iterator<Item = MemberStats> + '_ {
         self.members.iter().enumerate().filter_map(|(port, member)| {
             let member = member.as_ref()?;

@@ -84,8 +84,8 @@ pub struct NegotiatedTransport {
 }
 
 impl NegotiatedTransport {
-    /// Whether there is somewhere to send to. On old-style hold (`c=0.0.0.0`) there isn't, and not even RTCP may go out (RFC
-    /// 3264, 8.4). With ICE the candidates say where, whatever the `c=` line contains.
+    /// Returns whether there is somewhere to send to. On old-style hold (`c=0.0.0.0`) there isn't, and not even RTCP may go out
+    /// (RFC 3264, 8.4). With ICE the candidates say where, whatever the `c=` line contains.
     pub fn has_remote(&self) -> bool {
         self.ice.is_ok() || !self.remote_rtp.ip().is_unspecified()
     }
@@ -162,7 +162,7 @@ impl BandwidthLimits {
         most_bps.saturating_sub(headers_bps) / (copies as u32 + 1)
     }
 
-    /// Whether there is a limit.
+    /// Returns whether there is a limit.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
     }

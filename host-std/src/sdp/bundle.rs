@@ -58,12 +58,12 @@ impl Bundles {
         self.groups.iter().find(|group| group.contains(&place)).map(Vec::as_slice)
     }
 
-    /// The first group.
+    /// Returns the first group.
     pub(super) fn first_group(&self) -> Option<&[usize]> {
         self.groups.first().map(Vec::as_slice)
     }
 
-    /// Whether this `m=` line has the port of its group's tagged section and none of its own.
+    /// Returns whether this `m=` line has the port of its group's tagged section and none of its own.
     fn is_bundle_only(&self, place: usize) -> bool {
         self.bundle_only.get(place).is_some_and(|only| *only)
     }
@@ -91,7 +91,7 @@ impl SessionDescription {
         self.session.medias.get(place).map_or(0, |media| media.port)
     }
 
-    /// Whether there is an audio stream at this place; `None` if it's something else.
+    /// Returns whether there is an audio stream at this place; `None` if it's something else.
     pub(super) fn is_open(&self, place: usize) -> Option<bool> {
         let media = self.session.medias.get(place)?;
         let is_audio = media.media.eq_ignore_ascii_case("audio");
@@ -122,7 +122,7 @@ impl SessionDescription {
         group.iter().copied().find(|place| self.port(*place) != 0)
     }
 
-    /// The places of our streams in a description of ours, in their order: those that are there, and the closed ones,
+    /// Returns the places of our streams in a description of ours, in their order: those that are there, and the closed ones,
     /// which [`write::closed`](super::write::closed) leaves recognizable among what was rejected.
     pub(super) fn own(&self) -> Vec<usize> {
         let is_own = |place: &usize| {

@@ -75,7 +75,7 @@ impl NegotiatedFormats {
         Ok(Self { send, receive, send_events, receive_events })
     }
 
-    /// The numbers of what may come.
+    /// Returns the payload types of the formats that may come.
     pub(super) fn numbers(&self) -> impl Iterator<Item = PayloadType> {
         let codecs = self.receive.iter().map(|codec| codec.payload_type);
         codecs.chain(self.receive_events.iter().map(|events| events.payload_type))

@@ -115,7 +115,7 @@ impl CryptoLine {
         Ok(Self { tag, suite, key })
     }
 
-    /// The value of `a=crypto`. It holds the key: for the wire, not for a log.
+    /// Returns the value of `a=crypto`. It holds the key: for the wire, not for a log.
     pub(super) fn to_attribute(&self) -> String {
         let key = Zeroizing::new(BASE64_STANDARD.encode(self.key.as_bytes()));
         let terms = self.key.terms();

@@ -57,12 +57,12 @@ impl Fingerprint {
         (value.len() == hash.bytes()).then(|| Self { hash, value: value.to_vec() })
     }
 
-    /// The hash function.
+    /// Returns the hash function.
     pub fn hash(&self) -> FingerprintHash {
         self.hash
     }
 
-    /// The hash.
+    /// Returns the hash.
     pub fn value(&self) -> &[u8] {
         &self.value
     }

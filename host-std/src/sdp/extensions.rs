@@ -169,12 +169,12 @@ impl NegotiatedExtensions {
         self.get(kind).filter(|extension| extension.direction.receives()).map(|extension| extension.id)
     }
 
-    /// Whether one stream may have elements of both forms (`a=extmap-allow-mixed`).
+    /// Returns whether one stream may have elements of both forms (`a=extmap-allow-mixed`).
     pub const fn is_mixed(&self) -> bool {
         self.mixed
     }
 
-    /// Whether there are none.
+    /// Returns whether there is none of them.
     pub fn is_empty(&self) -> bool {
         self.known.iter().all(Option::is_none)
     }

@@ -84,7 +84,7 @@ impl FeedbackAttributes {
         Self { transport_wide: self.transport_wide && options.transport_wide && numbered, ..self }
     }
 
-    /// Whether the profile has any.
+    /// Returns whether the profile has feedback.
     pub(super) fn is_early(self) -> bool {
         self.early
     }

@@ -37,7 +37,7 @@ impl EventSet {
     /// DTMF and the hook flash, `0-16`.
     pub const DTMF_AND_FLASH: Self = Self(0x1_ffff);
 
-    /// Whether `event` is one of them; events above 31 never are.
+    /// Returns whether `event` is one of them; events above 31 never are.
     pub const fn contains(self, event: u8) -> bool {
         event < 32 && self.0 >> event & 1 == 1
     }

@@ -148,7 +148,7 @@ impl IceCandidate {
         Self { foundation, priority, address, kind, related }
     }
 
-    /// The value of an `a=candidate` attribute.
+    /// Returns the value of an `a=candidate` attribute.
     pub fn to_attribute(&self) -> String {
         let Self { foundation, priority, address, kind, related } = self;
         let (ip, port, kind) = (address.ip(), address.port(), kind.name());
@@ -200,7 +200,7 @@ impl IceCandidate {
     }
 }
 
-/// Whether an address is one host's.
+/// Returns whether an address is one host's.
 fn can_be_checked(ip: IpAddr) -> bool {
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast() || v4.is_link_local());
     !broadcast && !ip.is_multicast() && !ip.is_unspecified()

@@ -137,7 +137,7 @@ pub(super) fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> R
         .map_err(|error| SdpError::Crypto(DescriptionKind::Answer, error))
 }
 
-/// Whether our offer leaves it to the other side.
+/// Returns whether our offer leaves the choice to the other side.
 fn may_be_plain(local: &LocalMedia, ours: &Audio) -> bool {
     local.srtp != SrtpPolicy::Required && ours.profile == Profile::Plain
 }

@@ -83,7 +83,7 @@ pub struct LocalMedia {
 }
 
 impl LocalMedia {
-    /// All keys of ours, those that are offered first.
+    /// Returns all keys of ours, those that are offered first.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &CryptoLine> + Clone {
         self.crypto.iter().chain(&self.crypto_answered)
     }

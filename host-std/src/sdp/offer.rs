@@ -195,7 +195,7 @@ impl Before {
         self.text.as_ref().is_some_and(|text| text.bundles.group(place).is_some())
     }
 
-    /// The place whose address counted for all. It stays, as long as it's open: a side without BUNDLE knows no other.
+    /// Returns the place whose address counted for all. It stays, as long as it's open: a side without BUNDLE knows no other.
     fn tag(&self) -> Option<usize> {
         let text = self.text.as_ref()?;
         let tagged = text.bundles.first_group().and_then(|group| text.tag(group));

@@ -130,7 +130,7 @@ fn tidy(text: &str) -> String {
     tidied
 }
 
-/// Whether it's of a kind that we know, with a whole number.
+/// Returns whether the line has a known kind and a whole number.
 fn is_bandwidth(line: &str) -> bool {
     let fields = line.strip_prefix("b=").and_then(|line| line.split_once(':'));
     fields.is_some_and(|(kind, number)| ["AS", "TIAS"].contains(&kind) && number.parse::<u64>().is_ok())
@@ -238,7 +238,7 @@ impl Audio {
         }
     }
 
-    /// All numbers that mean something.
+    /// Returns all payload types that have a meaning.
     pub(super) fn numbers(&self) -> impl Iterator<Item = PayloadType> {
         let codecs = self.codecs.iter().map(|codec| codec.payload_type);
         codecs.chain(self.events.iter().map(|events| events.payload_type))
@@ -261,7 +261,8 @@ impl<'a> Levels<'a> {
         self.all().any(|attribute| attribute.attribute.trim() == name)
     }
 
-    /// Whether this side wants a kind of extended report: a stream's own list counts before the session's (RFC 3611, 5.1).
+    /// Returns whether this side wants a kind of extended report: a stream's own list counts before the session's (RFC 3611,
+    /// 5.1).
     fn reports(self, kind: &str) -> bool {
         let list = self.value("rtcp-xr").unwrap_or_default();
         list.split_whitespace().any(|format| format.split('=').next() == Some(kind))

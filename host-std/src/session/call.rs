@@ -498,7 +498,7 @@ impl Call {
         }
     }
 
-    /// Whether anything may leave at all.
+    /// Returns whether anything may be sent at all.
     fn may_send(&self, now: Instant) -> bool {
         self.transport.as_ref().is_some_and(|transport| transport.may_send(now) && transport.agreed().has_remote())
     }

@@ -113,7 +113,7 @@ impl HostEcho {
         }
     }
 
-    /// Whether a suppressor turns the microphone down now.
+    /// Returns whether a suppressor turns the microphone down now.
     pub fn is_suppressing(&self) -> bool {
         matches!(&self.0, Kind::Suppressor(suppressor) if suppressor.block.is_suppressing())
     }

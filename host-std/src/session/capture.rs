@@ -74,12 +74,12 @@ pub struct CaptureConfig {
 }
 
 impl CaptureConfig {
-    /// Whether a step looks back on what was played.
+    /// Returns whether a step needs the history of the played sound.
     pub(super) fn hears_far_end(&self) -> bool {
         self.echo.is_some() || self.echo_suppressor.is_some() || self.own.is_some()
     }
 
-    /// Whether there is nothing between microphone and stream.
+    /// Returns whether the chain between microphone and stream is empty.
     pub(super) fn is_empty(&self) -> bool {
         let Self { high_pass_hz, echo, echo_suppressor, noise, detector, gain, own, .. } = self;
         let echo = echo.is_some() || echo_suppressor.is_some();
@@ -87,7 +87,7 @@ impl CaptureConfig {
         !hears && detector.is_none() && gain.is_none() && own.is_none()
     }
 
-    /// Whether noise is suppressed by a net.
+    /// Returns whether noise is suppressed by a neural net.
     fn has_neural_noise(&self) -> bool {
         #[cfg(feature = "nnnoiseless")]
         return self.neural_noise;
@@ -95,7 +95,7 @@ impl CaptureConfig {
         false
     }
 
-    /// Whether the detector is a net.
+    /// Returns whether the detector is a neural net.
     fn has_neural_detector(&self) -> bool {
         #[cfg(feature = "earshot")]
         return self.neural_detector;

@@ -151,7 +151,7 @@ impl Certificate {
         Zeroizing::new(part(CERTIFICATE, &self.0.certificate) + &*Zeroizing::new(part(PRIVATE_KEY, &self.0.key)))
     }
 
-    /// The fingerprint, by which the other side knows the certificate.
+    /// Returns the fingerprint, by which the other side knows the certificate.
     pub fn fingerprint(&self) -> Fingerprint {
         sha256(&self.0.certificate)
     }

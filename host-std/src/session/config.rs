@@ -426,7 +426,7 @@ pub(super) struct CallSettings {
 }
 
 impl CallSettings {
-    /// Whether descriptions may have keys.
+    /// Returns whether descriptions may have keys.
     pub(super) fn describes_keys(&self) -> bool {
         #[cfg(feature = "dtls")]
         return self.keying != Keying::Dtls;

@@ -77,7 +77,7 @@ pub struct CallDigit {
 }
 
 impl CallDigit {
-    /// The digit itself, `flash`, or the number of the event.
+    /// Returns the digit itself, `flash`, or the number of the event.
     pub fn sign(&self) -> String {
         sign(self.event)
     }
@@ -145,7 +145,7 @@ impl std::fmt::Display for DigitError {
 impl std::error::Error for DigitError {}
 
 impl DigitError {
-    /// The same for a log: without the digit, which may be one of a secret.
+    /// Returns the same for a log: without the digit, which may be one of a secret.
     #[cfg(feature = "tokio")]
     pub(super) fn without_digits(&self) -> &'static str {
         match self {
@@ -264,7 +264,7 @@ impl Call {
         }
     }
 
-    /// The events that the other side takes in the first stream, if any were agreed on.
+    /// Returns the events that the other side takes in the first stream, if any were agreed on.
     pub fn taken_events(&self) -> Option<EventSet> {
         self.streams.first()?.as_ref()?.taken_events()
     }

@@ -268,7 +268,7 @@ impl OwnIce {
         }
     }
 
-    /// Whether we receive elsewhere than our candidates say.
+    /// Returns whether we receive at another address than that of our candidates.
     pub(super) fn has_moved(&self, local: &LocalMedia) -> bool {
         self.place != (local.address, local.rtp_port)
     }

@@ -77,7 +77,7 @@ impl Identity {
         Self { keys, ..Self::from_words([first, second, random.next_u64(), random.next_u64()]) }
     }
 
-    /// The source that the first stream is.
+    /// Returns the source that the first stream is.
     pub(super) fn source(&self) -> InitialRtpState {
         InitialRtpState { ssrc: self.ssrc, seq: self.first_seq, timestamp: self.first_timestamp }
     }

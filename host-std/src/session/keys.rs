@@ -140,7 +140,7 @@ impl OwnKeys {
         if !worn && self.place == (local.address, local.rtp_port) { Ok(()) } else { self.renew(local) }
     }
 
-    /// The address and port that the present keys were made for.
+    /// Returns the address and port that the present keys were made for.
     pub(super) fn place(&self) -> (IpAddr, u16) {
         self.place
     }

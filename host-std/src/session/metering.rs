@@ -95,7 +95,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A short name that stays the same from version to version, such as `microphone_clipped`.
+    /// Returns a short name that stays the same from version to version, such as `microphone_clipped`.
     pub fn name(&self) -> &'static str {
         match (self.place, self.fault) {
             (MeasurementPoint::Microphone, Fault::Clipped) => "microphone_clipped",

@@ -556,8 +556,8 @@ impl CallStats {
         *count = count.saturating_add(1);
     }
 
-    /// The faults of the sound: clipping, silence, howling, and sound in one direction only. Each finding says how much, since when,
-    /// and what in words. A call without faults has none.
+    /// Returns the faults of the sound: clipping, silence, howling, and sound in one direction only. Each finding says how much,
+    /// since when, and what in words. A call without faults has none.
     pub fn findings(&self) -> impl Iterator<Item = Finding> + '_ {
         metering::findings(self)
     }

@@ -181,7 +181,7 @@ impl Call {
         });
     }
 
-    /// The first tap that is a `T`.
+    /// Returns the first tap that is a `T`.
     pub fn tap<T: Tap>(&self) -> Option<&T> {
         let tap: &dyn Any = self.tap.as_deref()?;
         match tap.downcast_ref::<Taps>() {

@@ -94,12 +94,12 @@ impl TurnConnection {
         Ok(Self { stream, server, frames: TurnFrameBuffer::default(), waiting: Vec::with_capacity(BACKLOG) })
     }
 
-    /// The server, as calls name it ([`TurnServer::address`](super::TurnServer::address)).
+    /// Returns the server, as calls name it ([`TurnServer::address`](super::TurnServer::address)).
     pub fn server(&self) -> SocketAddr {
         self.server
     }
 
-    /// The connection, to wait for.
+    /// Returns the connection, to wait for.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }

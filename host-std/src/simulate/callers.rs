@@ -134,7 +134,7 @@ impl SimulatedCaller {
         })
     }
 
-    /// The rate of his sound, in Hz.
+    /// Returns the rate of his sound, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.rate_hz
     }

@@ -113,7 +113,7 @@ impl Network {
         Self { bottleneck: Some(bottleneck), ..self }
     }
 
-    /// The narrow link, if there is one.
+    /// Returns the narrow link, if there is one.
     pub fn bottleneck(&self) -> Option<&Bottleneck> {
         self.bottleneck.as_ref()
     }

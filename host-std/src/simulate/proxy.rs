@@ -77,7 +77,7 @@ impl Proxy {
         self.networks = self.networks.clone().map(|network| network.behind(Bottleneck::new(config)));
     }
 
-    /// The ports that the first and the second peer send to.
+    /// Returns the ports that the first and the second peer send to.
     ///
     /// # Errors
     /// The error of the system if a socket has no address.

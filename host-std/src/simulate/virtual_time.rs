@@ -233,7 +233,7 @@ impl End {
         self.channels
     }
 
-    /// The end of this side's tick that is next: how far its media time has come.
+    /// Returns the end of this side's next tick: the progress of its media time.
     pub fn media_time(&self) -> Duration {
         Duration::from_millis(self.tick * u64::from(TICK_MS))
     }

@@ -133,7 +133,7 @@ fn descriptors(source: io::Error, otherwise: impl FnOnce(io::Error) -> SocketErr
     if is_out_of_descriptors(&source) { SocketError::Descriptors { source } } else { otherwise(source) }
 }
 
-/// Whether the limit of the process (`EMFILE`) or of the system (`ENFILE`) is reached. The standard library has no kind
+/// Returns whether the limit of the process (`EMFILE`) or of the system (`ENFILE`) is reached. The standard library has no kind
 /// for it.
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     match error.raw_os_error() {

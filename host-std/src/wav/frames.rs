@@ -89,7 +89,7 @@ impl WavFrames {
         self.channels.len()
     }
 
-    /// The length of the whole file in samples of one channel, at the wanted rate.
+    /// Returns the length of the whole file in samples of one channel, at the wanted rate.
     pub fn len(&self) -> u64 {
         self.channels.first().map_or(0, WavSource::len)
     }

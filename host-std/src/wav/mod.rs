@@ -252,7 +252,7 @@ impl WavSource {
         })
     }
 
-    /// The rate of the sound that [`WavSource::read`] gives, in Hz.
+    /// Returns the rate of the sound that [`WavSource::read`] gives, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.rate_hz
     }
@@ -292,7 +292,7 @@ impl WavSource {
         self
     }
 
-    /// The whole file's length in samples at the wanted rate.
+    /// Returns the whole file's length in samples at the wanted rate.
     pub fn len(&self) -> u64 {
         self.samples
     }

@@ -110,7 +110,7 @@ impl Shown {
     }
 }
 
-/// Whether a program of this machine asks.
+/// Returns whether the request is from a program of this machine.
 fn is_of_this_machine(parts: &Parts) -> bool {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let is_here = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());

@@ -128,7 +128,7 @@ pub trait SoundEnd: Send + Sync {
         "this server".into()
     }
 
-    /// Whether callers meet each other, so that the page asks for a name.
+    /// Returns whether callers meet each other, so that the page asks for a name.
     fn is_room(&self) -> bool {
         false
     }

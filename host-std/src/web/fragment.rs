@@ -49,7 +49,7 @@ fn credential(value: &str, least: usize) -> Option<&str> {
 }
 
 impl Fragment<'_> {
-    /// Whether it restarts what an offer began.
+    /// Returns whether the fragment restarts the ICE session that an offer began.
     pub(super) fn restarts(&self, offer: &str) -> bool {
         self.ufrag.zip(self.pwd).is_some_and(|(ufrag, _)| attribute(offer, "ice-ufrag:") != Some(ufrag))
     }

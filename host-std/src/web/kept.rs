@@ -70,7 +70,7 @@ impl Kept {
         at.since(self.begins.unwrap_or(at)).as_micros() as f64 / 1e3
     }
 
-    /// The digits that were pressed.
+    /// Returns the digits that were pressed.
     pub(super) fn digits(&self) -> String {
         let signs: Vec<_> = self.digits.rows().iter().map(|row| row.digit.clone()).collect();
         let last = signs.len().saturating_sub(64);

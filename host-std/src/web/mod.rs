@@ -219,8 +219,8 @@ impl Web {
         }
     }
 
-    /// The endpoint, to be nested in your router where you like. It has neither timeouts nor limits on connections, so whatever
-    /// listens must have them, as [`serve`] does.
+    /// Returns the endpoint, to be nested in your router where you like. It has neither timeouts nor limits on connections, so
+    /// whatever listens must have them, as [`serve`] does.
     pub fn endpoint(&self) -> Router {
         whip::router(self.shared.clone())
     }
@@ -245,7 +245,7 @@ impl Web {
         self.shared.has_metrics.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// The calls that run, as the dashboard has them.
+    /// Returns the running calls, as the dashboard shows them.
     pub fn monitor(&self) -> &Monitor {
         &self.shared.monitor
     }
@@ -255,7 +255,7 @@ impl Web {
         Router::new().nest("/whip", self.endpoint()).merge(self.page("/whip")).merge(self.dashboard("/calls"))
     }
 
-    /// The numbers so far.
+    /// Returns the numbers so far.
     pub fn stats(&self) -> WebStats {
         let (running, begun) = self.shared.table.counts();
         WebStats { running, begun, kept: self.shared.table.kept(), refused: self.shared.table.refused().collect() }

@@ -303,7 +303,7 @@ impl WebCall {
         taken.map(|_| None).ok_or(Problem::Gone)
     }
 
-    /// The report, so far or of all of it.
+    /// Returns the report, so far or of all of it.
     pub(super) async fn report(&self) -> Option<Arc<Report>> {
         if let Some(left) = self.left() {
             return Some(left.report);
@@ -323,7 +323,7 @@ impl WebCall {
         (title, vec![("codec".into(), codec), ("protection".into(), "DTLS-SRTP".into())])
     }
 
-    /// The numbers of now, or the last ones.
+    /// Returns the present numbers, or the last ones.
     pub(super) fn status(&self) -> Status {
         *self.status.borrow()
     }
@@ -360,7 +360,7 @@ impl WebCall {
         self.people.as_ref().filter(|_| self.ended_for().is_none()).map(|people| people())
     }
 
-    /// The digits that were pressed.
+    /// Returns the digits that were pressed.
     pub(super) async fn digits(&self) -> String {
         match self.left() {
             Some(left) => left.digits,
@@ -410,7 +410,7 @@ fn words(ended: &Ended, why: Option<&'static str>) -> (String, bool) {
     (text.into(), false)
 }
 
-/// Whether a call's packets have found their way.
+/// Returns whether a call has connected.
 pub(super) fn is_connected(status: &Status) -> bool {
     status.stats.ice.is_some_and(|ice| ice.state == IceState::Connected) && status.stats.last_heard.is_some()
 }

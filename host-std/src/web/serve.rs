@@ -87,7 +87,7 @@ pub async fn serve(listener: TcpListener, app: Router, config: ServeConfig) -> i
     }
 }
 
-/// Whether an error is of the connection that was to be accepted.
+/// Returns whether an error concerns only the connection that was to be accepted.
 fn of_one(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)

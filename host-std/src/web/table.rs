@@ -117,7 +117,7 @@ impl Table {
         calls.get(name).cloned().ok_or(Problem::Unknown)
     }
 
-    /// All that run.
+    /// Returns all calls that are running.
     pub(super) fn running(&self) -> Vec<Arc<WebCall>> {
         lock(&self.calls).values().filter(|call| call.ended_for().is_none()).cloned().collect()
     }
@@ -137,7 +137,7 @@ impl Table {
         self.refused[problem.number()].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The refusals by their names.
+    /// Returns the refusals by their names.
     pub(super) fn refused(&self) -> impl Iterator<Item = (&'static str, u32)> + '_ {
         Problem::NAMES.into_iter().zip(self.refused.iter().map(|count| count.load(Ordering::Relaxed)))
     }

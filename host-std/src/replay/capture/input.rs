@@ -47,7 +47,7 @@ impl<R: Read> Input<R> {
         })
     }
 
-    /// Whether the file is packed.
+    /// Returns whether the file is packed.
     pub(super) fn packed(&self) -> bool {
         matches!(self, Self::Gzip { .. })
     }

@@ -215,7 +215,7 @@ impl<R: Read> CaptureReader<R> {
         &self.counts
     }
 
-    /// The name of the format: `pcap`, `pcapng` or `rtpdump`.
+    /// Returns the name of the format: `pcap`, `pcapng` or `rtpdump`.
     pub fn format(&self) -> &'static str {
         match (&self.format, self.blocks.input().packed()) {
             (Format::Pcap(_), false) => "pcap",

@@ -15,7 +15,7 @@ pub(super) struct Pcap {
 }
 
 impl Pcap {
-    /// Whether a file that begins so is one.
+    /// Returns whether a file that begins so is one.
     pub(super) fn begins(head: &[u8]) -> bool {
         Self::magic(head).is_some()
     }

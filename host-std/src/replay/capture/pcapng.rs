@@ -38,7 +38,7 @@ struct Fields {
 }
 
 impl PcapNg {
-    /// Whether a file that begins so is one.
+    /// Returns whether a file that begins so is one.
     pub(super) fn begins(head: &[u8]) -> bool {
         head.starts_with(&SECTION)
     }

@@ -17,7 +17,7 @@ pub(super) struct RtpDump {
 }
 
 impl RtpDump {
-    /// Whether a file that begins so is one.
+    /// Returns whether a file that begins so is one.
     pub(super) fn begins(head: &[u8]) -> bool {
         head.starts_with(MAGIC)
     }

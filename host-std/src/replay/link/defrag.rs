@@ -91,7 +91,7 @@ impl Defragmenter {
 }
 
 impl Unfinished {
-    /// Whether bytes that are here already are others in this piece.
+    /// Returns whether this piece contradicts bytes that came before.
     fn contradicts(&self, piece: &IpFragment<'_>) -> bool {
         let begin = usize::from(piece.offset.byte_offset());
         let end = begin + piece.payload.len();

@@ -55,14 +55,14 @@ impl Decoders {
         Self { others: others.to_vec(), ..self }
     }
 
-    /// Whether the timestamp of such a packet says when it is to be heard: it's sound, or comfort noise.
+    /// Returns whether the timestamp of such a packet says when it is to be heard: it's sound, or comfort noise.
     pub(in crate::replay) fn has_time(&self, payload_type: PayloadType) -> bool {
         self.redundancy == Some(payload_type)
             || self.other(payload_type) == OtherPayload::Noise
             || self.decoders.iter().any(|(own, _)| *own == payload_type)
     }
 
-    /// Whether such packets are telephone events.
+    /// Returns whether such packets are telephone events.
     pub(in crate::replay) fn is_event(&self, payload_type: PayloadType) -> bool {
         self.other(payload_type) == OtherPayload::Event
     }
@@ -72,7 +72,7 @@ impl Decoders {
         Self { redundancy, ..self }
     }
 
-    /// The payload type of redundant audio data.
+    /// Returns the payload type of redundant audio data.
     pub(in crate::replay) fn redundancy(&self) -> Option<PayloadType> {
         self.redundancy
     }

@@ -90,7 +90,7 @@ impl PayloadFormat {
         if some && self.format.is_named("opus") { Self { channels: 2, ..self } } else { self }
     }
 
-    /// Whether another's sound has the same rates.
+    /// Returns whether another's sound has the same rates.
     pub(super) fn has_the_rates_of(&self, other: &Self) -> bool {
         (self.rtp_clock_hz(), self.sample_rate_hz) == (other.rtp_clock_hz(), other.sample_rate_hz)
     }
@@ -129,7 +129,7 @@ impl PayloadFormat {
         self.channels
     }
 
-    /// A decoder for it; `None` if the library refuses.
+    /// Returns a decoder for it; `None` if the library refuses.
     pub(super) fn decoder(&self) -> Option<Box<dyn Decoder + Send>> {
         let opus = OpusEncoderConfig { channels: self.channels, ..OpusEncoderConfig::default() };
         let registry = Registry::builtin().with(Opus(opus));

@@ -88,7 +88,7 @@ impl Randomness {
         beginning.iter().for_each(|&byte| all[usize::from(byte)] += 1);
     }
 
-    /// Whether the counts are those of noise: pairs of equal values are as rare as chance allows, or nearly.
+    /// Returns whether the counts are those of noise: pairs of equal values are about as rare as by chance.
     pub(super) fn is_noise(&self) -> bool {
         let Some(counts) = self.counts.as_deref().filter(|_| self.packets >= LEAST_RANDOM) else { return false };
         counts.iter().zip([1.2, 1.03]).all(|(counts, more)| {

@@ -94,7 +94,7 @@ impl Shape {
         }
     }
 
-    /// The usual step of the timestamp from packet to packet.
+    /// Returns the usual step of the timestamp from packet to packet.
     pub(in crate::replay) fn usual_step(&self) -> Option<u32> {
         self.steps.iter().max_by_key(|(step, count)| (*count, u32::MAX - step)).map(|(step, _)| *step)
     }
@@ -108,12 +108,12 @@ impl Shape {
         self.octets[3..].iter().any(|&count| self.fits(count))
     }
 
-    /// Whether the payloads are noise, or longer than their time by a tag of SRTP.
+    /// Returns whether the payloads are noise, or longer than their time by a tag of SRTP.
     pub(in crate::replay) fn looks_encrypted(&self) -> bool {
         self.randomness.is_noise() || self.is_tagged()
     }
 
-    /// Whether they surely are not encrypted.
+    /// Returns whether the payloads are certainly not encrypted.
     pub(in crate::replay) fn looks_plain(&self) -> bool {
         !self.looks_encrypted()
             && (self.randomness.packets >= LEAST_RANDOM || self.octets[..3].iter().any(|&count| self.fits(count)))

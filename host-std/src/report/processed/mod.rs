@@ -248,7 +248,7 @@ impl Measure {
 }
 
 impl ProcessReport {
-    /// The figures as JSON, a second a line.
+    /// Returns the figures as JSON, a second a line.
     pub fn to_json(&self) -> String {
         rows_from(ROW_DEPTH, self)
     }

@@ -260,7 +260,7 @@ fn open(streams: &[Option<Stream>]) -> impl Iterator<Item = &Stream> {
     streams.iter().flatten().filter(|stream| !stream.is_closed())
 }
 
-/// Whether there is a goodbye in a datagram.
+/// Returns whether a datagram contains an RTCP goodbye.
 fn says_goodbye(compound: &Compound<'_>) -> bool {
     compound.packets().flatten().any(|packet| matches!(packet, Packet::Bye(_)))
 }

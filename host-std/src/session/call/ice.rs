@@ -128,7 +128,7 @@ impl Call {
         Ok(())
     }
 
-    /// Whether an offer restarts ICE, so that its answer needs credentials of ours that are new too: they are drawn then.
+    /// Returns whether an offer restarts ICE, so that its answer needs credentials of ours that are new too: they are drawn then.
     pub(super) fn follows_restart(&mut self, negotiated: &Negotiated) -> Result<bool, CallError> {
         let (Some(ice), Some(transport), Ok(new)) = (&mut self.ice, &self.transport, &negotiated.transport.ice) else {
             return Ok(false);
@@ -168,7 +168,7 @@ impl Call {
         Some(Transmit { len, from, to, channel: Channel::Rtp })
     }
 
-    /// Whether a datagram was a server's answer to such a query.
+    /// Returns whether a datagram was a server's answer to such a query.
     pub(super) fn take_query_answer(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
         let gatherer = self.ice.as_mut().and_then(|ice| ice.gatherer.as_mut());
         gatherer.is_some_and(|gatherer| {

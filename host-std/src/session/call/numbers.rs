@@ -19,7 +19,7 @@ use crate::session::stream::{Counted, ReportedReception, SourceStats, Stream};
 use crate::session::transport::{Account, CallTransport};
 
 impl Call {
-    /// The addresses and keys that were agreed on; `None` before that.
+    /// Returns the addresses and keys that were agreed on; `None` before that.
     pub fn negotiated_transport(&self) -> Option<&NegotiatedTransport> {
         self.transport.as_ref().map(|transport| transport.agreed())
     }
@@ -55,34 +55,34 @@ impl Call {
         self.streams.first()?.as_ref()
     }
 
-    /// The codec that the first stream sends, with the parameters that both sides have agreed on; `None` before that.
+    /// Returns the codec that the first stream sends, with the parameters that both sides have agreed on; `None` before that.
     pub fn codec(&self) -> Option<&CodecFormat> {
         self.first().map(Stream::codec)
     }
 
-    /// The address at which we receive, as the next offer or answer names it.
+    /// Returns the address at which we receive, as the next offer or answer names it.
     pub fn address(&self) -> IpAddr {
         self.local.address
     }
 
-    /// The port at which we receive RTP, as the next offer or answer names it.
+    /// Returns the port at which we receive RTP, as the next offer or answer names it.
     pub fn rtp_port(&self) -> u16 {
         self.local.rtp_port
     }
 
-    /// The most bytes of an IP packet that we send, unless the codec's shortest packets are longer.
+    /// Returns the most bytes of an IP packet that we send, unless the codec's shortest packets are longer.
     pub fn mtu(&self) -> u16 {
         self.local.mtu
     }
 
-    /// The rate of the first stream's sound in Hz, which `capture` takes and `play` gives. It is the one of
+    /// Returns the rate of the first stream's sound in Hz, which `capture` takes and `play` returns. It is the one of
     /// [`set_sound`](Self::set_sound), or else that of the widest codec that was agreed on; `None` before that.
     pub fn sample_rate_hz(&self) -> Option<u32> {
         self.stream_sound(0).map(|(sample_rate_hz, _)| sample_rate_hz)
     }
 
-    /// The channels, 1 or 2, of the first stream's sound, which `capture` takes and `play` gives interleaved. They are those of
-    /// [`set_sound`](Self::set_sound), or else of the codecs that were agreed on; `None` before that.
+    /// Returns the channels, 1 or 2, of the first stream's sound, which `capture` takes and `play` gives interleaved. They are
+    /// those of [`set_sound`](Self::set_sound), or else of the codecs that were agreed on; `None` before that.
     pub fn channels(&self) -> Option<u8> {
         self.stream_sound(0).map(|(_, channels)| channels)
     }
@@ -102,7 +102,8 @@ impl Call {
         Some((sound.rate_hz, sound.channels))
     }
 
-    /// A snapshot of the numbers: sums over all streams, or, for what has no sum, those of the first stream that was agreed on.
+    /// Returns a snapshot of the numbers: sums over all streams, or, for what has no sum, those of the first stream that was
+    /// agreed on.
     pub fn stats(&self) -> CallStats {
         let mut streams = self.streams.iter().enumerate().filter_map(|(at, stream)| Some((at, stream.as_ref()?)));
         let Some((index, first)) = streams.next() else { return self.stats };
@@ -120,8 +121,8 @@ impl Call {
         Some(self.stats_of(index, stream, &self.remote(index, stream), stream.total()))
     }
 
-    /// The faults of the sound of each stream ([`CallStats::findings`]), with the stream's number. A call without faults has
-    /// none.
+    /// Returns the faults of the sound of each stream ([`CallStats::findings`]), with the stream's number. A call without faults
+    /// has none.
     pub fn findings(&self) -> impl Iterator<Item = (usize, Finding)> + '_ {
         let of = |stream| self.stream_stats(stream).map(move |stats| (stream, stats));
         let found = |(stream, stats): (usize, CallStats)| findings(&stats).map(move |finding| (stream, finding));
@@ -177,7 +178,7 @@ impl Call {
         Some(stream.account(now, &self.settings, &self.remote(index, stream)))
     }
 
-    /// The numbers of each source that is heard.
+    /// Returns the numbers of each source that is heard.
     pub fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
         self.streams.iter().flatten().flat_map(Stream::sources)
     }
@@ -201,7 +202,7 @@ impl Call {
         self.streams.get(stream)?.as_ref()?.source_level()
     }
 
-    /// Whether the other side of the stream with this number accepts who is in a mix and how loud each of them is
+    /// Returns whether the other side of the stream with this number accepts who is in a mix and how loud each of them is
     /// ([`set_contributors`](Self::set_contributors)).
     pub fn takes_contributors(&self, stream: usize) -> bool {
         self.streams.get(stream).and_then(Option::as_ref).is_some_and(Stream::takes_contributors)
@@ -219,7 +220,7 @@ impl Call {
         (!self.is_on_hold()).then(|| transport.silence(now))
     }
 
-    /// Whether nothing is to be received in any stream.
+    /// Returns whether nothing is to be received in any stream.
     fn is_on_hold(&self) -> bool {
         let receives = |stream: &Stream| !stream.is_closed() && stream.agreed().direction.receives();
         !self.streams.iter().flatten().any(receives)
@@ -270,8 +271,8 @@ impl Call {
         self.settings.after_silence.filter(|&wait| silence >= wait).map(|_| Ending::Silence(silence))
     }
 
-    /// The memory of this call in bytes, its heap included, without the states of codecs and of the resamplers of those whose
-    /// rate isn't the call's.
+    /// Returns the memory of this call in bytes, its heap included, without the states of codecs and of the resamplers of those
+    /// whose rate isn't the call's.
     pub fn memory_bytes(&self) -> usize {
         let transport = self.transport.as_ref().map_or(0, |transport| transport.memory_bytes());
         let streams = self.streams.iter().flatten().map(Stream::memory_bytes).sum::<usize>();

@@ -24,7 +24,7 @@ pub(super) struct Before {
 }
 
 impl Call {
-    /// A copy of what the call says and wants now.
+    /// Returns a copy of the call's present settings and descriptions.
     pub(super) fn present(&self) -> Box<Before> {
         Box::new(Before {
             local: self.local.clone(),
@@ -61,7 +61,7 @@ impl Call {
         }
     }
 
-    /// Whether an offer of ours waits for its answer.
+    /// Returns whether an offer of ours waits for its answer.
     pub fn is_offering(&self) -> bool {
         self.offered.is_some()
     }
@@ -188,8 +188,7 @@ impl Call {
         Ok(fork)
     }
 
-    /// Whether a datagram is a connectivity check of this call's other side: both user names are in it (RFC 8445,
-    /// 7.2.2).
+    /// Returns whether a datagram is a connectivity check of this call's other side: both user names are in it (RFC 8445, 7.2.2).
     #[cfg(all(feature = "ice", feature = "manager"))]
     pub(crate) fn is_checked_by(&self, datagram: &[u8]) -> bool {
         const USERNAME: u16 = 6;
@@ -200,7 +199,7 @@ impl Call {
         })
     }
 
-    /// Whether packets may take relayed addresses alone, and those are another call's ([`fork`](Self::fork)).
+    /// Returns whether packets may take relayed addresses alone, and those are another call's ([`fork`](Self::fork)).
     #[cfg(all(feature = "ice", feature = "manager"))]
     pub(crate) fn has_no_candidates(&self) -> bool {
         let gatherer = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref());

@@ -103,12 +103,12 @@ impl Device {
         }
     }
 
-    /// Whether it has failed for good.
+    /// Returns whether it has failed for good.
     pub fn has_failed(&self) -> bool {
         matches!(&self.state, State::Here { audio, .. } if audio.failure().is_some() && !audio.may_come_back())
     }
 
-    /// Whether it is lost, and may come back.
+    /// Returns whether it is lost, and may come back.
     pub fn is_lost(&self) -> bool {
         match &self.state {
             State::Here { audio, .. } => audio.failure().is_some() && audio.may_come_back(),

@@ -34,7 +34,7 @@ pub(crate) trait Driven: Media<Transmit = Transmit> {
     #[cfg(feature = "ice")]
     fn lose_server(&mut self, server: SocketAddr);
 
-    /// Whether a TURN server has not said yet that it has its address back.
+    /// Returns whether a TURN server has not confirmed yet that an allocation is released.
     #[cfg(feature = "ice")]
     fn is_leaving(&self) -> bool;
 }

@@ -121,7 +121,7 @@ impl Clock {
         Self { start: TokioInstant::now() }
     }
 
-    /// The time since the clock was started.
+    /// Returns the time since the clock was started.
     pub fn now(&self) -> Instant {
         Instant::from_micros(self.start.elapsed().as_micros() as u64)
     }

@@ -67,7 +67,7 @@ impl DeviceTicks {
         Some(Skipped { samples, stale: late > STALE })
     }
 
-    /// Whether there is time for a datagram before the next tick.
+    /// Returns whether there is time for a datagram before the next tick.
     pub(crate) fn is_open(&self) -> bool {
         self.late().is_zero() || self.spent < INTAKE
     }

@@ -48,12 +48,12 @@ impl AttachedDevice {
         self.begin();
     }
 
-    /// Whether the device has failed for good.
+    /// Returns whether the device has failed for good.
     pub(crate) fn has_failed(&self) -> bool {
         self.device.has_failed()
     }
 
-    /// Whether the device is lost, and may come back.
+    /// Returns whether the device is lost, and may come back.
     #[cfg(feature = "manager")]
     pub(crate) fn is_lost(&self) -> bool {
         self.device.is_lost()

@@ -57,12 +57,12 @@ impl SentCodec {
         Ok(Self { theirs, agreed, sample_rate_hz, channels, delay_us, packet_bps, noise, redundancy })
     }
 
-    /// Whether another's encoder would do the same.
+    /// Returns whether another codec's encoder would work in the same way.
     pub(super) fn codes_like(&self, other: &Self) -> bool {
         self.theirs == other.theirs && self.agreed == other.agreed && self.sounds_like(other)
     }
 
-    /// Whether another's sound has the same rates and channels.
+    /// Returns whether another's sound has the same rates and channels.
     pub(super) fn sounds_like(&self, other: &Self) -> bool {
         let sound = |sending: &Self| (sending.sample_rate_hz, sending.channels, sending.rtp_clock_hz());
         sound(self) == sound(other)
@@ -134,7 +134,7 @@ pub(in crate::session) fn offered(
     Ok(formats)
 }
 
-/// Whether a codec has no pauses of its own.
+/// Returns whether a codec has no pauses of its own.
 fn needs_comfort_noise(registry: &Registry, format: &CodecFormat) -> bool {
     registry.describe(format).is_some_and(|description| !description.dtx)
 }
@@ -151,7 +151,7 @@ pub(super) fn redundancy<'a>(formats: &'a [NegotiatedCodec], beside: &CodecForma
     formats.iter().find(|codec| codec.format.same_encoding(&red))
 }
 
-/// Whether the other side's list of payload types in redundant audio data has this one. Without a list all are welcome.
+/// Returns whether the other side's list of payload types in redundant audio data has this one. Without a list all are welcome.
 fn may_repeat(red: &CodecFormat, number: PayloadType) -> bool {
     let mut numbers = red.fmtp.split([' ', '/']).filter_map(|text| text.parse::<u8>().ok()).peekable();
     numbers.peek().is_none() || numbers.any(|listed| listed == number.get())
@@ -305,7 +305,7 @@ impl Decoders {
         Ok(self)
     }
 
-    /// Whether packets of this type mean something.
+    /// Returns whether packets of this type have a meaning.
     pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
         let own = self.own.as_ref().is_some_and(|own| own.knows(payload_type));
         let decoder = || self.decoders.iter().any(|(own, _)| *own == payload_type);

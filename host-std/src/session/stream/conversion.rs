@@ -260,7 +260,7 @@ impl Conversion {
         self.resampling.as_ref().map_or(Duration::ZERO, |(filter, _)| filter.delay())
     }
 
-    /// The same in samples of the input.
+    /// Returns the same in samples of the input.
     pub(super) fn delay_samples(&self) -> usize {
         self.resampling.as_ref().map_or(0, |(filter, _)| filter.delay_samples())
     }

@@ -50,7 +50,7 @@ struct Told {
 }
 
 impl Told {
-    /// Whether a digit that was heard as something else, from `begun` on, is this one.
+    /// Returns whether a digit that was heard as something else, from `begun` on, is this one.
     fn is_heard_as(&self, event: EventCode, begun: Instant) -> bool {
         let ends =
             if self.ended { self.digit.begun + self.digit.duration + APART } else { Instant::from_micros(u64::MAX) };

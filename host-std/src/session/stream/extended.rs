@@ -73,7 +73,7 @@ impl Contributors {
         self.count
     }
 
-    /// Whether there is no source.
+    /// Returns whether there is no source.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -140,12 +140,12 @@ impl Extended {
         }
     }
 
-    /// Whether packets of ours have their level.
+    /// Returns whether our packets carry their audio level.
     pub(super) fn sends_levels(&self) -> bool {
         self.agreed.sent(ExtensionKind::AudioLevel).is_some()
     }
 
-    /// Whether the other side takes who is in a mix.
+    /// Returns whether the other side accepts the list of contributors to a mix.
     pub(super) fn sends_contributors(&self) -> bool {
         self.agreed.sent(ExtensionKind::MixerLevels).is_some()
     }
@@ -164,7 +164,7 @@ impl Extended {
         self.named = NAMED_PACKETS;
     }
 
-    /// Whether packets carry a number among all of the transport.
+    /// Returns whether packets carry a transport-wide sequence number.
     pub(super) fn is_numbered(&self) -> bool {
         self.agreed.sent(ExtensionKind::TransportSequence).is_some()
     }

@@ -16,7 +16,7 @@ use crate::session::transport::Account;
 const LONGEST_DELAY: Duration = Duration::from_millis(500);
 
 impl Stream {
-    /// The source that it sends as, and how many packets it has sent.
+    /// Returns the source that it sends as, and how many packets it has sent.
     pub(in crate::session) fn own(&self) -> (Ssrc, u32) {
         (self.sender.ssrc(), self.sender.stats().packets)
     }
@@ -95,7 +95,7 @@ impl Stream {
         self.earlier = earlier;
     }
 
-    /// The first source's numbers, in samples of the user's sound.
+    /// Returns the first source's numbers, in samples of the user's sound.
     pub(in crate::session) fn receiver_stats(&self) -> dsp_core::receive::ReceiverStats {
         self.receivers().first().stats().at_rate(self.received_sound().rate_hz, self.sound().rate_hz)
     }

@@ -85,7 +85,7 @@ impl Made {
         self.digit = None;
     }
 
-    /// Whether what is captured is sent as it is.
+    /// Returns whether the captured sound is sent unchanged.
     pub(super) fn is_silent(&self) -> bool {
         self.keys.is_empty() && self.digit.is_none() && self.tone.is_none()
     }

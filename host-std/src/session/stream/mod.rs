@@ -161,12 +161,12 @@ impl Stream {
         Directions { sends: !self.closed && direction.sends(), receives: !self.closed && direction.receives() }
     }
 
-    /// The codec that is sent, with the parameters that both sides' come to.
+    /// Returns the codec that is sent, with the parameters on which both sides agreed.
     pub(super) fn codec(&self) -> &CodecFormat {
         &self.sending.agreed
     }
 
-    /// The user's sound.
+    /// Returns the user's sound.
     pub(super) fn sound(&self) -> Sound {
         self.capture.sound()
     }
@@ -191,27 +191,27 @@ impl Stream {
 
     // The functions from here on handle incoming packets.
 
-    /// Whether packets of this type were agreed on last.
+    /// Returns whether packets of this type were agreed on last.
     pub(super) fn expects(&self, packet: &RtpPacket<'_>) -> bool {
         let number = packet.payload_type();
         let is_event = || self.agreed.receive_events.iter().any(|events| events.payload_type == number);
         !self.closed && (self.agreed.receive.iter().any(|codec| codec.payload_type == number) || is_event())
     }
 
-    /// Whether packets of this type can be played: those of codecs before may still be on their way.
+    /// Returns whether packets of this type can be played: those of codecs before may still be on their way.
     pub(super) fn knows(&self, packet: &RtpPacket<'_>) -> bool {
         let number = packet.payload_type();
         let leaving = || self.leaving().is_some_and(|leaving| leaving.playing().receivers().knows(number));
         !self.closed && (self.receivers().knows(number) || leaving())
     }
 
-    /// Whether a source is heard here.
+    /// Returns whether a source is heard here.
     pub(super) fn hears(&self, ssrc: Ssrc) -> bool {
         let leaving = || self.leaving().is_some_and(|leaving| leaving.playing().receivers().hears(ssrc));
         self.receivers().hears(ssrc) || leaving()
     }
 
-    /// Whether nothing was heard of any source.
+    /// Returns whether no source was ever heard.
     pub(super) fn is_silent(&self) -> bool {
         self.receivers().reception().1 == 0
     }
@@ -232,7 +232,7 @@ impl Stream {
         }
     }
 
-    /// Whether a packet is our own, or of the source that we were just before and still on its way. `seq`: of RTP.
+    /// Returns whether a packet is our own, or of the source that we were just before and still on its way. `seq`: of RTP.
     pub(super) fn is_own(&self, now: Instant, ssrc: Ssrc, seq: Option<Seq>) -> bool {
         let former = self.former.is_some_and(|former| {
             let sent = |seq: Seq| former.next.0.wrapping_sub(seq.0).wrapping_sub(1) < 1_000;
@@ -417,7 +417,7 @@ impl Stream {
         if self.extended.is_some() { self.agreed.extensions.most_bytes(mid) } else { 0 }
     }
 
-    /// Whether packets carry a number among all of the transport.
+    /// Returns whether packets carry a transport-wide sequence number.
     pub(super) fn is_numbered(&self) -> bool {
         self.extended.as_ref().is_some_and(|extended| extended.is_numbered())
     }
@@ -427,7 +427,7 @@ impl Stream {
         self.extended.as_ref()?.number(packet)
     }
 
-    /// Whether a packet names a stream, and whether it's this one; `None` if it names none, or names were not agreed on.
+    /// Returns whether a packet names a stream, and whether it's this one; `None` if it names none, or names were not agreed on.
     pub(super) fn is_named(&self, packet: &RtpPacket<'_>) -> Option<bool> {
         let mid = self.extended.as_ref()?.mid(packet)?;
         Some(self.agreed.mid.as_ref().is_some_and(|own| own.as_bytes() == mid))
@@ -440,7 +440,7 @@ impl Stream {
         }
     }
 
-    /// The first source that is heard, and what its last packet said of its sound.
+    /// Returns the first source that is heard, and what its last packet said of its sound.
     pub(super) fn source_level(&self) -> Option<(Ssrc, Option<AudioLevel>)> {
         let ssrc = self.receivers().first().ssrc()?;
         // A level alone doesn't say whether there is speech.
@@ -448,7 +448,7 @@ impl Stream {
         Some((ssrc, extended.and_then(|extended| extended.told(ssrc)).and_then(|told| told.level)))
     }
 
-    /// Whether the other side takes who is in a mix, and how loud each of them is.
+    /// Returns whether the other side accepts the list of contributors to a mix, with their levels.
     pub(super) fn takes_contributors(&self) -> bool {
         !self.closed && self.extended.as_ref().is_some_and(|extended| extended.sends_contributors())
     }
@@ -517,7 +517,7 @@ impl Stream {
         self.heard_tones.as_mut()?.next()
     }
 
-    /// The events that the other side takes, if any were agreed on.
+    /// Returns the events that the other side takes, if any were agreed on.
     pub(super) fn taken_events(&self) -> Option<EventSet> {
         self.digits.taken()
     }

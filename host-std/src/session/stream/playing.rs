@@ -207,7 +207,7 @@ impl ReplacedReceivers {
         self.part = vec![0; PART * usize::from(self.playing.sound.channels)].into();
     }
 
-    /// Whether nothing of it is heard any more.
+    /// Returns whether none of its sound is heard any more.
     pub(super) fn is_over(&self) -> bool {
         self.faded >= self.fade()
     }

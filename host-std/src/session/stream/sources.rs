@@ -176,12 +176,12 @@ impl Listening {
         })
     }
 
-    /// Whether packets of this type mean something.
+    /// Returns whether packets of this type have a meaning.
     pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
         self.places.first().is_some_and(|place| place.decoders.knows(payload_type))
     }
 
-    /// Whether packets of this type have redundant blocks.
+    /// Returns whether packets of this type have redundant blocks.
     pub(super) fn is_redundancy(&self, payload_type: PayloadType) -> bool {
         self.places.first().is_some_and(|place| place.decoders.other(payload_type) == OtherPayload::Redundancy)
     }
@@ -271,7 +271,7 @@ impl Listening {
         }
     }
 
-    /// Whether this source has a place.
+    /// Returns whether this source has a place.
     pub(super) fn hears(&self, ssrc: Ssrc) -> bool {
         self.receiver_of(ssrc).is_some()
     }
@@ -425,7 +425,7 @@ impl Listening {
         place.map_or(Some(Fate::Discarded), |place| place.receiver.fate(seq))
     }
 
-    /// The numbers of each source that is heard.
+    /// Returns the numbers of each source that is heard.
     pub(super) fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
         self.heard().filter_map(|place| {
             let receiver = place.receiver.stats();
@@ -445,7 +445,7 @@ impl Listening {
         self.places.iter().enumerate().filter(move |(index, _)| taken(*index)).map(|(_, place)| place)
     }
 
-    /// The receiver of the first source that is heard; if there is none, one that hears nothing.
+    /// Returns the receiver of the first source that is heard; if there is none, one that hears nothing.
     pub(super) fn first(&self) -> &AnyReceiver {
         &self.heard().next().unwrap_or(&self.places[0]).receiver
     }

@@ -81,7 +81,7 @@ impl Tones {
         hears.then(|| Box::new(Self { detectors, sounding: None, progress, sound, heard: 0, wanted, part: [0; PART] }))
     }
 
-    /// Whether it is for such sound.
+    /// Returns whether it was made for such sound.
     pub(super) fn suits(&self, sound: Sound, wanted: WantedTones) -> bool {
         (self.sound, self.wanted) == (sound, wanted)
     }

@@ -30,7 +30,7 @@ impl CallTransport {
         self.rtp.ice_mut().map_or(Passed::Not, |ice| ice.decapsulate(now, from, datagram))
     }
 
-    /// The other side's address in use, if we say which it is.
+    /// Returns the other side's address in use, if we say which it is.
     pub(in crate::session) fn selected_by_us(&self) -> Option<SocketAddr> {
         self.rtp.ice()?.selected_by_us()
     }

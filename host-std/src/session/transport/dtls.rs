@@ -155,7 +155,7 @@ impl Association {
         made
     }
 
-    /// Whether it is this one, and not another that was agreed on.
+    /// Returns whether the agreement is for this association, and not for another.
     pub(super) fn is(&self, agreed: &NegotiatedDtls) -> bool {
         self.agreed == *agreed
     }
@@ -173,12 +173,12 @@ impl Association {
         if self.is_open() { self.was_broken } else { self.failure() }
     }
 
-    /// Whether the other side has ended it, after there were keys.
+    /// Returns whether the other side has ended it, after there were keys.
     pub(super) fn is_closed(&self) -> bool {
         self.state == State::Closed
     }
 
-    /// Whether there are no keys yet.
+    /// Returns whether there are no keys yet.
     fn is_open(&self) -> bool {
         matches!(self.state, State::Handshake | State::Verified)
     }
@@ -549,7 +549,7 @@ impl Failed {
     }
 }
 
-/// Whether a datagram is a fatal alert, without protection (RFC 5246, 7.2).
+/// Returns whether a datagram is a fatal alert, without protection (RFC 5246, 7.2).
 fn is_refusal(datagram: &[u8]) -> bool {
     matches!(datagram, [21, 0xfe, _, 0, 0, .., 0, 2, 2, _] if datagram.len() == 15)
 }

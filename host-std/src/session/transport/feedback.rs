@@ -37,7 +37,7 @@ impl PathFeedback {
         })
     }
 
-    /// The number of the packet that leaves next.
+    /// Returns the number of the next packet to be sent.
     pub(super) fn next(&self) -> Seq {
         self.departures.next()
     }

@@ -134,7 +134,7 @@ impl Gatherer {
         Some(next)
     }
 
-    /// The addresses of our own.
+    /// Returns the addresses of our own.
     pub(super) fn hosts(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.hosts.iter().copied()
     }
@@ -144,12 +144,12 @@ impl Gatherer {
         self.found.iter().find(|found| found.address == address).map(|found| found.kind)
     }
 
-    /// Whether a server may still answer.
+    /// Returns whether a server may still answer.
     pub(in crate::session) fn is_complete(&self) -> bool {
         self.queries.iter().all(|query| query.over) && self.relays.is_complete()
     }
 
-    /// Whether a description should wait.
+    /// Returns whether a description should wait.
     pub(in crate::session) fn is_worth_waiting(&self, now: Instant) -> bool {
         let patience = if self.relay_only { PATIENCE_RELAY_ONLY } else { PATIENCE };
         !self.is_complete() && self.began.is_none_or(|began| now.since(began) < patience)

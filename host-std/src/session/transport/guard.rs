@@ -116,7 +116,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Whether keys are waited for: nothing is sent or heard.
+    /// Returns whether keys are awaited: nothing is sent or played meanwhile.
     pub(super) fn waits(&self) -> bool {
         matches!(self.protection, Protection::Waiting | Protection::Handshake)
     }
@@ -131,7 +131,7 @@ impl Guard {
         }
     }
 
-    /// Whether datagrams are protected now: whatever passes has the key.
+    /// Returns whether datagrams are protected now, so that their senders have the key.
     pub(super) fn protects(&self) -> bool {
         matches!(self.protection, Protection::Keyed(_) | Protection::Own(_))
     }

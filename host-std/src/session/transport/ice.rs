@@ -223,7 +223,7 @@ impl IcePath {
         self.gatherer.relays()
     }
 
-    /// The other side's address in use, if we say which it is.
+    /// Returns the other side's address in use, if we say which it is.
     pub(super) fn selected_by_us(&self) -> Option<SocketAddr> {
         self.selected.filter(|_| self.found && self.agent.controlling()).map(|selected| selected.remote)
     }
@@ -353,7 +353,7 @@ impl IcePath {
         self.agent.set_max_stun_rto(StdDuration::from_millis(wait_ms.into()));
     }
 
-    /// Whether the present datagram came by a way that we take.
+    /// Returns whether the present datagram came by a way that we accept.
     fn is_way(&self) -> bool {
         self.relayed.is_some() || !self.gatherer.is_relay_only()
     }

@@ -77,7 +77,7 @@ impl CallTransport {
         self.guard.get()
     }
 
-    /// Whether reports may leave: there are keys for them, if any of their own are needed.
+    /// Returns whether reports may be sent: they have keys, if they need their own.
     pub(super) fn may_report(&self) -> bool {
         #[cfg(feature = "dtls")]
         if let Some(keys) = &self.rtcp_keys {

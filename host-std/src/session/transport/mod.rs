@@ -215,17 +215,17 @@ impl CallTransport {
         self.guard.set(guard);
     }
 
-    /// Whether something may be sent and heard: there are keys, if any are needed.
+    /// Returns whether packets may be sent and accepted: there are keys, if any are needed.
     pub(super) fn is_open(&self) -> bool {
         !self.guard.waits()
     }
 
-    /// Whether packets may leave now: there are keys, if any are needed, and the path has somewhere to send to.
+    /// Returns whether packets may be sent now: there are keys, if any are needed, and the path has a destination.
     pub(super) fn may_send(&self, now: Instant) -> bool {
         self.is_open() && self.rtp.may_send(now)
     }
 
-    /// Whether whatever passes the guard has the key.
+    /// Returns whether the senders of all packets that pass the guard have the key.
     pub(super) fn authenticates(&self) -> bool {
         self.guard.protects()
     }
@@ -240,7 +240,7 @@ impl CallTransport {
         self.keyed
     }
 
-    /// Whether something was sent with `ssrc` under the present key.
+    /// Returns whether something was sent with `ssrc` under the present key.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
         self.guard.has_sent(ssrc)
     }
@@ -319,7 +319,7 @@ impl CallTransport {
         Belief { believed, replaces: before.is_some_and(|before| self.rtp.remote() != before) }
     }
 
-    /// Whether a report is believed. On RTP's port it moves nothing.
+    /// Returns whether a report is believed. On RTP's port it doesn't move the path.
     pub(super) fn hear_report(&mut self, now: Instant, channel: Channel, from: SocketAddr, claim: Claim) -> bool {
         match channel {
             Channel::Rtcp => self.rtcp.hear(now, from, claim),
@@ -327,7 +327,7 @@ impl CallTransport {
         }
     }
 
-    /// Whether what proves nothing is taken from this address.
+    /// Returns whether packets that prove nothing are accepted from this address.
     pub(super) fn believes(&self, now: Instant, channel: Channel, from: SocketAddr) -> bool {
         if channel == Channel::Rtp { self.rtp.believes(now, from) } else { self.rtcp.believes(now, from) }
     }

@@ -29,24 +29,24 @@ pub enum Claim {
 /// unless both share a port. Methods run on the audio path, so they must neither block nor allocate. [`OwnPath`](super::super::OwnPath)
 /// has an example.
 pub trait Path: Send {
-    /// The address to which to send.
+    /// Returns the address to which to send.
     fn remote(&self) -> SocketAddr;
 
-    /// Whether RTP and RTCP may be sent there now. The path's own datagrams are sent in any case.
+    /// Returns whether RTP and RTCP may be sent there now. The path's own datagrams are sent in any case.
     fn may_send(&self, now: Instant) -> bool {
         let _ = now;
         true
     }
 
-    /// Whether a datagram from this address could be accepted at all. Others are dropped before the guard or
+    /// Returns whether a datagram from this address could be accepted at all. Others are dropped before the guard or
     /// [`handshake`](Self::handshake) sees them.
     fn may_hear(&self, from: SocketAddr) -> bool;
 
-    /// Whether to accept a packet from this address that doesn't move the path, as RTCP on the port of RTP.
+    /// Returns whether to accept a packet from this address that doesn't move the path, as RTCP on the port of RTP.
     fn believes(&self, now: Instant, from: SocketAddr) -> bool;
 
-    /// Whether to accept a *valid* packet from this address, which has passed the guard and was agreed on. It may move the path,
-    /// so that [`remote`](Self::remote) is another address afterwards.
+    /// Returns whether to accept a *valid* packet from this address, which has passed the guard and was agreed on. It may move
+    /// the path, so that [`remote`](Self::remote) is another address afterwards.
     fn hear(&mut self, now: Instant, from: SocketAddr, claim: Claim) -> bool;
 
     /// An offer and its answer were exchanged, and the other side's description names this address, the same as before or another.

@@ -148,12 +148,12 @@ impl Relays {
         Self { relays, scratch: Vec::with_capacity(SCRATCH_BYTES), news: Vec::new() }
     }
 
-    /// Whether no server may still give an address.
+    /// Returns whether no server can allocate an address any more.
     pub(super) fn is_complete(&self) -> bool {
         self.relays.iter().all(|relay| relay.state != RelayState::Asking)
     }
 
-    /// The relayed addresses that we have.
+    /// Returns the relayed addresses that we have.
     pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.relays.iter().filter_map(Relay::address)
     }
@@ -163,7 +163,7 @@ impl Relays {
         self.relays.iter().any(|relay| relay.given == Some(address))
     }
 
-    /// Whether it was, and is no more.
+    /// Returns whether there was an allocation that has ended.
     pub(super) fn is_lost(&self, address: SocketAddr) -> bool {
         self.relays.iter().any(|relay| relay.state == RelayState::Lost(address))
     }

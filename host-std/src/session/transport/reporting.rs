@@ -42,7 +42,7 @@ impl CallTransport {
         }
     }
 
-    /// The number of the packet that leaves next, among all of the transport.
+    /// Returns the transport-wide number of the next packet to be sent.
     pub(in crate::session) fn next_number(&self) -> Option<Seq> {
         self.feedback.as_ref().map(|feedback| feedback.next())
     }
@@ -110,7 +110,7 @@ impl CallTransport {
         }
     }
 
-    /// Whether a report of the stream with this number is due.
+    /// Returns whether a report of the stream with this number is due.
     pub(in crate::session) fn report_is_due(&self, now: Instant, index: usize) -> bool {
         let feedback_is_due = || {
             let due = self.feedback.as_ref().and_then(|feedback| feedback.deadline());

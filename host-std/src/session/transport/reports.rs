@@ -81,12 +81,12 @@ impl Report {
         either!(&mut self.reporter, own => own.request(now));
     }
 
-    /// Whether what is written now may have feedback.
+    /// Returns whether the report that is written now may contain feedback.
     pub(super) fn may_tell(&self, now: Instant) -> bool {
         !self.leaving && either!(&self.reporter, own => own.may_tell(now))
     }
 
-    /// The source that the reports leave as.
+    /// Returns the source of the reports.
     pub(super) fn ssrc(&self) -> Ssrc {
         either!(&self.reporter, own => own.ssrc())
     }
@@ -117,7 +117,7 @@ impl Report {
         self.leaving
     }
 
-    /// Whether its goodbye has left.
+    /// Returns whether its goodbye was sent.
     pub(super) fn has_left(&self) -> bool {
         either!(&self.reporter, own => own.has_left())
     }

@@ -46,7 +46,7 @@ impl RtcpKeys {
         self.guard.get()
     }
 
-    /// Whether there are keys.
+    /// Returns whether there are keys.
     pub(super) fn is_open(&self) -> bool {
         !self.guard.waits()
     }

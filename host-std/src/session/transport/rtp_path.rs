@@ -98,7 +98,7 @@ impl RtpPath {
         0
     }
 
-    /// The path by ICE, if it is one.
+    /// Returns the path by ICE, if it is one.
     #[cfg(feature = "ice")]
     pub(super) fn ice(&self) -> Option<&IcePath> {
         if let Self::Ice(path) = self { Some(path) } else { None }

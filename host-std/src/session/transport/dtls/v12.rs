@@ -219,7 +219,7 @@ impl Handshake {
         Ok(())
     }
 
-    /// Whether there is something in it that came before.
+    /// Returns whether the datagram contains a message that came before.
     fn take(&mut self, now: Instant, record: &records::Record<'_>) -> Result<bool, Failure> {
         let opened;
         let bytes = match (record.epoch, &mut self.opener) {
@@ -508,8 +508,8 @@ pub(super) fn whole_hello(datagram: &[u8]) -> Option<ClientHello> {
 }
 
 impl ClientHello {
-    /// Whether it is answered here: it's of DTLS 1.2 alone, and there is something in common. How else would one know
-    /// of what its certificate is?
+    /// Returns whether it is answered here: it's of DTLS 1.2 alone, and there is something in common. How else would one know of
+    /// what its certificate is?
     pub(super) fn is_ours(&self) -> bool {
         !self.offers_13 && self.suite.is_some() && self.group.is_some() && self.extended_master_secret
     }

@@ -121,7 +121,7 @@ impl DtlsCrypto {
         self.prf(keys.suite, &keys.master, "EXTRACTOR-dtls_srtp", &keys.randoms.concat(), len)
     }
 
-    /// Whether the owner of the certificate has signed this. `rsa`: what the certificate must be of; `None`: either.
+    /// Returns whether the owner of the certificate has signed this. `rsa`: what the certificate must be of; `None`: either.
     pub(super) fn verify(
         &self,
         certificate: &[u8],
