@@ -77,7 +77,7 @@ pub const fn plan(frame: usize, quality: Quality) -> Plan {
 /// A filter that estimates how far the chip is ahead of the clock.
 #[derive(Clone, Copy, Debug, Default)]
 struct Drift {
-    /// When the count began, and how many samples of the phone's have been made since.
+    /// The time at which the count began, and the number of samples of the phone's made since.
     begun: Option<Instant>,
     made: u64,
     /// Microseconds that went by without them: frames that were lost, jumps of the clock.

@@ -89,7 +89,7 @@ pub struct Incoming {
     /// Its length in bytes. A length of 0 is one that isn't for the phone, such as a report or one that was refused: it counts in
     /// the budget of a tick all the same.
     pub len: usize,
-    /// When it arrived.
+    /// The time at which it arrived.
     pub arrival: Instant,
     /// The time that the network worked on the datagram after it had arrived, by [`Network::now`], for example to unprotect it.
     pub worked: Duration,

@@ -129,7 +129,7 @@ impl SlotFormat for Bits32 {
 /// A peripheral's receiving side.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub trait SlotReader<W> {
-    /// Why it stopped.
+    /// The reason why it stopped.
     type Error;
 
     /// Waits until all these slots have come.
@@ -142,7 +142,7 @@ pub trait SlotReader<W> {
 /// A peripheral's sending side.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub trait SlotWriter<W> {
-    /// Why it stopped.
+    /// The reason why it stopped.
     type Error;
 
     /// Waits until all these slots have room.

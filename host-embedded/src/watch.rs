@@ -120,7 +120,7 @@ impl Default for Seen {
 /// One trouble.
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    /// When it was seen last, and how often since it wasn't.
+    /// The time at which it was seen last, and how often since it was last absent.
     last: Option<Instant>,
     times: u32,
     /// Whether the beginning was reported.
@@ -158,7 +158,7 @@ pub struct CallWatch {
     received: u64,
     heard: Instant,
     refused: u32,
-    /// When the other side said goodbye.
+    /// The time at which the other side said goodbye.
     goodbye: Option<Instant>,
     left: bool,
 }

@@ -212,7 +212,7 @@ impl AnyReceiver {
         either!(self, receiver => receiver.set_conversation(conversation));
     }
 
-    /// Why a conversation waits as long as it does.
+    /// Returns why a conversation waits as long as it does.
     pub fn delay_choice(&self) -> Option<DelayChoice> {
         either!(self, receiver => receiver.delay_choice())
     }

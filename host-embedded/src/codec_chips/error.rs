@@ -24,9 +24,9 @@ impl fmt::Display for BusRegister {
     }
 }
 
-/// Why a chip isn't as it should be. It is silent and off then, as far as the bus still carries that, and the next call begins with a
-/// reset; but nothing was written with [`ChipError::Clocks`], [`ChipError::NoJack`] and [`ChipError::WrongChip`], nor by
-/// [`CodecChip::jack`](super::CodecChip::jack).
+/// The reason why a chip is not in the requested state. It is silent and off then, as far as the bus still carries that, and the
+/// next call begins with a reset; but nothing was written with [`ChipError::Clocks`], [`ChipError::NoJack`] and
+/// [`ChipError::WrongChip`], nor by [`CodecChip::jack`](super::CodecChip::jack).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ChipError<E> {

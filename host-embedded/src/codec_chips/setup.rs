@@ -210,7 +210,7 @@ impl Setup {
     }
 }
 
-/// Why a chip can't make these clocks.
+/// The reason why a chip can't make these clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ClockReason {
@@ -237,7 +237,7 @@ pub struct ClockError {
     pub chip: &'static str,
     /// The clocks that were wanted.
     pub clocks: Clocks,
-    /// Why the chip can't have them.
+    /// The reason why the chip can't have them.
     pub reason: ClockReason,
 }
 

@@ -44,7 +44,7 @@ impl Default for PhoneConfig {
     }
 }
 
-/// Why a key can't be pressed.
+/// The reason why a key can't be pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KeyError {
@@ -65,7 +65,7 @@ impl fmt::Display for KeyError {
 
 impl core::error::Error for KeyError {}
 
-/// Why a phone can't be made.
+/// The reason why a phone can't be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PhoneError {

@@ -128,7 +128,7 @@ pub trait AudioIo: Send {
         AudioCounters::default()
     }
 
-    /// Why sound has stopped, if it has: the device is lost, or its file can't be read or written any further. Until
+    /// Returns why sound has stopped, if it has: the device is lost, or its file can't be read or written any further. Until
     /// [`AudioIo::reopen`] reads give silence and writes are dropped.
     fn failure(&self) -> Option<&DeviceError> {
         None
@@ -226,7 +226,7 @@ pub enum DeviceChoice {
     Named(String),
 }
 
-/// Why a device has no sound. Its `Display` is one line; the system's own words are in `source()`.
+/// The reason why a device has no sound. Its `Display` is one line; the system's own words are in `source()`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DeviceError {

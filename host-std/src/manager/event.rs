@@ -18,7 +18,7 @@ use crate::session::{AdaptationStats, CallDigit, CallTone, Ending, Finding, Pack
 pub struct Event {
     /// The dialog.
     pub dialog: DialogId,
-    /// When it happened, on the host's clock.
+    /// The time at which it happened, on the host's clock.
     pub at: Instant,
     /// The event itself.
     pub kind: EventKind,
@@ -71,7 +71,7 @@ pub enum EventKind {
     Ended(WhyEnded),
 }
 
-/// Why a session ended by itself.
+/// The reason why a session ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhyEnded {

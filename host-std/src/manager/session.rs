@@ -76,7 +76,7 @@ pub struct Session {
 /// A call that no dialog has yet.
 struct Fresh {
     call: Call,
-    /// When it offered.
+    /// The time at which it offered.
     offered: Option<Instant>,
     /// The tag of the phone whose answer is awaited, where only one can come.
     only: Option<Arc<str>>,
@@ -90,7 +90,7 @@ pub(super) struct Leg {
     answered: Option<String>,
     /// Whether another offer followed.
     went_on: bool,
-    /// Since when an offer of ours waits for its answer.
+    /// The time since which an offer of ours waits for its answer.
     offered: Option<Instant>,
     /// Whether RTP of it has come.
     pub(super) sounds: bool,
@@ -473,8 +473,8 @@ impl Session {
             .retain(|leaving| !leaving.drained || (has_servers(&leaving.call) && now.since(leaving.since) < LEAVING));
     }
 
-    /// When to call [`transmit`](dsp_core::front::Media::transmit) and [`poll`](Self::poll) next, if no tick comes before;
-    /// `None` if nothing is due.
+    /// Returns when to call [`transmit`](dsp_core::front::Media::transmit) and [`poll`](Self::poll) next, if no tick comes
+    /// before; `None` if nothing is due.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let unanswered = self.watching.unanswered;
         let fresh = self.fresh.iter().flat_map(|fresh| {

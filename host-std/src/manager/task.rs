@@ -99,7 +99,7 @@ pub(super) struct Task {
     pub(super) dropped: Arc<AtomicU64>,
     pub(super) capture: CaptureConfig,
     ticked: Option<Ticked>,
-    /// Since when the session has had no device, if it had one before.
+    /// The time since which the session has had no device, if it had one before.
     rests: Option<TokioInstant>,
     beside: Option<Box<AdditionalSockets>>,
     /// The sockets can't be read any more.
@@ -364,7 +364,7 @@ impl Task {
         }
     }
 
-    /// When a session without a device has something to do next.
+    /// Returns when a session without a device has something to do next.
     fn deadline(&self) -> TokioInstant {
         let (now, clock) = (TokioInstant::now(), self.running.clock.now());
         let due = self.running.call.next_deadline(clock);

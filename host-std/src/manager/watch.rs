@@ -73,7 +73,7 @@ pub(super) struct Watch {
     adaptations: u32,
     codec: Option<CodecFormat>,
     one_way: [Option<&'static str>; ONE_WAY],
-    /// When the window began, and the numbers of then.
+    /// The time at which the window began, and the numbers at that time.
     since: Option<Instant>,
     before: Box<CallStats>,
 }
@@ -156,7 +156,7 @@ impl Watch {
         self.held
     }
 
-    /// When there is something to look at though nothing comes.
+    /// Returns when the call has to be looked at even if no packet comes.
     pub(super) fn deadline(&self, now: Instant, call: &Call, watching: &Watching) -> Option<Instant> {
         let silence = call.silence(now).filter(|_| !self.silent)?;
         Some(now - silence + watching.no_packets)

@@ -164,7 +164,7 @@ impl CallMetrics {
         self.before = *stats;
     }
 
-    /// Why the call ends: the label of `media_core_calls_ended_total`.
+    /// Sets the reason why the call ends: the label of `media_core_calls_ended_total`.
     pub fn set_ended(&mut self, why: &'static str) {
         self.why = why;
     }

@@ -56,7 +56,7 @@ pub const EVENT: &str = "vq-rtcpxr";
 /// The group that is reported if the session has none: the grammar requires one.
 const NO_GROUP: &str = "unknown";
 
-/// Why a text can't be in a report.
+/// The reason why a text can't be in a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VqError {

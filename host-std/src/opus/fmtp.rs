@@ -59,7 +59,7 @@ impl Default for OpusFmtp {
     }
 }
 
-/// Why parameters can't be read, with the name of the parameter.
+/// The reason why parameters can't be read, with the name of the parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpusFmtpError {
     /// The value isn't 0 or 1.

@@ -72,7 +72,7 @@ pub const DEEP_CONCEALMENT: u8 = 5;
 /// Whether deep concealment and Deep Redundancy are in this build (cargo feature `opus-dred`).
 pub const HAS_DRED: bool = cfg!(feature = "opus-dred");
 
-/// Why an encoder or decoder can't be made or set as asked.
+/// The reason why an encoder or decoder can't be made or set as asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpusError {

@@ -62,7 +62,7 @@ pub struct OpusHead {
     pub gain_q8: i16,
 }
 
-/// Why a file can't be read.
+/// The reason why a file can't be read.
 #[derive(Debug)]
 pub enum OpusFileError {
     /// Reading failed.

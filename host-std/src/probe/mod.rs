@@ -128,7 +128,7 @@ pub struct ChannelReport {
 pub struct ProbedDigit {
     /// The digit: 0 to 9, `*`, `#`, A to D.
     pub digit: char,
-    /// When it begins, in ms.
+    /// The time at which it begins, in ms.
     #[serde(serialize_with = "micros")]
     pub start_ms: f64,
     /// The duration, in ms.
@@ -144,7 +144,7 @@ pub struct ProbedDigit {
 pub struct ProbedTone {
     /// The tone, by the name that `media-core tone` has for it.
     pub tone: &'static str,
-    /// When it begins, in ms, to 20 ms.
+    /// The time at which it begins, in ms, to 20 ms.
     pub start_ms: u64,
     /// The duration, in ms, including pauses.
     pub duration_ms: u64,
@@ -194,21 +194,21 @@ pub struct SoundFigures {
     /// The share of samples in flat tops below the overload point, which were clipped elsewhere and then made quieter. G.711
     /// makes some.
     pub flattened_share: f64,
-    /// When blocks of 10 ms clip.
+    /// The times at which blocks of 10 ms clip.
     pub clipped: Times,
-    /// When blocks have flat tops below the overload point.
+    /// The times at which blocks have flat tops below the overload point.
     pub flattened: Times,
-    /// When blocks are below -70 dBov, DC not counted.
+    /// The times at which blocks are below -70 dBov, DC not counted.
     pub silent: Times,
-    /// When all samples of a block are equal.
+    /// The times at which all samples of a block are equal.
     pub digitally_silent: Times,
-    /// When there is one steady tone that has grown, as of a feedback loop from loudspeaker to microphone.
+    /// The times at which there is one steady tone that has grown, as of a feedback loop from loudspeaker to microphone.
     pub howling: Times,
     /// The frequency of that tone in Hz, within 3 %; `None` where nothing howls.
     pub howling_hz: Option<u32>,
 }
 
-/// When something was so, to 10 ms.
+/// The times at which a condition was met, to 10 ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Times {
     /// The share of the time, 0 to 1.
@@ -218,9 +218,9 @@ pub struct Times {
     pub total_ms: u32,
     /// The longest duration without a break, in ms.
     pub longest_ms: u32,
-    /// When it began first, in ms; `None` if it never was.
+    /// The time at which it first began, in ms; `None` if it never was.
     pub from_ms: Option<u32>,
-    /// When it ended last, in ms; `None` if it never was.
+    /// The time at which it last ended, in ms; `None` if it never was.
     pub until_ms: Option<u32>,
 }
 

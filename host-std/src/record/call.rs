@@ -52,7 +52,7 @@ const BASE_WINDOW_MS: f64 = 15_000.0;
 /// A datagram as it arrived, for a capture.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// When it arrived.
+    /// The time at which it arrived.
     pub time: Instant,
     /// The port at which it arrived.
     pub channel: Channel,

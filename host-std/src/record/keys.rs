@@ -104,7 +104,7 @@ impl fmt::Display for KeyLine {
     }
 }
 
-/// Why a line isn't `suite from to key`.
+/// The reason why a line isn't `suite from to key`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyLineError {
     /// The line hasn't four fields.

@@ -79,7 +79,7 @@ pub struct RtpForkConfig {
     pub begin: Instant,
 }
 
-/// Why a fork can't begin.
+/// The reason why a fork can't begin.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RtpForkError {

@@ -61,9 +61,9 @@ pub struct Participant {
     pub aor: String,
     /// The participant's name.
     pub name: Option<String>,
-    /// When the participant joined.
+    /// The time at which the participant joined.
     pub joined: SystemTime,
-    /// When the participant left; `None` while he is there.
+    /// The time at which the participant left; `None` while he is there.
     pub left: Option<SystemTime>,
     /// The streams that the participant sends, as indices into [`RecordingMetadata::streams`].
     pub sends: Vec<usize>,
@@ -89,7 +89,7 @@ pub struct RecordingMetadata {
     pub session: RecordId,
     /// The session's `Session-ID` (RFC 7989) or `Call-ID`, if there is one.
     pub sip_session_id: Option<String>,
-    /// When recording began.
+    /// The time at which recording began.
     pub begins: SystemTime,
     /// The time at which recording ended; `None` while it continues.
     pub ends: Option<SystemTime>,

@@ -88,7 +88,7 @@ pub struct WireStatus {
     pub dropped: u64,
     /// Lines in the key file: two for each change of keys or addresses.
     pub keys: u64,
-    /// Why writing ended before the call; `None` if it didn't.
+    /// The reason why writing ended before the call; `None` if it didn't.
     pub error: Option<io::Error>,
 }
 

@@ -22,7 +22,7 @@ const LONG_DELAY_FOR_MS: f64 = 1_000.0;
 /// Packets lost in a row that are an outage: a second of 20 ms packets.
 const OUTAGE_MS: f64 = 1_000.0;
 
-/// Why a moment was bad.
+/// The reason why a moment was bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -41,13 +41,13 @@ pub enum Cause {
 /// A moment in which a stream sounded bad.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BadMoment {
-    /// When it began, in ms of the stream's sound.
+    /// The time at which it began, in ms of the stream's sound.
     pub at_ms: f64,
     /// The same by the clock of the capture, as `14:32:07.3`; `None` if the capture has no clock.
     pub time: Option<String>,
     /// The duration, in ms.
     pub duration_ms: f64,
-    /// Why it was bad.
+    /// The reason why it was bad.
     pub cause: Cause,
     /// The duration of sound that was concealed or missing, in ms.
     pub missing_ms: f64,

@@ -254,7 +254,7 @@ impl StreamPlayer {
         extended
     }
 
-    /// When a packet without a time comes: as much later as its timestamp is than the newest, unless that jumped.
+    /// Returns when a packet without a time comes: as much later as its timestamp is than the newest, unless that jumped.
     fn due(&self, extended: i64) -> Instant {
         let ticks = (extended - self.newest).max(0) as u64;
         let later = Duration::from_samples(ticks, self.config.rtp_clock_hz);

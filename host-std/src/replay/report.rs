@@ -88,7 +88,7 @@ pub struct SkippedStream {
     pub ssrc: String,
     /// The number of packets.
     pub packets: u64,
-    /// Why it could not be played, and what would help.
+    /// The reason why it could not be played, and what would help.
     pub reason: String,
 }
 
@@ -103,7 +103,7 @@ impl fmt::Display for SkippedStream {
 pub struct CaptureStream {
     /// The listener's statistics.
     pub numbers: ListenerReport,
-    /// When the stream's first packet came, in ms after the first RTP packet of the capture. It isn't in the JSON.
+    /// The time at which the stream's first packet came, in ms after the first RTP packet of the capture. It isn't in the JSON.
     pub begins_ms: f64,
     /// The sender's address; `unknown` in an rtpdump that doesn't say.
     pub from: String,
@@ -294,7 +294,7 @@ impl Serialize for CaptureStream {
     }
 }
 
-/// Why a report can't be written.
+/// The reason why a report can't be written.
 #[derive(Debug)]
 pub enum WriteError {
     /// The report can't be written.

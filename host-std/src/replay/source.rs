@@ -28,7 +28,7 @@ const LATER_TRIES: u32 = 16;
 /// Flows that may have a guard at once.
 const MOST_GUARDS: usize = 1 << 10;
 
-/// Why a line of a key file can't be used.
+/// The reason why a line of a key file can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyError {
     /// The SRTP suite isn't supported.

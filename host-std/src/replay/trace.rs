@@ -51,7 +51,7 @@ const TAIL_MS: u32 = 1_500;
 /// Longer speech is refused: it is kept in memory.
 pub const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// Why a trace can't be played.
+/// The reason why a trace can't be played.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TraceError {
@@ -96,7 +96,7 @@ impl From<CallError> for TraceError {
     }
 }
 
-/// When each frame arrives.
+/// The arrival times of frames.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     /// The packets in the order of arrival: each with the ms since the first arrival and the number of its frame.

@@ -58,17 +58,17 @@ pub struct CallerReport {
     pub codec: String,
     /// The rate of his call's sound, in Hz.
     pub sample_rate_hz: u32,
-    /// When he joined, in ms.
+    /// The time at which he joined, in ms.
     pub joined_ms: u64,
-    /// When he left, in ms; `None` if he stayed to the end.
+    /// The time at which he left, in ms; `None` if he stayed to the end.
     pub left_ms: Option<u64>,
-    /// When he spoke, in ms.
+    /// The times at which he spoke, in ms.
     pub spoke_ms: Stretches,
-    /// When his own packets said that he speaks (RFC 6464); empty where they don't contain it.
+    /// The times at which his own packets said that he speaks (RFC 6464); empty where they don't contain it.
     pub said_speaking_ms: Stretches,
-    /// When the others heard him.
+    /// The times at which the others heard him.
     pub heard_by_others_ms: Stretches,
-    /// When he was the active speaker.
+    /// The times at which he was the active speaker.
     pub active_speaker_ms: Stretches,
     /// The time for which he heard each caller speak, in ms, in the order of callers; 0 for himself.
     pub hears_ms: Vec<u64>,

@@ -131,9 +131,9 @@ pub struct FindingRow {
     /// The share of the time in which there was the fault, 0 to 1.
     #[serde(serialize_with = "micros")]
     pub share: f64,
-    /// When it began first, in ms of the call's sound.
+    /// The time at which it first began, in ms of the call's sound.
     pub from_ms: u32,
-    /// When it ended last, in ms of the call's sound.
+    /// The time at which it last ended, in ms of the call's sound.
     pub until_ms: u32,
     /// The finding in a sentence, without a full stop.
     pub words: String,
@@ -185,7 +185,7 @@ pub struct EchoFigures {
 /// An echo canceller in one second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct EchoRow {
-    /// When the second begins, in ms.
+    /// The time at which the second begins, in ms.
     #[serde(serialize_with = "micros")]
     pub at_ms: f64,
     /// Echo return loss enhancement in dB; `None` where the echo isn't heard alone.
@@ -204,10 +204,10 @@ pub struct EchoRow {
 pub struct PacketRow {
     /// Sequence number, extended over wraps (RFC 3550, A.1).
     pub seq: u64,
-    /// When the packet was sent, in ms.
+    /// The time at which the packet was sent, in ms.
     #[serde(serialize_with = "micros")]
     pub media_ms: f64,
-    /// When the packet arrived, in ms; `None` if it never did.
+    /// The time at which the packet arrived, in ms; `None` if it never did.
     #[serde(serialize_with = "maybe_micros")]
     pub arrival_ms: Option<f64>,
     /// The fate of the packet.
@@ -262,7 +262,7 @@ impl From<Fate> for PacketOutcome {
 /// A stretch of what was played, and where it came from.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct PlayRow {
-    /// When the stretch began to play, in ms.
+    /// The time at which the stretch began to play, in ms.
     #[serde(serialize_with = "micros")]
     pub at_ms: f64,
     /// The duration of the stretch, in ms.

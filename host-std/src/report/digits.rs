@@ -17,7 +17,7 @@ use crate::session::{CallDigit, DigitPhase, sign};
 pub struct DigitRow {
     /// `0` to `9`, `*`, `#`, `A` to `D`, `flash`, or the number of another event.
     pub digit: String,
-    /// When it began, as it arrived.
+    /// The time at which it began, as it arrived.
     #[serde(serialize_with = "micros")]
     pub start_ms: f64,
     /// The duration, as far as is known, in ms.

@@ -16,7 +16,7 @@ pub struct RecordingRow {
     pub refused_samples: u64,
     /// Samples that came after their place was written: silence in the file.
     pub late_samples: u64,
-    /// Why it ended before its time; `None` if it didn't.
+    /// The reason why it ended before its time; `None` if it didn't.
     pub ended_early: Option<String>,
 }
 

@@ -442,7 +442,7 @@ fn steps(
     Ok(())
 }
 
-/// Why a picture can't be drawn, which can't be.
+/// The error type of drawing, which never fails.
 pub(super) type DrawError = DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>;
 
 /// Draws the lines and numbers of an axis, and returns the function that places a value on it.

@@ -12,7 +12,7 @@ use crate::session::{CallTone, DigitPhase};
 pub struct ToneRow {
     /// The name of the tone, as in `media-core tone`: `busy`, `ringing`, `cng` and others.
     pub tone: &'static str,
-    /// When it began, to 20 ms; in a call as it arrived.
+    /// The time at which it began, to 20 ms; in a call as it arrived.
     #[serde(serialize_with = "micros")]
     pub start_ms: f64,
     /// The duration with its pauses, in ms; `None` if it still lasted at the end.

@@ -38,7 +38,7 @@ impl Default for RoomConfig {
     }
 }
 
-/// Why a room can't do what was asked for.
+/// The reason why a room can't do what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoomError {

@@ -29,7 +29,7 @@ pub struct Negotiated {
 pub struct Refused {
     /// The index of the `m=` line in the description, from 0.
     pub media: usize,
-    /// Why it could not be agreed on.
+    /// The reason why it could not be agreed on.
     pub reason: Arc<SdpError>,
 }
 

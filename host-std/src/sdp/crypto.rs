@@ -135,7 +135,7 @@ impl CryptoLine {
     }
 }
 
-/// Why an `a=crypto` line can't be used.
+/// The reason why an `a=crypto` line can't be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CryptoError {

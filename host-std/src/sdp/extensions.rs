@@ -56,7 +56,7 @@ impl ExtensionKind {
 /// Contributing sources in a packet at most, each with a level.
 const MAX_LEVELS: usize = 15;
 
-/// When header extensions are offered. An answer accepts those that are offered and wanted in any case.
+/// The condition under which header extensions are offered. An answer accepts those that are offered and wanted in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OfferExtensions {
     /// Never.
@@ -77,7 +77,7 @@ pub enum OfferExtensions {
 /// that use [`NONE`](Self::NONE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExtensionOptions {
-    /// When extensions are offered.
+    /// The condition under which extensions are offered.
     pub offer: OfferExtensions,
     /// The level of each packet, and whether somebody speaks (RFC 6464).
     pub audio_level: Direction,

@@ -272,7 +272,7 @@ pub struct NegotiatedIce {
     pub controlling: bool,
 }
 
-/// Why there is no ICE in a call.
+/// The reason why there is no ICE in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoIce {

@@ -547,8 +547,8 @@ impl Call {
         self.leave_servers();
     }
 
-    /// When to call [`transmit`](Self::transmit) next, if no tick comes before. It is `None` before the call is agreed on, unless
-    /// ICE asks servers for candidates.
+    /// Returns when to call [`transmit`](Self::transmit) next, if no tick comes before. It is `None` before the call is agreed
+    /// on, unless ICE asks servers for candidates.
     pub fn next_deadline(&self) -> Option<Instant> {
         #[cfg(feature = "ice")]
         if let Some(query) = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref()).and_then(|own| own.next_deadline())

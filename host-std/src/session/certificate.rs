@@ -69,7 +69,7 @@ struct Parts {
     key: Zeroizing<Vec<u8>>,
 }
 
-/// Why there is no certificate.
+/// The reason why there is no certificate.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CertificateError {

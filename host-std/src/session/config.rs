@@ -78,8 +78,8 @@ pub struct CallConfig {
     /// Whether digits are offered and accepted as telephone events (RFC 4733), at the clock of each codec: see
     /// [`Call::send_digits`](super::Call::send_digits) and [`Call::next_digit`](super::Call::next_digit).
     pub telephone_events: bool,
-    /// When DTMF digits are looked for in the sound that is received. None are found where the receivers' rate isn't a multiple
-    /// of 8 kHz.
+    /// The condition under which DTMF digits are detected in the received sound. None are found where the receivers' rate isn't a
+    /// multiple of 8 kHz.
     pub tones: ToneDetection,
     /// Whether DTMF digits that are found in the received sound are muted. The first 10 to 16 ms of each remain, too short to
     /// be taken for a digit.

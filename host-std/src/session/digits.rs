@@ -20,7 +20,7 @@ pub enum DigitSource {
     InBand,
 }
 
-/// When DTMF tones are looked for in the sound: [`CallConfig::tones`](super::CallConfig::tones).
+/// The condition under which DTMF tones are detected in the sound: [`CallConfig::tones`](super::CallConfig::tones).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ToneDetection {
     /// Never.
@@ -68,7 +68,7 @@ pub struct CallDigit {
     pub source: DigitSource,
     /// The source that sent it.
     pub ssrc: Ssrc,
-    /// When it began to arrive, on the host's clock.
+    /// The time at which it began to arrive, on the host's clock.
     pub begun: Instant,
     /// The duration so far.
     pub duration: Duration,
@@ -92,7 +92,7 @@ pub fn sign(event: EventCode) -> String {
     }
 }
 
-/// Why digits can't be sent.
+/// The reason why digits can't be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DigitError {
@@ -158,7 +158,7 @@ impl DigitError {
     }
 }
 
-/// Why digits wait to be sent: [`Call::digits_wait`](super::Call::digits_wait).
+/// The reason why digits wait to be sent: [`Call::digits_wait`](super::Call::digits_wait).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DigitsWait {

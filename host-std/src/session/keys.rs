@@ -56,7 +56,7 @@ impl Default for SrtpOptions {
     }
 }
 
-/// When our keys are to change.
+/// Our keys, and the conditions under which they change.
 #[derive(Clone)]
 pub(super) struct OwnKeys {
     /// The address and port that the present ones were made for.

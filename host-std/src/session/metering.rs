@@ -84,9 +84,9 @@ pub struct Finding {
     pub fault: Fault,
     /// The share of the time in which there was the fault, 0 to 1.
     pub share: f32,
-    /// When it began first, in ms of the call's sound.
+    /// The time at which it first began, in ms of the call's sound.
     pub first_ms: u32,
-    /// When it ended last, in ms of the call's sound.
+    /// The time at which it last ended, in ms of the call's sound.
     pub last_ms: u32,
     /// The total duration, in ms.
     pub total_ms: u32,

@@ -288,7 +288,7 @@ impl Ending {
     }
 }
 
-/// Why a call ended, as a name and in words.
+/// The reason why a call ended, as a name and in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reason {
@@ -298,7 +298,7 @@ pub struct Reason {
     pub words: &'static str,
 }
 
-/// Why a DTLS handshake failed.
+/// The reason why a DTLS handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandshakeFailure {
@@ -442,7 +442,7 @@ pub enum Missed {
 pub struct CallStats {
     /// Datagrams that arrived.
     pub datagrams: u64,
-    /// When RTP or RTCP of the other side came last.
+    /// The time at which RTP or RTCP of the other side came last.
     pub last_heard: Option<Instant>,
     /// The time for which this machine slept during the call, without playing or capturing anything.
     pub slept: Duration,
@@ -487,7 +487,7 @@ pub struct CallStats {
     pub sender: SendStats,
     /// Digits in both directions, of all streams.
     pub digits: DigitStats,
-    /// Why the packets of the first source wait as long as they do; `None` unless the delay is that of a conversation.
+    /// The reason why the packets of the first source wait as long as they do; `None` unless the delay is that of a conversation.
     pub delay_choice: Option<DelayChoice>,
     /// The round-trip time by the last RTCP report that contained it.
     pub round_trip: Option<Duration>,
@@ -515,7 +515,7 @@ pub struct CallStats {
     /// The number of times that new SRTP keys came into use, by descriptions or by a handshake. From 2 on they have changed in
     /// the running call.
     pub keyed: u32,
-    /// Why the last DTLS handshake failed, while there are no keys yet; another one may succeed until the call ends.
+    /// The reason why the last DTLS handshake failed, while there are no keys yet; another one may succeed until the call ends.
     pub handshake: Option<HandshakeFailure>,
     /// Whether the first stream sends and receives, as it was agreed on.
     pub directions: Directions,

@@ -28,7 +28,7 @@ pub struct CallTone {
     pub signal: ToneSignal,
     /// The source that sent it.
     pub ssrc: Ssrc,
-    /// When it began to arrive, on the host's clock, to 20 ms.
+    /// The time at which it began to arrive, on the host's clock, to 20 ms.
     pub begun: Instant,
     /// The duration so far, pauses included.
     pub duration: Duration,
@@ -51,7 +51,7 @@ impl SentTone {
         Self { segments: signal.segments(country), level_hundredths_dbm0: USUAL_LEVEL, duration: None }
     }
 
-    /// When it is over, if it ever is.
+    /// Returns when it is over, if it ever is.
     pub(super) fn length(&self) -> Option<Duration> {
         let ends = self.segments.last().is_some_and(|last| last.hz == 0 && last.ms == 0);
         let own = ends.then(|| Duration::from_millis(self.segments.iter().map(|segment| u64::from(segment.ms)).sum()));
@@ -62,7 +62,7 @@ impl SentTone {
     }
 }
 
-/// Why a tone can't be sent.
+/// The reason why a tone can't be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendToneError {

@@ -35,7 +35,7 @@ pub struct Ambience {
     gain: f32,
 }
 
-/// Why an [`Ambience`] can't be made.
+/// The reason why an [`Ambience`] can't be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AmbienceError {

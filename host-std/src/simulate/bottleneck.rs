@@ -56,9 +56,9 @@ pub struct BottleneckConfig {
 /// A TCP connection that always has something to send.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BulkConfig {
-    /// When it begins, in ms.
+    /// The time at which it begins, in ms.
     pub from_ms: f64,
-    /// When it ends, in ms.
+    /// The time at which it ends, in ms.
     pub until_ms: f64,
     /// The round-trip time of the transfer without the queue, in ms.
     pub round_trip_ms: f64,
@@ -83,7 +83,7 @@ pub struct BulkConfig {
 #[derive(Clone, Debug)]
 pub struct Bottleneck {
     config: BottleneckConfig,
-    /// When everything that waits will have left.
+    /// The time at which everything that waits will have been sent.
     idle_from: Instant,
     dropped: u64,
     bulk: Option<Bulk>,
@@ -144,13 +144,13 @@ struct Bulk {
     /// Packets that may be under way.
     window: f64,
     threshold: f64,
-    /// When the packets under way are acknowledged.
+    /// The times at which the packets under way are acknowledged.
     acknowledged: VecDeque<Instant>,
     /// A loss before this is known already.
     recovered: Instant,
     delivered: u64,
     begun: bool,
-    /// When it was last able to send.
+    /// The time at which it was last able to send.
     now: Instant,
     /// Makes the delays of the acknowledgements.
     delays: u64,

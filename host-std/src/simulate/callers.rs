@@ -60,7 +60,7 @@ pub struct Arrived {
     pub caller: usize,
     /// The end at which it arrived.
     pub to: Side,
-    /// When it arrived.
+    /// The time at which it arrived.
     pub at: Instant,
     /// The address from which it came.
     pub from: SocketAddr,

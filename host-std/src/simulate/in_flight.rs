@@ -60,7 +60,7 @@ impl<To: Copy> InFlight<To> {
         }
     }
 
-    /// When the next one arrives.
+    /// Returns when the next one arrives.
     pub(super) fn next_arrival(&self) -> Option<Instant> {
         self.datagrams.peek().map(|Reverse(next)| next.arrival)
     }

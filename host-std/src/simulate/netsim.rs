@@ -118,7 +118,7 @@ impl Network {
         self.bottleneck.as_ref()
     }
 
-    /// When a datagram of this many bytes, sent at `sent`, arrives: never, once or twice.
+    /// Returns when a datagram of this many bytes, sent at `sent`, arrives: never, once or twice.
     pub fn carry_datagram(&mut self, sent: Instant, bytes: usize) -> [Option<Instant>; 2] {
         let Some(link) = &mut self.bottleneck else { return self.carry(sent) };
         link.pass(sent, bytes).map_or([None, None], |passed| self.carry(passed))

@@ -66,7 +66,7 @@ pub struct AcousticRoomConfig {
     pub noise_dbov: Option<f64>,
     /// A peak that the loudspeaker comes near to and never reaches, in dBov: -60 to 0; `None`: it is linear.
     pub saturation_dbov: Option<f64>,
-    /// When the path becomes another one: something is moved, or a door opened.
+    /// The time at which the path becomes another one: something is moved, or a door opened.
     pub change: Option<PathChange>,
     /// Seed of the paths and of the noise.
     pub seed: u64,
@@ -75,7 +75,7 @@ pub struct AcousticRoomConfig {
 /// Another path from a time on, with the same loss and the same tail.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PathChange {
-    /// When the path changes, in ms of captured sound.
+    /// The time at which the path changes, in ms of captured sound.
     pub at_ms: u64,
     /// The bulk delay from then on, in ms: 0 to 1000.
     pub delay_ms: f64,
@@ -96,7 +96,7 @@ impl Default for AcousticRoomConfig {
     }
 }
 
-/// Why a [`AcousticRoom`] can't be made.
+/// The reason why a [`AcousticRoom`] can't be made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RoomError {
@@ -142,7 +142,7 @@ pub struct AcousticRoom {
     sides: Vec<Side>,
     /// Samples a channel that the microphone has captured.
     captured: u64,
-    /// When the path changes, in such samples, and how long that takes.
+    /// The time at which the path changes, in samples of the microphone; below is the duration of the change.
     change_at: Option<u64>,
     change_samples: u64,
 }

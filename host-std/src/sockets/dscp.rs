@@ -96,7 +96,7 @@ impl FromStr for Dscp {
     }
 }
 
-/// Why something is no code point.
+/// The reason why a value is no code point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DscpError {

@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use super::Dscp;
 
-/// Why the sockets of a call can't be opened.
+/// The reason why the sockets of a call can't be opened.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SocketError {

@@ -62,7 +62,7 @@ pub use sink::{WavSink, to_wav};
 /// Input frames read at a time.
 const STEP: usize = 256;
 
-/// Why a WAV file can't be read or written. One line with the path; the cause below, if any, is in `source()`.
+/// The reason why a WAV file can't be read or written. One line with the path; the cause below, if any, is in `source()`.
 #[derive(Debug)]
 pub struct WavError {
     /// The file with which something is wrong.

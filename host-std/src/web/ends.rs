@@ -68,7 +68,7 @@ impl<A: AudioIo + 'static> From<A> for Opened {
     }
 }
 
-/// Why a [`SoundEnd`] can't take a call.
+/// The reason why a [`SoundEnd`] can't take a call.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EndError {

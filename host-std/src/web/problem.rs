@@ -9,7 +9,7 @@ use serde_json::json;
 /// offer.
 pub(super) const ACCEPT_PATCH: &str = "application/trickle-ice-sdpfrag, application/sdp";
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
     /// Its content can't be read; the text gives the reason.

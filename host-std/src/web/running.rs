@@ -39,7 +39,7 @@ struct Agreed {
 /// The remaining data of a finished call.
 #[derive(Clone, Debug)]
 pub(super) struct Left {
-    /// Why it ended, in words.
+    /// The reason why it ended, in words.
     pub(super) why: String,
     /// Whether the end was intended.
     pub(super) wanted: bool,
@@ -60,7 +60,7 @@ pub(super) struct WebCall {
     /// The codec, in words.
     codec: Mutex<String>,
     begins: SystemTime,
-    /// Why we hang up by ourselves.
+    /// The reason why we hang up by ourselves.
     why: Mutex<Option<&'static str>>,
     left: Mutex<Option<Left>>,
     ended_at: Mutex<Option<StdInstant>>,
@@ -190,7 +190,7 @@ fn codec(call: &Call) -> String {
     stream.zip(call.codec()).map_or_else(String::new, |(stream, codec)| format!("{codec}, {} ms", stream.send_ptime_ms))
 }
 
-/// Why an offer has no answer.
+/// Returns why an offer has no answer.
 fn refusal(error: &CallError) -> Problem {
     match error {
         CallError::Sdp(_) => Problem::Impossible(chain(error)),
@@ -387,7 +387,7 @@ impl WebCall {
     }
 }
 
-/// Why a call ended, and whether that was wanted.
+/// Returns why a call ended, and whether that was wanted.
 fn words(ended: &Ended, why: Option<&'static str>) -> (String, bool) {
     let text = match ended {
         Ended::HungUp => return (why.unwrap_or("you hung up").into(), why.is_none()),

@@ -130,7 +130,7 @@ mod tls {
     #[derive(Clone)]
     pub struct Tls(Arc<ServerConfig>);
 
-    /// Why there is no TLS.
+    /// The reason why there is no TLS.
     #[derive(Debug)]
     #[non_exhaustive]
     pub enum TlsError {

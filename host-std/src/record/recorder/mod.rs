@@ -71,7 +71,7 @@ pub enum Layout {
     Channels,
 }
 
-/// When a new file begins: when the first of both limits is reached. By default there is one file.
+/// The limits at which a new file begins: the first one that is reached counts. By default there is one file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
     /// The longest sound of a file.
@@ -104,7 +104,7 @@ pub struct RecorderConfig {
     pub tracks: usize,
     /// The mapping of tracks to channels.
     pub layout: Layout,
-    /// When a new file begins.
+    /// The limits at which a new file begins.
     pub rotation: Rotation,
     /// The duration of sound of each track that can wait for the disk before samples are refused.
     pub queue: Duration,
@@ -131,7 +131,7 @@ impl RecorderConfig {
     }
 }
 
-/// Why a recording can't begin, or has ended.
+/// The reason why a recording can't begin, or has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordError {
     /// The file that was to be written.
@@ -162,7 +162,7 @@ pub struct RecorderStatus {
     pub late_samples: u64,
     /// Whether the recording is paused.
     pub paused: bool,
-    /// Why the recording ended before it was stopped; `None` if it didn't.
+    /// The reason why the recording ended before it was stopped; `None` if it didn't.
     pub error: Option<RecordError>,
     /// The files that were written, the oldest first.
     pub files: Vec<PathBuf>,

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{RecordError, RecorderConfig};
 use crate::wav::WavSink;
 
-/// Why a sink doesn't take sound.
+/// The reason why a sink doesn't take sound.
 pub type SinkError = Box<dyn Error + Send + Sync>;
 
 /// A destination of interleaved sound, on the thread that writes; it may block.

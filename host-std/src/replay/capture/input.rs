@@ -52,7 +52,7 @@ impl<R: Read> Input<R> {
         matches!(self, Self::Gzip { .. })
     }
 
-    /// Why the packed data ended before their end.
+    /// Returns why the packed data ended before their end.
     pub(super) fn problem(&self) -> Option<&'static str> {
         match self {
             Self::Plain(_) => None,

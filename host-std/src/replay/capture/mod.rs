@@ -68,7 +68,7 @@ const OTHERS: [(&[u8], &str); 7] = [
     (b"GMBU", "it is a capture of Network Monitor: editcap makes a pcap of it"),
 ];
 
-/// Why a capture can't be read at all.
+/// The reason why a capture can't be read at all.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CaptureError {
@@ -111,8 +111,8 @@ impl From<io::Error> for CaptureError {
 /// A UDP datagram of a capture. [`CaptureReader::next`] fills one again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
-    /// When it was seen, in microseconds since 1970 or since whatever the capture counts from; `None` where the capture
-    /// doesn't say (pcapng's simple packets).
+    /// The time at which it was seen, in microseconds since 1970 or since whatever the capture counts from; `None` where the
+    /// capture doesn't say (pcapng's simple packets).
     pub time_us: Option<u64>,
     /// The address that sent it; `0.0.0.0:0` in an rtpdump that doesn't say.
     pub from: SocketAddr,

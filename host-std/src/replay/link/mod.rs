@@ -18,7 +18,7 @@ mod tunnel;
 /// The most headers around a datagram: no real capture nests more.
 const MOST_HEADERS: usize = 32;
 
-/// Why a frame holds no datagram for us.
+/// The reason why a frame holds no datagram for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Skip {
     /// Whole, but not UDP over IP.

@@ -88,7 +88,7 @@ impl Default for ReplayConfig {
     }
 }
 
-/// Why a capture can't be played.
+/// The reason why a capture can't be played.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReplayError {

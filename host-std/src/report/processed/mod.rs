@@ -80,7 +80,7 @@ pub struct ProcessReport {
 /// One second.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct SecondRow {
-    /// When it begins, in seconds.
+    /// The time at which it begins, in seconds.
     pub at_s: usize,
     /// RMS level of the far end in dBov; `None` for silence.
     #[serde(serialize_with = "maybe_micros")]

@@ -195,7 +195,7 @@ pub struct Status {
     pub silence: Option<Duration>,
     /// The state of the echo canceller, in stereo that of the left channel; `None` without one.
     pub echo: Option<EchoStatus>,
-    /// Why the call ended; `None` while it runs.
+    /// The reason why the call ended; `None` while it runs.
     pub ended: Option<Reason>,
 }
 
@@ -236,7 +236,7 @@ pub struct Driver {
 /// The result of a driver when its call has ended.
 #[non_exhaustive]
 pub struct Finished {
-    /// Why the call ended.
+    /// The reason why the call ended.
     pub ended: Ended,
     /// The call, with its numbers.
     pub call: Call,

@@ -46,7 +46,7 @@ impl DeviceTicks {
         Self { rate_hz, ..*self }
     }
 
-    /// When the next tick is due.
+    /// Returns when the next tick is due.
     pub(crate) fn next(&self) -> TokioInstant {
         self.begin + StdDuration::from_secs_f64(self.tick as f64 * self.period)
     }

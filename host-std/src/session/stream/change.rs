@@ -59,7 +59,7 @@ pub(in crate::session) struct StreamChange {
     /// Memory of the sender, where packets are longer than any before.
     room: Option<Box<[i16]>>,
     another_encoder: bool,
-    /// When digits are looked for in the sound, what else is, and how they are sent.
+    /// The settings for the detection of digits and tones in the sound, and for sending digits.
     tones: ToneSettings,
     /// A source has one clock (RFC 7160, 4.1): with another we are another source.
     pub(in crate::session) other_clock: bool,

@@ -100,7 +100,7 @@ impl Stream {
         self.receivers().first().stats().at_rate(self.received_sound().rate_hz, self.sound().rate_hz)
     }
 
-    /// Why the first source's sound waits as long as it does.
+    /// Returns why the first source's sound waits as long as it does.
     pub(in crate::session) fn delay_choice(&self) -> Option<DelayChoice> {
         self.receivers().first().delay_choice()
     }

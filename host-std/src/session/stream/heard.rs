@@ -15,7 +15,7 @@ pub(super) struct HeardTones {
     waiting: [Option<CallTone>; PLACES],
     lasting: Option<CallTone>,
     begun: u32,
-    /// When it was listened last.
+    /// The time of the last detection.
     now: Option<Instant>,
 }
 

@@ -102,7 +102,7 @@ pub(super) struct Stream {
     fresh: bool,
     /// It was closed by a later offer and answer: nothing is sent or heard.
     closed: bool,
-    /// When what was captured last ended.
+    /// The time at which the last captured sound ended.
     captured: Option<Instant>,
     /// The time at which all its sources had said goodbye; `None` while any of them continues.
     left: Option<Instant>,

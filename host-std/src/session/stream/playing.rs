@@ -180,7 +180,7 @@ impl Scale {
 /// Receivers that were replaced while they were heard.
 pub(super) struct ReplacedReceivers {
     playing: Playing,
-    /// When they fade out at the latest.
+    /// The time at which they fade out at the latest.
     until: Instant,
     /// Samples until the fade begins, once that is known, and how much of it has passed.
     begins: Option<usize>,

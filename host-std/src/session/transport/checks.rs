@@ -35,7 +35,7 @@ impl CallTransport {
         self.rtp.ice()?.selected_by_us()
     }
 
-    /// Why the call should end.
+    /// Returns why the call should end.
     pub(in crate::session) fn ice_ending(&self, now: Instant) -> Option<outcome::Ending> {
         self.rtp.ice()?.ending(now)
     }

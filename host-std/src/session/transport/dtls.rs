@@ -160,7 +160,7 @@ impl Association {
         self.agreed == *agreed
     }
 
-    /// Why there will be no keys.
+    /// Returns why there will be no keys.
     pub(super) fn failure(&self) -> Option<HandshakeFailure> {
         match self.state {
             State::Failed(failure) => Some(failure),
@@ -168,7 +168,7 @@ impl Association {
         }
     }
 
-    /// Why the last handshake came to nothing, while there are no keys yet.
+    /// Returns why the last handshake failed, while there are no keys yet.
     pub(super) fn trouble(&self) -> Option<HandshakeFailure> {
         if self.is_open() { self.was_broken } else { self.failure() }
     }
@@ -264,7 +264,7 @@ impl Association {
         }
     }
 
-    /// When to ask [`transmit`](Self::transmit) again.
+    /// Returns when to ask [`transmit`](Self::transmit) again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         if self.waiting.is_empty() { self.deadline } else { Some(self.epoch.0) }
     }
@@ -526,7 +526,7 @@ impl Association {
     }
 }
 
-/// Why an engine has given up.
+/// The reason why an engine has given up.
 struct Failed(HandshakeFailure);
 
 impl Failed {

@@ -57,7 +57,7 @@ impl PathFeedback {
         }
     }
 
-    /// When a message is to be asked for, unless it was.
+    /// Returns when a message is to be asked for, unless it was.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.due
     }

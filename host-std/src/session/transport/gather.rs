@@ -35,7 +35,7 @@ struct Query {
     server: SocketAddr,
     transaction: [u8; 12],
     sent: u32,
-    /// When it is asked next, or given up.
+    /// The time at which it is asked next, or given up.
     next: Instant,
     over: bool,
 }
@@ -176,7 +176,7 @@ impl Gatherer {
         self.relays.transmit(now, buffer)
     }
 
-    /// When a query is due.
+    /// Returns when a query is due.
     pub(in crate::session) fn next_deadline(&self) -> Option<Instant> {
         let queries = self.queries.iter().filter(|query| !query.over).map(|query| query.next);
         queries.chain(self.relays.next_deadline()).min()

@@ -228,7 +228,7 @@ impl IcePath {
         self.selected.filter(|_| self.found && self.agent.controlling()).map(|selected| selected.remote)
     }
 
-    /// Why the call should end.
+    /// Returns why the call should end.
     pub(super) fn ending(&self, now: Instant) -> Option<Ending> {
         let relays = self.relays();
         let lost = |selected: Selected| relays.is_lost(selected.local);

@@ -41,7 +41,7 @@ impl CallTransport {
         taken
     }
 
-    /// Why the call can't have keys.
+    /// Returns why the call can't have keys.
     pub(in crate::session) fn handshake_failure(&self) -> Option<HandshakeFailure> {
         #[cfg(feature = "dtls")]
         return self.dtls.as_ref().and_then(|dtls| dtls.failure());
@@ -49,7 +49,7 @@ impl CallTransport {
         None
     }
 
-    /// Why the last handshake came to nothing, while there are no keys yet.
+    /// Returns why the last handshake failed, while there are no keys yet.
     pub(in crate::session) fn handshake_trouble(&self) -> Option<HandshakeFailure> {
         #[cfg(feature = "dtls")]
         return self.dtls.as_ref().and_then(|dtls| dtls.trouble());

@@ -98,7 +98,7 @@ pub(super) struct CallTransport {
     reports: Vec<Option<Report>>,
     /// The feedback of each side on the other's packets, once that was agreed on.
     feedback: Option<Box<PathFeedback>>,
-    /// When the other side was heard last, or signalled.
+    /// The time at which the other side was heard last, or signalled.
     alive: Instant,
     /// The time at which it said goodbye, unless it continues.
     goodbye: Option<Instant>,
@@ -368,7 +368,7 @@ impl CallTransport {
         anew
     }
 
-    /// When to ask for what leaves again.
+    /// Returns when to ask for datagrams again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let feedback =
             self.feedback.as_ref().and_then(|feedback| feedback.deadline()).filter(|_| self.tells().is_some());

@@ -65,7 +65,7 @@ pub trait Path: Send {
         None
     }
 
-    /// When to call [`transmit`](Self::transmit) next; `None` if there is no need.
+    /// Returns when to call [`transmit`](Self::transmit) next; `None` if there is no need.
     fn next_deadline(&self) -> Option<Instant> {
         None
     }

@@ -101,7 +101,7 @@ struct Relay {
     given: Option<SocketAddr>,
     /// Our address as the server sees it.
     mapped: Option<SocketAddr>,
-    /// When the client is to be asked.
+    /// The time at which the client is to be asked.
     due: Option<Instant>,
     asked: [Option<[u8; 12]>; ASKED],
     asked_next: usize,
@@ -247,7 +247,7 @@ impl Relays {
         relays.iter_mut().find_map(|relay| Some((relay.transmit(now, buffer, news)?, relay.server)))
     }
 
-    /// When to ask [`transmit`](Self::transmit) again.
+    /// Returns when to ask [`transmit`](Self::transmit) again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.relays.iter().filter_map(|relay| relay.due).min()
     }

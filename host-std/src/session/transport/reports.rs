@@ -130,7 +130,7 @@ impl Report {
         self
     }
 
-    /// When something is due; the end of time after a goodbye.
+    /// Returns when something is due; the end of time after a goodbye.
     pub(super) fn next_deadline(&self) -> Instant {
         if self.leaving { Instant::ZERO } else { either!(&self.reporter, own => own.next_deadline()) }
     }

@@ -50,7 +50,7 @@ pub(super) enum DtlsEvent {
     Closed,
 }
 
-/// Why there are no keys.
+/// The reason why there are no keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The other side showed no certificate, or signed nothing with it that could be checked.
@@ -79,7 +79,7 @@ enum Wait {
     Nothing,
 }
 
-/// When flights leave again.
+/// The schedule by which flights are sent again.
 #[derive(Clone, Copy)]
 pub(super) struct Retries {
     pub(super) first: Duration,
@@ -170,7 +170,7 @@ impl Handshake {
         self.events.pop_front()
     }
 
-    /// When to ask again.
+    /// Returns when to ask again.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let waits = !matches!(self.wait, Wait::ClientHello | Wait::Nothing);
         self.sent.filter(|_| waits).map(|sent| sent + self.patience())
