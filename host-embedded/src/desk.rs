@@ -1,5 +1,5 @@
-//! The desk phone as its user sees it: hook switch, keys for loudspeaker, headset, mute and hold, which way the sound goes, which
-//! tone is heard, and what the SIP stack is asked for.
+//! The desk phone as its user sees it: hook switch, keys for loudspeaker, headset, mute and hold, the audio path, the tone that
+//! is heard, and the requests to the SIP stack.
 //!
 //! ```text
 //! hook switch, keys -> Desk::input  -> Request -> SIP stack
@@ -11,8 +11,8 @@
 //! machine without time, audio or network of its own: each input returns at most one request, and [`Desk::apply`]
 //! brings phone and tones to where the state wants them. Memory: some 60 bytes.
 //!
-//! Limits: one call and one that waits. A second call, as for a [conference](crate::three_way), is the SIP stack's, as is what a hook
-//! flash means.
+//! Limits: one call and one that waits. A second call, as for a [conference](crate::three_way), is the SIP stack's task, and so
+//! is the meaning of a hook flash.
 //!
 //! ```
 //! use dsp_core::tone::Country;
@@ -135,7 +135,7 @@ pub enum Request {
     Dialled(EventCode),
     /// A digit in the call: to [`PhoneOf::press`].
     Press(EventCode),
-    /// End the call, or what was to become one (BYE, CANCEL).
+    /// End the call or the call attempt (BYE, CANCEL).
     HangUp,
     /// Put the other side on hold (an offer with `sendonly`).
     Hold,
@@ -219,7 +219,7 @@ impl Desk {
         self.muted
     }
 
-    /// Takes in what the user does. What makes no sense in this state does nothing.
+    /// Takes in a user's action. An action without a meaning in this state does nothing.
     pub fn input(&mut self, input: UserInput) -> Option<Request> {
         match input {
             UserInput::Hook(HookEvent::OffHook) => {

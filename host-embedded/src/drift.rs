@@ -49,7 +49,7 @@ use crate::port::{AudioPort, Overrun, PortDelay, Underrun};
 const PPB_PER_US: i64 = 20;
 /// The most that is steered: inaudible in pitch, and above what crystals drift.
 const MOST_PPB: i64 = 500_000;
-/// The average's weight of what is new is one over two to the power of this: 2.56 s of frames.
+/// The weight of a new value in the average, as an exponent: one over two to the power of this, so 2.56 s of frames.
 const AVERAGE: u32 = 8;
 /// The number of frames that are observed before anything is steered. The count starts at their mean, and not at the first one,
 /// which may have waited for a task that began late. A clock that is off by 500 ppm is off by 1.3 ms then.
@@ -146,8 +146,8 @@ pub struct DriftPort<'a, P, C, const FRAME: usize> {
 impl<'a, P: AudioPort<FRAME>, C: Fn() -> Instant, const FRAME: usize> DriftPort<'a, P, C, FRAME> {
     const RATE_HZ: u32 = FRAME as u32 * 100;
 
-    /// A port that was silent so far. `clock` is what the phone's time is to follow, such as that of its network; `table` is of
-    /// [`plan`], and the two histories have [`Plan::history_len`] of a frame.
+    /// Creates a port that was silent so far. `clock` is the clock that the phone's time should follow, such as that of its
+    /// network; `table` is of [`plan`], and the two histories have [`Plan::history_len`] of a frame.
     ///
     /// # Errors
     /// [`ResampleError`] if table or histories aren't made for these frames.

@@ -1,4 +1,4 @@
-//! The hook switch: from a contact that bounces to what the user does with the receiver.
+//! The hook switch: from a contact that bounces to the user's actions with the receiver.
 //!
 //! Use it where a contact shows whether the receiver is lifted: read it in each tick and pass its events to
 //! [`Desk`](crate::desk::Desk). A new state of the contact counts once it has lasted for [`DEBOUNCE`]; a press of the cradle up

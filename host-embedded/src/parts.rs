@@ -1,8 +1,8 @@
 //! The parts of a phone: its codecs with the memory that their packets need, and your own blocks.
 //!
-//! [`PhoneParts`] names four parts by their types. Those that there are none of are types without values
-//! ([`NoBlock`], [`NoDetector`]), so that the compiler leaves out what belongs to them: a phone pays for what it has, in flash and in
-//! RAM. [`Phone`](crate::phone::Phone) and [`PhoneWith`](crate::phone::PhoneWith) have none to be named.
+//! [`PhoneParts`] names four parts by their types. An absent part is a type without values ([`NoBlock`], [`NoDetector`]), so that
+//! the compiler leaves out its code: a phone pays only for its own parts, in flash and in RAM. [`Phone`](crate::phone::Phone) and
+//! [`PhoneWith`](crate::phone::PhoneWith) need no named parts.
 //!
 //! [`lean`](crate::lean) is a phone with the least of them.
 //!

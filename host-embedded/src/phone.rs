@@ -4,8 +4,9 @@
 //! and does one tick in the order of [`dsp_core::front::tick`]. Firmware with a loop of its own can use the functions below it:
 //! [`PhoneOf::receive`], [`PhoneOf::begin`] and [`PhoneOf::step`].
 //!
-//! [`Phone`] has no capture block; [`PhoneWith`] has one between microphone and sender, such as an echo canceller, and `HISTORY`
-//! samples of what was played for it. Other codecs, comfort noise and a strategy of your own are [`parts`](crate::parts).
+//! [`Phone`] has no capture block; [`PhoneWith`] has one between microphone and sender, such as an echo canceller, and keeps
+//! `HISTORY` samples of the played sound for it. Other codecs, comfort noise and a strategy of your own are
+//! [`parts`](crate::parts).
 //!
 //! Limits: one call and one microphone. A second call is a [`stream`](crate::stream), which [`three_way`](crate::three_way)
 //! brings into this one. The time before and after a call, with ringing and the hook switch, is the task of
@@ -95,7 +96,7 @@ pub struct Incoming {
     pub worked: Duration,
 }
 
-/// The phone's network and clock. SRTP, if any, is the network's: it hands over what it has unprotected.
+/// The phone's network and clock. SRTP, if any, is the network's task: it hands over unprotected packets.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub trait Network {
     /// Waits for a datagram. One that is longer than `datagram` may be cut, but its true length must be returned: the phone
@@ -141,8 +142,8 @@ pub struct Tick {
     pub crowded: bool,
 }
 
-/// The steps of a tick that was begun: the loudspeaker's frame goes to the port, the microphone hears `heard`, and `send` gets what is to
-/// be sent, with the datagram; it returns whether that was any.
+/// Carries out the steps of a tick that was begun: the loudspeaker's frame goes to the port, the microphone's frame is read into
+/// `heard`, and `send` gets each datagram to be sent; returns whether there was any.
 pub(crate) async fn exchange<M, A, B, const TICK: usize, const HISTORY: usize>(
     front: &mut FrontEnd<B, TICK, [i16; HISTORY]>,
     media: &mut M,
@@ -174,11 +175,10 @@ pub(crate) async fn exchange<M, A, B, const TICK: usize, const HISTORY: usize>(
 
 /// A G.711 phone without blocks of your own.
 pub type Phone = PhoneWith<NoBlock, 0>;
-/// A G.711 phone with a capture block, which can look back on `HISTORY` samples of what was played.
+/// A G.711 phone with a capture block, which can look back on `HISTORY` samples of the played sound.
 pub type PhoneWith<B, const HISTORY: usize> = PhoneOf<G711Parts<B>, TICK, HISTORY>;
 
-/// A phone of these parts. `TICK`: samples of 10 ms; `HISTORY`: samples of what was played that its block can look back
-/// on.
+/// A phone of these parts. `TICK`: samples of 10 ms; `HISTORY`: samples of the played sound that its block can look back on.
 ///
 /// A phone without a task of its own for the port: the firmware begins each tick and does what its steps say.
 ///
@@ -360,8 +360,8 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.front.step(&mut self.stream, datagram)
     }
 
-    /// Presses a key once those before it are through; eight may wait. It goes out as telephone events (RFC 4733), in place of
-    /// what the microphone hears.
+    /// Presses a key after those before it; eight may wait. It is sent as telephone events (RFC 4733), in place of the
+    /// microphone's sound.
     ///
     /// # Errors
     /// [`KeyError`] if no events were agreed on, or too many keys wait.
@@ -489,8 +489,8 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.front.skip(samples);
     }
 
-    /// Sound comes from another microphone or goes to another loudspeaker from the next tick on, as between handset, headset and
-    /// speakerphone: what the capture block has learnt of the echo and the room is forgotten, and settings stay.
+    /// Notes that sound comes from another microphone or goes to another loudspeaker from the next tick on, as between handset,
+    /// headset and speakerphone: the capture block forgets its estimates of the echo and the room, and keeps its settings.
     pub fn change_path(&mut self) {
         self.front.reset();
     }
@@ -511,7 +511,7 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     }
 }
 
-/// The stream with sound of this side in what is played.
+/// The stream with a local sound added to its played sound.
 struct Mixed<'a, P: PhoneParts, L> {
     stream: &'a mut PhoneStream<P>,
     local: &'a mut L,

@@ -187,7 +187,7 @@ impl Ring {
         self.waiting += 1;
     }
 
-    /// Drops what waits, by the side that reads: how many frames that was. What is being written stays where it is.
+    /// Drops the waiting frames, called by the side that reads: returns their number. The frame that is being written stays.
     fn skip(&mut self, depth: usize) -> u32 {
         if self.reading {
             return 0;
@@ -196,7 +196,7 @@ impl Ring {
         core::mem::take(&mut self.waiting) as u32
     }
 
-    /// The same by the side that writes, which isn't writing. What is being read stays where it is.
+    /// Does the same for the side that writes, while it isn't writing. The frame that is being read stays.
     fn clear(&mut self) -> u32 {
         core::mem::take(&mut self.waiting) as u32
     }

@@ -98,9 +98,9 @@ impl<M: FnMut(&mut [i16; FRAME]), L: FnMut(&[i16; FRAME]), const FRAME: usize> A
     }
 }
 
-/// A network of two closures. `bring(until, datagram)` writes the next datagram that arrives before `until`, the end of
-/// the frame that is being read, and returns its length and arrival, or `None` if there is no more; `take` gets what
-/// the phone sends.
+/// A network of two closures. `bring(until, datagram)` writes the next datagram that arrives before `until`, the end of the frame
+/// that is being read, and returns its length and arrival, or `None` if there is no more; `take` gets the packets that the phone
+/// sends.
 ///
 /// This phone hears nothing, and its packets are counted:
 ///

@@ -93,7 +93,8 @@ impl SlotFormat for Bits16 {
     }
 }
 
-/// 24 bits at the lower end of a register of 32, as SAI has them; what is above doesn't count, and is 0 in what is written.
+/// The format of 24 bits at the lower end of a register of 32, as SAI has them; the bits above are ignored when read, and written
+/// as 0.
 #[derive(Clone, Copy, Debug)]
 pub enum Bits24 {}
 
@@ -162,8 +163,8 @@ pub enum Stopped<R, W> {
     Writer(W),
 }
 
-/// Carries frames between a peripheral and a pump until one side stops. The microphone is in slot `microphone`, 0 or 1 (whatever
-/// isn't 0); what is played is in both. `frames` is room for a frame; the first that are played are what is in it.
+/// Carries frames between a peripheral and a pump until one side stops. The microphone is in slot `microphone`, 0 or 1 (any value
+/// but 0 counts as 1); the played sound is in both. `frames` is room for a frame; its initial content is played first.
 pub async fn serve<F: SlotFormat, R, W, const FRAME: usize, const DEPTH: usize>(
     pump: &Pump<FRAME, DEPTH>,
     reader: &mut R,

@@ -74,7 +74,7 @@ pub type RoomFor<P> = <MemoryOf<P> as PhoneMemory>::Room;
 
 /// One call's receiver and sender.
 ///
-/// A stream without a device side, which gives back what it is sent:
+/// This example is a stream without a device side, which returns the packets that it is sent:
 ///
 /// ```
 /// use dsp_core::front::Media;

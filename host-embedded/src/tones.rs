@@ -2,10 +2,10 @@
 //! call waiting during a call.
 //!
 //! [`TonePlayer`] plays one tone at a time, by the core's generator (ITU-T E.180; the countries' tables are
-//! [`Country`](dsp_core::tone::Country)). Before and between calls [`TonePlayer::tick`] runs the audio port alone; in a
-//! call [`PhoneOf::tick_with`](crate::phone::PhoneOf::tick_with) adds the tone to what is played before an echo
-//! canceller reads it, so that the canceller knows the tone's echo. All arithmetic is in integers. A phone that never
-//! uses a player doesn't have it in its image.
+//! [`Country`](dsp_core::tone::Country)). Before and between calls [`TonePlayer::tick`] runs the audio port alone; in a call
+//! [`PhoneOf::tick_with`](crate::phone::PhoneOf::tick_with) adds the tone to the played sound before an echo canceller reads it,
+//! so that the canceller knows the tone's echo. All arithmetic is in integers. A phone that never uses a player doesn't have it
+//! in its image.
 //!
 //! Use it where the phone itself signals the state of a call to its user; [`Desk`](crate::desk::Desk) chooses the tone. Limits:
 //! one tone at a time, in place of the one before. For a melody, write [segments](dsp_core::tone::Segment) of one or two
@@ -38,7 +38,7 @@ use dsp_core::tone::{ProgressError, ProgressGenerator, Segment};
 
 use crate::port::{AudioPort, Overrun, Underrun};
 
-/// Sound that this side makes and adds to what is played.
+/// A local sound that is added to the played sound.
 ///
 /// This one adds a beep during a call:
 ///
@@ -111,7 +111,7 @@ const PIECE: usize = 80;
 pub struct TonePlayer {
     sample_rate_hz: u32,
     generator: Option<ProgressGenerator>,
-    /// Whether the tone fades out within what is mixed next.
+    /// Whether the tone fades out within the next samples that are mixed.
     stopping: bool,
 }
 
@@ -142,9 +142,8 @@ impl TonePlayer {
         self.generator.is_some() && !self.stopping
     }
 
-    /// Runs 10 ms of the audio port without a call: what the microphone hears is dropped, and the tone is played.
-    /// `port` paces it, as it does in a call. Returns what the port lost of the microphone, and what it lacked for the
-    /// loudspeaker.
+    /// Runs 10 ms of the audio port without a call: the microphone's sound is dropped, and the tone is played. `port` paces it,
+    /// as it does in a call. Returns the port's losses of the microphone, and its shortage for the loudspeaker.
     pub async fn tick<A: AudioPort<FRAME>, const FRAME: usize>(
         &mut self,
         port: &mut A,

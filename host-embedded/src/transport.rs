@@ -194,9 +194,8 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         self.counters
     }
 
-    /// Takes the last report of the other side, if there is a new one. If an earlier report that was not taken said
-    /// goodbye, this one does too ([`PeerReport::bye`]); [`CallWatch`](crate::watch::CallWatch) knows what a goodbye
-    /// means for the call.
+    /// Takes the last report of the other side, if there is a new one. If an earlier report that was not taken said goodbye, this
+    /// one does too ([`PeerReport::bye`]); [`CallWatch`](crate::watch::CallWatch) interprets a goodbye for the call.
     pub fn next_report(&mut self) -> Option<PeerReport> {
         self.told.take()
     }
@@ -254,7 +253,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         }
         // A guard that adds nothing authenticates nobody.
         let known = self.guard.max_growth() > 0;
-        // The first packet from elsewhere may have been anybody's: it takes nothing from who is where the description says.
+        // The first packet from elsewhere may be forged: it doesn't replace a sender at the address of the description.
         let believed = known || !self.latched || self.named == Some(from);
         if !believed || RtpPacket::parse(packet).is_err() {
             return false;

@@ -29,7 +29,7 @@ use crate::phone::Tick;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Trouble {
-    /// The network's link is down: nothing comes and nothing leaves.
+    /// The network's link is down: nothing is received and nothing is sent.
     LinkDown,
     /// Nothing has been received for [`PATIENCE`] though something should be. A side that sends comfort noise or nothing in
     /// pauses may rightly do so.

@@ -1,7 +1,7 @@
 //! The join of two pieces of sound without a click, where one breaks off and another continues.
 //!
-//! A step in a waveform is a click. Where sound breaks off, what is missing between the last sample and the next one is
-//! added to what follows and fades out: into silence, out of it, or from one device's sound into another's.
+//! A step in a waveform is a click. Where sound breaks off, the difference between the last sample and the next one is added to
+//! the following sound and fades out: into silence, out of it, or from one device's sound into another's.
 
 use dsp_core::sample::Sample as _;
 

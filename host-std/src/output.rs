@@ -17,8 +17,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! **Limits.** What isn't an ordinary file of its own is written through, in place: a symbolic link, a file with several names (hard
-//! links) or another owner, a pipe, a device. So is a file in a folder that can't be written to.
+//! **Limits.** Anything but an ordinary file with one name is written directly, in place: a symbolic link, a file with several
+//! names (hard links) or another owner, a pipe, a device. So is a file in a folder that can't be written to.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -27,10 +27,10 @@ use std::path::{Path, PathBuf};
 /// The number of names that are tried for the file beside it: each has 64 random bits.
 const TRIES: usize = 8;
 
-/// A file that is written. [`finish`](Self::finish) makes it what it should be; without that, a replacing one leaves
-/// the old file as it was.
+/// A file that is being written. [`finish`](Self::finish) completes it; without that, a replacing file leaves the old one
+/// unchanged.
 ///
-/// A program that is stopped midway leaves the old file:
+/// In this example a program that is stopped midway leaves the old file unchanged:
 ///
 /// ```
 /// use std::io::Write;
@@ -57,7 +57,7 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Opens a file that takes the place of what is at `path` when it is finished.
+    /// Opens a file that replaces the one at `path` when it is finished.
     ///
     /// # Errors
     /// The error of the file system if the file can't be created, because the folder is missing, say.

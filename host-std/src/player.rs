@@ -1,9 +1,9 @@
 //! A player brings announcements and music on hold from files into a call or a room.
 //!
-//! Use it with a [`Room`](crate::room::Room) (`announce`, `announce_to`), in a call (`Call::announce`), or wherever the sound of a file is to
-//! be added to what is heard. To play files *as* a call's microphone use a [`FileIo`](crate::device::FileIo).
+//! Use it with a [`Room`](crate::room::Room) (`announce`, `announce_to`), in a call (`Call::announce`), or wherever the sound of
+//! a file is to be added to the played sound. To play files *as* a call's microphone use a [`FileIo`](crate::device::FileIo).
 //!
-//! An announcement of 20 ms is added to what is heard; [`Player`] has an example with a file:
+//! In this example an announcement of 20 ms is added to the played sound; [`Player`] has an example with a file:
 //!
 //! ```
 //! use host_std::player::{Blend, Player};
@@ -66,7 +66,7 @@ struct Shared {
 
 /// A file that is played.
 ///
-/// An announcement in place of what is heard:
+/// In this example an announcement replaces the played sound:
 ///
 /// ```
 /// use host_std::player::{Blend, Player};

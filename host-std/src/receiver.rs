@@ -106,8 +106,8 @@ impl AnyReceiver {
         })
     }
 
-    /// Grows the memory to what is needed, and keeps everything that the receiver holds. It allocates, so call it where a call is
-    /// agreed on, and not where it is played.
+    /// Grows the memory to `need`, and keeps everything that the receiver holds. It allocates, so call it where a call is agreed
+    /// on, and not where it is played.
     pub fn grow(&mut self, need: MemoryNeed) {
         fn grow<const CHANNELS: usize>(receiver: &mut Receiver<OnHeap, CHANNELS>, need: MemoryNeed) {
             let (has, need) = (receiver.memory(), need.max(receiver.memory()));

@@ -148,11 +148,11 @@ impl Resampler {
     /// Makes `ppm` parts per million more output from the same input, from the next sample on; negative: less. Held to
     /// [`MAX_PPM`]. Only where it was made [`steered`](Self::steered).
     pub fn set_ppm(&mut self, ppm: f64) {
-        // `as` saturates, and what isn't a number is none.
+        // `as` saturates, and NaN becomes zero.
         self.line.steer((ppm * 1e3) as i32);
     }
 
-    /// Takes `pcm` and returns how many samples fitted: all, unless the caller leaves 240 ms of output unpulled.
+    /// Takes `pcm` and returns how many samples fitted: all, unless the caller has not pulled 240 ms of output.
     pub fn push(&mut self, pcm: &[i16]) -> usize {
         self.push_with(pcm, f32::from_i16)
     }

@@ -79,7 +79,7 @@ impl Register {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ChipStep {
-    /// Bits of a register become what they are meant to be. Nothing is written where they are it already.
+    /// Brings bits of a register to their target values. Nothing is written where they have them already.
     Reach(usize, u16),
     /// Sets bits of a register to another value for a while: register, mask, value. They return to their target value at a later
     /// [`ChipStep::Reach`], or else after the last step, in the table's order.
@@ -210,8 +210,9 @@ pub trait Chip {
     /// Its address on the bus, 7 bits.
     fn address(&self) -> u8;
 
-    /// The values of all registers for `setup`, as if it were switched on (`setup.power` isn't looked at). `image` comes with those of a
-    /// reset. What the chip can't do is left out, or rounded; only clocks are refused.
+    /// Writes the values of all registers for `setup` into `image`, as if the chip were switched on (`setup.power` is ignored).
+    /// `image` initially holds the reset values. Settings that the chip can't have are left out, or rounded; only clocks are
+    /// refused.
     ///
     /// # Errors
     /// [`ClockError`] if the clocks can't be made.

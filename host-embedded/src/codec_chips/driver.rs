@@ -1,4 +1,4 @@
-//! Brings a chip from what it is to what it should be, over the bus.
+//! The driver, which brings a chip from its present state to the requested one, over the bus.
 
 use embedded_hal_async::delay::DelayNs;
 use embedded_hal_async::i2c::I2c;
@@ -20,12 +20,12 @@ enum Phase {
 
 /// A codec chip on a bus.
 ///
-/// Any order of calls leaves the registers that [`apply`](Self::apply) of the last state would leave: they are computed from
-/// that state alone, and what differs is written. While power, clocks or paths change, all that can be silenced is silent;
-/// the bits that mute are the driver's during a sequence, and whatever a chip's steps say, it keeps them.
+/// Any order of calls ends with the same registers as [`apply`](Self::apply) of the last state: they are computed from that state
+/// alone, and those that differ are written. While power, clocks or paths change, everything that can be silenced is silent; the
+/// driver keeps the bits that mute during a sequence, whatever a chip's steps say.
 ///
-/// A call whose future is dropped midway is as one that failed: the next begins with a reset. A change of levels alone (volume,
-/// gain, mute) needs none; its writes are single transactions, and what was not confirmed is written again.
+/// A call whose future is dropped midway counts as failed: the next begins with a reset. A change of levels alone (volume, gain,
+/// mute) needs none; its writes are single transactions, and a write that was not confirmed is repeated.
 ///
 /// This example switches from the handset to the loudspeaker in a call, on a bus that only records:
 ///
@@ -373,7 +373,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         Ok(())
     }
 
-    /// Silent and off, as far as the bus carries that; what it says is of no use any more.
+    /// Makes the chip silent and off, as far as the bus still works; errors are ignored here.
     async fn make_safe(&mut self) {
         self.phase = Phase::Unknown;
         self.known = 0;

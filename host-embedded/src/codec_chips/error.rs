@@ -41,7 +41,7 @@ pub enum ChipError<E> {
         /// The value that was read.
         found: u16,
     },
-    /// A register didn't become what it should in time.
+    /// A register didn't get the expected value in time.
     Late {
         /// The register.
         place: BusRegister,

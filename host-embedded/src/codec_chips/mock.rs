@@ -1,7 +1,7 @@
-//! A bus with one chip on it that records what is written, waited for and read, without a heap.
+//! A bus with one chip on it that records writes, waits and reads, without a heap.
 //!
-//! Use it to test a chip's table or firmware around it. Limits: it answers as a memory does; what a chip changes by itself, as a jack's
-//! state, the test writes.
+//! Use it to test a chip's table or firmware around it. Limits: it answers like a memory; the test has to write values that a
+//! real chip changes by itself, such as a jack's state.
 //!
 //! ```
 //! use embassy_futures::block_on;

@@ -1,4 +1,4 @@
-//! Codec chips over I2C: from what a phone wants to registers, without pops.
+//! Codec chips over I2C: from a phone's settings to registers, without pops.
 //!
 //! ```text
 //! Setup -> Chip::image -> registers as they should be -> CodecChip -> writes, in the chip's order, silent meanwhile

@@ -1,7 +1,7 @@
 //! NAU88C22 (Nuvoton; NAU8822 alike): headphones, a bridged loudspeaker of 1 W, a microphone and a line input a side.
 //!
 //! It has an id and can be read. Its jack detection (datasheet, "Jack Detect") enables outputs by itself from a pin, and no
-//! register says what the pin is: the driver leaves it off, and the processor reads the jack's switch.
+//! register shows the pin's state: the driver leaves it off, and the processor reads the jack's switch.
 //!
 //! A phone has one microphone: the left input, which is in the left slot; the right slot is silent. The sidetone goes from the
 //! left input to the left mixer alone. The auxiliary inputs and outputs, equalizer, limiter and level control are not used.

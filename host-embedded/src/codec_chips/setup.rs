@@ -130,7 +130,7 @@ impl Route {
     pub const ALL: [Self; 4] = [Self::Handset, Self::Headset, Self::Speakerphone, Self::Line];
 }
 
-/// Output and input of a route: `O` and `I` are what a chip names its pins by.
+/// Output and input of a route: `O` and `I` are the chip's names of its pins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Pins<O, I> {

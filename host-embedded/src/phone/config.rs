@@ -28,9 +28,8 @@ pub struct PhoneConfig {
 }
 
 impl Default for PhoneConfig {
-    /// Mu-law in packets of 20 ms from SSRC 0, the delay of a conversation, at most 200 ms, which is what the receiver has
-    /// room for, no meters, no high-pass and no telephone
-    /// events.
+    /// Returns the default: mu-law in packets of 20 ms from SSRC 0, the delay of a conversation, at most 200 ms, which is the
+    /// receiver's capacity, no meters, no high-pass and no telephone events.
     fn default() -> Self {
         let sender = SenderConfig {
             ssrc: Ssrc(0),

@@ -115,7 +115,7 @@ impl CaptureEnd {
             }
             let part = &mut part[..n];
             part.chunks_exact_mut(channels).for_each(|frame| self.taken.pass(frame));
-            // The resampler has been pulled empty, so it takes what comes.
+            // The resampler has been pulled empty, so it has room.
             self.resampler.push_f32(part);
         }
         let (sound, silence) = pcm.split_at_mut(filled * channels);

@@ -188,8 +188,8 @@ impl AudioIo for FileIo {
         self.failure.is_none()
     }
 
-    /// Starts the capture's file again; what was played so far stays. A file that has failed stays so: it would break
-    /// off at the same place.
+    /// Starts the capture's file again; the sound written to the playback's file so far stays. A file that has failed stays so:
+    /// it would break off at the same place.
     fn reopen(&mut self) -> Result<(), DeviceError> {
         if let Some(DeviceError::Wav(failure)) = &self.failure {
             return Err(failure.again().into());

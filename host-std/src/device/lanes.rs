@@ -43,7 +43,7 @@ impl Lanes {
         self.lanes[0].available()
     }
 
-    /// Takes what there is room for; samples a channel.
+    /// Takes as much as there is room for; returns the samples a channel that were taken.
     pub(super) fn push(&mut self, pcm: &[i16]) -> usize {
         self.take(pcm, Resampler::push)
     }

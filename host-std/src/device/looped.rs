@@ -1,8 +1,8 @@
 //! A measurement of how long sound takes from being written to a device, through the air or a cable, until it is read again.
 //!
-//! Sweeps that nothing in a room resembles are played, and looked for in what is captured: where the correlation of
-//! both is highest, the sound came back. Noise, speech and other programs' sound don't correlate with them. Every other
-//! sweep goes down, so that one that comes late isn't taken for the next one.
+//! Sweeps that nothing in a room resembles are played, and searched for in the captured sound: where the correlation of both is
+//! highest, the sound came back. Noise, speech and other programs' sound don't correlate with them. Every other sweep goes down,
+//! so that one that comes late isn't taken for the next one.
 
 use std::f64::consts::TAU;
 use std::fmt;
@@ -29,8 +29,8 @@ const LIKENESS: f64 = 0.15;
 /// The largest difference between the latencies of two sweeps that count as the same latency, in ms.
 const SAME_MS: f64 = 3.0;
 
-/// Measures how long sound takes from a device's loudspeaker to its microphone: it plays sweeps and looks for them in what is
-/// captured.
+/// Measures how long sound takes from a device's loudspeaker to its microphone: it plays sweeps and searches for them in the
+/// captured sound.
 ///
 /// A device that returns everything 30 ms later, as a cable from its output to its input would:
 ///

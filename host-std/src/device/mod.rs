@@ -217,7 +217,7 @@ impl fmt::Display for Direction {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceChoice {
-    /// No device: reads give silence, and what is written is dropped.
+    /// No device: reads give silence, and writes are dropped.
     Off,
     /// The system's default device.
     #[default]

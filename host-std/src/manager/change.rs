@@ -20,11 +20,11 @@ use crate::session::{Call, CallError};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Change {
-    /// Whether we want to send, to receive, or both; `None` leaves it.
+    /// Whether we want to send, to receive, or both; `None` changes nothing.
     pub direction: Option<Direction>,
-    /// Our codecs, the best first; `None` leaves them.
+    /// Our codecs, the best first; `None` changes nothing.
     pub codecs: Option<Vec<CodecFormat>>,
-    /// The address and RTP port at which we receive; `None` leaves them.
+    /// The address and RTP port at which we receive; `None` changes nothing.
     pub address: Option<(IpAddr, u16)>,
     /// Whether we have fresh SRTP keys, or, with DTLS, begin a new handshake.
     pub rekey: bool,
@@ -33,8 +33,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Puts the other side on hold: it hears what we play to it, such as music, and we don't hear it (`a=sendonly`: RFC 3264,
-    /// 8.4).
+    /// Puts the other side on hold: it hears our sound, such as music, and we don't hear it (`a=sendonly`: RFC 3264, 8.4).
     pub fn hold() -> Self {
         Self::direction(Direction::SendOnly)
     }
@@ -79,7 +78,7 @@ impl Change {
         Self { address: Some((address, rtp_port)), ..self }
     }
 
-    /// Makes it what the call wants from the next offer on.
+    /// Applies it to the call from the next offer on.
     pub(super) fn apply(&self, call: &mut Call) -> Result<(), CallError> {
         if let Some(direction) = self.direction {
             call.set_direction(direction);

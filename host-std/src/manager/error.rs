@@ -25,11 +25,11 @@ pub enum ManagerError {
     UnknownDialog,
     /// There is a session of this `Call-ID` and tag already.
     Exists,
-    /// An offer came while ours waits for its answer, or ours was to leave while another one does (RFC 3261, 14.1).
+    /// An offer came while ours waits for its answer, or ours was to be sent while another one waits (RFC 3261, 14.1).
     Glare,
     /// There is no offer that this could be the answer to, or that could be taken back.
     NoOffer,
-    /// The answer says no to our offer: the stream has port 0 (RFC 3264, 6). What was offered is taken back.
+    /// The answer rejects our offer: the stream has port 0 (RFC 3264, 6). The offer is taken back.
     Refused,
     /// More phones have answered one offer than anybody rings.
     TooManyForks,
@@ -47,7 +47,7 @@ pub enum ManagerError {
     HasDevice,
     /// The manager is shutting down.
     Closing,
-    /// The session did not answer within 10 s: its thread is blocked. What was asked may be done all the same; end the
+    /// The session did not answer within 10 s: its thread is blocked. The command may be carried out all the same; end the
     /// dialog.
     Stuck,
     /// The descriptions can't be used, or what they request is impossible.

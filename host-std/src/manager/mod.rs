@@ -39,8 +39,8 @@
 //! | transfer (REFER with Replaces) | [`replace`](MediaManager::replace) |
 //! | CANCEL, BYE | [`end`](MediaManager::end) |
 //!
-//! Each error knows the SIP status to answer with ([`ManagerError::status`]). An offer or answer that fails leaves the running call
-//! as it was: its sound, keys, addresses and numbers.
+//! Each error knows the SIP status to answer with ([`ManagerError::status`]). An offer or answer that fails leaves the running
+//! call unchanged: its sound, keys, addresses and numbers.
 //!
 //! **Cost.** Each session is one task and two UDP sockets, for RTP and RTCP. A call of PCMU with SRTP holds 53 KB, one that offers
 //! the default codecs and has agreed on Opus 140 KB with its codecs' states (BENCHMARKS.md, "Memory of a call").

@@ -7,8 +7,8 @@
 //! keys of the other side's (SDES: RFC 4568, 7.3; DTLS: an association for each, RFC 8842, 4 and 5) and its own ICE checks under
 //! credentials of ours that are the same for all (RFC 8839, 5.4).
 //!
-//! All that signals returns at once and is atomic: an offer or answer that can't be used, ours or theirs, leaves the
-//! running call as it was.
+//! All functions for signalling return at once and are atomic: an offer or answer that can't be used, ours or theirs, leaves the
+//! running call unchanged.
 
 use std::sync::Arc;
 
@@ -116,8 +116,8 @@ pub(super) struct LeavingCall {
 pub struct Confirmed {
     /// The number of other phones that had answered; each was sent an RTCP BYE.
     pub others: usize,
-    /// Whether those phones know the key that protects what we send, because it was in the offer that all of them had (RFC
-    /// 4568, 7.3). A later offer with [fresh keys](Change::with_fresh_keys) shuts them out.
+    /// Whether those phones know the key that protects our packets, because it was in the offer that all of them had (RFC 4568,
+    /// 7.3). A later offer with [fresh keys](Change::with_fresh_keys) shuts them out.
     pub key_is_shared: bool,
 }
 
@@ -432,8 +432,8 @@ impl Session {
         self.events.dropped()
     }
 
-    /// Looks at the calls: queues what is worth an event, and ends what is over. Call it ten times a second while there is
-    /// sound, and at [`next_deadline`](Self::next_deadline).
+    /// Looks at the calls: queues everything that is worth an event, and removes those that are over. Call it ten times a second
+    /// while there is sound, and at [`next_deadline`](Self::next_deadline).
     pub fn poll(&mut self, now: Instant) {
         for index in (0..self.legs.len()).rev() {
             let Self { invite, legs, events, watching, .. } = self;

@@ -1,4 +1,4 @@
-//! The sessions by the names of their dialogs, and what is asked of them.
+//! The sessions by the names of their dialogs, and the commands to them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

@@ -114,7 +114,7 @@ impl Interval {
         percent(self.lost, self.received + self.lost)
     }
 
-    /// Sound that was made up, in percent of what was played; `None` where nothing was.
+    /// Returns the concealed sound, in percent of the played sound; `None` where nothing was played.
     pub fn concealed_percent(&self) -> Option<f64> {
         percent(self.concealed_samples, self.played_samples)
     }

@@ -118,7 +118,7 @@ impl CallMetrics {
         self
     }
 
-    /// Publishes what has happened since this was called last.
+    /// Publishes everything that has happened since the last call of this function.
     pub fn publish(&mut self, stats: &CallStats) {
         for ((name, count, _), published) in COUNTERS.iter().zip(&mut self.published) {
             let counted = count(stats, self.rate_hz);

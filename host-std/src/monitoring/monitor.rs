@@ -31,7 +31,7 @@ const SILENT_MS: u64 = 3_000;
 pub struct Moment {
     /// The moment, in ms since the driver began.
     pub at_ms: u64,
-    /// The delay of what is heard here, in ms: the delay of this side plus, once it is known, half of the round trip.
+    /// The delay of the sound that is heard here, in ms: the delay of this side plus, once it is known, half of the round trip.
     #[serde(serialize_with = "maybe_micros")]
     pub delay_ms: Option<f64>,
     /// The share of packets that never came, in percent.
@@ -46,7 +46,7 @@ pub struct Moment {
     /// The MOS of this second alone: with delay if a round trip is known, else without.
     #[serde(serialize_with = "maybe_micros")]
     pub mos: Option<f64>,
-    /// The delay of what the other side hears, in ms: the delay that it reports of itself plus half of the round trip.
+    /// The delay of the sound that the other side hears, in ms: the delay that it reports of itself plus half of the round trip.
     #[serde(serialize_with = "maybe_micros")]
     pub remote_delay_ms: Option<f64>,
     /// The share of our packets that the other side lost by its last report, in percent.

@@ -26,10 +26,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What isn't known is left out, as 4.6 asks, and all reported values were measured between START and STOP. `LocalMetrics` say
-//! how the call is heard here. `RemoteMetrics` say how the other side hears us by its last report (RFC 3611, 4.7), since the call
-//! began. Lines and their parts have the order of the grammar (4.6.1). Lines end once, as in the RFC's examples and in the
-//! reports of phones, where the grammar taken literally has empty lines between groups.
+//! Unknown values are left out, as 4.6 asks, and all reported values were measured between START and STOP. `LocalMetrics` are the
+//! quality of the call as heard here. `RemoteMetrics` are the quality of our sound at the other side by its last report (RFC
+//! 3611, 4.7), since the call began. Lines and their parts have the order of the grammar (4.6.1). Lines end once, as in the RFC's
+//! examples and in the reports of phones, where the grammar taken literally has empty lines between groups.
 //!
 //! **Limits.** One stream of a call is reported. Levels are in dBm0, where 0 dBov is 6.15 dBm0 by the overload point of A-law (ITU-T
 //! G.711; G.100.1).
@@ -60,7 +60,7 @@ const NO_GROUP: &str = "unknown";
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VqError {
-    /// It isn't what the grammar has there (RFC 6035, 4.6.1): what, and the text.
+    /// The text doesn't match the grammar (RFC 6035, 4.6.1): the parameter, and the text.
     Malformed {
         /// The name of the parameter, such as `CallID`.
         what: &'static str,
@@ -375,7 +375,7 @@ impl VqAlarm {
         Self { metric, warning, critical, now: VqSeverity::Clear }
     }
 
-    /// Returns what has changed by what happened between two snapshots; `None` if nothing has, or the number isn't known.
+    /// Returns the new severity from the difference of two snapshots; `None` if it hasn't changed, or the number isn't known.
     pub fn look(&mut self, earlier: &CallStats, later: &CallStats) -> Option<VqSeverity> {
         let value = self.metric.value(earlier, later)?;
         let sign = if self.metric.is_quality() { -1.0 } else { 1.0 };

@@ -12,9 +12,8 @@ const STEP_TICKS: u32 = 960;
 
 /// Takes any Opus packet, mono or stereo of any bandwidth, to PCM of one rate and channel count.
 ///
-/// A packet with broken framing is an error and leaves the decoder as it was; [`OpusPacket::parse`] says what is wrong
-/// with it. After a packet whose coded sound is broken, the next good one decodes. After construction nothing
-/// allocates.
+/// A packet with broken framing is an error and leaves the decoder unchanged; [`OpusPacket::parse`] gives the reason. After a
+/// packet whose coded sound is broken, the next good one decodes. After construction nothing allocates.
 ///
 /// A packet is lost. Where the next one repeats it (RFC 6716, 2.1.7) nothing has to be made up:
 ///
@@ -75,8 +74,8 @@ impl OpusDecoder {
         Ok(decoder)
     }
 
-    /// Sets what the decoder may cost, 0 to 10. From [`DEEP_CONCEALMENT`] on a loss is concealed by a neural net, in a
-    /// build with the feature `opus-dred`; else it changes nothing.
+    /// Sets the decoder's complexity, 0 to 10. From [`DEEP_CONCEALMENT`] on a loss is concealed by a neural net, in a build with
+    /// the feature `opus-dred`; otherwise it changes nothing.
     ///
     /// # Errors
     /// [`OpusError::Complexity`] if `complexity` is above 10.

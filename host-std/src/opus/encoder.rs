@@ -49,7 +49,7 @@ impl OpusEncoder {
         self.config
     }
 
-    /// Changes settings from the next frame on; what was heard so far stays.
+    /// Changes settings from the next frame on; the encoder's history is kept.
     ///
     /// # Errors
     /// [`OpusError::Fixed`] for another sample rate, channel count or application, and the [`OpusError`] that names
@@ -147,8 +147,8 @@ impl Encoder for OpusEncoder {
         FRAMES
     }
 
-    /// Takes bit rate and expected loss, each within what there is: 500 to 512,000 bit/s a channel, 0 to 100 %. Whether FEC
-    /// is sent stays a setting: without it an expected loss makes the coding less dependent on what was before.
+    /// Sets bit rate and expected loss, each within its range: 500 to 512,000 bit/s a channel, 0 to 100 %. Whether FEC is sent
+    /// remains a setting: without it an expected loss makes the coding less dependent on earlier sound.
     fn adapt(&mut self, wanted: &Adaptation) -> Adaptation {
         let Self { config: OpusEncoderConfig { channels, bitrate_bps, expected_loss_percent, .. }, .. } = *self;
         let mut taken = *wanted;

@@ -292,7 +292,7 @@ impl RawDred {
         Ok((begin, u32::try_from(end).unwrap_or(0)))
     }
 
-    /// Makes features of what was read last: the costly part.
+    /// Makes features of the packet that was read last: the costly part.
     pub(super) fn process(&mut self) -> Result<(), i32> {
         let redundancy = self.redundancy.as_ptr();
         // SAFETY: both states are live and ours; the library allows source and destination to be one, and refuses a

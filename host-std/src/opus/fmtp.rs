@@ -28,9 +28,10 @@ use super::{OpusBandwidth, OpusEncoderConfig, OpusRateControl};
 pub struct OpusFmtp {
     /// `maxplaybackrate`: the highest sampling rate that the writer can play, 8000 to 48,000 Hz.
     pub max_playback_rate_hz: u32,
-    /// `sprop-maxcapturerate`: the highest sampling rate of what the writer sends, 8000 to 48,000 Hz.
+    /// `sprop-maxcapturerate`: the highest sampling rate of the writer's sent sound, 8000 to 48,000 Hz.
     pub max_capture_rate_hz: u32,
-    /// `maxaveragebitrate`: what the writer can take, 6000 to 510,000 bit/s. Values beyond are ignored, as the RFC asks.
+    /// `maxaveragebitrate`: the most that the writer can receive, 6000 to 510,000 bit/s. Values beyond are ignored, as the RFC
+    /// asks.
     pub max_average_bitrate_bps: Option<u32>,
     /// `stereo`: the writer prefers two channels; to one that doesn't, none must be sent.
     pub stereo: bool,
@@ -143,8 +144,8 @@ impl OpusFmtp {
         }
     }
 
-    /// Bends `config` to what the writer of these parameters wishes to receive. Bit rate and bandwidth are capped, never
-    /// raised; two channels are coded as one, unless the writer prefers stereo; FEC is left out where it can't be used;
+    /// Restricts `config` to the stream that the writer of these parameters wishes to receive. Bit rate and bandwidth are capped,
+    /// never raised; two channels are coded as one, unless the writer prefers stereo; FEC is left out where it can't be used;
     /// constant size is set where it's preferred, and kept where we want it; DTX is as the writer prefers.
     pub fn apply(&self, config: &mut OpusEncoderConfig) {
         if let Some(bps) = self.max_average_bitrate_bps {

@@ -8,7 +8,7 @@
 //!   them (RFC 7587, 4.1), and mono and stereo decoders both take mono and stereo packets.
 //! - [`OpusPacket`] reads the packet's framing without the library: everything that comes from the network goes
 //!   through it first, and libopus only sees packets whose framing is sound.
-//! - [`OpusFmtp`] is what SDP says about Opus (RFC 7587): what the other side wishes to receive becomes settings.
+//! - [`OpusFmtp`] holds the parameters of Opus in SDP (RFC 7587): the other side's wishes as a receiver become settings.
 //! - The cargo feature `opus-dred` builds concealment by a neural net and Deep Redundancy (DRED) in: an encoder then
 //!   sends up to a second of the past along, and a decoder fills any gap that it covers.
 //! - Delay: [`OpusEncoder::lookahead`] samples (6.5 ms, 2.5 ms in the low-delay application); the decoder adds none.
@@ -108,7 +108,7 @@ pub enum OpusError {
     },
     /// Deep Redundancy was asked for, and this build is without the feature `opus-dred`.
     NoDred,
-    /// Sample rate, channels and application stay what a running encoder was made with.
+    /// Sample rate, channels and application of a running encoder can't be changed.
     Fixed,
     /// libopus refused, with its own error number.
     Library(i32),

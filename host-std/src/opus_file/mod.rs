@@ -25,8 +25,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! All times are in ticks of 48 kHz, whatever the rate of the sound. The *pre-skip* is what a player must drop at the beginning, the
-//! encoder's delay. Where a player must stop is in the last page's granule position.
+//! All times are in ticks of 48 kHz, whatever the rate of the sound. The *pre-skip*, the encoder's delay, must be dropped by a
+//! player at the beginning. The last page's granule position says where a player must stop.
 //!
 //! **Cost.** A file is read into memory as a whole. A writer holds one page, of a second.
 //!

@@ -1,5 +1,5 @@
-//! The pages of an Ogg file (RFC 3533, 6), also of one that is damaged: what isn't a whole page with a right checksum is
-//! passed over, to the next one that is.
+//! The pages of an Ogg file (RFC 3533, 6), also of a damaged one: data that aren't a whole page with a right checksum are
+//! skipped, up to the next valid page.
 
 use std::io::{self, Read};
 

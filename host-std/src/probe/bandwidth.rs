@@ -1,9 +1,9 @@
 //! The real bandwidth of sound: the upper edge of its mean spectrum, which reveals a telephone's sound in a file of 48 kHz.
 //!
-//! Spectra of half-overlapping Hann windows of 512 samples are summed, those above -70 dBov. A frequency is used if the mean there
-//! is at most 60 dB below the spectrum's highest bin, and four times above what rounding to 16 bits leaves in a bin; the edge
-//! is the end of the highest quarter of a kilohertz that is used in most of its bins, less the two by which the window widens it. Resolution: an 512th of the rate, 16 Hz at 8
-//! kHz and 94 at 48.
+//! Spectra of half-overlapping Hann windows of 512 samples are summed, those above -70 dBov. A frequency is used if the mean
+//! there is at most 60 dB below the spectrum's highest bin, and four times above the rounding noise of 16 bits in a bin; the edge
+//! is the end of the highest quarter of a kilohertz that is used in most of its bins, less the two by which the window widens it.
+//! Resolution: an 512th of the rate, 16 Hz at 8 kHz and 94 at 48.
 
 use dsp_core::spectrum::Spectrum;
 use serde::Serialize;
@@ -14,7 +14,7 @@ const HALF: usize = 256;
 const LEAST_POWER: f64 = 1e-7;
 /// The least power of a frequency that counts, as a factor of that of the highest bin.
 const BELOW: f64 = 1e-6;
-/// Bins by which the window widens what is in a bin.
+/// The number of bins by which the window widens a line.
 const SMEARED: f64 = 2.0;
 /// Width of what must be used, in Hz.
 const WIDTH_HZ: f64 = 250.0;
@@ -104,7 +104,7 @@ impl Edge {
         }
         let mean: Vec<f64> = self.power.iter().map(|power| power / self.spectra as f64).collect();
         let highest = mean[1..].iter().copied().fold(0.0, f64::max);
-        // A window of this kind leaves 3/8 of the power of each sample in a bin; rounding has 1/12 of a step squared.
+        // A window of this kind keeps 3/8 of the power of each sample in a bin; rounding has 1/12 of a step squared.
         let rounding = 0.375 * (2 * HALF) as f64 / 12.0 / (32_768.0 * 32_768.0);
         let least = (highest * BELOW).max(4.0 * rounding);
         let bin_hz = f64::from(self.rate_hz) / (2 * HALF) as f64;

@@ -1,4 +1,4 @@
-//! Stretches of speech, of what a voice detector says of each 10 ms.
+//! The stretches of speech, from a voice detector's decision for each 10 ms.
 
 use serde::Serialize;
 

@@ -306,7 +306,7 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
     (rows, sent, network)
 }
 
-/// Stretches of what was played that are not plainly decoded.
+/// Returns the stretches of played sound that are not plainly decoded.
 pub(crate) fn play_rows(ticks: &[(Instant, Played)], rate_hz: u32) -> Vec<PlayRow> {
     let mut rows: Vec<PlayRow> = Vec::new();
     for (time, played) in ticks {

@@ -1,9 +1,10 @@
 //! The amount of a user's own voice that comes back from the other side: the quantity that echo control is meant to reduce,
 //! measured where the user hears it.
 //!
-//! Use it to judge a canceller in whole calls of which both sides' sound is known, as in simulations. Only while the other side's user is
-//! silent does one hear nothing but one's own voice, so the power of those moments is compared with that of what was said. It
-//! includes the network, both codecs and what is made up for lost packets: it is what is heard, not what a canceller did.
+//! Use it to judge a canceller in whole calls where both sides' sound is known, as in simulations. Only while the other side's
+//! user is silent does a user hear nothing but the own voice, so the power of those moments is compared with that of the voice as
+//! spoken. It includes the network, both codecs and the concealment of lost packets: it measures the sound that is heard, not the
+//! work of a canceller.
 //!
 //! ```
 //! use host_std::record::echo::OwnVoice;
@@ -54,8 +55,8 @@ pub struct OwnVoice<'a> {
 }
 
 impl OwnVoice<'_> {
-    /// Returns the level of the voice that comes back, relative to that of what was said, in dB; -127 if nothing comes back.
-    /// `None` if this side's user never speaks alone for 0.2 s altogether.
+    /// Returns the level of the voice that comes back, relative to that of the voice as spoken, in dB; -127 if nothing comes
+    /// back. `None` if this side's user never speaks alone for 0.2 s altogether.
     pub fn comes_back_db(&self) -> Option<f64> {
         let powers = |pcm: &[i16]| -> Vec<f64> {
             let frame = self.sample_rate_hz as usize * FRAME_MS / 1_000 * usize::from(self.channels);

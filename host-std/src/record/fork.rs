@@ -4,9 +4,9 @@
 //! [`RtpFork`](super::rtp_fork::RtpFork). A destination that is to be negotiated, to have another codec or to be protected is a second call
 //! (`sendonly`) whose microphone is the reader.
 //!
-//! [`fork`] makes a [`ForkTap`], which a call is given ([`Call::add_tap`](crate::session::Call::add_tap)), and a [`ForkReader`], which
-//! belongs to another thread. [`Forked`] says which sound is forked: what we say, what we hear, or each source of
-//! it. Each piece says whose it is and when it was.
+//! [`fork`] makes a [`ForkTap`], which a call is given ([`Call::add_tap`](crate::session::Call::add_tap)), and a [`ForkReader`],
+//! which belongs to another thread. [`Forked`] says which sound is forked: ours, the sound that we hear, or each source of it.
+//! Each piece says whose it is and when it was.
 //!
 //! This example gives our side of a call to an analyser:
 //!

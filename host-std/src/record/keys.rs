@@ -89,7 +89,7 @@ pub struct KeyLine {
     pub mki: Option<Mki>,
 }
 
-/// Leaves the key out: what is debugged lands in logs.
+/// Leaves the key out, since debug output ends in logs.
 impl fmt::Debug for KeyLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyLine({} {} {}, {} bytes)", self.suite, self.from, self.to, self.key_and_salt.len())

@@ -31,8 +31,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **Cost.** None of them but `call`, whose memory grows with the call, allocates or blocks on the audio path. Each has a ring of fixed
-//! length and a thread that writes: what a slow disk, network or reader can't take is dropped and counted.
+//! **Cost.** None of them but `call`, whose memory grows with the call, allocates or blocks on the audio path. Each has a ring of
+//! fixed length and a thread that writes: data that a slow disk, network or reader can't take are dropped and counted.
 //!
 //! **Limits.** The program has to decide whether a recording is allowed, and who must be informed. Anyone who has a capture and
 //! its keys can hear the call.

@@ -28,11 +28,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`RtpFork::start`] takes the end of a [`fork`](super::fork::fork) that reads, and a thread sends what comes out of it, so that
-//! neither network nor system calls hold up the call; what the thread can't take is dropped and counted. The first party
-//! goes to the port of [`RtpForkConfig::to`], each further one to the next even port. [`RtpFork::sdp`] is the description
-//! that a receiver needs: `ffmpeg -protocol_whitelist file,udp,rtp -i fork.sdp` plays it. Each stream has a label (RFC 4574),
-//! which [metadata](super::siprec) refers to.
+//! [`RtpFork::start`] takes the end of a [`fork`](super::fork::fork) that reads, and a thread sends the sound from it, so that
+//! neither network nor system calls hold up the call; sound that the thread can't take is dropped and counted. The first party
+//! goes to the port of [`RtpForkConfig::to`], each further one to the next even port. [`RtpFork::sdp`] is the description that a
+//! receiver needs: `ffmpeg -protocol_whitelist file,udp,rtp -i fork.sdp` plays it. Each stream has a label (RFC 4574), which
+//! [metadata](super::siprec) refers to.
 //!
 //! Sound is sent as it was, without encoding. More than 40 ms that were dropped are a gap in timestamps, followed by a marker;
 //! less is made up for in time as the drift of a clock is ([`TrackClock`]), and counted all the same. Packets are of 20 ms,
@@ -218,7 +218,7 @@ impl RtpFork {
         }
     }
 
-    /// Sends what is left, ends the fork and returns its numbers.
+    /// Sends the remaining sound, ends the fork and returns its numbers.
     pub fn stop(mut self) -> RtpForkStatus {
         self.end();
         self.status()
@@ -228,7 +228,7 @@ impl RtpFork {
         self.shared.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // A thread that broke off has sent what it could.
+            // A thread that broke off has sent as much as it could.
             let _ = thread.join();
         }
     }

@@ -130,7 +130,7 @@ impl RecordingMetadata {
         })
     }
 
-    /// Notes that recording ended at this time, and that everybody who was still there left.
+    /// Notes that recording ended at this time, and that all remaining participants left.
     pub fn end(&mut self, at: SystemTime) {
         self.ends = Some(at);
         for participant in &mut self.participants {
@@ -211,7 +211,7 @@ fn escaped(text: &str) -> String {
     xml
 }
 
-/// A time to the millisecond, in UTC. What is before 1970 is 1970.
+/// Formats a time to the millisecond, in UTC. Times before 1970 become 1970.
 fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let unix_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);

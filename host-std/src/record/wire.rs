@@ -34,7 +34,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Addresses are those that the call knows. What a TURN server passes on is captured as it leaves here, inside its messages.
+//! Addresses are those that the call knows. Packets by way of a TURN server are captured as they are sent here, inside its
+//! messages.
 //!
 //! Cost: a copy of each datagram. Memory: two rings, 1.1 MB together.
 
@@ -168,7 +169,7 @@ impl Tap for WireTap {
     }
 }
 
-/// A capture that is being written, and what is to be written to it.
+/// A capture that is being written, and the data to be written to it.
 struct CaptureFile {
     writer: PcapWriter<BufWriter<OutputFile>>,
     bytes: Consumer<u8>,
@@ -283,7 +284,7 @@ pub fn record_wire(call: &mut Call, config: &WireConfig) -> io::Result<WireRecor
 }
 
 impl WireRecorder {
-    /// Writes what is left, closes the files and returns what was written.
+    /// Writes the remaining data, closes the files and returns the amount that was written.
     pub fn finish(mut self) -> WireStatus {
         self.end().unwrap_or_default()
     }

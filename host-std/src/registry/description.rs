@@ -24,7 +24,7 @@ pub struct CodecDescription {
     pub bit_rate_bps: [u32; 2],
     /// Whether the decoder conceals losses by itself.
     pub own_concealment: bool,
-    /// Whether a payload can carry a copy of what was in lost ones, as Opus' in-band FEC does.
+    /// Whether a payload can carry a copy of the sound in lost ones, as Opus' in-band FEC does.
     pub redundancy: bool,
     /// Whether the encoder by itself sends nothing while nobody speaks (discontinuous transmission, DTX).
     pub dtx: bool,

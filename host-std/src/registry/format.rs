@@ -27,8 +27,8 @@ pub struct CodecFormat {
     pub rtp_clock_hz: u32,
     /// Channels; Opus always says 2 (RFC 7587, 7) and gives the true number in each packet.
     pub channels: u8,
-    /// The text after the payload type in `a=fmtp`, empty if there is none. It's what the side that wrote it can or
-    /// wants to *receive*.
+    /// The text after the payload type in `a=fmtp`, empty if there is none. It describes the streams that its writer can or wants
+    /// to *receive*.
     pub fmtp: String,
     /// The number to offer. `None` takes the static number if there is one, else a free dynamic one.
     pub payload_type: Option<PayloadType>,

@@ -9,8 +9,8 @@ use super::{Codec, CodecDescription, CodecFormat, Frames, Made, Terms};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ilbc;
 
-/// RFC 3952 has no default for a side that doesn't say; but 20 ms must be said (5). So it's 30 ms, as for one that says
-/// what there is not.
+/// Returns the mode. RFC 3952 has no default for a side that doesn't give one; but 20 ms must be given (5). So it's 30 ms, also
+/// for a side that gives an invalid mode.
 fn mode(format: &CodecFormat) -> IlbcMode {
     if format.parameter("mode") == Some("20") { IlbcMode::Ms20 } else { IlbcMode::Ms30 }
 }

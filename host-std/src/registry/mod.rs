@@ -4,9 +4,10 @@
 //! your own. The order in which a call *offers* codecs is another thing: that is `CallConfig::codecs`. Payload types that no SDP
 //! names belong into `OwnDecoders`, and a codec on its own, without calls, is one of [`dsp_core::codec`] or `opus`.
 //!
-//! A [`Codec`] says what it can do ([`CodecDescription`]), how SDP writes it ([`CodecFormat`]), and makes an encoder or a decoder
-//! from what both sides wrote ([`Terms`]). A registry is a list of codecs. Offer and answer ([`sdp`](crate::sdp)) and the call ask
-//! the registry and know no codec by themselves, so your own codec can do whatever a built-in one can.
+//! A [`Codec`] describes its properties ([`CodecDescription`]) and its formats in SDP ([`CodecFormat`]), and makes an encoder or
+//! a decoder from the terms that both sides wrote ([`Terms`]). A registry is a list of codecs. Offer and answer
+//! ([`sdp`](crate::sdp)) and the call ask the registry and know no codec by themselves, so your own codec can do whatever a
+//! built-in one can.
 //!
 //! Opus for speech in little bandwidth, in the place of the built-in Opus:
 //!
@@ -126,19 +127,20 @@ pub trait Codec: Send + Sync {
         self.describe(format).bit_rate_bps[1]
     }
 
-    /// Makes the encoder, for what the other side receives.
+    /// Makes the encoder, for the other side's receiver.
     ///
     /// # Errors
     /// The codec's error for settings, or for parameters in `terms`, that it doesn't support.
     fn encoder(&self, terms: &Terms<'_>) -> Made<dyn Encoder + Send>;
 
-    /// Makes the decoder, for what we receive.
+    /// Makes the decoder, for our receiver.
     ///
     /// # Errors
     /// The codec's error for settings, or for parameters in `terms`, that it doesn't support.
     fn decoder(&self, terms: &Terms<'_>) -> Made<dyn Decoder + Send>;
 
-    /// The format that goes into our offer where the user wants `wanted`: its parameters say what we want to receive.
+    /// Returns the format for our offer where the user wants `wanted`: its parameters describe the stream that we want to
+    /// receive.
     fn offer(&self, wanted: &CodecFormat) -> CodecFormat {
         wanted.clone()
     }

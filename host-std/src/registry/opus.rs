@@ -5,8 +5,8 @@ use dsp_core::codec::{Adaptation, CodecInfo, Decoder, EncodeError, Encoder, Fram
 use super::{Codec, CodecDescription, CodecFormat, Made, Terms};
 use crate::opus::{FRAMES, OpusApplication, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
 
-/// The codec Opus (RFC 7587) with these settings, restricted by what the other side's parameters forbid. The rate in the settings is the
-/// rate of a call's sound, whatever the other side plays or captures.
+/// The codec Opus (RFC 7587) with these settings, restricted by the other side's parameters. The rate in the settings is the rate
+/// of a call's sound, whatever the other side plays or captures.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opus(pub OpusEncoderConfig);
 
@@ -18,7 +18,7 @@ const fn delay_us(application: OpusApplication) -> u32 {
     }
 }
 
-/// The highest complexity at which libopus doesn't analyse what it encodes.
+/// The highest complexity at which libopus doesn't analyse its input.
 const UNANALYSED: u8 = 6;
 
 impl Codec for Opus {
@@ -111,7 +111,7 @@ struct Quiet {
     /// Whether there is no speech, and for how long.
     told: bool,
     ms: u32,
-    /// Packets since then that describe the background, and the power of what was sent, in steps squared.
+    /// Packets since then that describe the background; below is the power of the background that was sent, in steps squared.
     described: u8,
     power: f32,
     /// The time for which nothing was sent, in ms.
@@ -171,7 +171,7 @@ impl Encoder for Pausing {
         self.encoder.frames()
     }
 
-    /// Never above what the other side can take. What it said of constant size, pauses and FEC stays.
+    /// Adapts within the other side's limits. Its wishes for constant size, pauses and FEC are kept.
     fn adapt(&mut self, wanted: &Adaptation) -> Adaptation {
         let mut within = *wanted;
         within.bit_rate_bps = wanted.bit_rate_bps.map(|bps| bps.min(self.most_bps));

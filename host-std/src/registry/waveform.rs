@@ -83,7 +83,7 @@ impl Codec for Pcma {
 pub struct G722 {
     /// The mode. RTP knows only mode 1, of 64 kbit/s; use another one only where the other side knows of it.
     pub mode: Mode,
-    /// Whether the decoder conceals losses. Otherwise the receiver does, and the decoder follows what it plays.
+    /// Whether the decoder conceals losses. Otherwise the receiver does, and the decoder follows the receiver's output.
     pub own_concealment: bool,
 }
 
@@ -123,7 +123,7 @@ pub struct L16;
 
 impl Codec for L16 {
     fn formats(&self) -> Vec<CodecFormat> {
-        // The usual one is what has a static number.
+        // The usual format is the one with a static number.
         let mono = [44_100].into_iter().chain(l16::L16::RATES_HZ.into_iter().filter(|rate_hz| *rate_hz != 44_100));
         let formats = |channels| mono.clone().map(move |rate_hz| CodecFormat::l16(rate_hz, channels));
         formats(1).chain(formats(2)).collect()

@@ -1,5 +1,5 @@
 //! Digits in a capture: the telephone events of each of its streams (RFC 4733), those too that have no sound; and those in the
-//! sound (DTMF), as its listener heard it. What is both is one digit, an event.
+//! sound (DTMF), as its listener heard it. A digit in both forms is one digit, an event.
 
 use std::collections::HashMap;
 use std::fs;
@@ -166,7 +166,7 @@ pub fn tones(
     Ok(all.filter(|stream| !stream.tones.is_empty()).collect())
 }
 
-/// Adds what is heard in the sound of each stream that can be played.
+/// Adds the digits heard in the sound of each stream that can be played.
 fn in_sound(
     path: &Path,
     keys: &CaptureKeys,

@@ -1,8 +1,8 @@
 //! The grid: speech over simulated networks to the real receiver in virtual time, with one row of numbers for each combination of
 //! loss, bursts, jitter and clock drift.
 //!
-//! Use it to see what a change to a receiver or to its delay does on many networks at once. A network that was measured is played by
-//! [`replay`](super::replay) or [`trace`](super::trace) instead; whole calls with their codecs, over one network, are
+//! Use it to see the effect of a change to a receiver or to its delay on many networks at once. A network that was measured is
+//! played by [`replay`](super::replay) or [`trace`](super::trace) instead; whole calls with their codecs, over one network, are
 //! [`virtual_time`](crate::simulate::virtual_time).
 //!
 //! ```
@@ -72,7 +72,7 @@ impl Default for GridConfig {
     }
 }
 
-/// One network of a grid, and what a listener heard over it.
+/// One network of a grid, and the listener's result over it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The loss in percent, and the mean number of packets that are lost in a row.

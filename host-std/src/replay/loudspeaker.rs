@@ -14,7 +14,7 @@ pub(super) struct Loudspeaker {
     front: FrontEnd<NoBlock, MOST_TICK_SAMPLES>,
 }
 
-/// A stream, by what it plays from an instant on.
+/// A stream, by the sound that it plays from an instant on.
 struct Heard<P>(P);
 
 impl<P: FnMut(Instant, &mut [i16]) -> Played> Media for Heard<P> {

@@ -26,8 +26,8 @@
 //! [`replay_bytes`] does the same with a capture in memory; its example runs as it stands. [`read_keys`] reads the SRTP keys of an
 //! encrypted call. [`digits`] and [`tones`] list the DTMF digits and the tones of a capture without playing it to a listener.
 //!
-//! **Cost.** The file is read twice and not kept in memory. What a report shows is: the sound of all streams together is at most
-//! 2^29 samples, one GiB.
+//! **Cost.** The file is read twice and not kept in memory. The content of a report is: the sound of all streams together is at
+//! most 2^29 samples, one GiB.
 //!
 //! **Limits.** A capture doesn't hold the signalling, so the codec of a dynamic payload type is named by
 //! [`ReplayConfig::payloads`] or guessed from the packets, and the report says when it was guessed. At most 64 streams are played,

@@ -180,7 +180,7 @@ impl StreamRecord<'_> {
         };
         let badness = match cause {
             Cause::Pause => missing_ms.min(20.0),
-            // Long holes are worse than their sum: what is made up for them has faded.
+            // Long holes are worse than their sum: their concealment has faded out.
             _ => missing_ms + self.packet_ms * longest_run as f64,
         };
         let missing_ms = thousandth(missing_ms);

@@ -355,7 +355,7 @@ impl StreamPlayer {
         }
     }
 
-    /// Plays a tick, or at its end what is left of the stream.
+    /// Plays a tick, or at its end the rest of the stream.
     fn tick(&mut self, most: usize) {
         let rate = self.config.sample_rate_hz;
         let samples = (TICK.as_samples(rate) as usize).min(most);

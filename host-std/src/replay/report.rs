@@ -88,7 +88,7 @@ pub struct SkippedStream {
     pub ssrc: String,
     /// The number of packets.
     pub packets: u64,
-    /// The reason why it could not be played, and what would help.
+    /// The reason why it could not be played, and a hint.
     pub reason: String,
 }
 

@@ -1,4 +1,5 @@
-//! Digits (DTMF) and tones in the sound of a stream as its listener heard it. What is tone and event at once is one digit, an event.
+//! Digits (DTMF) and tones in the sound of a stream as its listener heard it. A digit that is tone and event at once is one
+//! digit, an event.
 
 use dsp_core::tone::{Country, DtmfConfig, DtmfDetector, HeardDigit, ProgressDetector};
 

@@ -36,7 +36,7 @@ pub(super) struct StreamKey {
     pub(super) to: SocketAddr,
     /// The source.
     pub(super) ssrc: Ssrc,
-    /// A key has opened its packets: what is opened and what isn't are two streams, even of one source.
+    /// Whether a key has opened its packets: opened and unopened packets are two streams, even of one source.
     pub(super) secured: bool,
 }
 

@@ -1,5 +1,5 @@
-//! An arrival trace laid under speech, and played through a call in virtual time: what a listener would have heard if these packets
-//! had carried this voice.
+//! An arrival trace applied to speech, and played through a call in virtual time: the result is the sound that a listener would
+//! have heard if these packets had carried this voice.
 //!
 //! Use it where only the arrival times of packets were recorded and not their content, and to compare receivers on the same
 //! network. Where there is a capture with its payloads use [`replay`](super::replay).
@@ -149,7 +149,7 @@ impl Trace {
         }
         let Some(&(_, _, start)) = rows.first() else { return Err(TraceError::Empty) };
         let transit = |&(arrival, _, timestamp): &Row, rate: f64| arrival - (timestamp - start) as f64 * 1e3 / rate;
-        // Counted at the rate of the media, transits hardly change; what is far off the middle doesn't move it.
+        // At the rate of the media, transits hardly change; outliers don't move the median.
         let spread = |rate: f64| {
             let usual = middle(rows.iter().map(|row| transit(row, rate)));
             middle(rows.iter().map(|row| (transit(row, rate) - usual).abs()))

@@ -112,7 +112,7 @@ pub struct ConferenceReport {
 }
 
 impl ConferenceReport {
-    /// Fills [`CallerReport::hears_ms`] from who was heard when, and who was there then.
+    /// Fills [`CallerReport::hears_ms`] from the times at which callers were heard and present.
     pub fn count_hearers(&mut self) {
         let end_ms = (self.seconds * 1e3) as u64;
         let heard: Vec<Stretches> = self.callers.iter().map(|caller| caller.heard_by_others_ms.clone()).collect();

@@ -259,7 +259,7 @@ impl From<Fate> for PacketOutcome {
     }
 }
 
-/// A stretch of what was played, and where it came from.
+/// A stretch of played sound, and its origin.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct PlayRow {
     /// The time at which the stretch began to play, in ms.
@@ -371,7 +371,7 @@ pub struct Statistics {
     pub packets_other_payload: u64,
     /// Packets that came while their source or sequence had to prove itself.
     pub packets_probation: u64,
-    /// Packets that can't be what they claim: malformed, or too long.
+    /// Packets that can't be used: malformed, or too long.
     pub packets_unusable: u64,
     /// Packets whose turn had not come at the end.
     pub packets_waiting: u64,
@@ -422,7 +422,7 @@ pub struct Statistics {
     /// Jitter the peer last reported of what *this* side sent, in milliseconds.
     #[serde(serialize_with = "maybe_micros")]
     pub remote_jitter_ms: Option<f64>,
-    /// The rating R of what was heard, with its delay from mouth to ear: 93.2 where nothing impairs, on the narrowband
+    /// The rating R of the sound that was heard, with its delay from mouth to ear: 93.2 where nothing impairs, on the narrowband
     /// scale for every codec (ITU-T G.107, with G.113's Ie and Bpl). `None` without a round trip.
     #[serde(serialize_with = "maybe_micros")]
     pub r_factor: Option<f64>,
@@ -446,14 +446,14 @@ pub struct Statistics {
     /// The bit rate of RTP payloads that arrived, in bit/s.
     #[serde(serialize_with = "maybe_micros")]
     pub payload_bitrate_bps: Option<f64>,
-    /// Active speech level of what was said, in dBov.
+    /// Active speech level of the peer's sound as it was said, in dBov.
     #[serde(serialize_with = "maybe_micros")]
     pub said_level_dbov: Option<f64>,
-    /// Active speech level of what was heard, in dBov.
+    /// Active speech level of the sound that was heard, in dBov.
     #[serde(serialize_with = "maybe_micros")]
     pub heard_level_dbov: Option<f64>,
-    /// Level of this side's own voice that came back to it over what it said, in dB, where the other side's user was silent:
-    /// -127 for nothing at all.
+    /// Level of this side's own voice that came back to it, relative to the voice as spoken, in dB, where the other side's user
+    /// was silent: -127 for nothing at all.
     #[serde(serialize_with = "maybe_micros")]
     pub own_voice_back_db: Option<f64>,
     /// Memory of this end of the call, in bytes, the heap included.

@@ -53,7 +53,7 @@ fn count_signed(value: f64) -> String {
 
 fn of_sent(side: &SideReport, packets: u64) -> Option<String> {
     let sent = side.statistics.packets_sent;
-    // Some calls don't know what was sent: the other end is elsewhere and has not said.
+    // In some calls the sent packets aren't known: the other end is elsewhere and has not reported them.
     if sent == 0 || packets == 0 {
         return Some(count(packets));
     }
@@ -411,7 +411,7 @@ impl SideReport {
         sound.len() as f64 * 1e3 / f64::from(self.channels.max(1)) / f64::from(self.sample_rate_hz.max(1))
     }
 
-    /// Length of what was played, in milliseconds.
+    /// Returns the length of the played sound, in milliseconds.
     pub(super) fn heard_ms(&self) -> f64 {
         self.sound_ms(&self.heard)
     }

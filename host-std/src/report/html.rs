@@ -304,7 +304,7 @@ fn cards(page: &mut String, side: &SideReport) {
     put_cards(page, &cards);
 }
 
-/// Numbers with their unit and what they are.
+/// Writes numbers with their units and names.
 pub(super) fn put_cards(page: &mut String, cards: &[(String, &str, String)]) {
     *page += "<div class=\"cards\">\n";
     for (value, unit, what) in cards {

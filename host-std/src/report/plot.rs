@@ -1,5 +1,5 @@
-//! The picture of one side: what was said, what was heard, what became of the packets, and the delays, one above the
-//! other on one time axis.
+//! The picture of one side: the sound said, the sound heard, the fate of the packets, and the delays, one above the other on one
+//! time axis.
 //!
 //! Drawn with plotters into SVG. Units are half a CSS pixel at full width, since the backend knows whole ones only.
 //! Colours are those of the light page; the style sheet swaps each for its dark twin by its value, so a colour here
@@ -62,14 +62,14 @@ pub(super) const NETWORK_DELAY: (RGBColor, &str) = (NETWORK, "network delay of a
 /// Colour and words of the lines among the delays.
 pub(super) const DELAY_LINES: [(RGBColor, &str); 2] = [(TARGET, "target delay"), (HEARD, "playout delay")];
 
-/// Colours and words of what an echo canceller does: lines, and bars.
+/// Colours and labels of an echo canceller's status: lines, and bars.
 pub(super) const ECHO_LINES: [(RGBColor, &str); 2] =
     [(TARGET, "ERLE: how much the echo is lowered, where it is heard alone"), (HEARD, "delay of the echo")];
 /// See [`ECHO_LINES`].
 pub(super) const DOUBLE_TALK: (RGBColor, &str) =
     (CONCEALED, "share of a second in which both ends spoke, of the full height");
 
-/// Every colour, and the property of the style sheet that says what it is on a light or a dark page.
+/// Every colour, and the property of the style sheet with its value on a light or a dark page.
 pub(super) const PALETTE: [(RGBColor, &str); 14] = [
     (INK, "soft"),
     (FAINT, "faint"),
@@ -128,7 +128,7 @@ pub(super) fn slim(svg: &str, shows: &str) -> String {
     for default in [" opacity=\"1\"", " stroke=\"none\"", " stroke-width=\"1\"", " font-family=\"sans-serif\""] {
         svg = svg.replace(default, "");
     }
-    // The page gives it its size, and the statistics below say in words what it shows.
+    // The page gives it its size, and the statistics below describe its content in words.
     if let (Some(width), Some(view_box)) = (svg.find(" width="), svg.find(" viewBox=")) {
         let label = format!(" role=\"img\" aria-label=\"{shows}\"");
         svg.replace_range(width..view_box.max(width), &label);

@@ -9,8 +9,8 @@ pub(super) struct Fade {
     /// 0: silence, `ramp`: all of it.
     level: u16,
     ramp: u16,
-    /// Samples that are left out where a call begins for the first time: a codec is silent for up to 7 ms, but not quite, before
-    /// it comes to what was said, and a ramp over that would be over too early.
+    /// The number of samples that are left out where a call begins for the first time: a codec's output is nearly silent for up
+    /// to 7 ms before the actual sound, and a ramp over that would be over too early.
     skip: u16,
 }
 

@@ -193,7 +193,7 @@ pub struct Room {
     joined: u64,
     tick: u64,
     tick_samples: usize,
-    /// Ports of announcements, and what they play.
+    /// The ports of announcements, and their players.
     #[cfg(feature = "record")]
     announcements: Vec<(usize, Player)>,
     #[cfg(feature = "record")]
@@ -309,7 +309,7 @@ impl Room {
         Ok(self.conference.set_muted(member.port, silent)?)
     }
 
-    /// Puts a member on hold, or takes him off it. On hold he hears nothing but what is played to him alone
+    /// Puts a member on hold, or takes him off it. On hold he hears nothing but sound that is played to him alone
     /// (`Room::announce_to`, with the cargo feature `record`), and nobody hears him.
     ///
     /// # Errors
@@ -353,8 +353,8 @@ impl Room {
         Ok(())
     }
 
-    /// The sources in what a member hears, and how loud each of them is, for [`Call::set_contributors`] (RFC 6465). These are
-    /// the 15 loudest at most, and none while the member is on hold.
+    /// Returns the sources in the sound that a member hears, and their levels, for [`Call::set_contributors`] (RFC 6465). These
+    /// are the 15 loudest at most, and none while the member is on hold.
     ///
     /// [`Call::set_contributors`]: crate::session::Call::set_contributors
     pub fn contributors(&self, listener: MemberId) -> Contributors {
@@ -374,8 +374,8 @@ impl Room {
         loudest
     }
 
-    /// Takes a member's sound of this tick from `media`, his call, and returns what the call has played. `None` if the
-    /// member has left.
+    /// Takes a member's sound of this tick from `media`, his call, and returns the call's playback result. `None` if the member
+    /// has left.
     pub fn play<M: Media>(&mut self, now: Instant, member: MemberId, media: &mut M) -> Option<Played> {
         let mut played = None;
         self.take(member, |pcm, begins| {
@@ -427,7 +427,7 @@ impl Room {
         true
     }
 
-    /// Mixes what members say in this tick, and what is announced to all of them.
+    /// Mixes the members' sound of this tick, and the announcements to all of them.
     pub fn mix(&mut self) {
         #[cfg(feature = "record")]
         self.announce_tick();
@@ -456,8 +456,8 @@ impl Room {
         }
     }
 
-    /// Writes to `pcm` what a member is to hear in this tick: the sum of all others, or what is played to him alone while he is
-    /// on hold. Returns whether the member is there; if not, `pcm` stays as it was.
+    /// Writes to `pcm` the sound for a member in this tick: the sum of all others, or the sound that is played to him alone while
+    /// he is on hold. Returns whether the member exists; if not, `pcm` stays as it was.
     pub fn hear(&mut self, id: MemberId, pcm: &mut [i16]) -> bool {
         let Some(member) = self.members.get_mut(id.port).and_then(Option::as_mut) else { return false };
         if member.number != id.number {
@@ -513,7 +513,7 @@ impl Room {
 
 #[cfg(feature = "record")]
 impl Room {
-    /// Plays a file to all members, added to what they hear of each other. Until it ends it takes up one place of
+    /// Plays a file to all members, added to the sound that they hear of each other. Until it ends it takes up one place of
     /// [`RoomConfig::capacity`].
     ///
     /// # Errors
@@ -545,7 +545,7 @@ impl Room {
         self.fork = fork;
     }
 
-    /// Records what one member says, on the same time line as the mix; `None` ends the recording.
+    /// Records the sound of one member, on the same time line as the mix; `None` ends the recording.
     ///
     /// # Errors
     /// [`RoomError::Left`] if the member has left.

@@ -69,7 +69,7 @@ impl Bundles {
     }
 }
 
-/// A description and what it says of groups.
+/// A description and its groups.
 #[derive(Debug)]
 pub(super) struct SessionDescription {
     pub(super) session: Session,
@@ -123,7 +123,7 @@ impl SessionDescription {
     }
 
     /// Returns the places of our streams in a description of ours, in their order: those that are there, and the closed ones,
-    /// which [`write::closed`](super::write::closed) leaves recognizable among what was rejected.
+    /// which [`write::closed`](super::write::closed) leaves recognizable among rejected ones.
     pub(super) fn own(&self) -> Vec<usize> {
         let is_own = |place: &usize| {
             let media = &self.session.medias[*place];

@@ -24,7 +24,7 @@ impl fmt::Display for DescriptionKind {
     }
 }
 
-/// The reason why there is no agreement. What an error quotes from the other side's text is short and printable, and never a key.
+/// The reason why there is no agreement. Quotations from the other side's text are short and printable, and never a key.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SdpError {

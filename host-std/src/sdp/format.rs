@@ -32,7 +32,7 @@ pub struct NegotiatedEvents {
 pub struct EventSet(u32);
 
 impl EventSet {
-    /// The sixteen DTMF digits: what a description without `a=fmtp` means (RFC 4733, 2.4.1).
+    /// The sixteen DTMF digits: the default of a description without `a=fmtp` (RFC 4733, 2.4.1).
     pub const DTMF: Self = Self(0xffff);
     /// DTMF and the hook flash, `0-16`.
     pub const DTMF_AND_FLASH: Self = Self(0x1_ffff);

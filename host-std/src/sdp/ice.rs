@@ -159,7 +159,7 @@ impl IceCandidate {
         }
     }
 
-    /// Reads the value of an `a=candidate` attribute (RFC 8839, 5.1). What isn't of this form is unusable.
+    /// Reads the value of an `a=candidate` attribute (RFC 8839, 5.1). Any other form is unusable.
     pub fn parse(value: &str) -> CandidateLine {
         Self::read(value).unwrap_or(CandidateLine::Unusable)
     }
@@ -297,7 +297,7 @@ impl fmt::Display for NoIce {
     }
 }
 
-/// Reads what a section and its session say.
+/// Reads the attributes of a section and its session.
 pub(super) fn read<'a>(
     of_media: impl Fn(&'static str) -> Vec<&'a str>,
     of_both: impl Fn(&'static str) -> Option<&'a str>,

@@ -134,7 +134,7 @@ pub enum SrtpPolicy {
     /// Plain RTP only: offers of SRTP alone are refused.
     #[default]
     Off,
-    /// SRTP if the other side can, else plain RTP: `a=crypto` or `a=fingerprint` beside RTP/AVP (RFC 8643). Anyone who can change
+    /// SRTP if the other side can, else plain RTP: `a=crypto` or `a=fingerprint` with RTP/AVP (RFC 8643). Anyone who can change
     /// the description on its way can remove the protection.
     Offered,
     /// SRTP or no call: the profile is RTP/SAVP, or UDP/TLS/RTP/SAVPF with DTLS.
@@ -175,9 +175,9 @@ impl Default for SessionId {
 pub struct SrtpKeys {
     /// The suite, which is the same in both directions.
     pub suite: CryptoSuite,
-    /// The key that protects what we send.
+    /// The key that protects the packets that we send.
     pub outgoing: MasterKey,
-    /// The key that protects what we receive.
+    /// The key that protects the packets that we receive.
     pub incoming: MasterKey,
 }
 

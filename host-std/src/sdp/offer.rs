@@ -204,8 +204,8 @@ impl Before {
     }
 }
 
-/// The name of each section: what it has, and if all shall have one new ones for those without (RFC 5888, 6: either all
-/// have names or none counts).
+/// Returns the name of each section: its own, and, if all are to have one, a new one for each section without (RFC 5888, 6:
+/// either all have names or none counts).
 fn mids(medias: &[Option<&Media>], named: bool) -> Vec<Option<String>> {
     let mut mids: Vec<Option<String>> = Vec::with_capacity(medias.len());
     for media in medias {
@@ -220,7 +220,7 @@ fn mids(medias: &[Option<&Media>], named: bool) -> Vec<Option<String>> {
     mids
 }
 
-/// The profile of an offer. Phones take it ill when it changes during a call, so it stays what it was if it can.
+/// Returns the profile of an offer. Some phones fail if it changes during a call, so it stays the same if possible.
 fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
     let keeps = |before: &&Audio| match local.srtp {
         SrtpPolicy::Off => before.profile == Profile::Plain,

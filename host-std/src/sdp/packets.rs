@@ -1,4 +1,4 @@
-//! The length of packets: what the receiver asks for, within the MTU and what the codec has (RFC 8866, 6.4).
+//! The length of packets: as the receiver requests it, within the MTU and the codec's limits (RFC 8866, 6.4).
 
 use std::net::IpAddr;
 
@@ -52,8 +52,8 @@ pub(crate) fn ip_overhead(address: IpAddr) -> usize {
     if address.is_ipv4() { 20 + 8 } else { 40 + 8 }
 }
 
-/// Bytes of one payload, where `room` is to hold it and the copies of those before it (RFC 2198, 3: four bytes of header
-/// each, one for the last). What is too long to be copied goes alone.
+/// Returns the bytes of one payload, where `room` has to hold it and the copies of those before it (RFC 2198, 3: four bytes of
+/// header each, one for the last). A payload that is too long to be copied is sent alone.
 fn payload_bytes(stream: &LocalStream, codec: &CodecFormat, room: usize) -> usize {
     let repeats = stream.codecs.iter().any(|own| own.same_encoding(&CodecFormat::redundancy(codec)));
     let copies = if repeats { usize::from(stream.redundancy) } else { 0 };

@@ -36,7 +36,7 @@ pub(super) enum Profile {
     Dtls,
 }
 
-/// One `m=audio` line with what the session level adds to it, and the tagged section of its BUNDLE group.
+/// One `m=audio` line with the attributes that the session level adds to it, and the tagged section of its BUNDLE group.
 #[derive(Debug)]
 pub(super) struct Audio {
     pub(super) proto: String,

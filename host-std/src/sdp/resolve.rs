@@ -1,4 +1,4 @@
-//! Host names in a description (RFC 8866, 5.7): what a name's address is only the host can find out.
+//! Host names in a description (RFC 8866, 5.7): only the host can resolve a name.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! The noise around a microphone: a recording that is added to what is said into it, and is repeated when it ends.
+//! The noise around a microphone: a recording that is added to the speech into it, and is repeated when it ends.
 //!
 //! Use it in front of a noise suppressor that is tested. Whole calls have one on each side in
 //! [`virtual_time`](super::virtual_time) ([`End::ambience`](super::virtual_time::End::ambience)).

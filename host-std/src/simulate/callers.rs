@@ -3,8 +3,8 @@
 //!
 //! Use it to test or measure a conference; two calls without a room are [`virtual_time`](super::virtual_time).
 //!
-//! Every 10 ms each caller plays and speaks, the room takes what the legs play and mixes it, and each leg sends its caller the
-//! sum of the others. Nothing reads a clock, so the same seed gives the same sound, faster than real time.
+//! Every 10 ms each caller plays and speaks, the room mixes the sound that the legs play, and each leg sends its caller the sum
+//! of the others. Nothing reads a clock, so the same seed gives the same sound, faster than real time.
 //!
 //! Two callers who hear each other through a room for a second:
 //!

@@ -45,7 +45,7 @@ use crate::simulate::in_flight::InFlight;
 use crate::simulate::netsim::{Network, NetworkConfig};
 use crate::sockets::{SocketConfig, Sockets};
 
-/// Two sockets. What comes in on one goes out of the other, over the simulated network.
+/// Two sockets. Datagrams that come in on one leave through the other, over the simulated network.
 ///
 /// [The module's page](self) has an example.
 pub struct Proxy {

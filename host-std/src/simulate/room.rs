@@ -1,4 +1,4 @@
-//! A simulated room with a seed: what a microphone picks up of a loudspeaker, without I/O.
+//! A simulated room with a seed: the part of a loudspeaker's sound that a microphone picks up, without I/O.
 //!
 //! Use it in front of an echo canceller that is tested. Whole calls have one on each side in
 //! [`virtual_time`](super::virtual_time) ([`End::room`](super::virtual_time::End::room)).

@@ -26,9 +26,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Both sides do what a driver on a real machine does, in the same order: datagrams as they arrive, and every 10 ms an
-//! audio tick that plays, captures the 10 ms that have passed, sends what is finished and reports that are due. The second
-//! side's audio clock may run fast or slow against the first's.
+//! Both sides do the same as a driver on a real machine, in the same order: datagrams as they arrive, and every 10 ms an audio
+//! tick that plays, captures the 10 ms that have passed, sends finished packets and reports that are due. The second side's audio
+//! clock may run fast or slow against the first's.
 
 use std::net::SocketAddr;
 
@@ -49,7 +49,7 @@ const PHASE_US: f64 = 3_700.0;
 /// Room for a datagram: L16 at 48 kHz, stereo, in packets of 60 ms and all smaller ones.
 const DATAGRAM_BYTES: usize = 12_288;
 
-/// One side of [`VirtualTime`]: a call, its device, and what is said into it.
+/// One side of [`VirtualTime`]: a call, its device, and the speech into it.
 pub struct End {
     /// The call.
     pub call: Call,

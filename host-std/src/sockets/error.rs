@@ -1,4 +1,4 @@
-//! Why there are no sockets, and where they are not quite what was asked for: in one line each for the operator.
+//! The reasons why there are no sockets, and the requests that were granted only in part: in one line each for the operator.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -111,7 +111,7 @@ impl Error for SocketError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SocketWarning {
-    /// The buffer of what comes in is smaller, in bytes.
+    /// The buffer for incoming datagrams is smaller, in bytes.
     ReceiveBuffer {
         /// Asked for.
         asked: usize,

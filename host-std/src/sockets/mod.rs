@@ -21,8 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **Limits.** Windows marks packets only where its settings allow it. Where the system doesn't do what was asked, the sockets are
-//! there all the same, and [`Sockets::warnings`] says what is different.
+//! **Limits.** Windows marks packets only where its settings allow it. Where the system doesn't grant a request, the sockets are
+//! opened all the same, and [`Sockets::warnings`] lists the differences.
 //!
 //! **Standards.** Ports: RFC 3550, 11 and RFC 5761. Marks (DSCP): RFC 2474, and RFC 4594 for which to choose.
 
@@ -101,8 +101,8 @@ impl Sockets {
     ///
     /// # Errors
     /// [`SocketError::Full`] for a range without a free port, [`SocketError::NoPort`] for one that can't have one,
-    /// [`SocketError::Bind`] for an address that is not of this machine or a port in use, [`SocketError::Descriptors`]
-    /// where no more files can be open, and what the system can't set.
+    /// [`SocketError::Bind`] for an address that is not of this machine or a port in use, [`SocketError::Descriptors`] where no
+    /// more files can be open, and the error of an option that the system can't set.
     pub fn open(config: &SocketConfig, with_rtcp: bool) -> Result<Self, SocketError> {
         let (rtp, rtcp) = match &config.ports {
             Ports::Any | Ports::At(0) => any(config.address, with_rtcp)?,
@@ -209,7 +209,7 @@ fn within(address: IpAddr, range: &RangeInclusive<u16>, with_rtcp: bool) -> Resu
     })
 }
 
-/// Marks and sizes one socket, and says what was granted less of.
+/// Marks and sizes one socket, and returns the requests that were granted only in part.
 fn set_up(socket: SockRef<'_>, config: &SocketConfig) -> Result<Vec<SocketWarning>, SocketError> {
     let mut warnings = Vec::new();
     if let Some(asked) = config.dscp {
@@ -248,7 +248,7 @@ fn granted(told: usize) -> usize {
     if cfg!(any(target_os = "linux", target_os = "android")) { told / 2 } else { told }
 }
 
-/// Marks what leaves; what it's marked with then.
+/// Marks outgoing packets; returns the mark that they have then.
 fn mark(socket: &Socket, address: IpAddr, dscp: Dscp) -> io::Result<Dscp> {
     match address {
         IpAddr::V4(_) => {

@@ -84,7 +84,7 @@ impl WavFrames {
         self
     }
 
-    /// Channels of what is read.
+    /// Returns the channels of the frames.
     pub fn channels(&self) -> usize {
         self.channels.len()
     }
@@ -131,7 +131,7 @@ impl WavFrames {
         Ok(filled)
     }
 
-    /// Reads what is left into memory: the whole file is `longest` at most.
+    /// Reads the rest into memory: the whole file is `longest` at most.
     ///
     /// # Errors
     /// The same as for [`WavSource::read_all`].
@@ -155,7 +155,7 @@ impl WavFrames {
     }
 }
 
-/// The mean of all channels of interleaved sound, for who can hear only one.
+/// Returns the mean of all channels of interleaved sound, for consumers of one channel.
 pub fn mean_of_channels(pcm: &[i16], channels: u8) -> Vec<i16> {
     let channels = usize::from(channels.max(1));
     pcm.chunks_exact(channels).map(|frame| format::mean(frame.iter().copied())).collect()

@@ -142,10 +142,9 @@ impl std::error::Error for WavError {
 
 /// A WAV file as 16-bit mono at a chosen rate.
 ///
-/// It reads integers of 8, 16, 24, 32 and 64 bits, floats of 32 and 64 bits, A-law and mu-law, at 4 to 192 kHz, in RIFF, RIFX, RF64
-/// and BW64. 1 to 64 channels are mixed as ITU-R BS.775 says ([`Downmix`]). Files with a wrong header that sox and ffmpeg read are read
-/// here too, and [`WavSource::remarks`] says what was wrong.
-/// [The module's page](self) has an example.
+/// It reads integers of 8, 16, 24, 32 and 64 bits, floats of 32 and 64 bits, A-law and mu-law, at 4 to 192 kHz, in RIFF, RIFX,
+/// RF64 and BW64. 1 to 64 channels are mixed as ITU-R BS.775 says ([`Downmix`]). Files with a wrong header that sox and ffmpeg
+/// read are read here too, and [`WavSource::remarks`] lists the faults. [The module's page](self) has an example.
 pub struct WavSource {
     input: Box<dyn Input>,
     header: Header,
@@ -316,7 +315,7 @@ impl WavSource {
         Ok(filled)
     }
 
-    /// Reads what is left, of a file just opened all of it, into memory: the whole file is `longest` at most.
+    /// Reads the rest, of a file just opened all of it, into memory: the whole file is `longest` at most.
     ///
     /// # Errors
     /// `TooLong`, before anything is read, and what [`WavSource::read`] gives.
@@ -380,7 +379,7 @@ impl WavSource {
                     self.mixer.frame(&self.frame)[self.side]
                 }
             };
-            // A float file may hold anything; what isn't a number is silence.
+            // A float file may hold anything; a value that isn't a number becomes silence.
             *slot = if mono.is_finite() { mono } else { 0.0 };
         }
         self.frames_left -= frames as u64;

@@ -161,7 +161,7 @@ impl WavSink {
         })
     }
 
-    /// Writes the header of what is in the file: whole samples of all channels.
+    /// Writes the header for the sound that is in the file: whole samples of all channels.
     fn tell(&mut self) -> Result<(), WavError> {
         let whole = self.written - self.written % (2 * u32::from(self.channels.max(1)));
         self.told = self.written;

@@ -17,7 +17,7 @@ const EXPOSED: &str = "Location, ETag, Link, Retry-After";
 /// Headers that it may send.
 const ALLOWED: &str = "Authorization, Content-Type, If-Match";
 
-/// Refuses what the token doesn't allow, in a time that says nothing of the token but its length.
+/// Refuses requests without the token, in a time that reveals nothing about the token but its length.
 pub(super) fn check_token(token: Option<&str>, headers: &HeaderMap) -> Result<(), Problem> {
     let Some(token) = token else { return Ok(()) };
     let sent = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();

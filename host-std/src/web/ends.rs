@@ -209,7 +209,7 @@ impl Recording {
         Ok(Self { path, spoken: None })
     }
 
-    /// Writes what the latest caller says to this WAV file, which each caller replaces.
+    /// Writes the latest caller's speech to this WAV file, which each caller replaces.
     #[must_use]
     pub fn with_spoken(self, path: impl AsRef<Path>) -> Self {
         Self { spoken: Some(path.as_ref().to_owned()), ..self }

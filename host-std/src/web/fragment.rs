@@ -1,9 +1,9 @@
 //! Bodies of `PATCH`: what `application/trickle-ice-sdpfrag` (RFC 8840) says, and a restart of ICE made of it (RFC
 //! 9725, 4.3.2).
 //!
-//! A fragment with other credentials than those of the last offer is a restart. What it leaves out stays as it was, so
-//! the offer that the call answers is the last one with these credentials and candidates; what goes back is the same
-//! part of the answer.
+//! A fragment with other credentials than those of the last offer is a restart. Attributes that it leaves out stay as they were,
+//! so the offer that the call answers is the last one with these credentials and candidates; the response is the same part of the
+//! answer.
 
 use std::fmt::Write;
 

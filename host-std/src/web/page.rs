@@ -60,7 +60,7 @@ impl Sheet {
         Self { text, policy }
     }
 
-    /// It as an answer; `permissions` says what the browser may give it.
+    /// Returns the page as a response; `permissions` lists the browser features that it may use.
     pub(super) fn respond(&self, permissions: &'static str) -> Response {
         let mut response = (StatusCode::OK, self.text.clone()).into_response();
         let headers = response.headers_mut();

@@ -32,7 +32,7 @@ const MOST: usize = 6 * TICK;
 const RING: usize = 20 * TICK;
 /// Ticks that are later than this are left out.
 const LATEST: Duration = Duration::from_millis(100);
-/// Ticks between two looks at who speaks.
+/// Ticks between two looks at the speakers.
 const LOOK_EVERY: u64 = 5;
 
 /// A person in a room, for the page.
@@ -193,7 +193,7 @@ impl State {
 }
 
 impl Shared {
-    /// Notes who is there and who speaks, for pages and for what goes out with the sound.
+    /// Notes the people present and the speakers, for pages and for the list of contributors in the packets.
     fn look(&self) {
         let state = lock(&self.state);
         let mut people: Vec<_> = (state.room.members())

@@ -1,4 +1,4 @@
-//! One browser's call: its sockets and its driver, what may be asked of it while it runs, and what is left of it.
+//! One browser's call: its sockets and its driver, the commands to it while it runs, and its remaining data.
 
 use std::io;
 use std::net::IpAddr;
@@ -49,7 +49,7 @@ pub(super) struct Left {
     report: Arc<Report>,
 }
 
-/// A call that runs, or what is left of it.
+/// A call that runs, or the remaining data of a finished one.
 pub(super) struct WebCall {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Status>,
@@ -346,7 +346,7 @@ impl WebCall {
         lock(&self.ended_at).map(|at| at.elapsed())
     }
 
-    /// Bytes of what is left of it.
+    /// Returns the bytes of its remaining data.
     pub(super) fn kept_bytes(&self) -> usize {
         lock(&self.left).as_ref().map_or(0, |left| kept::bytes(&left.report))
     }

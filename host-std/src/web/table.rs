@@ -13,7 +13,7 @@ use super::running::{WebCall, lock};
 /// Calls whose reports are kept at most, whatever their time.
 pub(super) const MOST_KEPT: usize = 32;
 
-/// The calls, and what was refused.
+/// The calls, and the counts of refused requests.
 #[derive(Default)]
 pub(super) struct Table {
     calls: Mutex<HashMap<String, Arc<WebCall>>>,
@@ -80,7 +80,7 @@ impl Table {
 
     /// One more call; its name.
     pub(super) fn add(&self, call: Arc<WebCall>, config: &WebConfig) -> Result<String, getrandom::Error> {
-        // 128 bits: who doesn't know it can't ask for another's call.
+        // A name of 128 bits can't be guessed, so nobody else can ask for the call.
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         let name: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

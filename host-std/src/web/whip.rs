@@ -224,7 +224,7 @@ fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Whether an answer of this type is wanted; who doesn't say takes any.
+/// Checks whether an answer of this type is acceptable; a client that doesn't say accepts any.
 fn accepts(headers: &HeaderMap, kind: &str) -> Result<(), Problem> {
     let mut wanted = headers.get_all(header::ACCEPT).iter().peekable();
     if wanted.peek().is_none() {
@@ -273,7 +273,7 @@ fn name(query: Option<&str>) -> Option<String> {
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Reads what a client may send as a body, as `POST` and `PATCH` do: for fuzzing.
+/// Reads everything that a client may send as a body, as `POST` and `PATCH` do: for fuzzing.
 #[doc(hidden)]
 pub fn fuzz_texts(offer: &str, fragment: &str, query: &str) -> Option<String> {
     let _ = name(Some(query));

@@ -4,10 +4,10 @@
 //! ([`Room::set_track`](crate::room::Room::set_track)) or for sound from elsewhere. A call of minutes whose report is wanted is
 //! recorded by [`call`](super::call) instead, in memory.
 //!
-//! [`Recorder::start`] opens the file and starts a thread that writes it. Each party's sound goes in by a [`Track`], on
-//! the audio thread: [`Track::write`] copies samples into a ring of fixed length and never blocks, allocates or calls the
-//! system. Each piece has its place on the recording's time line, so what a slow disk makes the ring refuse is silence of
-//! the same length in the file, counted in [`RecorderStatus::refused_samples`], and the parties stay side by side.
+//! [`Recorder::start`] opens the file and starts a thread that writes it. Each party's sound goes in by a [`Track`], on the audio
+//! thread: [`Track::write`] copies samples into a ring of fixed length and never blocks, allocates or calls the system. Each
+//! piece has its place on the recording's time line, so sound that the ring refuses because of a slow disk is silence of the same
+//! length in the file, counted in [`RecorderStatus::refused_samples`], and the parties stay side by side.
 //!
 //! * Several tracks are mixed to one channel, or each has a channel of its own ([`Layout`]).
 //! * A file is whole up to its last second at any time, also after `kill -9`: a WAV file's header is rewritten each second, an
@@ -280,7 +280,7 @@ impl Recorder {
         RecorderWatch { shared: self.shared.clone() }
     }
 
-    /// Ends the recording: what the tracks were given is written, and the file closed.
+    /// Ends the recording: writes the sound that the tracks were given, and closes the file.
     ///
     /// # Errors
     /// A [`RecordError`] that says why the recording ended before, or why its end can't be written.

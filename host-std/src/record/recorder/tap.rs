@@ -1,4 +1,4 @@
-//! Recording of a call: what it says is one track, what it hears another.
+//! The recording of a call: the sound that it sends is one track, the sound that it plays another.
 
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;

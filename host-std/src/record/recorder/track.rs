@@ -41,7 +41,7 @@ pub(super) fn track(samples: usize, shared: Arc<Shared>) -> (Track, TrackEnd) {
 
 impl Track {
     /// Records samples whose first belongs at `place`, counted in samples from the recording's beginning. Pieces come in order;
-    /// what is left out between them is silence.
+    /// gaps between them are silence.
     pub fn write(&mut self, place: u64, pcm: &[i16]) {
         if pcm.is_empty() {
             return;

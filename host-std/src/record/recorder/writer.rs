@@ -88,7 +88,7 @@ impl RecordingWriter {
         }
     }
 
-    /// Takes in what came, and writes what is whole.
+    /// Takes in new sound, and writes complete frames.
     fn turn(&mut self, last: bool) {
         loop {
             let more = self.take_in();
@@ -113,7 +113,7 @@ impl RecordingWriter {
             while let Ok(&run) = lane.end.runs.peek() {
                 let samples = u64::from(run.samples);
                 if run.place + samples > end && run.place > self.base {
-                    // A leap beyond the window: what is before it is silence.
+                    // The piece is beyond the window: everything before it is silence.
                     lane.until = lane.until.max(run.place.min(end));
                     left = true;
                     break;

@@ -22,7 +22,7 @@ pub(super) enum ReadOutcome<T> {
 pub(super) struct Blocks<R: Read> {
     input: BufReader<Chain<Cursor<Vec<u8>>, Input<R>>>,
     beginning: Vec<u8>,
-    /// Bytes read; in a packed file of what it unpacks to.
+    /// The number of bytes read; in a compressed file, of the decompressed ones.
     pub(super) at: u64,
     body: Vec<u8>,
 }
@@ -53,7 +53,7 @@ impl<R: Read> Blocks<R> {
         })
     }
 
-    /// The next `length` bytes; memory grows with what is there, not with what is asked for.
+    /// Reads the next `length` bytes; memory grows with the data that exist, not with the length that is asked for.
     pub(super) fn body(&mut self, length: usize) -> io::Result<ReadOutcome<&[u8]>> {
         self.body.clear();
         let read = (&mut self.input).take(length as u64).read_to_end(&mut self.body)?;

@@ -57,7 +57,7 @@ mod rtpdump;
 /// The longest block that is read, in bytes: no network carries a packet that is as long.
 pub const LONGEST_BLOCK: usize = 1 << 24;
 
-/// Files that hold captures and are not read here: how they begin, and what would help.
+/// Files that hold captures and are not supported here: their first bytes, and a hint.
 const OTHERS: [(&[u8], &str); 7] = [
     (&[0x28, 0xb5, 0x2f, 0xfd], "it is packed by zstd, and only gzip is unpacked here: zstd -d"),
     (&[0x04, 0x22, 0x4d, 0x18], "it is packed by lz4, and only gzip is unpacked here: lz4 -d"),
@@ -76,7 +76,7 @@ pub enum CaptureError {
     Io(io::Error),
     /// The file is neither pcap nor pcapng nor rtpdump, nor anything else that is known.
     Unknown,
-    /// The file is of a kind that is known and not read here; the text says which, and what would help.
+    /// The file is of a known kind that is not supported here; the text says which, and gives a hint.
     Other(&'static str),
     /// The file begins as a capture does, and its header is broken.
     Header,

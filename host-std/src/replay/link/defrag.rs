@@ -1,8 +1,7 @@
 //! IP packets that were sent in pieces, put together (RFC 791, 3.2; RFC 8200, 4.5).
 //!
-//! Memory: [`MOST`] packets of at most 64 KiB. What is not whole after [`LONGEST_US`], or is the oldest when there are
-//! too many, is given up. A piece that says something else than another said of the same bytes makes the whole packet
-//! worthless (RFC 5722).
+//! Memory: [`MOST`] packets of at most 64 KiB. A packet that is not whole after [`LONGEST_US`], or is the oldest when there are
+//! too many, is given up. A piece that contradicts another one about the same bytes makes the whole packet worthless (RFC 5722).
 
 use std::collections::HashMap;
 use std::net::IpAddr;

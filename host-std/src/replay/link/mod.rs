@@ -1,9 +1,9 @@
 //! The path from a captured frame to the UDP datagram in it, through any tunnels around it.
 //!
-//! Links: Ethernet with VLAN tags (802.1Q, QinQ) or LLC/SNAP, Linux cooked v1 and v2, BSD loopback in either byte order,
-//! raw IP, PPP in its several framings, PPPoE, Cisco HDLC, NFLOG, Apple's PKTAP. Around IP: MPLS, IP in IP of both
-//! versions, GRE (with PPTP and ERSPAN), EtherIP, VXLAN, Geneve, GTP-U. IPv4 and IPv6 with their extension headers are
-//! read by `etherparse`: it is small, is kept up, and never panics. Nothing is copied but what was sent in pieces.
+//! Links: Ethernet with VLAN tags (802.1Q, QinQ) or LLC/SNAP, Linux cooked v1 and v2, BSD loopback in either byte order, raw IP,
+//! PPP in its several framings, PPPoE, Cisco HDLC, NFLOG, Apple's PKTAP. Around IP: MPLS, IP in IP of both versions, GRE (with
+//! PPTP and ERSPAN), EtherIP, VXLAN, Geneve, GTP-U. IPv4 and IPv6 with their extension headers are read by `etherparse`: it is
+//! small, is maintained, and never panics. Nothing is copied but fragmented packets.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -236,8 +236,8 @@ impl Way<'_> {
         }
     }
 
-    /// A UDP datagram, or UDP-Lite's (RFC 3828), which has the checksum's coverage in the place of the length: what is in
-    /// it if that is a tunnel, else it is written into `datagram`.
+    /// Reads a UDP datagram, or one of UDP-Lite (RFC 3828), which has the checksum's coverage in the place of the length: returns
+    /// its content if that is a tunnel, otherwise writes it into `datagram`.
     fn udp<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<(Layer, &'a [u8])>, Skip> {
         let (from, to) = (self.u16(bytes, 0)?, self.u16(bytes, 2)?);
         let (length, rest) = (usize::from(self.u16(bytes, 4)?), self.skip(bytes, 8)?);

@@ -11,7 +11,7 @@ pub(in crate::replay) struct Decoders {
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
     others: Vec<(PayloadType, OtherPayload)>,
     redundancy: Option<PayloadType>,
-    /// The RTP clock in Hz of each type that has a decoder, and of what has none.
+    /// The RTP clock in Hz of each type, with or without a decoder.
     clocks_hz: Vec<(PayloadType, u32)>,
     other_clock_hz: u32,
 }

@@ -45,7 +45,7 @@ impl fmt::Display for FormatError {
 
 impl std::error::Error for FormatError {}
 
-/// Reads `NAME[/CLOCK[/CHANNELS]]`; what isn't said is as the codec usually has it.
+/// Reads `NAME[/CLOCK[/CHANNELS]]`; omitted parts have the codec's usual values.
 pub(super) fn read(text: &str) -> Result<CodecFormat, FormatError> {
     let syntax = || FormatError::Syntax(text.into());
     let name = text.split('/').next().filter(|name| !name.is_empty()).ok_or_else(syntax)?;

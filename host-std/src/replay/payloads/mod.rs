@@ -19,5 +19,5 @@ pub use meaning::{PayloadMap, PayloadMeaning};
 pub(super) use resolve::{Origin, Payload};
 pub(super) use shape::Shape;
 
-/// Share of the packets that must fit what a guess says of them.
+/// The share of the packets that must fit a guess.
 const FITTING: f64 = 0.9;

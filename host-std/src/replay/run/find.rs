@@ -11,7 +11,7 @@ use crate::replay::payloads::{PayloadMap, Shape};
 use crate::replay::source::{CapturedDatagramKind, ReplaySource};
 use crate::replay::streams::{Finder, Found, StreamKey};
 
-/// Datagrams by what they are.
+/// The datagrams by their kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Kinds {
     pub(super) rtp: u64,

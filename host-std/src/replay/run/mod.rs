@@ -1,8 +1,8 @@
 //! A capture from its file to a report: find the streams, then play each.
 //!
-//! The file is read twice, so that a stream is known when its first packet is played; nothing of it is kept in memory but
-//! what the report shows. At most [`MOST_STREAMS`] streams are played, those with the most packets, and at most
-//! [`MOST_SAMPLES`] samples of all of them together.
+//! The file is read twice, so that a stream is known when its first packet is played; only the report's content is kept in
+//! memory. At most [`MOST_STREAMS`] streams are played, those with the most packets, and at most [`MOST_SAMPLES`] samples of all
+//! of them together.
 
 mod find;
 mod plan;
@@ -96,7 +96,7 @@ pub enum ReplayError {
     Capture(CaptureError),
     /// The capture can't be read to its end.
     Read(io::Error),
-    /// There is no RTP in the capture; the text says what there is instead.
+    /// There is no RTP in the capture; the text describes its content.
     NoStream(String),
     /// No receiver can be made with the bounds of [`ReplayConfig::delay`].
     Receiver(ConfigError),

@@ -141,7 +141,7 @@ impl Measure {
         }
     }
 
-    /// Also finds speech in what comes out. Rates are multiples of 8 kHz, 48 at most: there is none at others.
+    /// Adds the detection of speech in the output. Rates are multiples of 8 kHz, 48 at most; at others there is none.
     #[must_use]
     pub fn with_voice(mut self, aggressiveness: u8) -> Self {
         let (sample_rate_hz, channels) = self.sound;
@@ -160,7 +160,7 @@ impl Measure {
         self.far.hear(pcm);
     }
 
-    /// Takes what the microphone captures next.
+    /// Takes the sound that the microphone captures next.
     pub fn hear_input(&mut self, pcm: &[i16]) {
         self.input.hear(pcm);
         if let Some([before, _]) = &mut self.spectrograms {

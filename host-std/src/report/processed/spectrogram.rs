@@ -83,7 +83,7 @@ impl Spectrogram {
         let mut pixels = vec![0; columns * bins];
         let mut before = 0;
         for column in 0..columns {
-            // A column in which no window begins has what the one before it has.
+            // A column in which no window begins repeats the one before it.
             if self.spectra[column] > 0 {
                 before = column;
             }
