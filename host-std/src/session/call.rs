@@ -71,7 +71,7 @@ use crate::sdp::{Direction, LocalMedia, Refused, SrtpKeys};
 /// another address, new keys, other codecs, another stream) changes the running call; if it fails, the call continues unchanged.
 /// Before dropping a call [`hang_up`](Self::hang_up), and send the remaining datagrams.
 ///
-/// Two calls agree on mu-law, and one hears what the other says:
+/// In this example two calls agree on mu-law, and one hears the other's sound:
 ///
 /// ```
 /// use dsp_core::time::{Duration, Instant};
@@ -357,18 +357,18 @@ impl Call {
         self.streams.iter_mut().flatten().any(|stream| stream.set_priority(ssrc, priority))
     }
 
-    /// Lets `policy` decide how what the call sends is adapted to the network, instead of the policy before. Returns whether the
-    /// call adapts at all ([`CallConfig::adaptation`]); if not, the policy is dropped.
+    /// Sets the policy that decides how the call adapts its sending to the network, instead of the policy before. Returns whether
+    /// the call adapts at all ([`CallConfig::adaptation`]); if not, the policy is dropped.
     pub fn set_adaptation_policy(&mut self, policy: Box<dyn AdaptationPolicy>) -> bool {
         let adapter = self.network.as_mut().and_then(|network| network.adapter.as_mut());
         adapter.map(|adapter| adapter.set_policy(policy)).is_some()
     }
 
-    /// Changes bit rate, expected loss and packet length of what we send in the first stream, from the next packet on and
-    /// without a gap. Returns what was done: bit rate and expected loss as far as the codec has such settings, and within what
-    /// was agreed on (such as `maxaveragebitrate` of Opus); and the longest packet that is no longer than `wanted`, 10 ms at
-    /// least, and within the other side's `a=maxptime` and the MTU. It lasts until the next call, also through later offers.
-    /// Memory is allocated only for packets that are longer than any before.
+    /// Changes bit rate, expected loss and packet length of our sending in the first stream, from the next packet on and without
+    /// a gap. Returns the values that are used: bit rate and expected loss as far as the codec has such settings, and within the
+    /// agreement (such as `maxaveragebitrate` of Opus); and the longest packet that is no longer than `wanted`, 10 ms at least,
+    /// and within the other side's `a=maxptime` and the MTU. It lasts until the next call, also through later offers. Memory is
+    /// allocated only for packets that are longer than any before.
     ///
     /// # Errors
     /// [`CallError::Stream`] before the call is agreed on.
@@ -482,7 +482,7 @@ impl Call {
         self.capture_with_tones(captured_at, stream, pcm);
     }
 
-    /// Digits as tones, and tones of a call's progress, take the place of what is captured.
+    /// Captures sound, or replaces it by digits as tones and tones of a call's progress.
     fn capture_with_tones(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
         let open = self.may_send(captured_at);
         let Some(speaking) = self.streams.get_mut(stream).and_then(Option::as_mut) else {

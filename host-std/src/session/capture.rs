@@ -46,7 +46,7 @@ use super::{BoxedFloatBlock, EchoStatus};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct CaptureConfig {
-    /// The corner frequency, in Hz, of a high-pass filter against rumble and DC: 80 to 120 Hz leave a voice as it is.
+    /// The corner frequency, in Hz, of a high-pass filter against rumble and DC: 80 to 120 Hz don't change a voice.
     pub high_pass_hz: Option<u32>,
     /// The echo canceller, at 8, 16, 32 and 48 kHz.
     pub echo: Option<EchoSettings>,
@@ -190,8 +190,8 @@ impl HostBlock {
         Ok(Self(InFloat::new(chain, sample_rate_hz)?))
     }
 
-    /// Switches a step on or off within the next frames, without a click and without a change of delay; what it has learned
-    /// stays. Returns whether there is such a step.
+    /// Switches a step on or off within the next frames, without a click and without a change of delay; its adapted state stays.
+    /// Returns whether there is such a step.
     pub fn set_step(&mut self, step: CaptureStep, on: bool) -> bool {
         let chain = self.0.block();
         match step {

@@ -1,7 +1,7 @@
 //! The certificate that one side of a call shows in DTLS-SRTP (RFC 5763): self-signed, by an ECDSA key on P-256.
 //!
 //! The other side knows it by its fingerprint alone, which the description carries (RFC 8122). A call without one makes one for
-//! itself; keep one in a file ([`Certificate::to_pem`]) where the fingerprint is to stay what it was.
+//! itself; keep one in a file ([`Certificate::to_pem`]) where the fingerprint has to stay the same.
 
 use std::fmt;
 use std::sync::Arc;
@@ -94,10 +94,10 @@ impl Certificate {
         Self::for_names(&[])
     }
 
-    /// A new one of a server, for these names and addresses: what a page over TLS has.
+    /// Generates a new certificate of a server, for these names and addresses: for a page over TLS.
     ///
     /// # Errors
-    /// [`CertificateError::Randomness`], and [`CertificateError::Encoding`] for what is no name of a server.
+    /// [`CertificateError::Randomness`], and [`CertificateError::Encoding`] for a text that is no name of a server.
     pub fn for_names(names: &[String]) -> Result<Self, CertificateError> {
         let key = loop {
             let mut bytes = Zeroizing::new([0; 32]);
@@ -133,8 +133,8 @@ impl Certificate {
     /// belong together is not checked here: a handshake with others fails.
     ///
     /// # Errors
-    /// A [`CertificateError`] that says what is wrong with the text: a part is missing or damaged, the key isn't on the curve
-    /// P-256, or it doesn't belong to the certificate. The text may be anything.
+    /// A [`CertificateError`] with the fault of the text: a part is missing or damaged, the key isn't on the curve P-256, or it
+    /// doesn't belong to the certificate. The text may be anything.
     pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
         if text.len() > MAX_PEM_BYTES {
             return Err(CertificateError::TooLarge(text.len()));

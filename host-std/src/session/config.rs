@@ -135,11 +135,11 @@ pub struct CallConfig {
     /// The capture chain between microphone and call ([`Call::front_end`](super::Call::front_end)): high-pass filter, echo
     /// canceller, noise suppressor, gain control, and a block of your own.
     pub capture: CaptureConfig,
-    /// Whether the sound of each stream is measured: levels, clipping, silence and howling of the microphone, of what is sent and
-    /// of what is received, in [`CallStats::sound`](super::CallStats::sound) and
+    /// Whether the sound of each stream is measured: levels, clipping, silence and howling of the microphone, of the sent and of
+    /// the received sound, in [`CallStats::sound`](super::CallStats::sound) and
     /// [`CallStats::findings`](super::CallStats::findings). This takes 3.4 KB for each stream, and many times the computing time
-    /// of a call of PCMU, so it is off by default; a server switches it on for the calls that it wants to know about. Without
-    /// it one-way sound is found by packets alone.
+    /// of a call of PCMU, so it is off by default; a server switches it on for the calls that it wants to know about. Without it
+    /// one-way sound is found by packets alone.
     pub metering: bool,
     /// Your own speech detector, which decides when comfort noise is sent ([`comfort_noise`](Self::comfort_noise)). By default this
     /// is the core's energy gate.
@@ -168,10 +168,10 @@ pub struct CallConfig {
     /// that says goodbye at a hold and continues sends within 6.2 s, the longest RTCP interval of two parties (RFC 3550, 6.3.1).
     /// `None` leaves it to signalling.
     pub after_goodbye: Option<Duration>,
-    /// [`Call::should_end`](super::Call::should_end) says so when for this long neither RTP nor RTCP has come from the other side,
-    /// except on hold. `None`, the default, leaves it to signalling.
+    /// The time without RTP or RTCP from the other side, except on hold, after which
+    /// [`Call::should_end`](super::Call::should_end) reports it. `None`, the default, leaves it to signalling.
     pub after_silence: Option<Duration>,
-    /// Lets what the first stream sends follow the network, within what is agreed on: bit rate, packet length and redundancy.
+    /// The adaptation of the first stream's sending to the network, within the agreement: bit rate, packet length and redundancy.
     /// With `None` only [`Call::adapt`](super::Call::adapt) changes them.
     pub adaptation: Option<AdaptationConfig>,
     /// Whether [`Call::should_end`](super::Call::should_end) reports that the other side's reports show further sending to be
@@ -254,7 +254,8 @@ impl CallConfig {
         }
     }
 
-    /// Each setting goes to where it counts: to what offers and answers are made of, or to what is not said in them.
+    /// Moves each setting to the place where it is used: to the content of offers and answers, or to the settings that are not in
+    /// them.
     ///
     /// # Errors
     /// The invalid setting, as for [`Call::new`](super::Call::new).
@@ -289,7 +290,7 @@ impl CallConfig {
             srtp_options: _,
             extensions,
             feedback,
-            // Its candidates are looked for by what has it.
+            // Its candidates are gathered by the owner of the gatherer.
             #[cfg(feature = "ice")]
                 ice: _,
             latching,

@@ -213,8 +213,8 @@ impl Call {
         self.digits.pop()
     }
 
-    /// Presses keys in the first stream, one after the other and after those that were pressed before. Telephone events are sent in
-    /// place of what is captured. To a side that accepts none they are sent as tones in the sound, of at least 40 ms
+    /// Presses keys in the first stream, one after the other and after those that were pressed before. Telephone events are sent
+    /// in place of the captured sound. To a side that accepts none they are sent as tones in the sound, of at least 40 ms
     /// ([`CallConfig::digits_as_tones`](super::CallConfig::digits_as_tones)). While nothing may be sent they wait:
     /// [`digits_wait`](Self::digits_wait) says why.
     ///
@@ -269,7 +269,7 @@ impl Call {
         self.streams.first()?.as_ref()?.taken_events()
     }
 
-    /// Asks the streams what they have heard.
+    /// Collects the digits that the streams have heard.
     pub(super) fn collect_digits(&mut self, now: Instant) {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let Some(stream) = stream else { continue };

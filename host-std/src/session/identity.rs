@@ -28,7 +28,7 @@ use crate::sdp::CryptoSuite;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The synchronisation source of what we send.
+    /// The synchronisation source of our packets.
     pub ssrc: Ssrc,
     /// The sequence number of the first packet; with SRTP it is below 2^15 (RFC 4568, 6.4).
     pub first_seq: Seq,

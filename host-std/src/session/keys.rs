@@ -1,8 +1,8 @@
 //! Our own keys in a call: one for each suite, offered until it is used, and used until it is left.
 //!
-//! A key of ours protects one stretch of a call. As soon as another one is agreed on, or plain RTP, a fresh one takes its
-//! place in what we offer and answer next; where we receive at another address or port, or a key in use is near its end,
-//! all of them are fresh (RFC 4568, 7.1.4; RFC 3711, 9.2).
+//! A key of ours protects one stretch of a call. As soon as another one is agreed on, or plain RTP, a fresh one takes its place
+//! in our next offer or answer; where we receive at another address or port, or a key in use is near its end, all of them are
+//! fresh (RFC 4568, 7.1.4; RFC 3711, 9.2).
 
 use std::net::IpAddr;
 
@@ -32,8 +32,8 @@ pub struct SrtpOptions {
     pub offered: Vec<CryptoSuite>,
     /// The suites that we don't offer but accept in an offer.
     pub answered: Vec<CryptoSuite>,
-    /// The terms of our own keys: an identifier in each packet (MKI), after how many packets a key must be replaced, and what
-    /// we ask to leave unencrypted. The identifier counts up with each key.
+    /// The terms of our own keys: an identifier in each packet (MKI), after how many packets a key must be replaced, and the
+    /// parts that we ask to leave unencrypted. The identifier counts up with each key.
     pub terms: KeyTerms,
     /// The packets that may be left unencrypted, in both directions, if the other side asks for it.
     pub unencrypted: Unencrypted,

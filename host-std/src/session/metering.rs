@@ -27,7 +27,7 @@ const LONG_MS: u32 = 10_000;
 /// then.
 const CLIPPED: f32 = 0.002;
 const CLIPPED_MS: u32 = 50;
-/// The same of what was clipped elsewhere: some voices have a few flat tops.
+/// The same limit for sound that was clipped elsewhere: some voices have a few flat tops.
 const FLATTENED: f32 = 0.02;
 const FLATTENED_MS: u32 = 200;
 

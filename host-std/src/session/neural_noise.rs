@@ -1,8 +1,8 @@
 //! Noise suppression by a neural net, RNNoise's, as the crate nnnoiseless has it: a step of the capture chain that costs more than
 //! the core's suppressor, and takes more noise away, above all noise that changes.
 //!
-//! The net runs at 48 kHz; sound at 8, 16 and 32 kHz is brought there and back by the core's resampler. What isn't a number
-//! counts as silence, since the net's state would keep it.
+//! The net runs at 48 kHz; sound at 8, 16 and 32 kHz is brought there and back by the core's resampler. NaN counts as silence,
+//! since the net's state would keep it.
 //!
 //! Delay: 10 ms, and at other rates than 48 kHz the resamplers': 18 ms in all at 8 kHz, 14 at 16, 12 at 32. Cost: a recurrent net
 //! and three transforms of 960 points each 10 ms. Memory: on the heap, most of it the

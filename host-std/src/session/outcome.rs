@@ -307,7 +307,7 @@ pub enum HandshakeFailure {
     /// The other side showed none, or one that can't be checked: neither of ECDSA on P-256 or P-384 nor of RSA with
     /// 2048 to 8192 bits.
     Certificate,
-    /// It refused what was offered.
+    /// The other side refused the offer.
     Refused,
     /// It was not over after 30 s.
     Timeout,

@@ -34,7 +34,7 @@ pub struct CallTone {
     pub duration: Duration,
 }
 
-/// A tone that is sent in place of what is captured: [`Call::send_tone`](super::Call::send_tone).
+/// A tone that is sent in place of the captured sound: [`Call::send_tone`](super::Call::send_tone).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentTone {
     /// The tones and pauses that it is made of, which are repeated.
@@ -91,7 +91,7 @@ impl Call {
         self.tones.pop()
     }
 
-    /// Sends a tone in the first stream, from the next tick on and in place of what is captured, after digits that are sent as
+    /// Sends a tone in the first stream, from the next tick on and in place of the captured sound, after digits that are sent as
     /// tones. It replaces a tone that is being sent. While nothing may be sent, such as on hold, it waits.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl Call {
         self.streams.first_mut().and_then(Option::as_mut).is_some_and(|stream| stream.end_tone())
     }
 
-    /// Asks the streams what they have heard.
+    /// Collects the tones that the streams have heard.
     pub(super) fn collect_tones(&mut self, now: Instant) {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let Some(stream) = stream else { continue };

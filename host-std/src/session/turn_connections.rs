@@ -56,7 +56,7 @@ mod with {
             .await
         }
 
-        /// Takes in what has come, some of it if it is much; the server, if the connection is over.
+        /// Takes in the received data, some of them if there are many; returns the server, if the connection is over.
         pub(in crate::session) fn receive(
             &mut self,
             number: usize,

@@ -1,8 +1,8 @@
-//! A connection to a TURN server by TCP (RFC 8656, 12.5): what is a datagram to the call is a stretch of a stream here. A message
-//! of STUN says its length, and so does channel data, which is padded to four bytes.
+//! A connection to a TURN server by TCP (RFC 8656, 12.5): a datagram of the call is a stretch of a stream here. A STUN message
+//! contains its length, and so does channel data, which is padded to four bytes.
 //!
-//! Nothing waits: what the system doesn't take at once is kept, up to [`BACKLOG`] bytes, and beyond that dropped whole, as a
-//! network that is too slow would.
+//! Nothing waits: data that the system doesn't take at once are kept, up to [`BACKLOG`] bytes, and beyond that dropped whole, as
+//! a network that is too slow would.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -20,7 +20,7 @@ pub struct TurnFrameBuffer {
     begin: usize,
 }
 
-/// The stream isn't one of TURN: what comes next is neither a message nor channel data.
+/// The stream isn't one of TURN: the next data are neither a message nor channel data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoFrame;
 
@@ -59,7 +59,7 @@ impl TurnFrameBuffer {
     /// The next whole message; `None` until more has come.
     ///
     /// # Errors
-    /// [`NoFrame`] if what comes isn't a STUN message or channel data. Nothing that comes later can be read then.
+    /// [`NoFrame`] if the data aren't a STUN message or channel data. Later data can't be read then.
     pub fn next_frame(&mut self) -> Result<Option<&mut [u8]>, NoFrame> {
         let Some((len, padded)) = self.whole()? else { return Ok(None) };
         let begin = self.begin;
@@ -123,7 +123,7 @@ impl TurnConnection {
         self.frames.next_frame().map_err(io::Error::other)
     }
 
-    /// Sends what the call has for the server; whether there was room.
+    /// Sends a datagram of the call to the server; returns whether there was room.
     ///
     /// # Errors
     /// An error if the connection is closed or broken.

@@ -90,7 +90,7 @@ impl Call {
             let claim = if transport.authenticates() { Claim::Authentic } else { stream.claim(&packet) };
             let belief = transport.hear(now, from, claim);
             if belief.replaces {
-                // Nothing of what was heard until now says anything of this stream.
+                // The sound that was heard so far doesn't belong to this stream.
                 stream.forget();
             }
             belief.believed
@@ -124,7 +124,7 @@ impl Call {
         named.then_some(own)
     }
 
-    /// An RTCP packet that the guard let pass: read by all streams, each of which takes what is about its own sources.
+    /// Handles an RTCP packet that the guard let pass: all streams read it, and each takes the parts about its own sources.
     fn receive_rtcp(&mut self, now: Instant, channel: Channel, from: SocketAddr, compound: &Compound<'_>) -> Incoming {
         let sender = compound.packets().flatten().find_map(|packet| match packet {
             Packet::SenderReport(report) => Some(report.ssrc()),
@@ -213,7 +213,7 @@ impl Call {
         Incoming::Bye
     }
 
-    /// Lets the first stream send what the network carries.
+    /// Adapts the first stream's sending to the network.
     fn follow_network(&mut self) {
         let adapter = self.network.as_mut().and_then(|network| network.adapter.as_mut());
         let (Some(transport), Some(adapter)) = (&self.transport, adapter) else { return };

@@ -48,7 +48,7 @@ impl Call {
         self.describe_ice(true)?;
         let offer = sdp::offer(&self.local)?;
         if self.transport.is_some() {
-            // The other side may send what is offered before its answer is here.
+            // The other side may send the offered formats before its answer is here.
             for (index, offered) in sdp::offered(&offer)?.into_iter().enumerate() {
                 if let Some(Some(mut stream)) = self.streams.get_mut(index).map(Option::take) {
                     let expected = stream.expect(&self.setup(index), &offered);
@@ -219,7 +219,7 @@ impl Call {
         StreamSetup { registry: &self.local.registry, settings: &self.settings, redundancy }
     }
 
-    /// The goodbye of this stream leaves next.
+    /// Makes the goodbye of this stream the next thing to be sent.
     pub(super) fn leave(&mut self, index: usize) {
         if let Some(transport) = &mut self.transport {
             transport.leave(index);

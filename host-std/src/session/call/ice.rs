@@ -210,7 +210,7 @@ impl Call {
         looking.into_iter().chain(running).for_each(|gatherer| gatherer.relays_mut().lose(server));
     }
 
-    /// Gives back what a TURN server gave before the call was agreed on.
+    /// Releases the allocations that a TURN server made before the call was agreed on.
     pub(super) fn leave_servers(&mut self) {
         if let Some(gatherer) = self.ice.as_mut().and_then(|ice| ice.gatherer.as_mut()) {
             gatherer.relays_mut().leave();

@@ -94,15 +94,15 @@ impl Call {
         Some((sound.rate_hz, sound.channels))
     }
 
-    /// The rate in Hz and the channels of what the receivers of the stream with this number play, before it is converted to the
-    /// user's sound: those of the widest codec that was agreed on. [`Tap::source`](crate::session::Tap::source) gets this
-    /// sound.
+    /// Returns the rate in Hz and the channels of the sound that the receivers of the stream with this number play, before it is
+    /// converted to the user's sound: those of the widest codec that was agreed on. [`Tap::source`](crate::session::Tap::source)
+    /// gets this sound.
     pub fn received_sound(&self, stream: usize) -> Option<(u32, u8)> {
         let sound = self.streams.get(stream)?.as_ref()?.received_sound();
         Some((sound.rate_hz, sound.channels))
     }
 
-    /// Returns a snapshot of the numbers: sums over all streams, or, for what has no sum, those of the first stream that was
+    /// Returns a snapshot of the numbers: sums over all streams, or, for values without a sum, those of the first stream that was
     /// agreed on.
     pub fn stats(&self) -> CallStats {
         let mut streams = self.streams.iter().enumerate().filter_map(|(at, stream)| Some((at, stream.as_ref()?)));
@@ -202,7 +202,7 @@ impl Call {
         self.streams.get(stream)?.as_ref()?.source_level()
     }
 
-    /// Returns whether the other side of the stream with this number accepts who is in a mix and how loud each of them is
+    /// Returns whether the other side of the stream with this number accepts the list of contributors to a mix, with their levels
     /// ([`set_contributors`](Self::set_contributors)).
     pub fn takes_contributors(&self, stream: usize) -> bool {
         self.streams.get(stream).and_then(Option::as_ref).is_some_and(Stream::takes_contributors)

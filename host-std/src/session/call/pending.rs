@@ -34,7 +34,8 @@ impl Call {
         })
     }
 
-    /// Goes back to what the call said and wanted. Versions that were said are not said again of something else.
+    /// Returns to the earlier settings and descriptions. A version number that was sent is not used again for another
+    /// description.
     pub(super) fn return_to(&mut self, before: Before) {
         let said = self.local.previous.as_deref().and_then(crate::sdp::version);
         let Before { local, keys, .. } = before;
@@ -54,7 +55,7 @@ impl Call {
         }
     }
 
-    /// Puts aside what was agreed on, before the first change since.
+    /// Keeps a copy of the agreement, before the first change since.
     pub(super) fn remember(&mut self) {
         if self.transport.is_some() && self.before.is_none() {
             self.before = Some(self.present());
@@ -103,7 +104,7 @@ impl Call {
     }
 
     /// Returns the description that we sent last, word for word, as the offer of a session refresh (RFC 4028, 7.4).
-    /// [Accept](Self::accept) its answer as any other; if that says what the other side said before, nothing changes in the
+    /// [Accept](Self::accept) its answer as any other; if that repeats the other side's last description, nothing changes in the
     /// running call. An [`offer`](Self::offer) would name all of our codecs again, even to a side whose offer we answered.
     ///
     /// # Errors
@@ -135,9 +136,9 @@ impl Call {
     }
 
     /// Makes a second call with the same first offer, for one more answer to it: a SIP request may reach several phones, each of
-    /// which answers for itself (forking: RFC 3261, 13.2.2.4). The calls have in common what the offer says: our address and
-    /// port, our key, our certificate and our ICE credentials. Each is another source, since what one source sends under one
-    /// key must be one stream (RFC 4568, 9.2; RFC 3711, 9.1).
+    /// which answers for itself (forking: RFC 3261, 13.2.2.4). The calls share the content of the offer: our address and port,
+    /// our key, our certificate and our ICE credentials. Each is another source, since the packets of one source under one key
+    /// must be one stream (RFC 4568, 9.2; RFC 3711, 9.1).
     ///
     /// The calls share sockets, so you must decide to which of them a datagram belongs; a [`Session`](crate::manager::Session)
     /// does. Relayed addresses (TURN) stay with the first call, since a server knows one user for each port. Candidates that

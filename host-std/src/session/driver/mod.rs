@@ -3,9 +3,9 @@
 //! Use it for a softphone, or for a server whose calls have a device each. A server that mixes calls, or ticks many of them at once,
 //! drives [`Call`]s itself; a SIP stack is served by `manager`, which has drivers inside.
 //!
-//! The task takes datagrams as they arrive. Every 10 ms ([`TICK_MS`]) it plays, captures, and sends what is finished and the
-//! reports that are due. Between ticks it does what the user says by a [`Command`], and it shows how the call goes by a [`Status`]. In a
-//! call it is the only place that reads a clock.
+//! The task takes datagrams as they arrive. Every 10 ms ([`TICK_MS`]) it plays, captures, and sends finished packets and the
+//! reports that are due. Between ticks it carries out the user's [`Command`]s, and it publishes the state of the call as a
+//! [`Status`]. In a call it is the only place that reads a clock.
 //!
 //! Two calls over loopback, one of which mutes its microphone and hangs up:
 //!

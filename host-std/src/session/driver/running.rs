@@ -1,4 +1,4 @@
-//! The network side of a driver: sockets and connections, with what they carry to and from a call.
+//! The network side of a driver: sockets and connections, and their traffic to and from a call.
 
 use std::cell::Cell;
 use std::io;
@@ -29,9 +29,9 @@ const STALE_DATAGRAMS: u32 = 10_000;
 #[cfg(feature = "ice")]
 const LEAVING: StdDuration = StdDuration::from_millis(500);
 
-/// Room for the longest datagram. A thread keeps one for all its calls: a call has it while it takes in a datagram or
-/// goes through a tick, and none while it waits. Where a tick waits until the system takes what is sent, another call
-/// of the thread makes one of its own.
+/// Room for the longest datagram. A thread keeps one for all its calls: a call has it while it takes in a datagram or goes
+/// through a tick, and none while it waits. Where a tick waits until the system takes a datagram, another call of the thread
+/// makes one of its own.
 struct Datagram(Vec<u8>);
 
 thread_local! {
@@ -183,7 +183,7 @@ impl<C: Driven> Running<C> {
         self.call.count(missed, thrown);
     }
 
-    /// `capture`: what is captured was said before now; nothing has been, at the first tick.
+    /// Runs a tick. `capture`: whether to capture the sound until now; there is none at the first tick.
     pub(crate) async fn tick(&mut self, samples: usize, capture: bool, sound: &mut AttachedDevice) {
         let now = self.clock.now();
         let gaps = sound.gaps();
@@ -217,7 +217,7 @@ impl<C: Driven> Running<C> {
         device.recover().await;
     }
 
-    /// Sends all that leaves now.
+    /// Sends all datagrams that are due now.
     pub(crate) async fn drain_call(&mut self) {
         let now = self.clock.now();
         let mut datagram = Datagram::take();
@@ -297,7 +297,7 @@ fn as_sent(socket: &UdpSocket, to: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The same socket, to ask the system itself what is there: tokio knows it only after its reactor has run.
+/// Returns the same socket, to ask the system itself for waiting datagrams: tokio knows them only after its reactor has run.
 fn at_once(socket: &UdpSocket) -> io::Result<std::net::UdpSocket> {
     #[cfg(unix)]
     let own = std::os::fd::AsFd::as_fd(socket).try_clone_to_owned()?;

@@ -104,7 +104,7 @@ impl EncoderInput {
         refused
     }
 
-    /// Nothing leaves of a tick. Samples a channel of the codec's that it would have been.
+    /// Skips a tick of which nothing is sent. Returns the samples a channel at the codec's rate that it would have been.
     pub(super) fn pass(&mut self, pcm: &[i16]) -> usize {
         self.keep(pcm);
         self.skip(self.sound.a_channel(pcm.len()))

@@ -105,8 +105,8 @@ fn sender_room(ptime_ms: u32, info: &CodecInfo) -> Box<[i16]> {
 }
 
 impl StreamSetup<'_> {
-    /// The longest packets that are sent, in ms: those that were agreed on, or where what is sent follows the network,
-    /// those that it may come to.
+    /// Returns the longest packets that are sent, in ms: those that were agreed on, or with adaptation to the network the longest
+    /// that it may choose.
     fn longest_ms(&self, agreed: &NegotiatedStream) -> u32 {
         let adapts = self.settings.adaptation.is_some();
         let longest =
@@ -392,7 +392,7 @@ impl Stream {
         }
     }
 
-    /// The other side may send what is offered before its answer is here.
+    /// Prepares for formats that the other side may send before its answer is here.
     ///
     /// # Errors
     /// Why a codec can't be made.
@@ -434,7 +434,7 @@ impl Stream {
         match (self.leaving.as_deref_mut(), other.leaving) {
             (Some(leaving), Some(other)) => leaving.set_sound(other),
             (Some(leaving), None) => {
-                // It is over: what it counted goes to what was before.
+                // It is over: its counts are added to the earlier ones.
                 self.earlier = leaving.playing().total().ended().at_rate(from_hz, to_hz).with_earlier(&self.earlier);
                 self.leaving = None;
             }

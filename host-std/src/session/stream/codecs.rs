@@ -1,4 +1,4 @@
-//! The codecs of a call: made by the registry from what the SDP agreed on, found by payload type.
+//! The codecs of a call: made by the registry from the SDP agreement, found by payload type.
 
 use dsp_core::codec::{CodecInfo, Decoder, OtherPayload, PayloadTable};
 use dsp_core::receive::memory::CELL_BYTES;
@@ -248,7 +248,7 @@ pub(super) struct Decoders {
 }
 
 impl Decoders {
-    /// One for each format; where its sound is not what the receivers play, it's converted.
+    /// Creates a decoder for each format; if its sound is not that of the receivers, it's converted.
     ///
     /// # Errors
     /// Why a decoder can't be made, or its sound not be converted.

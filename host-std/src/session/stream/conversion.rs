@@ -1,5 +1,5 @@
-//! Sound of one rate and number of channels made into another's, at the two ends of a stream: what the receivers give into
-//! what the user hears, and what the user says into what the codec takes.
+//! The conversion of sound to another rate and number of channels, at the two ends of a stream: from the receivers' sound to the
+//! user's, and from the user's to the codec's.
 //!
 //! Any two rates of 8 to 48 kHz, mono and stereo: two channels are averaged to one, and one is copied to two. Sound is resampled
 //! in as many channels as both sides have. Counts are exact: `n` samples a channel become `n * to / from`, rounded up over the

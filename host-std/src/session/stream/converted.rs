@@ -106,7 +106,7 @@ impl Decoder for Converted {
         }
         let given = match in_place {
             true => conversion.convert_in_place(pcm, decoded),
-            // Packets of no whole number of our samples count as shorter by less than one: what that leaves over has no place.
+            // Packets of no whole number of our samples count as shorter by less than one: the remaining fraction has no place.
             false => conversion.convert_all(&self.decoded[..decoded * theirs], pcm),
         };
         // The output has the duration of the input, except for the rounding of lengths that are no whole number of samples.

@@ -1,5 +1,5 @@
-//! Digits of a stream, both ways: keys that wait to be sent as telephone events, and events and tones that are heard (RFC
-//! 4733). What comes as event and tone at once is one digit, whichever is heard first.
+//! Digits of a stream, both ways: keys that wait to be sent as telephone events, and events and tones that are heard (RFC 4733).
+//! A digit that comes as event and tone at once is one digit, whichever is heard first.
 //!
 //! They belong to the stream and not to its receivers: an event continues when a later offer and answer replace those. Events are
 //! taken in with their packets, before any delay, independently of the receivers.
@@ -34,7 +34,7 @@ pub(super) enum DigitMethod {
     Tones,
 }
 
-/// The name of an event: who sent it, when it began, what it is.
+/// The name of an event: its sender, its begin, and its code.
 type Name = (Ssrc, RtpTime, EventCode);
 
 /// A digit whose beginning was reported.
@@ -158,7 +158,7 @@ impl Digits {
         self.keys.cut();
     }
 
-    /// Takes in a packet of which `incoming` says what the receivers made. `redundant`: whether it has blocks (RFC 2198).
+    /// Takes in a packet; `incoming` is the receivers' result for it. `redundant`: whether it has blocks (RFC 2198).
     pub(super) fn take(&mut self, now: Instant, packet: &RtpPacket<'_>, redundant: bool, incoming: &Incoming) {
         // A source in probation isn't heard here either. Packets that are too late for sound, or duplicates, are used.
         match incoming {

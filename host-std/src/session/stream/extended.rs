@@ -180,7 +180,7 @@ impl Extended {
         packet.extension()?.element(self.agreed.received(ExtensionKind::Mid)?)
     }
 
-    /// Puts into the packet of `len` bytes at the front of `datagram` what was agreed on; `level`: of its sound.
+    /// Adds the agreed header extensions to the packet of `len` bytes at the front of `datagram`; `level`: that of its sound.
     pub(super) fn extend(
         &mut self,
         datagram: &mut [u8],
@@ -219,7 +219,7 @@ impl Extended {
         }
     }
 
-    /// Reads what a packet says of its sound.
+    /// Reads the header extensions of a packet.
     pub(super) fn hear(&mut self, now: Instant, packet: &RtpPacket<'_>) {
         let ids = [ExtensionKind::AudioLevel, ExtensionKind::MixerLevels].map(|kind| self.agreed.received(kind));
         if ids == [None, None] {

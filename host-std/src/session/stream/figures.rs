@@ -12,7 +12,7 @@ use super::{ReportedReception, Stream, StreamSender, quality};
 use crate::session::config::CallSettings;
 use crate::session::transport::Account;
 
-/// A device and a capture chain take no longer than this: what was captured before it is no clock for what comes.
+/// The longest delay of a device and a capture chain: sound captured longer ago gives no clock for later sound.
 const LONGEST_DELAY: Duration = Duration::from_millis(500);
 
 impl Stream {

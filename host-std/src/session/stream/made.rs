@@ -1,5 +1,5 @@
-//! Sound that is sent in place of what is captured: digits as tones (DTMF), for a side that takes no telephone events, and tones of
-//! a call's progress.
+//! Sound that is sent in place of the captured sound: digits as tones (DTMF), for a side that takes no telephone events, and
+//! tones of a call's progress.
 //!
 //! Digits come first, one after the other, each with its pause; a tone continues after them. Memory: a tick of 120 ms, allocated
 //! when something is sent first.
@@ -27,7 +27,7 @@ struct Sent {
     left: u64,
 }
 
-/// Makes sound in place of what is captured.
+/// A generator of sound in place of the captured sound.
 pub(in crate::session) struct Made {
     rate_hz: u32,
     keys: VecDeque<KeyPress>,

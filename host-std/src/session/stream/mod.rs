@@ -125,7 +125,7 @@ pub(super) struct Stream {
     round_trip: Option<Duration>,
     /// The capture chain's knowledge of the sound that comes next.
     activity: Option<Activity>,
-    /// Sound in place of what is captured, once there was any.
+    /// The generator of sound in place of the captured sound, once there was any.
     made: Option<Box<Made>>,
     /// Tones that were heard, where a detector is active.
     heard_tones: Option<Box<HeardTones>>,
@@ -320,7 +320,7 @@ impl Stream {
         self.jitter_ms = Some(jitter_ticks as f32 / (self.sending.rtp_clock_hz() as f32 / 1_000.0));
     }
 
-    /// Jitter of what we send, as the other side's last report has it.
+    /// Returns the jitter of our packets, as in the other side's last report.
     pub(super) fn remote_jitter(&self) -> Duration {
         Duration::from_micros((self.jitter_ms.unwrap_or(0.0) * 1e3) as u64)
     }
@@ -387,8 +387,8 @@ impl Stream {
         self.sender.set_speech(self.activity.map(|heard| heard.speech));
     }
 
-    /// Takes in a tick of sound, whose first sample was there at `captured_at`. `open`: whether anything may leave at all.
-    /// Whether it was taken.
+    /// Takes in a tick of sound, whose first sample was captured at `captured_at`. `open`: whether anything may be sent at all.
+    /// Returns whether the tick was taken.
     pub(super) fn capture(&mut self, captured_at: Instant, pcm: &[i16], open: bool) -> bool {
         let sound = self.sound();
         self.captured = Some(captured_at + sound.duration(sound.a_channel(pcm.len())));
@@ -501,7 +501,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Sends a tone in place of what is captured.
+    /// Sends a tone in place of the captured sound.
     pub(super) fn send_tone(&mut self, tone: &SentTone) -> Result<(), ProgressError> {
         let rate_hz = self.sound().rate_hz;
         self.made.get_or_insert_with(Made::new).send_tone(tone, rate_hz)

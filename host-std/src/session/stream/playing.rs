@@ -149,8 +149,8 @@ pub(super) struct OtherSound {
     conversion: Option<Box<Converting>>,
 }
 
-/// Counts of ticks in samples of another rate: what rounding leaves of one is counted with the next, so that their sums are
-/// those of the receivers in that rate.
+/// Counts of ticks in samples of another rate: the remainder of rounding is counted with the next, so that their sums are those
+/// of the receivers in that rate.
 #[derive(Default)]
 struct Scale {
     left: [u64; 8],

@@ -1,4 +1,4 @@
-//! The sources of a call: who is heard, each by a receiver of its own; their sum; streams of one sender in step.
+//! The sources of a call, each with a receiver of its own; their sum; the alignment of streams of one sender.
 //!
 //! With one place every sender is heard, and another SSRC takes over after probation, as in a receiver. With more, a table of
 //! SSRCs assigns the places (`streams::sources`), `play` returns the sum of all of them, and those with one canonical name are
@@ -77,7 +77,7 @@ pub(in crate::session) enum Farewell {
     Last,
 }
 
-/// A receiver, and what is known of who has it.
+/// A receiver, and the known data of its source.
 struct Place {
     receiver: AnyReceiver,
     decoders: Decoders,
@@ -253,7 +253,7 @@ impl Listening {
         }
     }
 
-    /// Takes in what is known of the conversation that all are part of.
+    /// Sets the known parameters of the conversation that all sources are part of.
     pub(super) fn set_conversation(&mut self, conversation: &Conversation) {
         for place in &mut self.places {
             place.receiver.set_conversation(conversation);
@@ -337,8 +337,8 @@ impl Listening {
         Sound { rate_hz: self.config.sample_rate_hz, channels: self.first().channels() }
     }
 
-    /// Plays one tick, or a part of one: the one source, or the sum of all. `Played` adds up what was made
-    /// for each, and has the largest of their delays. `tap` gets the sound of each.
+    /// Plays one tick, or a part of one: the one source, or the sum of all. `Played` adds up the counts of each, and has the
+    /// largest of their delays. `tap` gets the sound of each.
     pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], mut tap: Option<&mut dyn Tap>) -> Played {
         if self.table.is_none() {
             let Some(Place { receiver, decoders, strategy, .. }) = self.places.first_mut() else {
@@ -491,7 +491,7 @@ impl Listening {
 }
 
 impl Place {
-    /// The source of this place is no more; what was counted of it goes to `ended`.
+    /// Ends the source of this place; its counts are added to `ended`.
     fn end(&mut self, ended: &mut Counted) {
         ended.add(&self.receiver.stats().ended(), &self.receiver.total_bursts());
         self.receiver.reset();
@@ -507,7 +507,7 @@ impl Place {
         self.ends = None;
     }
 
-    /// Adds what is heard of this source from `at` on, which is made in `pcm`.
+    /// Adds the sound of this source from `at` on, which is made in `pcm`.
     fn add_to(
         &mut self,
         at: Instant,
@@ -535,7 +535,7 @@ impl Place {
     }
 }
 
-/// Adds what was made for another source, or in another part of a tick. Delays are the largest, the timestamp the last.
+/// Adds the counts for another source, or for another part of a tick. Delays are the largest, the timestamp the last.
 pub(super) fn add_played(all: &mut Played, played: &Played) {
     all.decoded += played.decoded;
     all.recovered += played.recovered;

@@ -86,7 +86,7 @@ impl Tones {
         (self.sound, self.wanted) == (sound, wanted)
     }
 
-    /// Hears what is played from `now` on; `each` gets what begins and what has ended.
+    /// Takes in the sound played from `now` on; `each` gets each beginning and each end.
     pub(super) fn hear(
         &mut self,
         now: Instant,

@@ -77,7 +77,7 @@ pub(super) struct Association {
     certificate: Certificate,
     /// `None` once it is of no use any more.
     engine: Option<Engine>,
-    /// Whether a server has refused what the engine for ECDSA alone offers.
+    /// Whether a server has refused the offer of the engine for ECDSA alone.
     refused: bool,
     /// Ours, and the engine's time at it.
     epoch: (Instant, StdInstant),
@@ -269,7 +269,7 @@ impl Association {
         if self.waiting.is_empty() { self.deadline } else { Some(self.epoch.0) }
     }
 
-    /// The next datagram that leaves, written to `buffer`, and where it goes.
+    /// Returns the next datagram to be sent, written to `buffer`, and its destination.
     pub(super) fn transmit(
         &mut self,
         now: Instant,
@@ -337,7 +337,7 @@ impl Association {
         }
         let stalled = self.is_open() && self.agreed.active && now.since(self.began) >= STALLED;
         if stalled {
-            // A server that says nothing may not have understood what it was asked.
+            // A server that doesn't answer may not support the offer.
             self.refused = !self.refused;
         }
         if stalled || self.broken.is_some_and(|since| now.since(since) >= PAUSE) {
@@ -352,7 +352,7 @@ impl Association {
         self.go_on(advanced, true);
     }
 
-    /// Takes what the engine has to say, or gives it up.
+    /// Takes the engine's output, or gives the engine up.
     fn go_on(&mut self, result: Result<(), Failed>, named: bool) {
         match result {
             Ok(()) => self.drain(named),
@@ -364,7 +364,7 @@ impl Association {
         }
     }
 
-    /// Takes what the engine has to say. `named`: whether that is of the address that the description names.
+    /// Takes the engine's output. `named`: whether it concerns the address that the description names.
     fn drain(&mut self, named: bool) {
         let Some(mut engine) = self.engine.take() else { return };
         let goes_on = match &mut engine {

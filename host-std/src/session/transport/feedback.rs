@@ -91,7 +91,7 @@ impl PathFeedback {
             if let Packet::Feedback(Feedback { message: FeedbackMessage::Transport(message), .. }) = packet {
                 any = true;
                 departures.feedback(now, &message, |packet| {
-                    // Each packet that is remembered is news once or twice: what is beyond is in the numbers.
+                    // Each remembered packet is reported once or twice: further ones are only in the totals.
                     if told.len() < told.capacity() {
                         told.push(packet);
                     }

@@ -1,9 +1,8 @@
 //! Our own candidates: the addresses of the call, how STUN servers see them, and those of TURN servers that pass on (RFC 8445,
 //! 5.1.1; RFC 8489; `relays`).
 //!
-//! The queries go out by the socket that the call's packets leave by, before there is an offer and, where an answer is
-//! slow, while the call runs: what comes late can be trickled. A query is repeated after 0.5, 1 and 2 s and given up 4 s after
-//! the last.
+//! The queries go out by the socket of the call's packets, before there is an offer and, where an answer is slow, while the call
+//! runs: a late candidate can be trickled. A query is repeated after 0.5, 1 and 2 s and given up 4 s after the last.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

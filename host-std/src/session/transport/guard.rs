@@ -1,7 +1,7 @@
 //! The guard of a call: SRTP with the keys that SDP agreed on (RFC 4568, RFC 3711), nothing, or one of the user's own.
 //!
-//! It lasts as long as the call, through plain RTP too: what was sent and heard under a key stays with that key, so that
-//! no offer and answer can bring back a keystream of ours or a packet that was heard.
+//! It lasts as long as the call, through plain RTP too: the record of packets sent and received under a key stays with that key,
+//! so that no offer and answer can bring back a keystream of ours or a packet that was received before.
 //!
 //! A guard without keys is not plain RTP: while it waits for them nothing is sent and nothing that comes is believed.
 

@@ -1,9 +1,9 @@
-//! The path of a call by ICE (RFC 8445): which pair of addresses its packets take is what both sides' checks say, not what
-//! a description names or what arrives.
+//! The path of a call by ICE (RFC 8445): both sides' checks determine the pair of addresses for its packets, and neither the
+//! address that a description names nor the source of arriving packets does.
 //!
 //! The checks are those of the crate `is`, the agent of str0m, which has neither socket nor clock. It wants the standard
-//! library's `Instant`, so the call's time is counted from one that is taken once: a call in virtual time stays in it.
-//! This is what it leaves to its user:
+//! library's `Instant`, so the call's time is counted from one that is taken once: a call in virtual time stays in it. Its user
+//! has to do the following:
 //!
 //! - **Consent** (RFC 7675). Nothing is sent to an address that has not answered a check, and 30 s after the last answer
 //!   sending stops, until a restart. Once a pair is in use it is asked every 4 to 6 s; the agent asks sooner after a
@@ -14,8 +14,8 @@
 //! - **Strangers**: a check with credentials other than those of the descriptions is counted and never answered. So is a check
 //!   that was accepted before and comes again from another address: it is a replay.
 //! - **Bounds**: 32 candidates of the other side, 64 pairs, 12 questions a pair.
-//! - **Relayed addresses** (`relays`): a pair whose side of ours is a TURN server's is one as any other to the agent. What goes
-//!   that way is wrapped here, and what comes that way is unwrapped before anybody else sees it.
+//! - **Relayed addresses** (`relays`): a pair whose local candidate is a TURN server's is like any other to the agent. Packets
+//!   that are sent that way are wrapped here, and those that come that way are unwrapped before anything else reads them.
 //!
 //! Checks fail when none has come through 39.5 s after the descriptions were exchanged (RFC 8863).
 
@@ -287,7 +287,7 @@ impl IcePath {
         Instant::from_micros(at.saturating_duration_since(self.base).as_micros() as u64)
     }
 
-    /// Takes note of what the agents have decided.
+    /// Takes note of the agents' decisions.
     fn settle(&mut self, now: Instant) {
         while let Some(event) = quietly(|| self.agent.poll_event()) {
             if let IceAgentEvent::NominatedSend { source, destination, .. } = event
@@ -413,7 +413,7 @@ impl IcePath {
             self.stats.requests = self.stats.requests.saturating_add(1);
             self.taken[self.taken_next] = Some(transmission);
             self.taken_next = (self.taken_next + 1) % TAKEN;
-            // Once there is a pair, who is to be heard answers too.
+            // Once there is a pair, a peer that is to be heard must answer too.
             if self.lite || self.selected.is_none() {
                 self.learns(from);
             }

@@ -1,8 +1,8 @@
 //! Symmetric RTP: which source address a call listens to, and where it sends (RFC 4961, RFC 7362).
 //!
-//! Behind a NAT the address in the SDP is often not the one that packets come from. Following whatever arrives lets the
-//! first stray packet steal the call; following nothing leaves it silent. The policy is the user's; what a packet can
-//! move depends on what it proves:
+//! Behind a NAT the address in the SDP is often not the one that packets come from. Following whatever arrives lets the first
+//! stray packet steal the call; following nothing leaves it silent. The policy is the user's choice; whether a packet can move
+//! the path depends on what it proves:
 //!
 //! | the packet | moves the latch |
 //! |---|---|

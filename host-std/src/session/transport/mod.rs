@@ -73,7 +73,7 @@ pub(super) enum DemultiplexedDatagram<'a> {
     Malformed(&'a [u8]),
     /// RTCP.
     Rtcp(Compound<'a>),
-    /// Neither, or nothing that may pass; and what it was.
+    /// Neither, or a datagram that may not pass; with its kind.
     Other(Incoming, &'a [u8]),
 }
 
@@ -385,8 +385,8 @@ impl CallTransport {
         reports.chain(paths).min()
     }
 
-    /// The most bytes of an RTP packet before it's protected, in a buffer of `room` bytes and within this MTU. A codec
-    /// that has no packets so short (`least`, with all headers) may have what it takes.
+    /// Returns the most bytes of an RTP packet before it's protected, in a buffer of `room` bytes and within this MTU. A codec
+    /// whose shortest packets (`least`, with all headers) are longer may exceed it.
     pub(super) fn packet_room(&mut self, room: usize, mtu: u16, least: usize) -> usize {
         let (growth, mtu) = (self.guard.get().max_growth(), usize::from(mtu));
         let relaying = self.rtp.overhead();

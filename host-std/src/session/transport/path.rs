@@ -1,9 +1,9 @@
 //! The path of a call: where its datagrams go to, and whose are believed.
 //!
-//! A call has one path for RTP, and one for RTCP where that has a port of its own. [`Latching`](super::Latching) makes
-//! today's, symmetric RTP; another one is given to a call by [`CallConfig::path`](crate::session::CallConfig::path). A
-//! path may send datagrams of its own (keep-alives, connectivity checks) and reads what is neither RTP nor RTCP
-//! (RFC 7983: STUN, DTLS, TURN channels).
+//! A call has one path for RTP, and one for RTCP where that has a port of its own. [`Latching`](super::Latching) makes the
+//! default one, symmetric RTP; another one is given to a call by [`CallConfig::path`](crate::session::CallConfig::path). A path
+//! may send datagrams of its own (keep-alives, connectivity checks) and reads datagrams that are neither RTP nor RTCP (RFC 7983:
+//! STUN, DTLS, TURN channels).
 
 use std::net::SocketAddr;
 

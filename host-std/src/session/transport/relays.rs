@@ -1,7 +1,7 @@
 //! Our relayed addresses: those that TURN servers pass on from and to us (RFC 8656).
 //!
 //! The protocol is that of the crate `turn-client-proto`, which has neither socket nor clock: allocation, credentials, nonces
-//! that went stale, refreshes before a lifetime's end, permissions and channels. This is what it leaves to its user:
+//! that went stale, refreshes before a lifetime's end, permissions and channels. Its user has to do the following:
 //!
 //! - **Why** a server refused: its error codes are read here.
 //! - **Answers** are accepted only to requests that were sent: an attacker who can't see them can't answer for the server.
@@ -209,7 +209,7 @@ impl Relays {
         Some((write(built, buffer)?, relay.server))
     }
 
-    /// The same for a check: it waits until it may leave, if there is room.
+    /// The same for a check: it waits until it may be sent, if there is room.
     pub(super) fn encapsulate_check(
         &mut self,
         now: Instant,
@@ -259,7 +259,7 @@ impl Relays {
         }
     }
 
-    /// Gives everything back as soon as nothing else leaves.
+    /// Releases everything as soon as nothing else is to be sent.
     pub(in crate::session) fn leave(&mut self) {
         for relay in &mut self.relays {
             relay.leaving = true;
@@ -420,7 +420,7 @@ impl Relay {
         self.due = None;
     }
 
-    /// Takes note of what the client has come to.
+    /// Takes note of the client's results.
     fn settle(&mut self, now: Instant, news: &mut Vec<(RelayedOrMapped, SocketAddr)>) {
         while let Some(event) = self.client.poll_event() {
             match event {
@@ -519,7 +519,7 @@ impl Relay {
     }
 }
 
-/// Writes what a server passes on.
+/// Writes a packet that a server passes on.
 fn write(built: TransmitBuild<DelayedMessageOrChannelSend<&[u8]>>, buffer: &mut [u8]) -> Option<usize> {
     let place = buffer.get_mut(..built.data.len())?;
     Some(built.write_into(place).data.len())

@@ -103,7 +103,7 @@ impl CallTransport {
         }
     }
 
-    /// The stream with this number ends: its goodbye is what leaves next.
+    /// Ends the stream with this number: its goodbye is sent next.
     pub(in crate::session) fn leave(&mut self, index: usize) {
         if let Some(report) = self.report_of(index) {
             report.leave();

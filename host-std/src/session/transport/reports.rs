@@ -1,4 +1,4 @@
-//! RTCP of one stream: when its reports leave and what is in them (RFC 3550, 6; RFC 3611).
+//! RTCP of one stream: the times and the content of its reports (RFC 3550, 6; RFC 3611).
 
 use dsp_core::quality::ReceptionStats;
 use dsp_core::rtcp::{Cname, FeedbackTiming, PeerReport, ReporterConfig, RtcpReporter, SendInfo};
@@ -37,7 +37,7 @@ type Reporter = BySources<RtcpReporter<ONE_AT_A_TIME>, RtcpReporter<MAX_SOURCES>
 /// The reports of one stream.
 pub(in crate::session) struct Report {
     reporter: Reporter,
-    /// The goodbye is what leaves next.
+    /// Whether the goodbye is sent next.
     leaving: bool,
 }
 

@@ -73,7 +73,8 @@ impl RtpPath {
         self.renegotiated(now, agreed.remote_rtp);
     }
 
-    /// A packet of `len` bytes in `buffer` for this address, as it leaves: its length, and where to. `None` where it can't.
+    /// Prepares a packet of `len` bytes in `buffer` for this address, as it is sent: its length, and its destination. `None`
+    /// where it can't be sent.
     pub(super) fn route(
         &mut self,
         now: Instant,

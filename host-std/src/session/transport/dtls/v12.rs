@@ -40,7 +40,7 @@ const HANDSHAKE_FAILURE: u8 = 40;
 
 /// An event of the handshake.
 pub(super) enum DtlsEvent {
-    /// A datagram leaves.
+    /// A datagram to be sent.
     Datagram(Vec<u8>),
     /// The other side's certificate. That it's its own is proved when there are keys.
     Certificate(Vec<u8>),
@@ -294,7 +294,7 @@ impl Handshake {
         }
     }
 
-    /// Another message of the flight that leaves next.
+    /// Adds another message to the flight that is sent next.
     fn say(&mut self, kind: u8, body: &[u8]) {
         let bytes = records::message(kind, self.next_message, body);
         self.next_message += 1;
@@ -309,7 +309,7 @@ impl Handshake {
         self.events.extend(datagrams.into_iter().map(DtlsEvent::Datagram));
     }
 
-    /// The flight that was just said leaves; the one before it has been answered.
+    /// Sends the flight that was just written; the one before it has been answered.
     fn begin_flight(&mut self) {
         self.flight.clear();
         self.tries = 0;
@@ -465,7 +465,7 @@ impl Handshake {
         Ok(())
     }
 
-    /// The other side has seen what we have; `before`: of how much of all it says so.
+    /// Checks the other side's Finished message and ends the handshake; `before` is the length of the transcript that it covers.
     fn finish(&mut self, now: Instant, body: &[u8], before: usize) -> Result<(), Failure> {
         let (Some(suite), Some(keys), Some(profile)) = (self.suite, &self.keys, self.profile) else {
             return Err(Failure::Broken);

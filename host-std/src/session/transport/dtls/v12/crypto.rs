@@ -1,5 +1,4 @@
-//! Keys of a DTLS 1.2 association (RFC 5246, 8; RFC 7627), what is exported of them (RFC 5705), and signatures of ECDSA
-//! and RSA.
+//! Keys of a DTLS 1.2 association (RFC 5246, 8; RFC 7627), their export (RFC 5705), and signatures of ECDSA and RSA.
 //!
 //! All cryptography but RSA is that of the engine, `dimpl`; RSA is from the crate `rsa`, which here only checks signatures: there
 //! is no secret in that.
@@ -121,7 +120,8 @@ impl DtlsCrypto {
         self.prf(keys.suite, &keys.master, "EXTRACTOR-dtls_srtp", &keys.randoms.concat(), len)
     }
 
-    /// Returns whether the owner of the certificate has signed this. `rsa`: what the certificate must be of; `None`: either.
+    /// Returns whether the owner of the certificate has signed this. `rsa`: whether the certificate must be of RSA or of ECDSA;
+    /// `None`: either.
     pub(super) fn verify(
         &self,
         certificate: &[u8],

@@ -100,7 +100,7 @@ fn numbers(bytes: &[u8]) -> impl Iterator<Item = u16> + Clone {
     bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
 }
 
-/// Extensions, each with what is in it.
+/// Reads extensions, each with its content.
 fn extensions(bytes: &[u8]) -> Option<Vec<(u16, &[u8])>> {
     let (mut reader, mut all) = (Reader(bytes), Vec::new());
     while !reader.0.is_empty() {

@@ -92,7 +92,7 @@ fn aad(sequence: [u8; 8], kind: u8, len: u16) -> Aad {
 pub(super) struct Item {
     pub(super) epoch: u16,
     pub(super) kind: u8,
-    /// A handshake message with its header, or what a record of another kind has in it.
+    /// A handshake message with its header, or the content of a record of another kind.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -260,7 +260,7 @@ impl Reassembly {
         }
     }
 
-    /// Bytes of what is not whole.
+    /// Returns the bytes of incomplete messages.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.partial.values().map(|partial| partial.body.len()).sum()
