@@ -66,10 +66,10 @@ impl From<AudioPath> for crate::codec_chips::Route {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CallState {
-    /// Nothing.
+    /// No call, and nothing to be heard.
     #[default]
     Idle,
-    /// Somebody calls, and it rings.
+    /// A call comes in, and the phone rings.
     Alerting,
     /// Digits are dialled. The dial tone is heard until the first.
     Dialing,

@@ -66,7 +66,7 @@ const BILLION: i64 = 1_000_000_000;
 /// Returns the plan of the resampler for frames of this many samples, which last 10 ms.
 ///
 /// # Panics
-/// If there is no such resampler: in a constant, when it is compiled.
+/// It panics if there is no such resampler; in a constant that is a compile error.
 pub const fn plan(frame: usize, quality: Quality) -> Plan {
     match Plan::steered(frame as u32 * 100, frame as u32 * 100, quality) {
         Ok(plan) => plan,

@@ -44,7 +44,7 @@ use crate::port::{AudioPort, Overrun, PortDelay, Underrun};
 /// Returns the plan that converts frames of 10 ms with `from` samples to frames of 10 ms with `to` samples.
 ///
 /// # Panics
-/// If there is no such resampler: in a constant, when it is compiled.
+/// It panics if there is no such resampler; in a constant that is a compile error.
 pub const fn plan(from: usize, to: usize, quality: Quality) -> Plan {
     match Plan::exact(from as u32 * 100, to as u32 * 100, quality) {
         Ok(plan) => plan,

@@ -136,7 +136,7 @@ pub trait SlotReader<W> {
     /// Waits until all these slots have come.
     ///
     /// # Errors
-    /// If some were lost.
+    /// An error if some were lost.
     async fn read(&mut self, slots: &mut [W]) -> Result<(), Self::Error>;
 }
 
@@ -149,7 +149,7 @@ pub trait SlotWriter<W> {
     /// Waits until all these slots have room.
     ///
     /// # Errors
-    /// If there was a gap before them.
+    /// An error if there was a gap before them.
     async fn write(&mut self, slots: &[W]) -> Result<(), Self::Error>;
 }
 

@@ -29,7 +29,7 @@ impl<S: Kernel> Tables<S> {
     /// The table of `plan`: one that is there, or a new one.
     ///
     /// # Errors
-    /// None: a table is as long as its plan says.
+    /// It never fails: a table is as long as its plan says.
     pub(crate) fn of(&self, plan: Plan) -> Result<Arc<Table<S>>, ResampleError> {
         // A panic under this lock leaves the list of used tables intact all the same.
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +63,7 @@ impl Resampling {
     /// The state of a channel that is taken in by `input` samples at a time.
     ///
     /// # Errors
-    /// None: the history is as long as the plan says.
+    /// It never fails: the history is as long as the plan says.
     pub(crate) fn channel(&self, input: usize) -> Result<Channel, ResampleError> {
         let plan = *self.0.plan();
         Line::new(plan, vec![0; plan.history_len(input)].into())

@@ -100,7 +100,7 @@ pub enum ChipStep {
         value: u16,
         /// The longest wait, in ms.
         most_ms: u32,
-        /// Only if these bits of the table's register are set: its place, and the bits.
+        /// The condition: these bits of the table's register must be set. Its place, and the bits.
         only_if: (usize, u16),
     },
     /// Writes [`Chip::RESET_WRITE`], after which all registers have their reset values. Does nothing for a chip without one.
@@ -238,7 +238,7 @@ pub trait Chip {
 /// The values of a reset, in the table's order.
 ///
 /// # Panics
-/// If there are more than 64 registers: in a constant, when it is compiled.
+/// It panics if there are more than 64 registers; in a constant that is a compile error.
 pub const fn resets<const N: usize>(registers: &[Register; N]) -> [u16; N] {
     assert!(N <= 64, "one bit of 64 says of each register whether its value is known");
     let mut values = [0; N];

@@ -10,7 +10,7 @@ use super::setup::{ClockError, Clocks, Decibels, Rate, Route, Setup};
 /// The driver's knowledge of the chip's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing, or that it was left in the midst of a sequence: the next call begins with a reset.
+    /// The state is unknown, or a sequence was interrupted: the next call begins with a reset.
     Unknown,
     /// Its registers are those of a reset.
     Off,

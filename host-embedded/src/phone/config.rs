@@ -72,7 +72,7 @@ pub enum PhoneError {
     Receiver(ConfigError),
     /// The packets to send can't have this length.
     Sender(PacketLengthError),
-    /// None of its codecs is sent as this.
+    /// None of its codecs can be sent with this payload type.
     PayloadType(PayloadType),
     /// The device side.
     Front(FrontError),

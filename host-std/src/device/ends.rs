@@ -193,7 +193,7 @@ impl Playback {
     }
 }
 
-/// Both ends of a capture of `channels` at `card_hz`.
+/// Creates both ends of a capture of `channels` at `card_hz`.
 pub(super) fn capture_pair(
     config: &CardConfig,
     card_hz: u32,
@@ -219,7 +219,7 @@ pub(super) fn capture_pair(
     Ok((callback, capture))
 }
 
-/// Both ends of a playback with `channels` at `card_hz`.
+/// Creates both ends of a playback with `channels` at `card_hz`.
 pub(super) fn playback_pair(
     config: &CardConfig,
     card_hz: u32,

@@ -33,7 +33,7 @@ const GATHERING: StdDuration = StdDuration::from_millis(20);
 ///
 /// A manager runs on the tokio runtime in which it was made. When the last handle is dropped, all sessions say goodbye and end.
 ///
-/// Both ends of one INVITE, each with a manager of its own, over loopback:
+/// This example has both ends of one INVITE, each with a manager of its own, over loopback:
 ///
 /// ```
 /// use host_std::manager::{Change, DialogId, ManagerConfig, MediaManager};

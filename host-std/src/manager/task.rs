@@ -80,7 +80,7 @@ pub(super) struct AdditionalSockets {
     pub(super) address: std::net::SocketAddr,
     /// The dialog that moves to them, until it has moved.
     pub(super) dialog: Option<DialogId>,
-    /// Until when they are still read, once the session has left them.
+    /// The time until which they are still read, once the session has left them.
     pub(super) until: Option<TokioInstant>,
 }
 

@@ -20,7 +20,7 @@ const MAX_FRAME: usize = 1275;
 pub enum OpusMode {
     /// Linear prediction: configurations 0 to 11.
     Silk,
-    /// Both layers: configurations 12 to 15.
+    /// Both layers are used: configurations 12 to 15.
     Hybrid,
     /// MDCT: configurations 16 to 31.
     Celt,

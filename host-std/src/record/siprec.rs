@@ -38,7 +38,7 @@ impl RecordId {
     /// A random UUID, of version 4.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
@@ -104,7 +104,7 @@ impl RecordingMetadata {
     /// with the label 1 and hears the one with the label 2.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     pub fn of_call(parties: [(&str, &str); 2], begins: SystemTime) -> Result<Self, getrandom::Error> {
         let stream = |label: &str| {
             Ok(RecordedStream { id: RecordId::random()?, label: label.into() }) as Result<_, getrandom::Error>

@@ -45,7 +45,7 @@ pub struct KeptReport {
 }
 
 impl KeptReport {
-    /// Nothing was kept.
+    /// Returns whether nothing was kept.
     pub fn is_empty(&self) -> bool {
         self.recordings.is_empty() && self.forks.is_empty()
     }

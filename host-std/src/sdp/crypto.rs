@@ -82,7 +82,7 @@ impl CryptoLine {
     /// A line with a fresh key from the operating system.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     #[expect(clippy::missing_panics_doc, reason = "it can't: the key has the length of its own profile")]
     pub fn generate(tag: u32, suite: CryptoSuite) -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; MasterKey::LONGEST]);
@@ -95,7 +95,7 @@ impl CryptoLine {
     /// Lines for the two suites that every phone has, with fresh keys, the longer tag first.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     pub fn generate_both() -> Result<Vec<Self>, getrandom::Error> {
         Ok(vec![
             Self::generate(1, CryptoSuite::AesCm128HmacSha1_80)?,

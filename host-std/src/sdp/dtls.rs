@@ -96,7 +96,7 @@ impl fmt::Display for Fingerprint {
 /// The side that begins the handshake, as one side states it (RFC 4145, 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SetupAttribute {
-    /// Either.
+    /// Either side may begin.
     ActPass,
     /// The side that wrote the attribute begins.
     Active,

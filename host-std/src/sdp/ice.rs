@@ -42,7 +42,7 @@ impl IceCredentials {
     /// Credentials from the operating system's randomness: 48 bits of name and 144 bits of password.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;

@@ -12,7 +12,7 @@ use super::{LocalMedia, NegotiatedDtls, SrtpKeys, SrtpPolicy};
 /// The protection of the packets; `L`: the part that belongs into the answer.
 #[derive(Debug)]
 pub(super) enum NegotiatedKeys<L> {
-    /// Nothing.
+    /// No protection: plain RTP.
     Plain,
     /// Keys in the descriptions.
     Described(SrtpKeys, L),

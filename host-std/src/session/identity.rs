@@ -85,7 +85,7 @@ impl Identity {
     /// Random bytes, others for each number. Repeatable if this identity is.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     #[cfg(feature = "ice")]
     pub(super) fn random_bytes(&self, number: u64) -> Result<[u8; 32], CallError> {
         let mut bytes = [0; 32];
@@ -103,7 +103,7 @@ impl Identity {
     /// Numbers of sources to come. Repeatable if this identity is.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     pub(super) fn spare(&self) -> Result<Spare, CallError> {
         #[cfg(feature = "simulate")]
         if self.keys.is_some() {

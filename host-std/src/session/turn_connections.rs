@@ -102,12 +102,12 @@ mod without {
     pub(crate) struct TurnConnections;
 
     impl TurnConnections {
-        /// Nothing ever comes.
+        /// Waits for ever, since there are no connections.
         pub(crate) async fn readable(&self) -> usize {
             std::future::pending().await
         }
 
-        /// Nothing has.
+        /// Does nothing, since there are no connections.
         pub(in crate::session) fn receive(
             &mut self,
             _: usize,

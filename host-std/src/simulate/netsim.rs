@@ -80,7 +80,7 @@ pub struct Network {
     config: NetworkConfig,
     random: Xoshiro256PlusPlus,
     in_burst: bool,
-    /// Nothing that keeps its order arrives before this.
+    /// The earliest arrival of the next packet that keeps its order.
     last_arrival: Instant,
     bottleneck: Option<Bottleneck>,
 }

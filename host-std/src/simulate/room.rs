@@ -102,7 +102,7 @@ impl Default for AcousticRoomConfig {
 pub enum RoomError {
     /// The rate is not from 8000 to 48000 Hz.
     SampleRate(u32),
-    /// Neither one channel nor two.
+    /// The number of channels is neither one nor two.
     Channels(u8),
     /// A delay that is not from 0 to 1000 ms.
     Delay(f64),

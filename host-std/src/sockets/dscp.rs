@@ -102,7 +102,7 @@ impl FromStr for Dscp {
 pub enum DscpError {
     /// A number above 63.
     Range(u32),
-    /// Neither a number nor one of the names.
+    /// The text is neither a number nor one of the names.
     Name,
 }
 

@@ -155,7 +155,7 @@ pub struct WavSource {
     /// Output samples not yet given.
     samples_left: u64,
     samples: u64,
-    /// None where the file has the wanted rate already.
+    /// The resampler; `None` where the file has the wanted rate already.
     resampler: Option<Resampler>,
     /// A step of the file as it is, and as sound.
     bytes: Vec<u8>,

@@ -140,7 +140,7 @@ mod tls {
         NoCertificate,
         /// The key can't be read.
         Key(pem::Error),
-        /// Both don't go together, or are of a kind that isn't known.
+        /// Certificate and key don't belong together, or are of an unknown kind.
         Unusable(rustls::Error),
     }
 

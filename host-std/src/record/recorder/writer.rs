@@ -74,7 +74,7 @@ impl RecordingWriter {
         }
     }
 
-    /// Until it is stopped.
+    /// Runs until it is stopped.
     pub(super) fn run(mut self) {
         while !self.shared.stop.load(Ordering::Acquire) {
             self.turn(false);

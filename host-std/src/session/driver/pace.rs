@@ -55,7 +55,7 @@ impl DeviceTicks {
         TokioInstant::now().saturating_duration_since(self.next())
     }
 
-    /// If the next tick is too late to be made up for: those that are left out.
+    /// Returns the ticks that are left out, if the next one is too late to be made up for.
     pub(crate) fn skip(&mut self) -> Option<Skipped> {
         let late = self.late();
         if late <= LATEST {

@@ -61,7 +61,7 @@ pub(super) struct Conversion {
     /// The distance of the next output sample from the end of the input, in samples of the input times the rate of the output.
     /// Above zero one can be made; the least value is minus the rate of the input.
     ahead: i64,
-    /// Nothing is known of the time just before.
+    /// Whether the sound just before is unknown.
     stale: bool,
     /// A part of each channel in, and of one out.
     input: Box<[i16]>,

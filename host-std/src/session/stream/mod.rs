@@ -132,7 +132,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Nothing is sent or heard any more. Whether it was open.
+    /// Closes the stream: nothing is sent or accepted any more. Returns whether it was open.
     pub(super) fn close(&mut self) -> bool {
         self.sender.pause(0);
         if let Some(heard) = &mut self.heard_tones {

@@ -28,11 +28,11 @@ static NONE: FormerKeys<FORMER> = FormerKeys::new();
 
 /// The current protection of datagrams.
 enum Protection {
-    /// Nothing: plain RTP was agreed on.
+    /// No protection: plain RTP was agreed on.
     Plain,
-    /// Nothing may pass: there is no guard of the user's own yet.
+    /// All datagrams are refused: the user's own guard isn't there yet.
     Waiting,
-    /// Nothing may pass: the handshake has come to no keys yet.
+    /// All datagrams are refused: the handshake has no keys yet.
     Handshake,
     /// SRTP with this profile, by keys of the descriptions or of a handshake.
     Keyed(SrtpProfile),
@@ -57,11 +57,11 @@ pub(super) struct Guard {
     protection: Protection,
     plain: Plain,
     unkeyed: Unkeyed,
-    /// Since SRTP was agreed on first.
+    /// The SRTP contexts, once SRTP was agreed on.
     srtp: Option<Contexts>,
     /// The number of sources that are heard at once.
     sources: usize,
-    /// Since the keys changed first.
+    /// The former keys, once the keys have changed.
     former: Option<Box<FormerKeys<FORMER>>>,
 }
 

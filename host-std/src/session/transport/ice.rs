@@ -60,7 +60,7 @@ const KNOWN: usize = 16;
 struct Selected {
     local: SocketAddr,
     remote: SocketAddr,
-    /// Until when it may be sent to.
+    /// The time until which packets may be sent to it.
     consent: Instant,
 }
 

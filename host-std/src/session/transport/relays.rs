@@ -69,7 +69,7 @@ const UNAUTHORIZED: u16 = 401;
 /// The result of passing a datagram to the relays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Passed {
-    /// Nothing of theirs.
+    /// The datagram isn't from a relay.
     Not,
     /// A server's own word.
     Handled,

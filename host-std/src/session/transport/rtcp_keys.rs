@@ -13,7 +13,7 @@ use super::guard::Guard;
 use crate::sdp::{NegotiatedTransport, SrtpKeys};
 use crate::session::config::CallSettings;
 
-/// Both.
+/// The association and the guard of RTCP.
 pub(super) struct RtcpKeys {
     association: Box<Association>,
     guard: Guard,
