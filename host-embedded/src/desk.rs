@@ -190,7 +190,7 @@ struct Applied {
 }
 
 impl Desk {
-    /// A phone at rest, with the tones of this country.
+    /// Creates a phone at rest, with the tones of this country.
     pub const fn new(country: &'static Country) -> Self {
         Self {
             country,

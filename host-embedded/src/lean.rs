@@ -85,7 +85,7 @@ impl<M: PhoneMemory> LeanParts<M> {
 }
 
 impl LeanPhone {
-    /// A phone that waits for its first packet.
+    /// Creates a phone that waits for its first packet.
     ///
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`: packets that aren't mu-law, or longer than 20 ms.
@@ -96,8 +96,8 @@ impl LeanPhone {
 }
 
 impl<'a> LentLeanPhone<'a> {
-    /// A phone that waits for its first packet, in a place that is there already and in memory that is lent to it: both are statics,
-    /// as a rule, and making it takes least of the stack ([`place`](Self::place)).
+    /// Returns a phone that waits for its first packet, in a place that is there already and in memory that is lent to it: both
+    /// are statics, as a rule, and making it takes least of the stack ([`place`](Self::place)).
     ///
     /// ```
     /// use host_embedded::lean::{LEAN_DELAY_MS, LeanRoom, LentLeanPhone};

@@ -328,7 +328,7 @@ pub struct Lent<C, M> {
 }
 
 impl<C, M> Lent<C, M> {
-    /// These codecs.
+    /// Creates these codecs.
     pub const fn new(codecs: C) -> Self {
         Self { codecs, memory: PhantomData }
     }

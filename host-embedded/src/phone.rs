@@ -222,7 +222,7 @@ impl Phone {
 }
 
 impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
-    /// A phone with a block between microphone and sender. Its frames are [`TICK`] samples.
+    /// Creates a phone with a block between microphone and sender. Its frames are [`TICK`] samples.
     ///
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
@@ -235,7 +235,7 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
 impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HISTORY> {
     const RATE_HZ: u32 = P::Codecs::SAMPLE_RATE_HZ;
 
-    /// A phone of these parts. It doesn't compile if `TICK` isn't 10 ms of its codecs' sound.
+    /// Creates a phone of these parts. It doesn't compile if `TICK` isn't 10 ms of its codecs' sound.
     ///
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
@@ -247,7 +247,7 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         Self::with_room(config, parts, Default::default())
     }
 
-    /// The same in memory that is [lent](crate::parts::RoomOf) to it, so that making it takes little of the stack.
+    /// Creates the same in memory that is [lent](crate::parts::RoomOf) to it, so that making it takes little of the stack.
     ///
     /// # Errors
     /// The same as for [`with_parts`](Self::with_parts).

@@ -217,7 +217,7 @@ impl<const FRAME: usize, const DEPTH: usize> Default for Pump<FRAME, DEPTH> {
 }
 
 impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
-    /// An empty pump.
+    /// Creates an empty pump.
     pub const fn new() -> Self {
         const { assert!(FRAME > 0 && DEPTH > 0, "a frame has samples, and a queue has room") };
         let state = State { microphone: Ring::EMPTY, loudspeaker: Ring::EMPTY, counters: PumpCounters::ZERO };

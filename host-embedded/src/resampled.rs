@@ -81,7 +81,7 @@ pub struct ResampledPort<'a, P, const DEVICE: usize, const FRAME: usize> {
 }
 
 impl<'a, P: AudioPort<DEVICE>, const DEVICE: usize, const FRAME: usize> ResampledPort<'a, P, DEVICE, FRAME> {
-    /// A port that was silent so far.
+    /// Creates a port that was silent so far.
     ///
     /// # Errors
     /// [`ResampleError`] if a direction's table or history isn't made for these frames.

@@ -77,7 +77,7 @@ pub struct SimPort<'a, M, L, const FRAME: usize> {
 }
 
 impl<'a, M: FnMut(&mut [i16; FRAME]), L: FnMut(&[i16; FRAME]), const FRAME: usize> SimPort<'a, M, L, FRAME> {
-    /// A port that moves `clock` on.
+    /// Creates a port that moves `clock` on.
     pub const fn new(clock: &'a SimClock, microphone: M, loudspeaker: L) -> Self {
         Self { clock, microphone, loudspeaker }
     }
@@ -132,7 +132,7 @@ where
     B: FnMut(Instant, &mut [u8]) -> Option<(usize, Instant)>,
     T: FnMut(&[u8]),
 {
-    /// A network on `clock`'s time.
+    /// Creates a network on `clock`'s time.
     pub const fn new(clock: &'a SimClock, bring: B, take: T) -> Self {
         Self { clock, bring, take }
     }

@@ -70,10 +70,10 @@ pub trait SlotFormat {
     /// The register.
     type Word: Copy;
 
-    /// The nearest 16 bits.
+    /// Returns the nearest 16 bits.
     fn sample(word: Self::Word) -> i16;
 
-    /// The same sound in a slot.
+    /// Returns the same sound in a slot.
     fn word(sample: i16) -> Self::Word;
 }
 

@@ -116,7 +116,7 @@ type StreamSender<P> = Sender<<MemoryOf<P> as PhoneMemory>::Packet, <P as PhoneP
 pub type G711Stream = PhoneStream<G711Parts<NoBlock>>;
 
 impl G711Stream {
-    /// A stream that waits for its first packet.
+    /// Creates a stream that waits for its first packet.
     ///
     /// # Errors
     /// The same as for [`with_parts`](Self::with_parts).
@@ -127,7 +127,7 @@ impl G711Stream {
 }
 
 impl<P: PhoneParts> PhoneStream<P> {
-    /// A stream that waits for its first packet. Of the parts the block has no place in it.
+    /// Creates a stream that waits for its first packet. The block of the parts is not used in it.
     ///
     /// # Errors
     /// [`PhoneError`] if receiver or sender refuse their part of `config`.
@@ -139,7 +139,7 @@ impl<P: PhoneParts> PhoneStream<P> {
         Self::with_room(config, parts, Default::default())
     }
 
-    /// The same in memory that is lent to it.
+    /// Creates the same in memory that is lent to it.
     ///
     /// # Errors
     /// The same as for [`with_parts`](Self::with_parts).

@@ -116,7 +116,7 @@ pub struct TonePlayer {
 }
 
 impl TonePlayer {
-    /// A player that is silent, for a loudspeaker at this rate in Hz.
+    /// Creates a player that is silent, for a loudspeaker at this rate in Hz.
     pub const fn new(sample_rate_hz: u32) -> Self {
         Self { sample_rate_hz, generator: None, stopping: false }
     }

@@ -149,7 +149,7 @@ pub struct Transport<S: Socket, G, const BYTES: usize, const EXTENDED: bool = tr
 }
 
 impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transport<S, G, BYTES, EXTENDED> {
-    /// A transport that sends nothing until it knows the other side.
+    /// Creates a transport that sends nothing until it knows the other side.
     pub fn new(socket: S, guard: G, reporter: RtcpReporter<1, EXTENDED>) -> Self {
         const { assert!(BYTES >= RtcpReporter::<1>::MAX_REPORT_LEN + 32, "a report and its tag have room") };
         Self {

@@ -111,7 +111,7 @@ pub struct Seen {
 }
 
 impl Default for Seen {
-    /// A link that is up, and nothing else.
+    /// Returns a link that is up, and nothing else.
     fn default() -> Self {
         Self { now: Instant::ZERO, link_up: true, received: 0, expected: false, refused: 0, goodbye: false }
     }

@@ -65,8 +65,8 @@ impl OutputFile {
         Self::replace(path.as_ref(), false)
     }
 
-    /// The same, for the owner's eyes only from its first moment: mode 0600 where the system has such rights. A file
-    /// that is written through (a link's) loses its wider rights before the first byte; a pipe or a device keeps its own.
+    /// Does the same with a file that only its owner can read from its first moment: mode 0600 where the system has such rights.
+    /// A file that is written through (a link's) loses its wider rights before the first byte; a pipe or a device keeps its own.
     ///
     /// # Errors
     /// The file system's error; also where a file can't be made private.
@@ -156,7 +156,7 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Result<()> 
     file.finish()
 }
 
-/// The same for the owner's eyes only, as [`OutputFile::private`] does.
+/// Does the same with a file that only its owner can read, as [`OutputFile::private`] does.
 ///
 /// # Errors
 /// The file system's error; also where a file can't be made private.
@@ -229,7 +229,7 @@ fn same_owner(_: &fs::Metadata, _: &fs::Metadata) -> bool {
     true
 }
 
-/// The file at `path` itself, made private before anything of it changes.
+/// Opens the file at `path` itself and makes it private before any of its content changes.
 fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);

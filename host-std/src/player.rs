@@ -120,8 +120,8 @@ impl Player {
         Ok(player)
     }
 
-    /// A player of interleaved samples in memory: music on hold that many calls share, or a file in virtual time, which is faster than
-    /// any disk.
+    /// Creates a player of interleaved samples in memory: music on hold that many calls share, or a file in virtual time, which
+    /// is faster than any disk.
     pub fn of_samples(samples: impl Into<Arc<[i16]>>, channels: u8, repeat: bool) -> Self {
         let channels = usize::from(channels.max(1));
         Self { source: Source::Memory { samples: samples.into(), next: 0, repeat }, channels }

@@ -80,8 +80,8 @@ macro_rules! either {
 }
 
 impl AnyReceiver {
-    /// A receiver of two channels, or of one, with as many cells as a [`HostReceiver`](dsp_core::receive::HostReceiver) or a
-    /// [`StereoReceiver`](dsp_core::receive::StereoReceiver), and the sound of its rate.
+    /// Creates a receiver of two channels, or of one, with as many cells as a [`HostReceiver`](dsp_core::receive::HostReceiver)
+    /// or a [`StereoReceiver`](dsp_core::receive::StereoReceiver), and the sound of its rate.
     ///
     /// # Errors
     /// The same as for [`Receiver::with_memory`].
@@ -94,7 +94,7 @@ impl AnyReceiver {
         )
     }
 
-    /// A receiver with this much memory, of two channels if `channels` is 2, otherwise of one.
+    /// Creates a receiver with this much memory, of two channels if `channels` is 2, otherwise of one.
     ///
     /// # Errors
     /// The same as for [`Receiver::with_memory`].

@@ -78,7 +78,7 @@ pub struct Resampler {
 }
 
 impl Resampler {
-    /// A resampler from `from_hz` to `to_hz` whose ratio is fixed, of the quality for calls.
+    /// Creates a resampler from `from_hz` to `to_hz` whose ratio is fixed, of the quality for calls.
     ///
     /// # Errors
     /// [`ResampleError::Rate`] for a rate outside 4 to 192 kHz.
@@ -98,7 +98,7 @@ impl Resampler {
         }
     }
 
-    /// A resampler for calls whose ratio can be nudged by parts per million while it runs.
+    /// Creates a resampler for calls whose ratio can be nudged by parts per million while it runs.
     ///
     /// # Errors
     /// The same as for [`new`](Self::new).

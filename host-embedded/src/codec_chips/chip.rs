@@ -37,17 +37,17 @@ impl Bits {
     /// A register of power or paths.
     pub const PATH: Self = Self { clock: 0, path: 0xffff, mute: 0, muted: 0 };
 
-    /// A register of levels whose bits `mask` are `muted` when it is silent.
+    /// Creates a register of levels whose bits `mask` are `muted` when it is silent.
     pub const fn mute(mask: u16, muted: u16) -> Self {
         Self { clock: 0, path: 0, mute: mask, muted }
     }
 
-    /// The same register with these bits of paths.
+    /// Returns the same register with these bits of paths.
     pub const fn and_path(self, path: u16) -> Self {
         Self { path, ..self }
     }
 
-    /// The same register with these bits of clocks.
+    /// Returns the same register with these bits of clocks.
     pub const fn and_clock(self, clock: u16) -> Self {
         Self { clock, path: self.path & !clock, ..self }
     }
@@ -235,7 +235,7 @@ pub trait Chip {
     fn sidetones(&self, route: Route) -> Option<(Decibels, Decibels)>;
 }
 
-/// The values of a reset, in the table's order.
+/// Returns the values of a reset, in the table's order.
 ///
 /// # Panics
 /// It panics if there are more than 64 registers; in a constant that is a compile error.

@@ -62,7 +62,7 @@ pub struct CodecChip<C: Chip, B, D> {
 }
 
 impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
-    /// A chip that nothing is known of. Nothing is written yet, and `setup` isn't applied.
+    /// Creates a chip that nothing is known of. Nothing is written yet, and `setup` isn't applied.
     pub fn new(chip: C, bus: B, delay: D, setup: Setup) -> Self {
         let setup = Setup { power: false, ..setup };
         Self { chip, bus, delay, setup, image: C::RESET, known: 0, phase: Phase::Unknown }
@@ -419,7 +419,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     }
 }
 
-/// The bytes that write a register, and how many they are.
+/// Returns the bytes that write a register, and how many they are.
 pub(super) fn written(format: Format, register: u16, value: u16) -> ([u8; 4], usize) {
     let (high, low) = ((value >> 8) as u8, value as u8);
     match format {
@@ -429,7 +429,7 @@ pub(super) fn written(format: Format, register: u16, value: u16) -> ([u8; 4], us
     }
 }
 
-/// The bytes that ask for a register; one or two of them.
+/// Returns the bytes that ask for a register; one or two of them.
 pub(super) fn asked(format: Format, register: u16) -> [u8; 2] {
     match format {
         Format::SevenNine => [(register as u8) << 1, 0],

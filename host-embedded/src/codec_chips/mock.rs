@@ -93,7 +93,7 @@ pub struct Mock<const LOG: usize> {
 }
 
 impl<const LOG: usize> Mock<LOG> {
-    /// A chip just out of a reset.
+    /// Creates a chip just out of a reset.
     pub fn of<C: Chip>(chip: &C) -> Self {
         let mock = Self {
             address: chip.address(),

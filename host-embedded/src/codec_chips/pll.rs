@@ -32,7 +32,7 @@ impl Fractional {
         })
     }
 
-    /// A quarter of its oscillator, in 2^-16 Hz.
+    /// Returns a quarter of its oscillator, in 2^-16 Hz.
     pub(super) fn output(self, mclk_hz: u32) -> u64 {
         let ratio = (u64::from(self.n) << 24) | u64::from(self.k);
         // 25 MHz * 13 * 2^24 fits into 53 bits.

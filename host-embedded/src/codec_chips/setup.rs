@@ -11,24 +11,24 @@ impl Decibels {
     /// Unchanged: 0 dB.
     pub const ZERO: Self = Self(0);
 
-    /// A gain of whole decibels, from -327 to 327.
+    /// Creates a gain of whole decibels, from -327 to 327.
     pub const fn new(decibels: i16) -> Self {
         Self(decibels.saturating_mul(100))
     }
 
-    /// A gain in hundredths of a decibel.
+    /// Creates a gain in hundredths of a decibel.
     pub const fn from_hundredths(hundredths: i16) -> Self {
         Self(hundredths)
     }
 
-    /// The gain in hundredths of a decibel.
+    /// Returns the gain in hundredths of a decibel.
     pub const fn hundredths(self) -> i16 {
         self.0
     }
 
-    /// The index of the step that is nearest to this gain, of `count` steps that begin at `least` and are `step` apart,
-    /// both in hundredths of a decibel. Beyond the ends it is the first or the last. Chips round a volume in this way,
-    /// so that a volume key never fails.
+    /// Returns the index of the step that is nearest to this gain, of `count` steps that begin at `least` and are `step` apart,
+    /// both in hundredths of a decibel. Beyond the ends it is the first or the last. Chips round a volume in this way, so that a
+    /// volume key never fails.
     pub fn nearest(self, least: i16, step: u16, count: u16) -> u16 {
         let above = i32::from(self.0) - i32::from(least);
         let (step, last) = (i32::from(step.max(1)), i32::from(count.saturating_sub(1)));
@@ -62,7 +62,7 @@ impl Rate {
     /// All rates, the lowest first.
     pub const ALL: [Self; 4] = [Self::Hz8000, Self::Hz16000, Self::Hz44100, Self::Hz48000];
 
-    /// The rate in Hz.
+    /// Returns the rate in Hz.
     pub const fn hz(self) -> u32 {
         match self {
             Self::Hz8000 => 8_000,
@@ -193,7 +193,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A setup that is switched off: a handset at 0 dB, with 20 dB of gain and bias for its microphone, and without
+    /// Creates a setup that is switched off: a handset at 0 dB, with 20 dB of gain and bias for its microphone, and without
     /// sidetone.
     pub const fn new(clocks: Clocks) -> Self {
         Self {

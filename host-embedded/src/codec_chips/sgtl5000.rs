@@ -118,9 +118,9 @@ pub struct Sgtl5000 {
 }
 
 impl Default for Sgtl5000 {
-    /// A chip at address 0x0a with supplies of 3.3 V, VDDD from the board and headphones at HP_VGND, as on audio boards
-    /// for Teensy. Handset and headset are at the headphones' pins, the loudspeaker's amplifier and the line are at the
-    /// line output, all microphones at MIC_IN.
+    /// Returns a chip at address 0x0a with supplies of 3.3 V, VDDD from the board and headphones at HP_VGND, as on audio boards
+    /// for Teensy. Handset and headset are at the headphones' pins, the loudspeaker's amplifier and the line are at the line
+    /// output, all microphones at MIC_IN.
     fn default() -> Self {
         Self {
             address: 0x0a,
@@ -154,7 +154,7 @@ struct Plan {
     output_hz: u32,
 }
 
-/// The system rates in Hz that a rate can be divided from, each with its codes for SYS_FS and RATE_MODE. MCLK is a
+/// Returns the system rates in Hz that a rate can be divided from, each with its codes for SYS_FS and RATE_MODE. MCLK is a
 /// multiple of the system rate.
 const fn sources(rate: Rate) -> [(u32, u16, u16); 2] {
     match rate {
@@ -192,8 +192,7 @@ impl Plan {
     }
 }
 
-/// The codes of the microphone's amplifier and of the gain before the converter, which has steps of 1.5 dB from 0 dB
-/// on.
+/// Returns the codes of the microphone's amplifier and of the gain before the converter, which has steps of 1.5 dB from 0 dB on.
 fn microphone_gain(gain: Decibels) -> (u16, u16) {
     const AMPLIFIER: [i16; 4] = [0, 2_000, 3_000, 4_000];
     let amplifier = AMPLIFIER.iter().rposition(|amplifier| *amplifier <= gain.hundredths()).unwrap_or(0);
@@ -204,7 +203,7 @@ fn microphone_gain(gain: Decibels) -> (u16, u16) {
 /// Gains of the sidetone from -36 dB to 0 dB in steps of 3 dB, as parts of 0x8000.
 const SIDETONE: [u16; 13] = [519, 734, 1_036, 1_464, 2_068, 2_920, 4_125, 5_827, 8_231, 11_627, 16_423, 23_198, 32_768];
 
-/// The line output's level: `40 * log10(ground / line) + 15`, rounded. A step is half a decibel, and full scale is the
+/// Returns the line output's level: `40 * log10(ground / line) + 15`, rounded. A step is half a decibel, and full scale is the
 /// same at both grounds.
 fn line_level(ground_mv: u32, line_mv: u32) -> u16 {
     let mut level = 15;

@@ -111,8 +111,8 @@ pub struct Tlv320Aic3104 {
 }
 
 impl Default for Tlv320Aic3104 {
-    /// An earpiece between HPLOUT and HPLCOM, headphones at HPLOUT and HPROUT, the loudspeaker's amplifier at the line outputs; the
-    /// microphones of handset and case between MIC1LP and MIC1LM, the headset's and a line at MIC2L.
+    /// Returns an earpiece between HPLOUT and HPLCOM, headphones at HPLOUT and HPROUT, the loudspeaker's amplifier at the line
+    /// outputs; the microphones of handset and case between MIC1LP and MIC1LM, the headset's and a line at MIC2L.
     fn default() -> Self {
         Self {
             wiring: Wiring {
@@ -141,7 +141,7 @@ enum Source {
     Pll(Pll),
 }
 
-/// The reference rate that a rate is divided from.
+/// Returns the reference rate that a rate is divided from.
 const fn reference(rate: Rate) -> u32 {
     match rate {
         Rate::Hz44100 => 44_100,

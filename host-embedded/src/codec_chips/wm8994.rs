@@ -136,8 +136,8 @@ pub struct Wm8994 {
 }
 
 impl Default for Wm8994 {
-    /// The chip at address 0x1a, with an earpiece at HPOUT1L, headphones at HPOUT1, loudspeakers at SPKOUT, and microphones and
-    /// lines at IN1LN, which is the blue jack of the STM32F746G-DISCO.
+    /// Returns the chip at address 0x1a, with an earpiece at HPOUT1L, headphones at HPOUT1, loudspeakers at SPKOUT, and
+    /// microphones and lines at IN1LN, which is the blue jack of the STM32F746G-DISCO.
     fn default() -> Self {
         let pins = |output| Pins { output, input: Wm8994Input::Single };
         Self {
@@ -209,7 +209,7 @@ impl Plan {
     }
 }
 
-/// The loop's output for a rate, in Hz.
+/// Returns the loop's output for a rate, in Hz.
 const fn fll_output(rate: Rate) -> u32 {
     match rate {
         Rate::Hz44100 => 11_289_600,

@@ -39,7 +39,7 @@ pub struct FileIo {
 }
 
 impl FileIo {
-    /// The null device: endless silence in, nothing out.
+    /// Creates the null device: endless silence in, nothing out.
     pub fn null(sample_rate_hz: u32) -> Self {
         Self {
             sample_rate_hz,
@@ -53,7 +53,7 @@ impl FileIo {
         }
     }
 
-    /// The same with two channels, or one; before it has files.
+    /// Returns the same with two channels, or one; before it has files.
     #[must_use]
     pub fn with_channels(self, channels: u8) -> Self {
         Self { channels, ..self }

@@ -48,7 +48,7 @@ impl Lanes {
         self.take(pcm, Resampler::push)
     }
 
-    /// The same of floats, full scale at 1.0.
+    /// Does the same with floats, full scale at 1.0.
     pub(super) fn push_f32(&mut self, pcm: &[f32]) -> usize {
         self.take(pcm, Resampler::push_f32)
     }
@@ -75,7 +75,7 @@ impl Lanes {
         self.give(pcm, Resampler::pull)
     }
 
-    /// The same in floats.
+    /// Does the same in floats.
     pub(super) fn pull_f32(&mut self, pcm: &mut [f32]) -> usize {
         self.give(pcm, Resampler::pull_f32)
     }

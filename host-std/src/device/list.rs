@@ -93,7 +93,7 @@ fn summary(ranges: &[SupportedStreamConfigRange]) -> Vec<FormatInfo> {
     all
 }
 
-/// The name in one line: some systems give a second with remarks. Empty for a device that has just gone.
+/// Returns the name in one line: some systems give a second with remarks. Empty for a device that has just gone.
 pub(super) fn name_of(device: &Device) -> String {
     device.description().ok().and_then(|d| d.name().lines().next().map(str::to_owned)).unwrap_or_default()
 }
@@ -116,7 +116,7 @@ fn keep_libasound_quiet() {
     }
 }
 
-/// The device that `choice` means, or `None` for [`DeviceChoice::Off`].
+/// Returns the device that `choice` means, or `None` for [`DeviceChoice::Off`].
 pub(super) fn find(choice: &DeviceChoice, direction: Direction) -> Result<Option<Device>, DeviceError> {
     keep_libasound_quiet();
     let host = cpal::default_host();
@@ -148,7 +148,7 @@ pub(super) fn find(choice: &DeviceChoice, direction: Direction) -> Result<Option
         .ok_or_else(|| DeviceError::NotFound { name: name.clone(), direction })
 }
 
-/// The format to open `device` with: a rate that speech codecs divide, few channels, an easy sample format.
+/// Returns the format to open `device` with: a rate that speech codecs divide, few channels, an easy sample format.
 pub(super) fn choose(
     device: &Device,
     direction: Direction,
@@ -183,7 +183,7 @@ pub(super) fn choose(
         .ok_or_else(|| DeviceError::Unsupported { name: name_of(device), direction })
 }
 
-/// The rate to take from a range, if it has one between 8 and 192 kHz.
+/// Returns the rate to take from a range, if it has one between 8 and 192 kHz.
 fn rate_of(range: &SupportedStreamConfigRange) -> Option<u32> {
     [48_000, 44_100, 96_000, 32_000, 16_000, 192_000, 88_200, 24_000, 22_050, 12_000, 11_025, 8_000]
         .into_iter()

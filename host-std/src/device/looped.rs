@@ -91,7 +91,7 @@ pub enum Looped {
 }
 
 impl LoopTest {
-    /// A test for a device with this rate, in Hz.
+    /// Creates a test for a device with this rate, in Hz.
     pub fn new(sample_rate_hz: u32) -> Self {
         let rate = f64::from(sample_rate_hz);
         let (count, length) = (samples(sample_rate_hz, SWEEP_MS), SWEEP_MS as f64 / 1e3);

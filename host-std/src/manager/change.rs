@@ -53,25 +53,25 @@ impl Change {
         Self { direction: Some(direction), ..Self::default() }
     }
 
-    /// This change with these codecs, the best first.
+    /// Returns this change with these codecs, the best first.
     #[must_use]
     pub fn with_codecs(self, codecs: impl Into<Vec<CodecFormat>>) -> Self {
         Self { codecs: Some(codecs.into()), ..self }
     }
 
-    /// This change with fresh SRTP keys of ours.
+    /// Returns this change with fresh SRTP keys of ours.
     #[must_use]
     pub fn with_fresh_keys(self) -> Self {
         Self { rekey: true, ..self }
     }
 
-    /// This change with a restart of ICE (RFC 8445, 9).
+    /// Returns this change with a restart of ICE (RFC 8445, 9).
     #[must_use]
     pub fn with_ice_restart(self) -> Self {
         Self { restart_ice: true, ..self }
     }
 
-    /// This change with another address and RTP port at which we receive. It is for sockets of your own: a
+    /// Returns this change with another address and RTP port at which we receive. It is for sockets of your own: a
     /// [`MediaManager`](super::MediaManager) opens new ones by [`move_to`](super::MediaManager::move_to).
     #[must_use]
     pub fn with_address(self, address: IpAddr, rtp_port: u16) -> Self {

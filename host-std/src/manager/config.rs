@@ -69,14 +69,14 @@ impl ManagerConfig {
         })
     }
 
-    /// These settings with sockets bound to this address, which descriptions name too.
+    /// Returns these settings with sockets bound to this address, which descriptions name too.
     #[must_use]
     pub fn with_address(mut self, address: IpAddr) -> Self {
         self.sockets.address = address;
         self
     }
 
-    /// These settings with other ones for calls.
+    /// Returns these settings with other ones for calls.
     #[must_use]
     pub fn with_call(self, call: CallConfig) -> Self {
         Self { call, ..self }

@@ -29,8 +29,8 @@ pub(super) struct InviteId {
 }
 
 impl DialogId {
-    /// The dialog with this `Call-ID`, our tag and theirs. Where we sent the INVITE our tag is the one in `From` and theirs the
-    /// one in `To`; where it came to us it is the other way round.
+    /// Creates the dialog with this `Call-ID`, our tag and theirs. Where we sent the INVITE our tag is the one in `From` and
+    /// theirs the one in `To`; where it came to us it is the other way round.
     pub fn new(call_id: &str, local_tag: &str, remote_tag: &str) -> Self {
         Self {
             invite: InviteId { call_id: call_id.into(), local_tag: local_tag.into() },
@@ -38,7 +38,7 @@ impl DialogId {
         }
     }
 
-    /// An INVITE that we have sent or will send, and that nobody has answered yet.
+    /// Creates an INVITE that we have sent or will send, and that nobody has answered yet.
     pub fn half(call_id: &str, local_tag: &str) -> Self {
         Self::new(call_id, local_tag, "")
     }

@@ -137,12 +137,12 @@ pub struct Events {
 }
 
 impl Events {
-    /// The next event, in the order of each session; `None` once the manager and all its sessions are gone.
+    /// Returns the next event, in the order of each session; `None` once the manager and all its sessions are gone.
     pub async fn next(&mut self) -> Option<Event> {
         self.events.recv().await
     }
 
-    /// The next event, if one is there.
+    /// Returns the next event, if one is there.
     pub fn try_next(&mut self) -> Option<Event> {
         self.events.try_recv().ok()
     }
@@ -167,7 +167,7 @@ impl Queue {
         Self { events: VecDeque::with_capacity(places), places, dropped: 0 }
     }
 
-    /// One more; without room the oldest goes, and is counted.
+    /// Adds an event; without room the oldest is dropped and counted.
     pub(super) fn push(&mut self, event: Event) {
         if self.events.len() >= self.places {
             self.dropped += 1;

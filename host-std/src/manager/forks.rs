@@ -52,7 +52,7 @@ impl Forks {
         (self.heard, self.chosen) = (index, true);
     }
 
-    /// This one is gone, and those after it move up.
+    /// Removes this dialog; those after it move up.
     pub(super) fn forget(&mut self, index: usize) {
         self.routes.clear();
         if self.heard == index {

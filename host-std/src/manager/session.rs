@@ -34,7 +34,7 @@ const LEAVING: Duration = Duration::from_millis(500);
 /// a batch or in virtual time: it is a [`Media`](dsp_core::front::Media), which is played, captured and transmitted as a call
 /// is, and is [polled](Self::poll) for its events.
 ///
-/// Two sessions agree on a call, and one puts the other on hold:
+/// In this example two sessions agree on a call, and one puts the other on hold:
 ///
 /// ```
 /// use dsp_core::time::Instant;
@@ -122,7 +122,7 @@ pub struct Confirmed {
 }
 
 impl Session {
-    /// A session for an INVITE that we send or that came, with a call that has neither offered nor answered yet.
+    /// Creates a session for an INVITE that we send or that came, with a call that has neither offered nor answered yet.
     pub fn new(dialog: &DialogId, call: Call, watching: Watching) -> Self {
         Self {
             invite: dialog.invite.clone(),

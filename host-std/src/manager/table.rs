@@ -119,7 +119,7 @@ impl Drop for SessionPlace {
 }
 
 impl MediaManager {
-    /// A manager without sessions, and its events.
+    /// Returns a manager without sessions, and its events.
     ///
     /// # Panics
     /// Panics if it is called outside a tokio runtime.

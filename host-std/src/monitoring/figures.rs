@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::report::{CallSoundFigures, FindingRow};
 use crate::session::CallStats;
 
-/// All that was counted of a call so far whose sound has this rate in Hz: no address, no key, and no number of the other
+/// Returns all that was counted of a call so far whose sound has this rate in Hz: no address, no key, and no number of the other
 /// side's.
 ///
 /// ```

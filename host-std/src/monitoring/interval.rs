@@ -7,7 +7,7 @@ use crate::session::CallStats;
 
 /// The statistics of a part of a call, between two snapshots. An `Option` is `None` where nothing was heard in that time.
 ///
-/// Two seconds of a call whose network gets worse after the first:
+/// This example has two seconds of a call whose network gets worse after the first:
 ///
 /// ```
 /// use dsp_core::time::Instant;
@@ -44,7 +44,7 @@ pub struct Interval {
     pub bursts: BurstStats,
     /// Samples of one channel that were played, at the rate of the user's sound.
     pub played_samples: u64,
-    /// Those of them that were made up for missing packets.
+    /// The played samples that were concealed for missing packets.
     pub concealed_samples: u64,
     /// The mean delay from a packet's fastest transit to its being played, in ms.
     pub playout_delay_ms: Option<f64>,
@@ -124,7 +124,8 @@ fn percent(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| 100.0 * part as f64 / whole as f64)
 }
 
-/// A loss may be reclassified after the first snapshot, as part of a burst that continues: then the difference is none.
+/// Returns the difference of the counts. A loss may be reclassified after the first snapshot, as part of a burst that continues:
+/// then the difference is none.
 fn bursts(earlier: &BurstStats, later: &BurstStats) -> BurstStats {
     BurstStats {
         gmin: later.gmin,

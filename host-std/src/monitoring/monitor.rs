@@ -84,7 +84,7 @@ impl Moment {
     }
 }
 
-/// A level in dBov from one in hundredths of a dBov; `None` where nothing was measured.
+/// Returns a level in dBov from one in hundredths of a dBov; `None` where nothing was measured.
 fn level(hundredths: i16) -> Option<f64> {
     (hundredths > -12_700).then_some(f64::from(hundredths) / 100.0)
 }
@@ -101,7 +101,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// A call with this name, this rate in Hz, and a closure that returns its codec in words.
+    /// Creates a call with this name, this rate in Hz, and a closure that returns its codec in words.
     pub fn new(name: impl Into<String>, rate_hz: u32, codec: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self { name: name.into(), rate_hz, codec: Box::new(codec) }
     }
@@ -145,7 +145,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// A monitor without calls.
+    /// Creates a monitor without calls.
     pub fn new() -> Self {
         Self::default()
     }
@@ -232,7 +232,7 @@ impl Shown {
     }
 }
 
-/// The state of a call as JSON: in words, with all numbers under `figures` ([`call_figures`]). `rate_hz` is the rate of
+/// Returns the state of a call as JSON: in words, with all numbers under `figures` ([`call_figures`]). `rate_hz` is the rate of
 /// the call's sound, in Hz.
 pub fn status_json(status: &Status, rate_hz: u32) -> Value {
     let (state, words) = state(status);
@@ -247,7 +247,7 @@ pub fn status_json(status: &Status, rate_hz: u32) -> Value {
     })
 }
 
-/// The state of a call, in one word and in a sentence.
+/// Returns the state of a call, in one word and in a sentence.
 fn state(status: &Status) -> (&'static str, String) {
     let stats = &status.stats;
     let (sends, receives) = (stats.directions.sends, stats.directions.receives);

@@ -92,7 +92,7 @@ pub struct VqSession {
 }
 
 impl VqSession {
-    /// A session of the dialog with this `Call-ID`, between these two parties, each as in a `From` or `To` header without
+    /// Creates a session of the dialog with this `Call-ID`, between these two parties, each as in a `From` or `To` header without
     /// its parameters: `Alice <sip:alice@example.org>` or `sip:alice@example.org`. The local one began it.
     ///
     /// # Errors
@@ -110,13 +110,13 @@ impl VqSession {
         })
     }
 
-    /// This session, begun by the other side.
+    /// Returns this session, begun by the other side.
     #[must_use]
     pub fn begun_by_remote(self) -> Self {
         Self { remote_began: true, ..self }
     }
 
-    /// This session with names of groups, by which a collector adds up the reports of each side.
+    /// Returns this session with names of groups, by which a collector adds up the reports of each side.
     ///
     /// # Errors
     /// A [`VqError`] that names the group with other characters than the grammar's `word-plus`.
@@ -129,13 +129,13 @@ impl VqSession {
         })
     }
 
-    /// This session with the hardware address of this phone.
+    /// Returns this session with the hardware address of this phone.
     #[must_use]
     pub fn with_mac(self, mac: [u8; 6]) -> Self {
         Self { local_mac: Some(mac), ..self }
     }
 
-    /// This session with the tags of the dialog.
+    /// Returns this session with the tags of the dialog.
     ///
     /// # Errors
     /// A [`VqError`] that names the tag that isn't a token.
@@ -208,7 +208,7 @@ pub struct VqMedia {
     pub silence_suppression: bool,
 }
 
-/// All that a report is made of, at one moment of a call.
+/// All data of a report, at one moment of a call.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VqSnapshot {
@@ -225,7 +225,7 @@ pub struct VqSnapshot {
 }
 
 impl VqSnapshot {
-    /// A snapshot of a call now; `None` before it is agreed on.
+    /// Creates a snapshot of a call now; `None` before it is agreed on.
     pub fn of(call: &Call, at: SystemTime) -> Option<Self> {
         let stats = call.stats();
         let remote = call.destination(crate::session::Channel::Rtp)?;
@@ -285,7 +285,7 @@ pub enum VqMetric {
 }
 
 impl VqMetric {
-    /// The name of the number in a report.
+    /// Returns the name of the number in a report.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ListeningR => "RLQ",
@@ -301,7 +301,7 @@ impl VqMetric {
         }
     }
 
-    /// The number between two snapshots of a call; `None` where it isn't known.
+    /// Returns the number between two snapshots of a call; `None` where it isn't known.
     pub fn value(self, earlier: &CallStats, later: &CallStats) -> Option<f64> {
         let interval = Interval::between(earlier, later);
         let bursts = &interval.bursts;
@@ -369,8 +369,8 @@ pub struct VqAlarm {
 }
 
 impl VqAlarm {
-    /// An alarm for this number, with limits in its unit. For a quality the critical limit is the lower one, for anything else the
-    /// higher one.
+    /// Creates an alarm for this number, with limits in its unit. For a quality the critical limit is the lower one, for anything
+    /// else the higher one.
     pub const fn new(metric: VqMetric, warning: f64, critical: f64) -> Self {
         Self { metric, warning, critical, now: VqSeverity::Clear }
     }
@@ -410,7 +410,7 @@ pub struct VqReporter {
 }
 
 impl VqReporter {
-    /// A reporter of a session that begins with this snapshot of the call.
+    /// Creates a reporter of a session that begins with this snapshot of the call.
     pub fn new(session: VqSession, begin: VqSnapshot) -> Self {
         Self { session, last: begin.clone(), begin }
     }

@@ -43,7 +43,7 @@ pub enum OpusBandwidth {
 }
 
 impl OpusBandwidth {
-    /// The narrowest band that makes full use of sound sampled at `rate_hz` (RFC 7587, 7.1; RFC 6716, table 1).
+    /// Returns the narrowest band that makes full use of sound sampled at `rate_hz` (RFC 7587, 7.1; RFC 6716, table 1).
     pub const fn of_rate(rate_hz: u32) -> Self {
         match rate_hz {
             0..=8_000 => Self::Narrow,

@@ -53,8 +53,8 @@ pub struct OpusDecoder {
 }
 
 impl OpusDecoder {
-    /// A decoder to PCM at `sample_rate_hz` (8, 12, 16, 24 or 48 kHz) with `channels` (1 or 2). Its complexity is 0,
-    /// or with the feature `opus-dred` [`DEEP_CONCEALMENT`].
+    /// Creates a decoder to PCM at `sample_rate_hz` (8, 12, 16, 24 or 48 kHz) with `channels` (1 or 2). Its complexity is 0, or
+    /// with the feature `opus-dred` [`DEEP_CONCEALMENT`].
     ///
     /// # Errors
     /// [`OpusError::SampleRate`] and [`OpusError::Channels`] for others; [`OpusError::Library`] without memory.

@@ -27,7 +27,7 @@ pub struct OpusEncoder {
 }
 
 impl OpusEncoder {
-    /// An encoder set up as `config` says.
+    /// Creates an encoder set up as `config` says.
     ///
     /// # Errors
     /// The [`OpusError`] that names the field out of its range; [`OpusError::Library`] without memory.

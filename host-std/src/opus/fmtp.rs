@@ -163,7 +163,7 @@ impl OpusFmtp {
     }
 }
 
-/// All that are read.
+/// The names that are read.
 const NAMES: [&str; 8] = [
     "maxplaybackrate",
     "sprop-maxcapturerate",

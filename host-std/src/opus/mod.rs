@@ -132,7 +132,7 @@ impl fmt::Display for OpusError {
 
 impl std::error::Error for OpusError {}
 
-/// The version of the library that is linked in, for example `libopus 1.6.1`.
+/// Returns the version of the library that is linked in, for example `libopus 1.6.1`.
 pub fn library_version() -> &'static str {
     ffi::version()
 }

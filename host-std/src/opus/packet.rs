@@ -60,7 +60,7 @@ pub enum OpusPacketError {
 }
 
 impl OpusPacketError {
-    /// The rule's number in RFC 6716, 3.4 (of two, the first).
+    /// Returns the rule's number in RFC 6716, 3.4 (of two, the first).
     pub const fn rule(self) -> i32 {
         match self {
             Self::Empty => 1,

@@ -63,7 +63,7 @@ impl<R: Read> Pages<R> {
         Self { input, buffer: Vec::new(), at: 0, found: false, before: 0, damaged: 0, cut: false }
     }
 
-    /// The next page; `None` at the end.
+    /// Returns the next page; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Page>> {
         loop {
             self.fill(FIXED)?;
@@ -169,7 +169,7 @@ impl<R: Read> Pages<R> {
     }
 }
 
-/// The checksum of RFC 3533, 6: a CRC with the polynomial 0x04c11db7, from the highest bit.
+/// Returns the checksum of RFC 3533, 6: a CRC with the polynomial 0x04c11db7, from the highest bit.
 fn checksum(sum: u32, bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];

@@ -272,7 +272,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// One that has heard nothing.
+    /// Creates a probe that has heard nothing.
     ///
     /// # Errors
     /// [`MeteringError`] for a rate that isn't 8,000 to 48,000 Hz.
@@ -313,7 +313,7 @@ impl ProbeReport {
     }
 }
 
-/// All that hears one channel.
+/// The detectors of one channel.
 struct Channel {
     meter: SoundMeter,
     voice: VoiceDetector,

@@ -10,7 +10,7 @@ use dsp_core::wire::rtp::RtpPacket;
 use crate::report::PacketOutcome;
 use crate::session::{Call, Incoming};
 
-/// One of them.
+/// One arrived packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ArrivedPacket {
     pub(crate) ssrc: Ssrc,

@@ -90,7 +90,7 @@ pub struct CallRecorder {
 }
 
 impl CallRecorder {
-    /// A recorder that also keeps the datagrams themselves.
+    /// Creates a recorder that also keeps the datagrams themselves.
     pub fn with_arrivals() -> Self {
         Self { keep_arrivals: true, ..Self::default() }
     }
@@ -246,7 +246,7 @@ fn stream(call: &Call) -> Option<&NegotiatedStream> {
     call.negotiated_stream(0)
 }
 
-/// The codec that is received first, in words.
+/// Returns the codec that is received first, in words.
 pub(crate) fn codec_name(call: &Call) -> String {
     stream(call).and_then(|stream| stream.receive.first().map(|codec| (codec, stream))).map_or_else(
         String::new,
@@ -379,7 +379,7 @@ fn echo_rows(told: &[(Instant, EchoStatus)]) -> Vec<EchoRow> {
         .collect()
 }
 
-/// The same over all of the call.
+/// Returns the same over all of the call.
 fn echo_figures(told: &[(Instant, EchoStatus)]) -> Option<EchoFigures> {
     let (_, last) = told.last()?;
     Some(EchoFigures {
@@ -392,7 +392,7 @@ fn echo_figures(told: &[(Instant, EchoStatus)]) -> Option<EchoFigures> {
     })
 }
 
-/// The mean in dB, of those moments in which there was one.
+/// Returns the mean in dB, of those moments in which there was one.
 fn mean_erle(told: &[(Instant, EchoStatus)]) -> Option<f64> {
     let known = || told.iter().filter_map(|(_, status)| status.erle_db).filter(|erle| erle.is_finite()).map(f64::from);
     let count = known().count();

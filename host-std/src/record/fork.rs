@@ -70,7 +70,7 @@ pub enum Party {
     Near,
     /// The other side's, the sum of all sources.
     Far,
-    /// That of the source with this SSRC.
+    /// The sound of the source with this SSRC.
     Source(Ssrc),
     /// That of the member of a room with this [number](crate::room::MemberId::number).
     Member(u64),

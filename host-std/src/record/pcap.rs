@@ -202,7 +202,7 @@ fn sum(bytes: &[u8]) -> u64 {
     words.map(|word| u64::from(u16::from_be_bytes([word[0], word[1]]))).sum::<u64>() + odd
 }
 
-/// The internet checksum of a sum: carries folded in, complemented (RFC 1071).
+/// Returns the internet checksum of a sum: carries folded in, complemented (RFC 1071).
 fn fold(mut sum: u64) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

@@ -35,7 +35,7 @@ use crate::calendar::date;
 pub struct RecordId(pub [u8; 16]);
 
 impl RecordId {
-    /// A random UUID, of version 4.
+    /// Creates a random UUID, of version 4.
     ///
     /// # Errors
     /// The operating system's error if it has no random numbers.

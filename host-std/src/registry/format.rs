@@ -35,7 +35,7 @@ pub struct CodecFormat {
 }
 
 impl CodecFormat {
-    /// A format without parameters and without a wish for a number.
+    /// Creates a format without parameters and without a wish for a number.
     pub fn new(name: impl Into<Cow<'static, str>>, rtp_clock_hz: u32, channels: u8) -> Self {
         Self { name: name.into(), rtp_clock_hz, channels, fmtp: String::new(), payload_type: None }
     }
@@ -81,12 +81,12 @@ impl CodecFormat {
         Self::new("opus", 48_000, 2).with_fmtp("minptime=10;useinbandfec=1")
     }
 
-    /// This format with these parameters.
+    /// Returns this format with these parameters.
     pub fn with_fmtp(self, fmtp: impl Into<String>) -> Self {
         Self { fmtp: fmtp.into(), ..self }
     }
 
-    /// This format with this payload type, to be offered.
+    /// Returns this format with this payload type, to be offered.
     pub fn with_payload_type(self, payload_type: PayloadType) -> Self {
         Self { payload_type: Some(payload_type), ..self }
     }

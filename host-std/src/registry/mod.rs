@@ -187,13 +187,13 @@ static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
 });
 
 impl Registry {
-    /// All codecs of this crate with their usual settings, the best first: Opus (with the cargo feature `opus`), G.722,
+    /// Returns all codecs of this crate with their usual settings, the best first: Opus (with the cargo feature `opus`), G.722,
     /// PCMU, PCMA, iLBC, L16.
     pub fn builtin() -> Self {
         BUILTIN.clone()
     }
 
-    /// This registry with `codec`, which takes the place of a codec all of whose formats it has too, or else comes last.
+    /// Returns this registry with `codec`, which takes the place of a codec all of whose formats it has too, or else comes last.
     #[must_use]
     pub fn with(mut self, codec: impl Codec + 'static) -> Self {
         let formats = codec.formats();
@@ -275,9 +275,9 @@ impl Registry {
 /// The possible durations of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PacketLengths {
-    /// Their length.
+    /// The length of the packets, in ms.
     pub(crate) ms: u32,
-    /// Their length if they might have any number of bytes.
+    /// The length of the packets if they might have any number of bytes, in ms.
     pub(crate) free_ms: u32,
     /// Bytes that a payload has at least, at the codec's lowest bit rate.
     pub(crate) least_bytes: usize,

@@ -10,7 +10,7 @@ use crate::opus::{FRAMES, OpusApplication, OpusDecoder, OpusEncoder, OpusEncoder
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opus(pub OpusEncoderConfig);
 
-/// The encoder's lookahead, the same at every rate: asking for it would cost an encoder.
+/// Returns the encoder's lookahead, the same at every rate: asking for it would cost an encoder.
 const fn delay_us(application: OpusApplication) -> u32 {
     match application {
         OpusApplication::Voip | OpusApplication::Audio => 6_500,

@@ -147,7 +147,8 @@ pub struct StreamTones {
     pub tones: Vec<ToneRow>,
 }
 
-/// The tones of a call's progress in a country, of faxes and of modems in all streams of the capture at `path` that have any.
+/// Returns the tones of a call's progress in a country, of faxes and of modems in all streams of the capture at `path` that have
+/// any.
 ///
 /// # Errors
 /// The same as for [`replay`](super::replay).
@@ -189,7 +190,7 @@ fn in_sound(
     Ok(())
 }
 
-/// The sound of a stream, on the axis of the capture.
+/// Returns the sound of a stream, on the axis of the capture.
 fn sound_of(stream: &CaptureStream) -> StreamSound<'_> {
     let numbers = &stream.numbers;
     StreamSound {

@@ -150,7 +150,7 @@ fn cell(
     Ok(player.finish(String::new()).numbers)
 }
 
-/// The grid as a table for people and for `diff`.
+/// Returns the grid as a table for people and for `diff`.
 ///
 /// # Errors
 /// The same as for [`grid`].

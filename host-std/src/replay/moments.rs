@@ -272,7 +272,7 @@ impl StreamRecord<'_> {
     }
 }
 
-/// A length of time for people.
+/// Returns a length of time for people.
 fn length_of(ms: f64) -> String {
     if ms < 1_000.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1_000.0) }
 }

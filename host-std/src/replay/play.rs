@@ -458,7 +458,7 @@ impl StreamPlayer {
 /// would make millions.
 const MOST_LOST_ROWS: usize = 100_000;
 
-/// A row a packet in the order of their numbers, those that never arrived between the others; how many numbers there are,
+/// Returns a row a packet in the order of their numbers, those that never arrived between the others; how many numbers there are,
 /// and how many of those that never arrived have no row.
 fn rows(packets: &mut [Packet]) -> (Vec<PacketRow>, u64, u64) {
     // Duplicates come after their first packet.

@@ -241,7 +241,7 @@ impl<'a> Finder<'a> {
         self.left_out.iter().filter(|place| !self.found.contains_key(place)).count()
     }
 
-    /// The streams, in the order of their first packets, and what proved to be none.
+    /// Returns the streams, in the order of their first packets, and what proved to be none.
     pub(super) fn finish(self) -> (Vec<Found>, Vec<Found>) {
         let (mut streams, others): (Vec<_>, Vec<_>) = self.found.into_values().partition(Found::is_believed);
         streams.sort_by_key(|found| {

@@ -111,7 +111,7 @@ pub struct Trace {
 /// A line of a trace: arrival in ms, sequence number and timestamp, both extended.
 type Row = (f64, i64, i64);
 
-/// The middle one of some numbers; 0 of none.
+/// Returns the middle one of some numbers; 0 of none.
 fn middle(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut numbers: Vec<f64> = numbers.collect();
     let at = numbers.len() / 2;
@@ -224,7 +224,7 @@ pub struct TraceRun {
     pub sample_rate_hz: u32,
     /// The sound; its first sample is the instant of the first arrival.
     pub heard: Vec<i16>,
-    /// The same in numbers.
+    /// The same result in numbers.
     pub report: ListenerReport,
 }
 
@@ -319,7 +319,7 @@ fn calls(config: &TraceConfig) -> Result<[Call; 2], TraceError> {
     Ok([speaker, listener])
 }
 
-/// The datagrams of the first `frames` frames.
+/// Returns the datagrams of the first `frames` frames.
 fn encode(speaker: &mut Call, speech: &[i16], rate: u32, frames: u32) -> Vec<Vec<u8>> {
     let mut buffer = vec![0; 4_096];
     let mut endless = speech.iter().copied().cycle();

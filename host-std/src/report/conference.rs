@@ -104,7 +104,7 @@ pub struct ConferenceReport {
     pub limited_ms: u64,
     /// Settings, name and value, in the order to show.
     pub settings: Vec<(String, String)>,
-    /// All who took part.
+    /// All participants.
     pub callers: Vec<CallerReport>,
     /// Recordings and forks, if there were any.
     #[serde(skip_serializing_if = "KeptReport::is_empty")]

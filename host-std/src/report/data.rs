@@ -152,7 +152,7 @@ impl From<Finding> for FindingRow {
 }
 
 impl FindingRow {
-    /// The same, of a stream of a call: with its number, counted from 1, where it isn't the first.
+    /// Creates the same, of a stream of a call: with its number, counted from 1, where it isn't the first.
     pub fn of_stream(stream: usize, finding: Finding) -> Self {
         let row = Self::from(finding);
         let words = if stream == 0 { row.words } else { format!("Stream {}: {}", stream + 1, row.words) };

@@ -107,7 +107,7 @@ fn ms(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e3
 }
 
-/// The row of an event of a capture, once it has ended; times count from zero.
+/// Returns the row of an event of a capture, once it has ended; times count from zero.
 #[cfg(feature = "replay")]
 pub(crate) fn event_row(report: &EventReport) -> Option<DigitRow> {
     let row = || DigitRow {
@@ -120,7 +120,7 @@ pub(crate) fn event_row(report: &EventReport) -> Option<DigitRow> {
     (report.phase != EventPhase::Began).then(row)
 }
 
-/// The row of a digit in a sound that begins at a time in ms.
+/// Returns the row of a digit in a sound that begins at a time in ms.
 #[cfg(feature = "replay")]
 pub(crate) fn tone_row(heard: &HeardDigit, begins_ms: f64) -> DigitRow {
     DigitRow {

@@ -381,7 +381,7 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// A relative path as a URL (RFC 3986, 2): everything but unreserved characters and `/` by its bytes.
+/// Returns a relative path as a URL (RFC 3986, 2): everything but unreserved characters and `/` by its bytes.
 fn url(path: &str) -> String {
     // A colon in the first segment would read as a scheme; percent-encoded it can't.
     let mut url = String::with_capacity(path.len());

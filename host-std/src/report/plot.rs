@@ -87,12 +87,12 @@ pub(super) const PALETTE: [(RGBColor, &str); 14] = [
     (DECELERATED, "decelerated"),
 ];
 
-/// The property of the style sheet for a colour of [`PALETTE`].
+/// Returns the property of the style sheet for a colour of [`PALETTE`].
 pub(super) fn css_name(color: RGBColor) -> &'static str {
     PALETTE.iter().find(|(known, _)| *known == color).map_or("soft", |(_, name)| name)
 }
 
-/// The picture of `side` over `total_ms` milliseconds, as an SVG element.
+/// Returns the picture of `side` over `total_ms` milliseconds, as an SVG element.
 pub(super) fn side(side: &SideReport, total_ms: f64) -> String {
     let mut panels = Vec::new();
     let has_packets = !side.packets.is_empty();
@@ -409,7 +409,7 @@ pub(super) fn erle(area: &Area<'_>, rows: &[EchoRow], total_ms: f64, top: i32, b
     steps(area, rows, |row| row.erle_db, y, TARGET, total_ms)
 }
 
-/// The bulk delay of the echo.
+/// Draws the bulk delay of the echo.
 pub(super) fn echo_delay(area: &Area<'_>, rows: &[EchoRow], total_ms: f64, top: i32, bottom: i32) -> Drawn {
     name(area, "echo after", top + 14)?;
     name(area, "ms", top + 44)?;
@@ -420,7 +420,7 @@ pub(super) fn echo_delay(area: &Area<'_>, rows: &[EchoRow], total_ms: f64, top: 
     steps(area, rows, |row| row.echo_delay_ms, y, HEARD, total_ms)
 }
 
-/// A line of one value a second, with gaps where there is none.
+/// Draws a line of one value a second, with gaps where there is none.
 fn steps(
     area: &Area<'_>,
     rows: &[EchoRow],

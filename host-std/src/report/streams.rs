@@ -5,7 +5,7 @@ use super::figures::{count, ms, percent};
 use super::html::{begin, embeds, end, escape, picture, player, put, put_cards, settings, table};
 use crate::replay::{CaptureReport, CaptureStream, MOST_SKIPPED};
 
-/// The page.
+/// Returns the page.
 pub(crate) fn page(report: &CaptureReport) -> String {
     let sides: Vec<_> = report.streams.iter().map(|stream| &stream.side).collect();
     let embed = embeds(&sides);

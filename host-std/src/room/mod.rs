@@ -115,7 +115,7 @@ pub struct MemberId {
 }
 
 impl MemberId {
-    /// The member's number: 1 for the first who joined, 2 for the second, and so on.
+    /// Returns the member's number: 1 for the first who joined, 2 for the second, and so on.
     pub fn number(self) -> u64 {
         self.number
     }
@@ -210,7 +210,7 @@ impl fmt::Debug for Room {
 }
 
 impl Room {
-    /// An empty room, whose memory is all allocated.
+    /// Creates an empty room, whose memory is all allocated.
     ///
     /// # Errors
     /// [`RoomError::SampleRate`] if the rate isn't 8,000, 16,000, 32,000 or 48,000 Hz; [`RoomError::Conference`] if the capacity

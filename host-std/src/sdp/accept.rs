@@ -74,7 +74,7 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
     Negotiated::of(transport, streams, refused)
 }
 
-/// The places in our group that the other side keeps in it, the tagged one first; none, if it has no group.
+/// Returns the places in our group that the other side keeps in it, the tagged one first; none, if it has no group.
 fn common_group(offered: &SessionDescription, answered: &SessionDescription) -> Vec<usize> {
     // A name for another stream than ours: no name counts (RFC 5888, 9.1).
     let renamed = |place: usize| {

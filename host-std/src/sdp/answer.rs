@@ -214,7 +214,7 @@ impl Seats {
     }
 }
 
-/// The first stream that can be taken with a port of its own, or the first with SRTP.
+/// Returns the first stream that can be taken with a port of its own, or the first with SRTP.
 fn first(
     local: &LocalMedia,
     offer: &SessionDescription,
@@ -299,7 +299,7 @@ impl Taken {
         self.transport.srtp.is_some() || self.transport.dtls.is_some()
     }
 
-    /// One more over the port of the first that was taken.
+    /// Accepts one more stream over the port of the first one.
     fn further(
         local: &LocalMedia,
         offer: &SessionDescription,

@@ -134,7 +134,7 @@ impl SessionDescription {
     }
 }
 
-/// A name for a new stream: its place, or the next number that no other is called.
+/// Returns a name for a new stream: its place, or the next number that no other is called.
 pub(super) fn new_mid(place: usize, taken: &[Option<String>]) -> String {
     let is_taken = |name: &String| taken.iter().flatten().any(|other| other == name);
     // Since there is one more candidate than there are names in use, one is free.
@@ -142,7 +142,7 @@ pub(super) fn new_mid(place: usize, taken: &[Option<String>]) -> String {
     names.find(|name| !is_taken(name)).unwrap_or_default()
 }
 
-/// The name of a section as it's written there.
+/// Returns the name of a section as it's written there.
 pub(super) fn written_mid(media: &Media) -> Option<&str> {
     media.attributes.iter().find_map(|attribute| value(attribute, "mid")).filter(|mid| is_token(mid))
 }

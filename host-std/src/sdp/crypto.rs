@@ -39,17 +39,17 @@ impl CryptoSuite {
         Self::Aes256CmHmacSha1_32,
     ];
 
-    /// The name in `a=crypto`.
+    /// Returns the name in `a=crypto`.
     pub const fn name(self) -> &'static str {
         self.profile().sdes_name()
     }
 
-    /// The suite of this name, in whatever letters.
+    /// Returns the suite of this name, in whatever letters.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))
     }
 
-    /// The suite of this profile; every profile has one.
+    /// Returns the suite of this profile; every profile has one.
     pub fn of(profile: SrtpProfile) -> Option<Self> {
         Self::ALL.into_iter().find(|suite| suite.profile() == profile)
     }
@@ -79,7 +79,7 @@ pub struct CryptoLine {
 }
 
 impl CryptoLine {
-    /// A line with a fresh key from the operating system.
+    /// Creates a line with a fresh key from the operating system.
     ///
     /// # Errors
     /// The operating system's error if it has no random numbers.

@@ -25,7 +25,7 @@ pub enum FingerprintHash {
 impl FingerprintHash {
     const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
 
-    /// The name in `a=fingerprint` (RFC 8122, 5).
+    /// Returns the name in `a=fingerprint` (RFC 8122, 5).
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha-256",
@@ -183,7 +183,7 @@ pub(super) fn speaks_dtls(theirs: &Audio) -> bool {
     theirs.profile == Profile::Dtls || theirs.fingerprint
 }
 
-/// The association for our answer to `theirs`.
+/// Returns the association for our answer to `theirs`.
 pub(super) fn answer_dtls(local: &LocalMedia, theirs: &Audio) -> Result<NegotiatedDtls, SdpError> {
     let own = local.dtls.as_ref().ok_or(SdpError::Dtls(DescriptionKind::Offer))?;
     // Without the attribute the side is active (RFC 4145, 4).
@@ -198,7 +198,7 @@ pub(super) fn answer_dtls(local: &LocalMedia, theirs: &Audio) -> Result<Negotiat
     agreed(own, theirs, active, DescriptionKind::Offer)
 }
 
-/// The association after `theirs` answered our offer.
+/// Returns the association after `theirs` answered our offer.
 pub(super) fn accept_dtls(local: &LocalMedia, theirs: &Audio) -> Result<NegotiatedDtls, SdpError> {
     let own = local.dtls.as_ref().ok_or(SdpError::Dtls(DescriptionKind::Answer))?;
     let active = match theirs.setup.unwrap_or(SetupAttribute::Active) {

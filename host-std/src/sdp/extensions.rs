@@ -30,7 +30,7 @@ impl ExtensionKind {
     pub const ALL: [Self; 5] =
         [Self::AudioLevel, Self::AbsoluteSendTime, Self::TransportSequence, Self::Mid, Self::MixerLevels];
 
-    /// The URI that names it.
+    /// Returns the URI that names it.
     pub const fn uri(self) -> &'static str {
         match self {
             Self::AudioLevel => AUDIO_LEVEL,
@@ -59,7 +59,7 @@ const MAX_LEVELS: usize = 15;
 /// The condition under which header extensions are offered. An answer accepts those that are offered and wanted in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OfferExtensions {
-    /// Never.
+    /// It is off.
     Never,
     /// The extensions are in offers with feedback (`RTP/AVPF` and `SAVPF`, as of DTLS calls), as browsers do; the names of the
     /// streams of a bundle are in any offer. The offer of a plain SIP call stays short, since many phones ignore extensions and

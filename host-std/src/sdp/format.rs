@@ -42,7 +42,7 @@ impl EventSet {
         event < 32 && self.0 >> event & 1 == 1
     }
 
-    /// The events in both sets.
+    /// Returns the events in both sets.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }

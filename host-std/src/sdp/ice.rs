@@ -96,7 +96,7 @@ impl CandidateKind {
         kinds.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name))
     }
 
-    /// The type preference of RFC 8445, 5.1.2.2.
+    /// Returns the type preference of RFC 8445, 5.1.2.2.
     const fn preference(self) -> u32 {
         match self {
             Self::Host => 126,
@@ -136,8 +136,8 @@ pub enum CandidateLine {
 }
 
 impl IceCandidate {
-    /// One of ours, by the recommended formula (RFC 8445, 5.1.2.1). `preference`: 65,535 for the best address of its kind,
-    /// less for others.
+    /// Creates one of ours, by the recommended formula (RFC 8445, 5.1.2.1). `preference`: 65,535 for the best address of its
+    /// kind, less for others.
     pub fn new(kind: CandidateKind, address: SocketAddr, base: SocketAddr, preference: u16) -> Self {
         let priority = (kind.preference() << 24) | (u32::from(preference) << 8) | 255;
         // The same for the same kind and base.
@@ -233,7 +233,7 @@ pub(super) fn stand_in(local: &LocalMedia) -> Option<SocketAddr> {
     Some(relayed.map_or_else(|| SocketAddr::new(nowhere(local), 9), |relayed| relayed.address))
 }
 
-/// The unspecified address of our family.
+/// Returns the unspecified address of our family.
 pub(super) fn nowhere(local: &LocalMedia) -> IpAddr {
     if local.address.to_canonical().is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }

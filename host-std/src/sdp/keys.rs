@@ -20,7 +20,7 @@ pub(super) enum NegotiatedKeys<L> {
     Dtls(NegotiatedDtls),
 }
 
-/// The keys for an answer, and our line in it.
+/// Returns the keys for an answer, and our line in it.
 pub(super) fn answer_keys(local: &LocalMedia, theirs: &Audio) -> Result<NegotiatedKeys<CryptoLine>, SdpError> {
     let plain = theirs.profile == Profile::Plain;
     // A side that has both means the crypto line for peers without DTLS.
@@ -56,7 +56,7 @@ fn described(local: &LocalMedia, theirs: &Audio, plain: bool) -> Result<Negotiat
     }
 }
 
-/// The first of their lines that we can use (RFC 4568, 5.1.2): our answer has its tag and suite and a key of ours.
+/// Returns the first of their lines that we can use (RFC 4568, 5.1.2): our answer has its tag and suite and a key of ours.
 fn pick_line(local: &LocalMedia, theirs: &Audio) -> Result<(SrtpKeys, CryptoLine), CryptoError> {
     let mut first_error = None;
     for line in &theirs.crypto {
@@ -84,7 +84,7 @@ fn pick_line(local: &LocalMedia, theirs: &Audio) -> Result<(SrtpKeys, CryptoLine
     Err(first_error.unwrap_or(CryptoError::Missing))
 }
 
-/// The keys after the answer to our offer.
+/// Returns the keys after the answer to our offer.
 pub(super) fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> Result<NegotiatedKeys<()>, SdpError> {
     let plain = theirs.profile == Profile::Plain;
     if ours.crypto.is_empty() && ours.fingerprints.is_empty() {

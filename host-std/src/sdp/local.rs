@@ -175,7 +175,7 @@ pub struct LocalStream {
 }
 
 impl LocalStream {
-    /// A stream with these codecs, the best first, and otherwise the default.
+    /// Creates a stream with these codecs, the best first, and otherwise the default.
     pub fn of(codecs: impl Into<Vec<CodecFormat>>) -> Self {
         Self { codecs: codecs.into(), ..Self::default() }
     }

@@ -60,7 +60,7 @@ fn payload_bytes(stream: &LocalStream, codec: &CodecFormat, room: usize) -> usiz
     if copies == 0 { room } else { room.saturating_sub(4 * copies + 1) / (copies + 1) }
 }
 
-/// The packet length to ask for before there is another side: that of the best codec, within the MTU.
+/// Returns the packet length to ask for before there is another side: that of the best codec, within the MTU.
 pub(crate) fn offered_ptime_ms(local: &LocalMedia, stream: &LocalStream, wished_ms: u32) -> u32 {
     let Some(best) = stream.codecs.first() else { return wished_ms };
     let tag = local.crypto.iter().map(CryptoLine::growth_bytes).max().unwrap_or(0);

@@ -85,7 +85,7 @@ pub(super) fn session(text: &[u8]) -> Result<Session, SdpError> {
     Ok(session)
 }
 
-/// The lines that matter, in a form a strict parser takes.
+/// Returns the lines that matter, in a form a strict parser takes.
 fn tidy(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len() + 64);
     let mut session_address = false;
@@ -273,7 +273,7 @@ impl<'a> Levels<'a> {
         attribute.value.as_deref().map(str::trim)
     }
 
-    /// The values of the stream, then those of the session.
+    /// Returns the values of the stream, then those of the session.
     fn values(self, name: &'static str) -> impl Iterator<Item = &'a str> {
         let named = self.all().filter(move |attribute| attribute.attribute == name);
         named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
@@ -284,7 +284,7 @@ impl<'a> Levels<'a> {
         named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
     }
 
-    /// The values of the stream, or if it has none those of the session (RFC 8122, 5).
+    /// Returns the values of the stream, or if it has none those of the session (RFC 8122, 5).
     fn nearest(self, name: &'static str) -> impl Iterator<Item = &'a str> {
         let own = self.media.iter().any(|attribute| attribute.attribute == name);
         let level = if own { self.media } else { self.session };
@@ -304,7 +304,7 @@ impl<'a> Levels<'a> {
     }
 }
 
-/// A unicast address or the zero address of old-style hold. An IPv4 address that is written as an IPv6 one
+/// Returns a unicast address or the zero address of old-style hold. An IPv4 address that is written as an IPv6 one
 /// (`::ffff:192.0.2.1`; RFC 4291, 2.5.5.2) is the IPv4 address, whatever is asked of it.
 fn ip_address(text: &str) -> Option<IpAddr> {
     let address = text.split('/').next()?.parse::<IpAddr>().ok()?.to_canonical();
@@ -345,7 +345,7 @@ fn as_meant(format: CodecFormat) -> CodecFormat {
     }
 }
 
-/// The formats of the `m=` line that have a meaning, each number once.
+/// Returns the formats of the `m=` line that have a meaning, each number once.
 fn formats(media: &Media, levels: Levels<'_>) -> (Vec<NegotiatedCodec>, Vec<NegotiatedEvents>) {
     let mut codecs: Vec<NegotiatedCodec> = Vec::new();
     let mut events: Vec<NegotiatedEvents> = Vec::new();
@@ -386,8 +386,8 @@ fn values_of<'a>(levels: Levels<'a>, name: &'static str, payload_type: PayloadTy
     })
 }
 
-/// A socket of one address family can't send to the other. Where either address is the zero of old-style hold nothing
-/// is sent.
+/// Checks the address families: a socket of one family can't send to the other. Where either address is the zero of old-style
+/// hold nothing is sent.
 pub(super) fn same_family(local: &LocalMedia, theirs: &Audio, kind: DescriptionKind) -> Result<(), SdpError> {
     let (ours, theirs) = (local.address.to_canonical(), theirs.rtp.ip());
     if ours.is_ipv4() == theirs.is_ipv4() || ours.is_unspecified() || theirs.is_unspecified() {

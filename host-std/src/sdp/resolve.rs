@@ -48,7 +48,7 @@ pub fn resolved<'a>(
     text
 }
 
-/// The name in `c=IN IP4 name` or `a=rtcp:port IN IP4 name`, and where it begins.
+/// Returns the name in `c=IN IP4 name` or `a=rtcp:port IN IP4 name`, and where it begins.
 fn name_in(line: &[u8]) -> Option<(&str, usize)> {
     let line = std::str::from_utf8(line).ok()?;
     let types = line.strip_prefix("c=").or_else(|| Some(line.strip_prefix("a=rtcp:")?.split_once(' ')?.1))?;

@@ -197,7 +197,8 @@ fn redundant(stream: &LocalStream, codecs: &[NegotiatedCodec], red: &NegotiatedC
     vec![number; usize::from(stream.redundancy.max(1)) + 1].join("/")
 }
 
-/// A stream we don't take, or that's over: port 0, the rest as it was (RFC 3264, 6), and its name (RFC 5888, 9.1).
+/// Returns the line of a stream that we reject, or that is over: port 0, the rest as it was (RFC 3264, 6), and its name (RFC
+/// 5888, 9.1).
 pub(super) fn rejected(media: &Media, mid: Option<&str>) -> Media {
     Media {
         media: media.media.clone(),
@@ -227,15 +228,15 @@ fn named(mid: &str) -> Attribute {
     Attribute { attribute: "mid".into(), value: Some(mid.into()) }
 }
 
-/// The attribute of a BUNDLE group; none without a member.
+/// Returns the attribute of a BUNDLE group; none without a member.
 pub(super) fn group<'a>(mids: impl IntoIterator<Item = &'a str>) -> Vec<Attribute> {
     let list: String = mids.into_iter().map(|mid| format!(" {mid}")).collect();
     let group = Attribute { attribute: "group".into(), value: Some(format!("BUNDLE{list}")) };
     if list.is_empty() { Vec::new() } else { vec![group] }
 }
 
-/// The whole text. Its version is the previous description's, plus one if the text says anything else, and then at least that of
-/// `local`: one that a refused offer had is not said again of something else.
+/// Returns the whole text. Its version is the previous description's, plus one if the text says anything else, and then at least
+/// that of `local`: one that a refused offer had is not said again of something else.
 pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Vec<Media>, times: Vec<Time>) -> String {
     let address = local.address.to_canonical();
     let addrtype = if address.is_ipv4() { AddrType::Ip4 } else { AddrType::Ip6 };
@@ -276,7 +277,7 @@ pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Ve
     session.to_string()
 }
 
-/// The version in the `o=` line.
+/// Returns the version in the `o=` line.
 pub(crate) fn version(text: &str) -> Option<u64> {
     let origin = text.lines().find_map(|line| line.strip_prefix("o="))?;
     origin.split_whitespace().nth(2)?.parse().ok()

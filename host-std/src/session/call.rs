@@ -129,7 +129,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call that has neither offered nor answered yet.
+    /// Creates a call that has neither offered nor answered yet.
     ///
     /// # Errors
     /// - [`CallError::Randomness`] when the operating system has no randomness for the SRTP keys.

@@ -31,7 +31,7 @@ pub struct EchoSettings {
 }
 
 impl Default for EchoSettings {
-    /// Everything, and 128 ms.
+    /// Returns the default: all parts, and a tail of 128 ms.
     fn default() -> Self {
         Self { config: EchoConfig::default(), tail_ms: 128 }
     }
@@ -99,7 +99,7 @@ struct Suppressor {
 }
 
 impl HostEcho {
-    /// The suppressor for one channel, at any rate of a call.
+    /// Creates the suppressor for one channel, at any rate of a call.
     pub(super) fn suppressor(config: EchoSuppressorConfig, sample_rate_hz: u32) -> Self {
         let block = EchoSuppressor::new(EchoSuppressorConfig { sample_rate_hz, ..config });
         Self(Kind::Suppressor(Box::new(Suppressor { block, frame: [0; FRAME] })))

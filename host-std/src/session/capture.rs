@@ -114,7 +114,7 @@ impl CaptureConfig {
 }
 
 impl From<OwnBlock> for CaptureConfig {
-    /// A block of your own and nothing else.
+    /// Creates a block of your own and nothing else.
     fn from(own: OwnBlock) -> Self {
         Self { own: Some(own), ..Self::default() }
     }
@@ -160,7 +160,7 @@ impl fmt::Debug for HostBlock {
 }
 
 impl HostBlock {
-    /// The chain for a channel at this rate.
+    /// Creates the chain for a channel at this rate.
     ///
     /// # Errors
     /// [`FrontError`] for a corner that is 0 or not below half the rate, and for a rate that a block doesn't have.

@@ -166,7 +166,7 @@ impl Certificate {
     }
 }
 
-/// A name for an association, of 128 random bits (RFC 8842, 4: 120 at least, 20 characters at least).
+/// Returns a name for an association, of 128 random bits (RFC 8842, 4: 120 at least, 20 characters at least).
 pub(super) fn tls_id() -> Result<String, CallError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(CallError::Randomness)?;
@@ -177,7 +177,7 @@ fn sha256(der: &[u8]) -> Fingerprint {
     Fingerprint::new(FingerprintHash::Sha256, &Sha256::digest(der)).expect("32 bytes, as that hash has")
 }
 
-/// The first part with this label.
+/// Returns the first part with this label.
 fn part(text: &str, label: &'static str) -> Result<Vec<u8>, CertificateError> {
     let wrong = || CertificateError::Pem(label);
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));

@@ -185,8 +185,8 @@ pub struct CallConfig {
 }
 
 impl CallConfig {
-    /// The defaults, with random names and numbers from the operating system, for a call that receives RTP at this port. The wall
-    /// clock is the system's, for a host whose [`Instant`](dsp_core::time::Instant) is zero now, as that of
+    /// Creates the defaults, with random names and numbers from the operating system, for a call that receives RTP at this port.
+    /// The wall clock is the system's, for a host whose [`Instant`](dsp_core::time::Instant) is zero now, as that of
     /// [`Clock::start`](super::driver::Clock::start) is; otherwise set [`wall_clock`](Self::wall_clock).
     ///
     /// # Errors
@@ -197,8 +197,8 @@ impl CallConfig {
         Ok(Self { wall_clock, ..Self::with_identity(rtp_port, Identity::random()?) })
     }
 
-    /// The defaults, with these names and numbers. The wall clock begins at 2000-01-01, so that sender reports are repeatable: set
-    /// [`wall_clock`](Self::wall_clock) where real ones are wanted.
+    /// Creates the defaults, with these names and numbers. The wall clock begins at 2000-01-01, so that sender reports are
+    /// repeatable: set [`wall_clock`](Self::wall_clock) where real ones are wanted.
     pub fn with_identity(rtp_port: u16, identity: Identity) -> Self {
         let registry = Registry::builtin();
         let mut codecs = vec![CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()];
@@ -435,7 +435,7 @@ impl CallSettings {
         true
     }
 
-    /// One stream more, with these codecs.
+    /// Adds a stream with these codecs.
     ///
     /// # Errors
     /// Why one of them can't be in a call.

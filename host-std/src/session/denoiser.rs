@@ -21,7 +21,7 @@ enum Rate {
 }
 
 impl HostNoise {
-    /// A suppressor for one channel.
+    /// Creates a suppressor for one channel.
     ///
     /// # Errors
     /// [`FrontError::BlockRate`] for a rate that it doesn't have.
@@ -36,7 +36,7 @@ impl HostNoise {
         }))
     }
 
-    /// A net for one channel.
+    /// Creates a net for one channel.
     ///
     /// # Errors
     /// [`FrontError::BlockRate`] for a rate that it doesn't have.

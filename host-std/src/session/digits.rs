@@ -23,7 +23,7 @@ pub enum DigitSource {
 /// The condition under which DTMF tones are detected in the sound: [`CallConfig::tones`](super::CallConfig::tones).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ToneDetection {
-    /// Never.
+    /// It is off.
     Off,
     /// Tones are detected where no telephone events were agreed on; a side that has events sends no tones.
     #[default]
@@ -33,7 +33,7 @@ pub enum ToneDetection {
 }
 
 impl DigitSource {
-    /// The name in reports and JSON.
+    /// Returns the name in reports and JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Event => "event",
@@ -83,7 +83,7 @@ impl CallDigit {
     }
 }
 
-/// The sign of an event: `0` to `9`, `*`, `#`, `A` to `D`, `flash`, or its number.
+/// Returns the sign of an event: `0` to `9`, `*`, `#`, `A` to `D`, `flash`, or its number.
 pub fn sign(event: EventCode) -> String {
     match event.digit() {
         Some(digit) => digit.to_string(),
@@ -189,13 +189,13 @@ impl std::fmt::Display for DigitsWait {
 pub struct DigitStats {
     /// Digits and other events that were received.
     pub heard: u32,
-    /// Those of them that were received first as tones in the sound.
+    /// The received digits that came first as tones in the sound.
     pub in_band: u32,
     /// Events whose end was never received; they ended by silence or by the next event.
     pub lost_ends: u32,
     /// Digits that we have begun to send, as events or as tones.
     pub sent: u32,
-    /// Those of them that were sent as tones in the sound.
+    /// The sent digits that went as tones in the sound.
     pub sent_in_band: u32,
     /// Digits that wait to be sent: for those before them, or until something may be sent.
     pub waiting: u32,

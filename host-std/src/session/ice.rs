@@ -63,7 +63,7 @@ pub enum TurnTransport {
 }
 
 impl TurnTransport {
-    /// The name of the transport in `turn:` URIs (RFC 7065).
+    /// Returns the name of the transport in `turn:` URIs (RFC 7065).
     pub const fn name(self) -> &'static str {
         match self {
             Self::Udp => "udp",

@@ -45,7 +45,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// An unpredictable identity from the operating system's randomness, as a real call needs it.
+    /// Creates an unpredictable identity from the operating system's randomness, as a real call needs it.
     ///
     /// # Errors
     /// [`CallError::Randomness`] when the operating system has no randomness to give.
@@ -56,8 +56,8 @@ impl Identity {
         Ok(Self::from_words(std::array::from_fn(|n| u64::from_le_bytes(words[n]))))
     }
 
-    /// A repeatable identity, SRTP keys included, for simulations and tests. Never use it in a real call: anyone who knows the
-    /// seed knows the keys, and two calls with one seed send under the same key. Needs the cargo feature `simulate`.
+    /// Creates a repeatable identity, SRTP keys included, for simulations and tests. Never use it in a real call: anyone who
+    /// knows the seed knows the keys, and two calls with one seed send under the same key. Needs the cargo feature `simulate`.
     #[cfg(feature = "simulate")]
     pub fn seeded(seed: u64) -> Self {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);

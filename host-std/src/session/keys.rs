@@ -72,8 +72,8 @@ pub(super) struct OwnKeys {
 pub(super) struct Successors(Vec<(usize, CryptoLine)>);
 
 impl OwnKeys {
-    /// The keys of a new call: those of a simulation's identity, else from the operating system.
-    /// `described`: whether the descriptions shall have any.
+    /// Returns the keys of a new call: those of a simulation's identity, else from the operating system. `described`: whether the
+    /// descriptions shall have any.
     pub(super) fn new(
         options: SrtpOptions,
         described: bool,

@@ -44,7 +44,7 @@ impl fmt::Debug for NeuralNoise {
 }
 
 impl NeuralNoise {
-    /// A suppressor that has heard nothing.
+    /// Creates a suppressor that has heard nothing.
     ///
     /// # Errors
     /// [`FrontError::BlockRate`] for a rate that is neither 8, 16, 32 nor 48 kHz.

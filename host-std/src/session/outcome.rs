@@ -294,7 +294,7 @@ impl Ending {
 pub struct Reason {
     /// A short name that stays the same from version to version, such as `hung_up`.
     pub name: &'static str,
-    /// The same in words.
+    /// The same reason as text.
     pub words: &'static str,
 }
 

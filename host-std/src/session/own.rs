@@ -211,9 +211,9 @@ impl OwnDetector {
         Self(Arc::new(move |rate_hz| HostDetector::new(make(rate_hz))))
     }
 
-    /// The core's voice detector, which distinguishes voices from noise, while the default energy gate only measures the level.
-    /// `aggressiveness` is 0 to 3, and anything above counts as 3. At rates that aren't multiples of 8 kHz this is the energy
-    /// gate all the same.
+    /// Creates the core's voice detector, which distinguishes voices from noise, while the default energy gate only measures the
+    /// level. `aggressiveness` is 0 to 3, and anything above counts as 3. At rates that aren't multiples of 8 kHz this is the
+    /// energy gate all the same.
     pub fn voice(aggressiveness: u8) -> Self {
         let aggressiveness = aggressiveness.min(3);
         // The time just after a word belongs to it.

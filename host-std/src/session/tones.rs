@@ -46,7 +46,7 @@ pub struct SentTone {
 }
 
 impl SentTone {
-    /// The tone as this country has it, at -10 dBm0 and without an end of its own.
+    /// Returns the tone as this country has it, at -10 dBm0 and without an end of its own.
     pub const fn of(signal: ToneSignal, country: &Country) -> Self {
         Self { segments: signal.segments(country), level_hundredths_dbm0: USUAL_LEVEL, duration: None }
     }

@@ -28,11 +28,11 @@ mod with {
         more: bool,
     }
 
-    /// All of a call.
+    /// All connections of a call.
     pub(crate) struct TurnConnections(Vec<Connection>);
 
     impl TurnConnections {
-        /// A connection that can't be waited for counts as closed.
+        /// Takes the connections; one that can't be waited for counts as closed.
         pub(in crate::session) fn new(connections: Vec<TurnConnection>) -> Self {
             let connection = |own: TurnConnection| {
                 let ready = own.stream().try_clone().and_then(TcpStream::from_std).ok();

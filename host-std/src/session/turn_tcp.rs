@@ -56,7 +56,7 @@ impl TurnFrameBuffer {
         Ok((rest.len() >= padded).then_some((len, padded)))
     }
 
-    /// The next whole message; `None` until more has come.
+    /// Returns the next whole message; `None` until more has come.
     ///
     /// # Errors
     /// [`NoFrame`] if the data aren't a STUN message or channel data. Later data can't be read then.
@@ -104,8 +104,8 @@ impl TurnConnection {
         &self.stream
     }
 
-    /// The next message that has come whole, for [`Call::receive`](super::Call::receive) from the server's address; `None` if
-    /// none has.
+    /// Returns the next message that has come whole, for [`Call::receive`](super::Call::receive) from the server's address;
+    /// `None` if none has.
     ///
     /// # Errors
     /// The connection is closed or broken, or brings something else than TURN.

@@ -90,7 +90,7 @@ pub struct Bottleneck {
 }
 
 impl Bottleneck {
-    /// A link with an empty queue.
+    /// Creates a link with an empty queue.
     pub fn new(config: BottleneckConfig) -> Self {
         Self { config, idle_from: Instant::ZERO, dropped: 0, bulk: config.bulk.map(Bulk::new) }
     }

@@ -101,8 +101,8 @@ pub struct SimulatedCaller {
 }
 
 impl SimulatedCaller {
-    /// A caller who joins the room and leaves it at these times. The two calls agree here, and the leg's sound is set to the
-    /// room's rate.
+    /// Creates a caller who joins the room and leaves it at these times. The two calls agree here, and the leg's sound is set to
+    /// the room's rate.
     ///
     /// # Errors
     /// A [`CallError`] that says why the two calls can't agree.
@@ -223,7 +223,7 @@ pub fn tick(
     Ok(())
 }
 
-/// A tick before.
+/// Returns a tick before.
 fn before(now: Instant) -> Instant {
     Instant::from_micros(now.as_micros().saturating_sub(Duration::from_millis(TICK_MS.into()).as_micros()))
 }

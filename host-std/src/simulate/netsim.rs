@@ -91,7 +91,7 @@ const HELD_BACK: Duration = Duration::from_millis(45);
 const DUPLICATE_AFTER: Duration = Duration::from_millis(1);
 
 impl Network {
-    /// A network with this seed. Give the two directions of a link different seeds.
+    /// Creates a network with this seed. Give the two directions of a link different seeds.
     pub fn new(config: NetworkConfig, seed: u64) -> Self {
         Self {
             config,

@@ -82,7 +82,7 @@ pub struct PathChange {
 }
 
 impl Default for AcousticRoomConfig {
-    /// An office: 20 ms of delay, a tail of 128 ms, and 6 dB of loss, as a desk phone's loudspeaker has.
+    /// Returns an office: 20 ms of delay, a tail of 128 ms, and 6 dB of loss, as a desk phone's loudspeaker has.
     fn default() -> Self {
         Self {
             delay_ms: 20.0,
@@ -168,7 +168,7 @@ struct Path {
 }
 
 impl AcousticRoom {
-    /// A room in which it is still quiet.
+    /// Creates a room in which it is still quiet.
     ///
     /// # Errors
     /// [`RoomError`], with the number that is out of range.
@@ -304,7 +304,7 @@ impl Path {
     }
 }
 
-/// A factor of amplitude.
+/// Returns a factor of amplitude.
 fn decibels(db: f64) -> f64 {
     libm::pow(10.0, db / 20.0)
 }
@@ -320,7 +320,7 @@ fn changed(at: u64, change_at: Option<u64>, change_samples: u64) -> f32 {
     }
 }
 
-/// A loudspeaker that goes linearly at first and never beyond the limit.
+/// Returns a loudspeaker that goes linearly at first and never beyond the limit.
 fn saturated(sample: f32, limit: Option<f32>) -> f32 {
     match limit {
         Some(limit) => {
@@ -338,7 +338,7 @@ fn normal(random: &mut Xoshiro256PlusPlus) -> f32 {
     sum / 32_768.0 * (3.0f32 / 4.0).sqrt()
 }
 
-/// The sum of products, in sixteen sums that a compiler can hold in registers; their order is fixed.
+/// Returns the sum of products, in sixteen sums that a compiler can hold in registers; their order is fixed.
 fn product(taps: &[f32], samples: &[f32]) -> f32 {
     let (whole, rest) = taps.as_chunks::<16>();
     let (whole_samples, rest_samples) = samples.as_chunks::<16>();

@@ -162,7 +162,7 @@ fn bind(address: IpAddr, port: u16, with_rtcp: bool) -> io::Result<Bound> {
     Ok((rtp, Some(one(next)?)))
 }
 
-/// A port that the system chooses, an even one if RTCP has its own.
+/// Returns a port that the system chooses, an even one if RTCP has its own.
 fn any(address: IpAddr, with_rtcp: bool) -> Result<Bound, SocketError> {
     let mut last = io::ErrorKind::AddrInUse.into();
     for _ in 0..DRAWS {
@@ -179,7 +179,7 @@ fn any(address: IpAddr, with_rtcp: bool) -> Result<Bound, SocketError> {
     Err(SocketError::Bind { address, port: 0, with_rtcp, source: last })
 }
 
-/// A port of the range, and the one after it for RTCP, in random order until one is free.
+/// Returns a port of the range, and the one after it for RTCP, in random order until one is free.
 fn within(address: IpAddr, range: &RangeInclusive<u16>, with_rtcp: bool) -> Result<Bound, SocketError> {
     let (first, last) = (*range.start(), *range.end());
     let fits = |port: &u16| *port != 0 && (!with_rtcp || (port.is_multiple_of(2) && *port < last));
@@ -238,7 +238,7 @@ fn set_up(socket: SockRef<'_>, config: &SocketConfig) -> Result<Vec<SocketWarnin
     Ok(warnings)
 }
 
-/// The option is a C `int`.
+/// Converts the size to the option's type, a C `int`.
 fn as_option(bytes: usize) -> usize {
     bytes.min(i32::MAX as usize)
 }

@@ -94,7 +94,7 @@ impl WavFrames {
         self.channels.first().map_or(0, WavSource::len)
     }
 
-    /// Never: an empty file isn't opened.
+    /// Returns `false`: an empty file isn't opened.
     pub fn is_empty(&self) -> bool {
         false
     }

@@ -195,7 +195,7 @@ impl WavSource {
         Self::with_quality(path, rate_hz, Quality::Best)
     }
 
-    /// The same, resampled by a filter of one's choice; of the others it is the best.
+    /// Creates the same, resampled by a filter of one's choice; of the others it is the best.
     ///
     /// # Errors
     /// The same as for [`WavSource::open`].
@@ -296,7 +296,7 @@ impl WavSource {
         self.samples
     }
 
-    /// Never: an empty file isn't opened.
+    /// Returns `false`: an empty file isn't opened.
     pub fn is_empty(&self) -> bool {
         false
     }
@@ -406,7 +406,7 @@ impl fmt::Debug for WavSource {
 impl Header {
     /// A sample from its octets, full scale at 1.0.
     fn sample(&self, bytes: &[u8]) -> f32 {
-        /// The octets as the upper ones of a number, the highest first.
+        /// Returns the octets as the upper ones of a number, the highest first.
         fn upper<const N: usize>(bytes: &[u8], big_endian: bool) -> [u8; N] {
             let mut upper = [0; N];
             if big_endian {

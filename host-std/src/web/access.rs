@@ -27,10 +27,10 @@ pub(super) fn check_token(token: Option<&str>, headers: &HeaderMap) -> Result<()
     if is_bearer && bool::from(sent.ct_eq(token.as_bytes())) { Ok(()) } else { Err(Problem::Unauthorized) }
 }
 
-/// The site whose page asks, if that is another one than ours.
+/// Returns the site of the requesting page, if it isn't ours.
 ///
 /// # Errors
-/// It isn't allowed to.
+/// The site isn't allowed to call.
 pub(super) fn check_origin<'a>(origins: &[String], parts: &'a Parts) -> Result<Option<&'a HeaderValue>, Problem> {
     let Some(origin) = parts.headers.get(header::ORIGIN) else { return Ok(None) };
     let text = origin.to_str().unwrap_or_default();
@@ -76,7 +76,7 @@ pub(super) fn check_host(names: Option<&[String]>, parts: &Parts) -> Result<(), 
     }
 }
 
-/// The name and port that a request is for.
+/// Returns the name and port that a request is for.
 fn host(parts: &Parts) -> Option<&str> {
     let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     named.or_else(|| parts.uri.authority().map(|authority| authority.as_str()))

@@ -77,7 +77,7 @@ struct Shown {
 }
 
 impl Dashboard {
-    /// A page of this monitor's calls, for those who may see it.
+    /// Creates a page of this monitor's calls, for those who may see it.
     pub fn new(monitor: Monitor, access: DashboardAccess) -> Self {
         Self { monitor, access }
     }
@@ -125,7 +125,7 @@ async fn page(State(shown): State<Arc<Shown>>, request: Request) -> Response {
     }
 }
 
-/// The calls; with the query `all` with all moments that are kept.
+/// Returns the calls; with the query `all` with all moments that are kept.
 async fn numbers(State(shown): State<Arc<Shown>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let mut response = match shown.check(&parts, false) {

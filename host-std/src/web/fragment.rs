@@ -92,7 +92,7 @@ impl Fragment<'_> {
     }
 }
 
-/// The part of an answer that a restart has.
+/// Returns the part of an answer that a restart has.
 pub(super) fn of_answer(answer: &str) -> String {
     let mut session = String::new();
     let mut media = String::new();
@@ -117,7 +117,7 @@ pub(super) fn of_answer(answer: &str) -> String {
     session + &media
 }
 
-/// The value of the first attribute of this name, which ends with a colon.
+/// Returns the value of the first attribute of this name, which ends with a colon.
 pub(super) fn attribute<'a>(description: &'a str, name: &str) -> Option<&'a str> {
     description.lines().find_map(|line| line.strip_prefix("a=")?.strip_prefix(name)).map(str::trim)
 }

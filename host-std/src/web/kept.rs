@@ -47,7 +47,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// The rate of the call's sound, a multiple of 8 kHz, and its channels.
+    /// Creates the rate of the call's sound, a multiple of 8 kHz, and its channels.
     pub(super) fn new(rate_hz: u32, channels: u8) -> Self {
         Self {
             arrived: ArrivedPackets::with_room(MOST_PACKETS),
@@ -216,7 +216,7 @@ pub(super) fn bytes(report: &Report) -> usize {
     report.sides.iter().map(side).sum()
 }
 
-/// The time of the day as a title has it, in UTC.
+/// Returns the time of the day as a title has it, in UTC.
 pub(super) fn time_of_day(at: SystemTime) -> String {
     let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()) % 86_400;
     format!("{:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)

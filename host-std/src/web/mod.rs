@@ -199,7 +199,7 @@ struct Shared {
 }
 
 impl Web {
-    /// A server with these settings, which connects each call with an end that `end` makes.
+    /// Creates a server with these settings, which connects each call with an end that `end` makes.
     pub fn new(config: WebConfig, end: impl SoundEnd + 'static) -> Self {
         Self::shared(config, Arc::new(end))
     }

@@ -25,7 +25,7 @@ struct Page {
     sheet: Sheet,
 }
 
-/// The page at `/`, which calls the endpoint at this path.
+/// Returns the page at `/`, which calls the endpoint at this path.
 pub(super) fn router(shared: &Arc<Shared>, endpoint: &str) -> Router {
     let settings = json!({
         "endpoint": endpoint,

@@ -133,7 +133,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl RoomEnd {
-    /// An empty room for this many callers, with its thread, which ends when this is dropped.
+    /// Creates an empty room for this many callers, with its thread, which ends when this is dropped.
     ///
     /// # Errors
     /// A [`RoomError`](crate::room::RoomError) if the capacity is 0 or more than 65,535; an [`std::io::Error`] if the system

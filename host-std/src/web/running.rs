@@ -138,7 +138,7 @@ pub(super) async fn begin(
     Ok(Begun { call: running, answer, tag })
 }
 
-/// A call of this server, before its offer.
+/// Returns a call of this server, before its offer.
 fn make(config: &WebConfig, end: &dyn SoundEnd, address: IpAddr, port: u16) -> Result<Call, CallError> {
     let bind = bound(config.address, address);
     let mut call = CallConfig {
@@ -198,7 +198,7 @@ fn refusal(error: &CallError) -> Problem {
     }
 }
 
-/// An error and its sources in one line.
+/// Returns an error and its sources in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();

@@ -78,7 +78,7 @@ impl Table {
         Some(Unconnected { all: self.unconnected.clone(), address })
     }
 
-    /// One more call; its name.
+    /// Adds a call; returns its name.
     pub(super) fn add(&self, call: Arc<WebCall>, config: &WebConfig) -> Result<String, getrandom::Error> {
         // A name of 128 bits can't be guessed, so nobody else can ask for the call.
         let mut bytes = [0; 16];

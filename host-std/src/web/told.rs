@@ -7,7 +7,7 @@ use super::running::{WebCall, is_connected};
 use crate::session::driver::Status;
 use crate::session::{IceState, Protection};
 
-/// All that the page shows of a call.
+/// Returns all that the page shows of a call.
 pub(super) async fn call(call: &WebCall) -> Value {
     let left = call.left();
     let status = left.as_ref().map_or_else(|| call.status(), |left| left.status);

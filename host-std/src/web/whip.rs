@@ -33,7 +33,7 @@ const ACCEPT_PATCH_NAME: HeaderName = HeaderName::from_static("accept-patch");
 const REPORT_POLICY: &str = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
                              img-src data:; media-src data:";
 
-/// The endpoint at `/`, its calls at `/NAME`, and what belongs to them.
+/// Returns the endpoint at `/`, its calls at `/NAME`, and what belongs to them.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", any(endpoint))
@@ -218,7 +218,7 @@ fn sdp(status: StatusCode, kind: &'static str, text: String, tag: &str) -> Respo
     response
 }
 
-/// The type of the body, without its parameters, in small letters.
+/// Returns the type of the body, without its parameters, in small letters.
 fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -241,7 +241,7 @@ fn accepts(headers: &HeaderMap, kind: &str) -> Result<(), Problem> {
     if any { Ok(()) } else { Err(Problem::NotAcceptable) }
 }
 
-/// The body as text, within its bounds of bytes and time.
+/// Returns the body as text, within its bounds of bytes and time.
 async fn text(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<String, Problem> {
     let most = shared.config.body_bytes;
     let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -264,7 +264,7 @@ async fn text(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<String
     String::from_utf8(bytes.into()).map_err(|_| Problem::Malformed("the body is not UTF-8".into()))
 }
 
-/// The name in a query, `name=Ann%20B`: what can be printed of it.
+/// Returns the name in a query, `name=Ann%20B`: what can be printed of it.
 fn name(query: Option<&str>) -> Option<String> {
     let value = query?.split('&').find_map(|pair| pair.strip_prefix("name="))?;
     let spaced = value.replace('+', " ");

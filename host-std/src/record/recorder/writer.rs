@@ -221,7 +221,7 @@ fn most_frames(config: &RecorderConfig) -> u64 {
     by_time.into_iter().chain(by_size).min().map_or(u64::MAX, |frames| frames.max(1))
 }
 
-/// The name of a file: the first and only one as it was given, with rotation numbered.
+/// Returns the name of a file: the first and only one as it was given, with rotation numbered.
 pub(super) fn file_name(path: &Path, rotation: &Rotation, number: u32) -> PathBuf {
     if *rotation == Rotation::default() {
         return path.into();

@@ -44,7 +44,7 @@ impl<R: Read> Blocks<R> {
         self.input.get_ref().get_ref().1
     }
 
-    /// The next `N` bytes.
+    /// Returns the next `N` bytes.
     pub(super) fn head<const N: usize>(&mut self) -> io::Result<ReadOutcome<[u8; N]>> {
         Ok(match self.body(N)? {
             ReadOutcome::Whole(body) => body.try_into().map_or(ReadOutcome::Short, ReadOutcome::Whole),
@@ -65,7 +65,7 @@ impl<R: Read> Blocks<R> {
         })
     }
 
-    /// The next line, of at most `most` bytes, with its end.
+    /// Returns the next line, of at most `most` bytes, with its end.
     pub(super) fn line(&mut self, most: u64) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
         (&mut self.input).take(most).read_until(b'\n', &mut line)?;
@@ -82,7 +82,7 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// The number at `at`, if it is there.
+    /// Returns the number at `at`, if it is there.
     pub(super) fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
         let bytes = bytes.get(at..)?.first_chunk()?;
         Some(if self == Self::Big { u16::from_be_bytes(*bytes) } else { u16::from_le_bytes(*bytes) })

@@ -265,7 +265,7 @@ enum Found {
     End,
 }
 
-/// The file can't be read from byte `at` on.
+/// Notes that the file can't be read from byte `at` on.
 fn broken(counts: &mut CaptureCounts, at: u64, problem: &'static str) -> Found {
     counts.broken = Some((at, problem));
     Found::End

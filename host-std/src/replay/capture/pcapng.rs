@@ -168,7 +168,7 @@ fn byte_order(magic: &[u8]) -> Option<Order> {
     }
 }
 
-/// An interface description: link type, a reserved half, the snap length, options. Options that make no sense end the
+/// Returns an interface description: link type, a reserved half, the snap length, options. Options that make no sense end the
 /// list.
 fn interface(body: &Body<'_>) -> Option<Interface> {
     let link = body.order.u16(&body.first, 0)?;

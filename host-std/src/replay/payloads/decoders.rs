@@ -50,7 +50,7 @@ impl Decoders {
         }
     }
 
-    /// The same with comfort noise and telephone events: nothing is missing where they are.
+    /// Returns the same with comfort noise and telephone events: nothing is missing where they are.
     pub(in crate::replay) fn with_others(self, others: &[(PayloadType, OtherPayload)]) -> Self {
         Self { others: others.to_vec(), ..self }
     }
@@ -67,7 +67,7 @@ impl Decoders {
         self.other(payload_type) == OtherPayload::Event
     }
 
-    /// The same with redundant audio data.
+    /// Returns the same with redundant audio data.
     pub(in crate::replay) fn with_redundancy(self, redundancy: Option<PayloadType>) -> Self {
         Self { redundancy, ..self }
     }

@@ -85,7 +85,7 @@ impl PayloadFormat {
         (1..=2).contains(&channels).then_some(Self { format, coding, sample_rate_hz, channels })
     }
 
-    /// The same of packets of which some are stereo: Opus says it in each packet alone.
+    /// Returns the same of packets of which some are stereo: Opus says it in each packet alone.
     pub(super) fn with_stereo_packets(self, some: bool) -> Self {
         if some && self.format.is_named("opus") { Self { channels: 2, ..self } } else { self }
     }

@@ -292,7 +292,7 @@ fn play<R: Read>(
     Ok(players.into_iter().enumerate().map(|(n, player)| player.finish(format!("stream-{}", n + 1))).collect())
 }
 
-/// An address for people: an rtpdump may not have it.
+/// Returns an address for people: an rtpdump may not have it.
 pub(super) fn address(address: SocketAddr) -> String {
     if address.ip().is_unspecified() && address.port() == 0 { "unknown".into() } else { address.to_string() }
 }

@@ -359,7 +359,7 @@ fn decibels(power: f64) -> f64 {
     10.0 * power.log10()
 }
 
-/// The level of many frames in dBov; `None` for silence.
+/// Returns the level of many frames in dBov; `None` for silence.
 fn level(frames: &[f64]) -> Option<f64> {
     let mean = frames.iter().sum::<f64>() / frames.len() as f64;
     (mean > 0.0).then(|| decibels(mean))

@@ -214,7 +214,7 @@ fn draw(
     area.present()
 }
 
-/// The rows of a call's report.
+/// Returns the rows of a call's report.
 fn echo_rows(report: &ProcessReport) -> Vec<EchoRow> {
     let row = |row: &SecondRow| EchoRow {
         at_ms: row.at_s as f64 * 1e3,

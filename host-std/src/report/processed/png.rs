@@ -20,7 +20,7 @@ pub(super) const SCALE: [[u8; 3]; 10] = [
     [0xfd, 0xe7, 0x25],
 ];
 
-/// The picture as a `data:` URI; `pixels` are rows from the top, each `width` long.
+/// Returns the picture as a `data:` URI; `pixels` are rows from the top, each `width` long.
 pub(super) fn data_uri(width: u32, height: u32, pixels: &[u8]) -> String {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
@@ -33,7 +33,7 @@ pub(super) fn data_uri(width: u32, height: u32, pixels: &[u8]) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(file))
 }
 
-/// The colour of a value, between two steps.
+/// Returns the colour of a value, between two steps.
 fn color(value: u8) -> [u8; 3] {
     let place = u32::from(value) * (SCALE.len() as u32 - 1);
     let (step, part) = ((place / 255) as usize, place % 255);

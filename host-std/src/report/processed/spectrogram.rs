@@ -104,7 +104,7 @@ fn add_power<const H: usize>(windowed: &[f32], scale: f64, power: &mut [f64]) {
     power.iter_mut().zip(bins).for_each(|(power, bin)| *power += scale * f64::from(bin));
 }
 
-/// A colour of the scale.
+/// Returns a colour of the scale.
 fn value(power: f64) -> u8 {
     let [low, high] = RANGE_DBOV;
     // Silence is minus infinity, and becomes 0.

@@ -255,7 +255,7 @@ impl Call {
     }
 }
 
-/// The streams that are there now.
+/// Returns the streams that are there now.
 fn open(streams: &[Option<Stream>]) -> impl Iterator<Item = &Stream> {
     streams.iter().flatten().filter(|stream| !stream.is_closed())
 }

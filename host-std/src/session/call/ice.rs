@@ -158,7 +158,7 @@ impl Call {
         }
     }
 
-    /// The next query to a server for our candidates.
+    /// Returns the next query to a server for our candidates.
     pub(super) fn next_query(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let from = self.here().rtp;
         let gatherer = self.ice.as_mut()?.gatherer.as_mut()?;

@@ -21,10 +21,10 @@ pub(crate) trait Driven: Media<Transmit = Transmit> {
     /// Marks that the next captured sound doesn't follow the last one, so that they are joined without a click.
     fn break_off(&mut self);
 
-    /// The next digit that was heard, if the driver passes them on.
+    /// Returns the next digit that was heard, if the driver passes them on.
     fn next_digit(&mut self) -> Option<CallDigit>;
 
-    /// The same for tones.
+    /// Returns the same for tones.
     fn next_tone(&mut self) -> Option<CallTone>;
 
     /// Passes the echo canceller's current status to the calls.

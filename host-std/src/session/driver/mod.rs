@@ -116,7 +116,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that is at [`Instant::ZERO`] now. Several calls may share one.
+    /// Creates a clock that is at [`Instant::ZERO`] now. Several calls may share one.
     pub fn start() -> Self {
         Self { start: TokioInstant::now() }
     }
@@ -252,7 +252,7 @@ pub struct Finished {
 }
 
 impl Driver {
-    /// A driver for a call whose RTCP shares the socket of RTP, which runs until it is ended. Set other fields as needed.
+    /// Creates a driver for a call whose RTCP shares the socket of RTP, which runs until it is ended. Set other fields as needed.
     pub fn new(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Self {
         Self {
             call,

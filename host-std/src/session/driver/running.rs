@@ -287,7 +287,7 @@ pub(crate) fn unreachable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
 }
 
-/// The address as the socket takes it: one of IPv6 sends to IPv4 only under an address that is mapped.
+/// Returns the address as the socket takes it: one of IPv6 sends to IPv4 only under an address that is mapped.
 fn as_sent(socket: &UdpSocket, to: SocketAddr) -> SocketAddr {
     match to {
         SocketAddr::V4(v4) if socket.local_addr().is_ok_and(|own| own.is_ipv6()) => {

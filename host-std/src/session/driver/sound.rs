@@ -22,7 +22,7 @@ impl AttachedDevice {
         Self { device: Device::new(audio), front, skipped: Gaps::default(), off: Vec::new() }
     }
 
-    /// The device, to be closed or given to another call.
+    /// Returns the device, to be closed or given to another call.
     pub(crate) async fn into_audio(self) -> Box<dyn AudioIo> {
         self.device.into_audio().await
     }

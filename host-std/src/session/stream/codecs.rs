@@ -33,7 +33,7 @@ pub(super) struct SentCodec {
 }
 
 impl SentCodec {
-    /// The best codec that was agreed on.
+    /// Returns the best codec that was agreed on.
     pub(super) fn new(
         registry: &Registry,
         negotiated: &NegotiatedStream,
@@ -202,9 +202,9 @@ impl ReceivedSound {
         CodecInfo { name: "", sample_rate_hz: rate_hz, rtp_clock_hz: self.clock_hz, channels }
     }
 
-    /// The widest sound of these formats, so that each may come at any time: the highest rate, and two channels if one of
-    /// them has two. The clock is one of which all of theirs are parts, up to 192 kHz; where there is none, that of the
-    /// sound, of which packets of all of them are whole numbers of ticks.
+    /// Returns the widest sound of these formats, so that each may come at any time: the highest rate, and two channels if one of
+    /// them has two. The clock is one of which all of theirs are parts, up to 192 kHz; where there is none, that of the sound, of
+    /// which packets of all of them are whole numbers of ticks.
     ///
     /// # Errors
     /// The same as for [`sound`], for the first codec that can't be in a call.
@@ -224,7 +224,7 @@ impl ReceivedSound {
     }
 }
 
-/// The least; more than any clock where there is none of a sensible size.
+/// Returns the least; more than any clock where there is none of a sensible size.
 fn common_multiple(one: u32, other: u32) -> u32 {
     one.saturating_mul(other / common_divisor(one, other))
 }
@@ -238,7 +238,7 @@ pub(super) struct ReceivableFormats<'a> {
 
 /// The meaning of each payload type of a call: decoders and comfort noise.
 pub(super) struct Decoders {
-    /// It comes first.
+    /// The user's own table, which is asked first.
     own: Option<OwnTable>,
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
     /// The payload types without a decoder: comfort noise, redundancy and events, with their RTP clocks in Hz.

@@ -477,7 +477,7 @@ impl Stream {
         }
     }
 
-    /// The next finished packet, before protection; `None` if there is none, an error if it doesn't fit.
+    /// Returns the next finished packet, before protection; `None` if there is none, an error if it doesn't fit.
     pub(super) fn packet(&mut self, datagram: &mut [u8]) -> Option<Result<usize, dsp_core::send::SendError>> {
         let event = self.sender.event(self.digits.keys(), datagram);
         if event.is_some() {

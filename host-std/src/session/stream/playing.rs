@@ -12,7 +12,7 @@ use super::sources::{Counted, Listening, add_played};
 use super::tones::{InSound, Tones, WantedTones};
 use crate::session::tap::Tap;
 
-/// One sound fades into another.
+/// The time in which one sound fades into another.
 const FADE: Duration = Duration::from_millis(20);
 /// The time for which a codec's first output is not its real sound yet: Opus looks ahead by 6.5 ms, and iLBC by 5.
 const SETTLE: Duration = Duration::from_millis(10);

@@ -139,7 +139,7 @@ impl Counted {
 }
 
 impl Listening {
-    /// One place for each set of decoders and strategy, all of one or two channels.
+    /// Creates one place for each set of decoders and strategy, all of one or two channels.
     pub(super) fn new(
         config: ReceiverConfig,
         channels: u8,

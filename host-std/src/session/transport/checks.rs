@@ -10,7 +10,7 @@ use crate::sdp;
 use crate::session::outcome;
 
 impl CallTransport {
-    /// One more address of the other side; whether it is new.
+    /// Adds an address of the other side; returns whether it is new.
     pub(in crate::session) fn add_candidate(&mut self, now: Instant, candidate: &sdp::IceCandidate) -> bool {
         self.rtp.ice_mut().is_some_and(|ice| ice.trickled(now, candidate))
     }

@@ -495,7 +495,7 @@ impl Association {
         }
     }
 
-    /// This handshake comes to nothing, and another one may, a little later.
+    /// Gives this handshake up; another one may succeed a little later.
     fn turn_away(&mut self, why: HandshakeFailure) {
         self.engine = None;
         self.waiting.clear();
@@ -554,8 +554,8 @@ fn is_refusal(datagram: &[u8]) -> bool {
     matches!(datagram, [21, 0xfe, _, 0, 0, .., 0, 2, 2, _] if datagram.len() == 15)
 }
 
-/// The random bytes of a ClientHello that begins a handshake (RFC 6347, 4.2.2 and 4.3.2): in one record, without epoch, the
-/// first message.
+/// Returns the random bytes of a ClientHello that begins a handshake (RFC 6347, 4.2.2 and 4.3.2): in one record, without epoch,
+/// the first message.
 fn first_hello(datagram: &[u8]) -> Option<[u8; 32]> {
     let (header, message) = datagram.split_at_checked(13)?;
     let is_first =

@@ -126,7 +126,7 @@ impl Gatherer {
         all
     }
 
-    /// The next one that no description has.
+    /// Returns the next one that no description has.
     pub(in crate::session) fn next_untold(&mut self) -> Option<IceCandidate> {
         let next = self.found.get(self.told)?.clone();
         self.told += 1;
@@ -154,7 +154,7 @@ impl Gatherer {
         !self.is_complete() && self.began.is_none_or(|began| now.since(began) < patience)
     }
 
-    /// The next query that is due.
+    /// Returns the next query that is due.
     pub(in crate::session) fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         self.began.get_or_insert(now);
         for query in self.queries.iter_mut().filter(|query| !query.over && query.next <= now) {
@@ -238,7 +238,7 @@ pub(super) fn mapped_address(message: &[u8]) -> Option<SocketAddr> {
     }
 }
 
-/// The first attribute of this kind; `None` too where the message is broken before it.
+/// Returns the first attribute of this kind; `None` too where the message is broken before it.
 pub(in crate::session) fn attribute(message: &[u8], kind: u16) -> Option<&[u8]> {
     let mut rest = message.get(HEADER_BYTES..)?;
     while let [kind0, kind1, len0, len1, after @ ..] = rest {
@@ -252,7 +252,7 @@ pub(in crate::session) fn attribute(message: &[u8], kind: u16) -> Option<&[u8]> 
     None
 }
 
-/// An address under a mask of 16 bytes (RFC 8489, 14.2).
+/// Returns an address under a mask of 16 bytes (RFC 8489, 14.2).
 fn address(value: &[u8], mask: &[u8]) -> Option<SocketAddr> {
     let [_, family, port @ ..] = value else { return None };
     let masked = |at: usize| Some(port.get(at)? ^ mask.get(if at < 2 { at } else { at - 2 })?);

@@ -429,7 +429,7 @@ impl IcePath {
         true
     }
 
-    /// The next datagram of an agent that fits.
+    /// Returns the next datagram of an agent that fits.
     fn next_of_agents(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let mut next = || {
             self.agent.poll_transmit().or_else(|| self.former.as_mut().and_then(|(former, _)| former.poll_transmit()))
@@ -476,7 +476,7 @@ fn quietly<T>(ask: impl FnOnce() -> T) -> T {
     tracing::dispatcher::with_default(&tracing::Dispatch::none(), ask)
 }
 
-/// An agent with our candidates and both sides' credentials.
+/// Returns an agent with our candidates and both sides' credentials.
 fn agent(agreed: &NegotiatedIce, controlling: bool, gatherer: &Gatherer) -> IceAgent {
     let creds = |own: &IceCredentials| IceCreds { ufrag: own.ufrag.clone(), pass: own.pwd.clone() };
     let mut agent = quietly(|| IceAgent::new(creds(&agreed.local)));

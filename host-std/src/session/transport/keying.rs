@@ -57,7 +57,7 @@ impl CallTransport {
         None
     }
 
-    /// The same of the handshake for RTCP alone.
+    /// Does the same for the handshake of RTCP alone.
     #[cfg(feature = "dtls")]
     pub(super) fn shake_hands_for_rtcp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
         let Some(keys) = &mut self.rtcp_keys else { return false };

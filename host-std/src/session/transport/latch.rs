@@ -60,7 +60,7 @@ struct Stranger {
     heard: Instant,
 }
 
-/// The address itself, where a dual-stack socket has an IPv4 address as an IPv6 one (`::ffff:192.0.2.1`): both are one,
+/// Returns the address itself, where a dual-stack socket has an IPv4 address as an IPv6 one (`::ffff:192.0.2.1`): both are one,
 /// and compare as one only so.
 pub(in crate::session) fn unmapped(address: SocketAddr) -> SocketAddr {
     match address {
@@ -91,7 +91,7 @@ pub(super) struct Latch {
 }
 
 impl Latch {
-    /// A latch on the address that the SDP named.
+    /// Creates a latch on the address that the SDP named.
     pub(super) fn new(policy: Latching, named: SocketAddr) -> Self {
         Self {
             policy,

@@ -424,7 +424,7 @@ impl CallTransport {
         Some(self.addressed(len, to, Channel::Rtp))
     }
 
-    /// The next datagram of the paths' own.
+    /// Returns the next datagram of the paths' own.
     pub(super) fn send_own(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         #[cfg(feature = "dtls")]
         if self.agreed.has_remote()
@@ -468,7 +468,7 @@ impl CallTransport {
     }
 }
 
-/// A path without ICE: the user's own, or latching.
+/// Returns a path without ICE: the user's own, or latching.
 fn plain(settings: &CallSettings, channel: Channel, named: SocketAddr) -> Box<dyn Path> {
     match &settings.path {
         Some(own) => own.make(channel, named),

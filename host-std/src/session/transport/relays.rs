@@ -130,9 +130,9 @@ pub(in crate::session) struct Relays {
 /// A server's report on an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RelayedOrMapped {
-    /// It passes on from there; how it sees us.
+    /// The server relays from this address; with our address as it sees it.
     Relayed(Option<SocketAddr>),
-    /// It sees us there.
+    /// The server sees us at this address.
     Mapped,
 }
 
@@ -241,7 +241,7 @@ impl Relays {
         relay.take(now, datagram, &mut self.news)
     }
 
-    /// The next datagram for a server.
+    /// Returns the next datagram for a server.
     pub(super) fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let Self { relays, news, .. } = self;
         relays.iter_mut().find_map(|relay| Some((relay.transmit(now, buffer, news)?, relay.server)))
@@ -525,7 +525,7 @@ fn write(built: TransmitBuild<DelayedMessageOrChannelSend<&[u8]>>, buffer: &mut 
     Some(built.write_into(place).data.len())
 }
 
-/// The call's time as the client counts it.
+/// Returns the call's time as the client counts it.
 fn at(now: Instant) -> TurnInstant {
     TurnInstant::from_nanos(i64::try_from(now.as_micros()).unwrap_or(i64::MAX).saturating_mul(1_000))
 }

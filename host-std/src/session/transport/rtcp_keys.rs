@@ -22,7 +22,7 @@ pub(super) struct RtcpKeys {
 }
 
 impl RtcpKeys {
-    /// Those of a call that was agreed on; `None` where RTCP has RTP's.
+    /// Returns the keys of a call that was agreed on; `None` where RTCP has RTP's.
     pub(super) fn agreed(now: Instant, agreed: &NegotiatedTransport, settings: &CallSettings) -> Option<Box<Self>> {
         if agreed.rtcp_mux || settings.guard.is_some() {
             return None;

@@ -12,7 +12,7 @@ use super::gather::Gatherer;
 use super::ice::IcePath;
 use crate::sdp::NegotiatedTransport;
 
-/// One of both.
+/// One of both kinds of path.
 pub(super) enum RtpPath {
     /// Latching, or the user's own.
     Plain(Box<dyn Path>),
@@ -33,7 +33,7 @@ pub(in crate::session) struct Gathered {
 }
 
 impl RtpPath {
-    /// The path of a new call. `plain` makes one without ICE.
+    /// Creates the path of a new call. `plain` makes one without ICE.
     pub(super) fn new(
         now: Instant,
         agreed: &NegotiatedTransport,

@@ -498,7 +498,7 @@ impl Handshake {
     }
 }
 
-/// The offer of a client that begins in this datagram, if it is in it whole.
+/// Returns the offer of a client that begins in this datagram, if it is in it whole.
 pub(super) fn whole_hello(datagram: &[u8]) -> Option<ClientHello> {
     let record = records::records(datagram).next().filter(|record| record.kind == HANDSHAKE && record.epoch == 0)?;
     let mut reassembly = Reassembly::default();

@@ -51,7 +51,7 @@ impl DtlsCrypto {
         self.0.key_provider.load_private_key(der).ok()
     }
 
-    /// A signature of ours: ECDSA with SHA-256.
+    /// Returns a signature of ours: ECDSA with SHA-256.
     pub(super) fn sign(key: &mut dyn SigningKey, data: &[u8]) -> Option<Vec<u8>> {
         let mut signature = Buf::new();
         key.sign(data, HashAlgorithm::SHA256, &mut signature).ok()?;

@@ -23,7 +23,7 @@ const USE_SRTP: u16 = 14;
 const EXTENDED_MASTER_SECRET: u16 = 23;
 const SUPPORTED_VERSIONS: u16 = 43;
 const RENEGOTIATION_INFO: u16 = 0xff01;
-/// The same as the last, as a cipher suite (RFC 5746, 3.3).
+/// The same information as a cipher suite (RFC 5746, 3.3).
 const RENEGOTIATION_SCSV: u16 = 0x00ff;
 /// DTLS 1.3.
 const VERSION_13: [u8; 2] = [0xfe, 0xfc];
@@ -243,19 +243,19 @@ impl ServerHello {
     }
 }
 
-/// The cookie that a client is to say again (RFC 6347, 4.2.1).
+/// Returns the cookie that a client is to say again (RFC 6347, 4.2.1).
 pub(super) fn cookie(body: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader(body);
     let _version = reader.take(2)?;
     reader.counted(1)
 }
 
-/// A chain of one certificate.
+/// Returns a chain of one certificate.
 pub(super) fn certificate(der: &[u8]) -> Vec<u8> {
     counted(3, &[&u24(der.len())[..], der].concat())
 }
 
-/// The first certificate of a chain; `Some(None)` for an empty one.
+/// Returns the first certificate of a chain; `Some(None)` for an empty one.
 pub(super) fn first_certificate(body: &[u8]) -> Option<Option<&[u8]>> {
     let (mut chain, mut first, mut count) = (Reader(Reader(body).counted(3)?), None, 0);
     while !chain.0.is_empty() {
@@ -274,7 +274,7 @@ pub(super) fn exchange_params(group: u16, public: &[u8]) -> Vec<u8> {
     [&[3][..], &group.to_be_bytes(), &counted(1, public)].concat()
 }
 
-/// A signature with its kind.
+/// Returns a signature with its kind.
 pub(super) fn signed(scheme: u16, signature: &[u8]) -> Vec<u8> {
     [&scheme.to_be_bytes()[..], &counted(2, signature)].concat()
 }
@@ -316,14 +316,14 @@ impl<'a> Signature<'a> {
     }
 }
 
-/// A client's public key.
+/// Returns a client's public key.
 pub(super) fn client_key(body: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader(body);
     let public = reader.counted(1)?;
     reader.0.is_empty().then_some(public)
 }
 
-/// The same, written.
+/// Returns the same, written.
 pub(super) fn client_key_exchange(public: &[u8]) -> Vec<u8> {
     counted(1, public)
 }

@@ -39,7 +39,7 @@ impl Record<'_> {
     }
 }
 
-/// The records of a datagram, as far as they are whole.
+/// Returns the records of a datagram, as far as they are whole.
 pub(super) fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
         let (header, rest) = datagram.split_at_checked(RECORD_HEADER)?;
@@ -266,7 +266,7 @@ impl Reassembly {
         self.partial.values().map(|partial| partial.body.len()).sum()
     }
 
-    /// The next message, if it has come whole.
+    /// Returns the next message, if it has come whole.
     pub(super) fn pop(&mut self) -> Option<Message> {
         self.partial.get(&self.next).filter(|partial| partial.missing == 0)?;
         let Partial { kind, epoch, body, .. } = self.partial.remove(&self.next)?;
@@ -284,7 +284,7 @@ struct Fragment<'a> {
     bytes: &'a [u8],
 }
 
-/// A message with its header, in one fragment.
+/// Returns a message with its header, in one fragment.
 pub(super) fn message(kind: u8, number: u16, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![kind];
     bytes.extend_from_slice(&u24(body.len()));
