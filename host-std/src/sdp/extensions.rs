@@ -59,7 +59,7 @@ const MAX_LEVELS: usize = 15;
 /// The condition under which header extensions are offered. An answer accepts those that are offered and wanted in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OfferExtensions {
-    /// It is off.
+    /// No extensions are offered.
     Never,
     /// The extensions are in offers with feedback (`RTP/AVPF` and `SAVPF`, as of DTLS calls), as browsers do; the names of the
     /// streams of a bundle are in any offer. The offer of a plain SIP call stays short, since many phones ignore extensions and

@@ -20,7 +20,7 @@ pub struct FeedbackOptions {
 }
 
 impl Default for FeedbackOptions {
-    /// Returns all of it where there is DTLS, none where there isn't.
+    /// Returns the default: all of it with DTLS, and none without.
     fn default() -> Self {
         Self { profile: false, transport_wide: true, reduced_size: true }
     }

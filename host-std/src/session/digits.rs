@@ -23,7 +23,7 @@ pub enum DigitSource {
 /// The condition under which DTMF tones are detected in the sound: [`CallConfig::tones`](super::CallConfig::tones).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ToneDetection {
-    /// It is off.
+    /// Tones are never detected in the sound.
     Off,
     /// Tones are detected where no telephone events were agreed on; a side that has events sends no tones.
     #[default]

@@ -323,7 +323,7 @@ pub(super) fn client_key(body: &[u8]) -> Option<&[u8]> {
     reader.0.is_empty().then_some(public)
 }
 
-/// Returns the same, written.
+/// Writes the same message.
 pub(super) fn client_key_exchange(public: &[u8]) -> Vec<u8> {
     counted(1, public)
 }
