@@ -365,7 +365,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
             return Ok(());
         }
         let register = &C::REGISTERS[place];
-        // Until the bus confirms it, nobody knows which of the two values it has.
+        // Until the bus confirms it, the register may have either value.
         self.known &= !(1 << place);
         self.send(register.address, register.name, value).await?;
         self.image.as_mut()[place] = value;

@@ -30,9 +30,9 @@ impl fmt::Display for BusRegister {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ChipError<E> {
-    /// The bus says that a transaction failed: nobody answers there, or something is wrong with the bus.
+    /// The bus reported a failed transaction: no device answered, or the bus has a fault.
     Bus(BusRegister, E),
-    /// Somebody answers, but it's another chip.
+    /// The device answers, but it's another chip.
     WrongChip {
         /// The register that says it.
         place: BusRegister,

@@ -37,7 +37,7 @@ pub struct Moment {
     /// The share of packets that never came, in percent.
     #[serde(serialize_with = "maybe_micros")]
     pub lost_percent: Option<f64>,
-    /// The share of sound that was made up, in percent.
+    /// The share of sound that was concealed, in percent.
     #[serde(serialize_with = "maybe_micros")]
     pub concealed_percent: Option<f64>,
     /// The level of the loudspeaker in dBov, after its volume.

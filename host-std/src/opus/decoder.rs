@@ -15,7 +15,7 @@ const STEP_TICKS: u32 = 960;
 /// A packet with broken framing is an error and leaves the decoder unchanged; [`OpusPacket::parse`] gives the reason. After a
 /// packet whose coded sound is broken, the next good one decodes. After construction nothing allocates.
 ///
-/// A packet is lost. Where the next one repeats it (RFC 6716, 2.1.7) nothing has to be made up:
+/// In this example a packet is lost. Where the next one repeats it (RFC 6716, 2.1.7) nothing has to be concealed:
 ///
 /// ```
 /// use dsp_core::codec::{Decoder, Encoder};

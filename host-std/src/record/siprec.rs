@@ -52,7 +52,7 @@ impl RecordId {
     }
 }
 
-/// Somebody who takes part in a recorded call.
+/// A participant of a recorded call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
     /// The id of the participant.

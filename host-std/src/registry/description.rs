@@ -26,7 +26,7 @@ pub struct CodecDescription {
     pub own_concealment: bool,
     /// Whether a payload can carry a copy of the sound in lost ones, as Opus' in-band FEC does.
     pub redundancy: bool,
-    /// Whether the encoder by itself sends nothing while nobody speaks (discontinuous transmission, DTX).
+    /// Whether the encoder by itself sends nothing in pauses of speech (discontinuous transmission, DTX).
     pub dtx: bool,
     /// Delay of encoder and decoder together, beyond the length of a payload, in microseconds.
     pub delay_us: u32,

@@ -95,7 +95,7 @@ pub struct ListenerReport {
     pub mean_playout_delay_ms: f64,
     /// The target delay at the end, in ms after the fastest packet.
     pub target_delay_ms: u32,
-    /// Share of samples that were made up for packets that were lost or late.
+    /// The share of samples that were concealed for packets that were lost or late.
     pub concealed_ratio: f64,
     /// The number of gaps that were concealed.
     pub concealment_events: u32,

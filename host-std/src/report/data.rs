@@ -278,7 +278,7 @@ pub struct PlayRow {
 pub enum PlayCause {
     /// The sound is from its own packet. Rows with this cause may be left out.
     Decoded,
-    /// Made up for a packet that was not there.
+    /// The sound was concealed for a missing packet.
     Concealed,
     /// Rebuilt from what another packet repeats.
     Recovered,
@@ -381,7 +381,7 @@ pub struct Statistics {
     pub restarts: u64,
     /// Changes of the synchronisation source during the call.
     pub ssrc_changes: u64,
-    /// Sound made up for missing packets, in milliseconds.
+    /// The duration of sound that was concealed for missing packets, in milliseconds.
     #[serde(serialize_with = "micros")]
     pub concealed_ms: f64,
     /// Runs of concealed sound.

@@ -60,7 +60,7 @@ fn of_sent(side: &SideReport, packets: u64) -> Option<String> {
     Some(format!("{} ({})", count(packets), percent(packets as f64, sent as f64)))
 }
 
-/// Returns a count that is worth a line only where it isn't zero.
+/// Returns a count, which is shown only where it isn't zero.
 fn some(packets: u64) -> Option<String> {
     (packets > 0).then(|| count(packets))
 }

@@ -42,7 +42,7 @@ const DECELERATED: RGBColor = RGBColor(0x7C, 0x3A, 0xED);
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type Drawn = Result<(), DrawError>;
 
-/// Colour and words of what became of a packet, for those worth a mark.
+/// The colour and the label of a packet's fate, for the fates that are marked.
 pub(super) const FATES: [(PacketOutcome, RGBColor, &str); 3] = [
     (PacketOutcome::LostInNetwork, LOST, "lost on the network"),
     (PacketOutcome::Late, LATE, "arrived too late"),

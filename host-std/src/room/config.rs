@@ -38,7 +38,7 @@ impl Default for RoomConfig {
     }
 }
 
-/// The reason why a room can't do what was asked for.
+/// The reason why a room refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoomError {

@@ -133,9 +133,9 @@ pub struct MemberStats {
     pub speaks: bool,
     /// The level and the voice flag that the member's own packets carry (RFC 6464), where they do: see [`Room::tell`].
     pub told: Option<AudioLevel>,
-    /// Whether the member is muted: nobody hears him.
+    /// Whether the member is muted: the others don't hear him.
     pub muted: bool,
-    /// Whether the member is on hold: he hears nobody, and nobody hears him.
+    /// Whether the member is on hold: he doesn't hear the others, and they don't hear him.
     pub on_hold: bool,
     /// The mixer's counts for the member; `heard` says whether the others hear him now.
     pub port: PortStats,

@@ -79,7 +79,7 @@ pub enum OfferExtensions {
 pub struct ExtensionOptions {
     /// The condition under which extensions are offered.
     pub offer: OfferExtensions,
-    /// The level of each packet, and whether somebody speaks (RFC 6464).
+    /// The level of each packet, and whether it contains speech (RFC 6464).
     pub audio_level: Direction,
     /// The level of each contributing source (RFC 6465). A mixer writes it, and those who hear the mixer read it.
     pub mixer_levels: Direction,
@@ -141,7 +141,7 @@ pub struct Extension {
     pub id: u8,
     /// Whether we write it, read it, or both.
     pub direction: Direction,
-    /// Whether levels say if somebody speaks (`vad`: RFC 6464, 4).
+    /// Whether levels mark speech (`vad`: RFC 6464, 4).
     pub voice: bool,
 }
 

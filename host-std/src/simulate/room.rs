@@ -47,8 +47,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// The duration of a change of path, in ms.
 const CHANGE_MS: f64 = 10.0;
-/// The longest time for which played sound is kept that was not heard, in seconds; older sound is dropped, since nobody reads the
-/// microphone.
+/// The longest time for which played sound is kept until the microphone is read, in seconds; older sound is dropped.
 const UNHEARD_S: u32 = 2;
 /// Full scale.
 const FULL: f64 = 32_768.0;

@@ -77,7 +77,7 @@ struct Shown {
 }
 
 impl Dashboard {
-    /// Creates a page of this monitor's calls, for those who may see it.
+    /// Creates a page of this monitor's calls, for clients with access.
     pub fn new(monitor: Monitor, access: DashboardAccess) -> Self {
         Self { monitor, access }
     }

@@ -79,7 +79,7 @@ pub use serve::{Tls, TlsError};
 #[doc(hidden)]
 pub use whip::fuzz_texts;
 
-/// Reports that are made at once; who asks for more of them waits.
+/// The number of reports that are made at once; further requests wait.
 const REPORTS: usize = 2;
 
 /// Settings of a [`Web`]: who may call, how long, and how many at once.

@@ -43,7 +43,7 @@ pub struct Person {
     pub number: u64,
     /// The name that the person typed: any text.
     pub name: Option<String>,
-    /// Whether this is the caller who asks.
+    /// Whether this is the requesting caller.
     pub you: bool,
     /// Whether the person speaks now.
     pub speaks: bool,

@@ -1,4 +1,4 @@
-//! When ticks are due: counted from the start, so that a late one is made up for, and no longer than a pause is short.
+//! The times of ticks: counted from the start, so that late ticks are caught up, unless they are so late that a pause is better.
 
 use std::time::Duration as StdDuration;
 

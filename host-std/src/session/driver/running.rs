@@ -241,7 +241,7 @@ impl<C: Driven> Running<C> {
         self.tell_signals();
     }
 
-    /// Gives back what TURN servers gave, if they answer soon.
+    /// Releases the allocations of TURN servers, if they answer soon.
     #[cfg(feature = "ice")]
     pub(crate) async fn leave_servers(&mut self) {
         let until = TokioInstant::now() + LEAVING;
