@@ -18,7 +18,7 @@
 //! assert_eq!(told, [(52, HookEvent::OffHook), (221, HookEvent::OnHook)]);
 //! ```
 //!
-//! Limits: a phone without hook flash hears of a receiver that is put down as late as one with it.
+//! Limits: on a phone without hook flash, replacing the receiver is reported just as late as on one with it.
 
 use dsp_core::time::{Duration, Instant};
 

@@ -5,8 +5,7 @@
 //! capture and transmit of [`Media`]. Telephone events (RFC 4733) bypass the receiver, which counts their packets, and are sent
 //! in place of the sound.
 //!
-//! Cost: all arithmetic is integer, and there is no heap. How much memory its packets take says
-//! [`PhoneMemory`].
+//! Cost: all arithmetic is integer, and there is no heap. [`PhoneMemory`] states the memory of its packets.
 //!
 //! ```
 //! use dsp_core::front::Media;

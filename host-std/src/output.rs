@@ -1,4 +1,4 @@
-//! Files that are written: every file of this crate is written by this module, so that all of them treat an existing file alike.
+//! The writing of files: every file of this crate is written by this module, so that all of them treat an existing file alike.
 //!
 //! | use | for |
 //! |---|---|

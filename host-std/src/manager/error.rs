@@ -1,4 +1,4 @@
-//! Why the manager can't do what signalling asks for, and what SIP says then.
+//! The errors of the manager for requests of signalling, and the SIP status for each.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! A monitor of a process's calls: how each goes now, and how it went in the last minute.
+//! A monitor of a process's calls: the state of each now, and its quality in the last minute.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

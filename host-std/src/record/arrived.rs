@@ -1,4 +1,4 @@
-//! The packets that arrived at a call, each with what became of it: for records and reports.
+//! The packets that arrived at a call, each with its fate: for records and reports.
 
 use dsp_core::guard::GuardError;
 use dsp_core::receive::Received;
