@@ -1,9 +1,9 @@
-//! Transport-wide feedback of a call: the numbers of the sent packets, the arrival times of the other side's packets, and the
-//! time of the next feedback.
+//! Transport-wide feedback of a call: the numbers of the packets that leave, when those of the other side arrived, and when that
+//! is told.
 //!
-//! Arrivals are reported 100 ms after the first of them, or with a report that is sent before; by the timing of AVPF, which keeps
-//! feedback within RTCP's share of the bandwidth. libwebrtc reports every 50 to 250 ms. One stream's reports carry it for all of
-//! the transport. Memory: that of 256 packets each way, once it is agreed on.
+//! What has arrived is told 100 ms after the first of it, or with the report that leaves before; by the timing of AVPF, which keeps
+//! it within RTCP's share of the bandwidth. libwebrtc tells each 50 to 250 ms. One stream's reports carry it for all of the
+//! transport. Memory: what 256 packets each way take, once it is agreed on.
 
 use dsp_core::rtcp::transport::{ArrivalLog, DepartureLog, FeedbackStats, MAX_MESSAGE_BYTES, PacketFeedback};
 use dsp_core::time::{Duration, Instant, Seq, Ssrc};
@@ -11,18 +11,18 @@ use dsp_core::wire::rtcp::{Compound, Feedback, FeedbackMessage, Packet, Transpor
 
 /// Packets that are remembered each way: 5 s of one stream in packets of 20 ms.
 const PACKETS: usize = 256;
-/// The delay after which arrivals are reported.
+/// What arrived is told so much later.
 const CADENCE: Duration = Duration::from_millis(100);
 
 /// The feedback of one transport.
 pub(super) struct PathFeedback {
     arrivals: ArrivalLog<PACKETS>,
     departures: DepartureLog<PACKETS>,
-    /// The time at which waiting arrivals are to be reported, while no message has been requested.
+    /// When what waits is to be told, as long as nobody was asked to.
     due: Option<Instant>,
-    /// The source of the packets.
+    /// Whose packets they are.
     media: Ssrc,
-    /// The content of the last message.
+    /// What the last message told.
     told: Vec<PacketFeedback>,
 }
 
@@ -37,12 +37,12 @@ impl PathFeedback {
         })
     }
 
-    /// Returns the number of the next packet to be sent.
+    /// The number of the packet that leaves next.
     pub(super) fn next(&self) -> Seq {
         self.departures.next()
     }
 
-    /// Records that a packet with this many bytes was sent.
+    /// It left, with so many bytes.
     pub(super) fn depart(&mut self, now: Instant, bytes: usize) {
         self.departures.depart(now, bytes);
     }
@@ -57,17 +57,17 @@ impl PathFeedback {
         }
     }
 
-    /// Returns when a message is to be asked for, unless it was.
+    /// When a message is to be asked for, unless it was.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Returns whether a message is to be requested now. It returns `true` once.
+    /// Whether a message is to be asked for now. It's told once.
     pub(super) fn take_due(&mut self, now: Instant) -> bool {
         self.due.take_if(|due| *due <= now).is_some()
     }
 
-    /// Returns the next message; see [`left`](Self::left).
+    /// What is to be told; see [`left`](Self::left).
     pub(super) fn message<'a>(
         &mut self,
         out: &'a mut [u8; MAX_MESSAGE_BYTES],
@@ -82,7 +82,7 @@ impl PathFeedback {
         self.due = (self.arrivals.pending() > 0).then_some(now + CADENCE);
     }
 
-    /// Takes in the other side's reports on our packets; returns whether there were any.
+    /// Takes in what the other side tells of our packets; whether it told anything.
     pub(super) fn take_in(&mut self, now: Instant, compound: &Compound<'_>) -> bool {
         self.told.clear();
         let Self { departures, told, .. } = self;
@@ -91,7 +91,7 @@ impl PathFeedback {
             if let Packet::Feedback(Feedback { message: FeedbackMessage::Transport(message), .. }) = packet {
                 any = true;
                 departures.feedback(now, &message, |packet| {
-                    // Each remembered packet is reported once or twice: further ones are only in the totals.
+                    // Each packet that is remembered is news once or twice: what is beyond is in the numbers.
                     if told.len() < told.capacity() {
                         told.push(packet);
                     }
@@ -101,7 +101,7 @@ impl PathFeedback {
         any
     }
 
-    /// Returns each packet about which the last message contained new information.
+    /// Of each packet that the last message told something new of.
     pub(super) fn told(&self) -> &[PacketFeedback] {
         &self.told
     }

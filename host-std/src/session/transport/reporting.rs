@@ -59,7 +59,7 @@ impl CallTransport {
         self.feedback.as_mut().is_some_and(|feedback| feedback.take_in(now, compound))
     }
 
-    /// Returns the packets about which the last feedback contained new information.
+    /// What the last feedback told something new of.
     pub(in crate::session) fn told_packets(&self) -> &[PacketFeedback] {
         self.feedback.as_ref().map_or(&[], |feedback| feedback.told())
     }
