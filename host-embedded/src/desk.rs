@@ -1,5 +1,5 @@
-//! The desk phone as its user sees it: hook switch, keys for loudspeaker, headset, mute and hold, which way the sound goes, which
-//! tone is heard, and what the SIP stack is asked for.
+//! The desk phone as its user sees it: hook switch, keys for loudspeaker, headset, mute and hold, the audio path, the tone that
+//! is heard, and the requests to the SIP stack.
 //!
 //! ```text
 //! hook switch, keys -> Desk::input  -> Request -> SIP stack
@@ -11,8 +11,8 @@
 //! machine without time, audio or network of its own: each input returns at most one request, and [`Desk::apply`]
 //! brings phone and tones to where the state wants them. Memory: some 60 bytes.
 //!
-//! Limits: one call and one that waits. A second call, as for a [conference](crate::three_way), is the SIP stack's, as is what a hook
-//! flash means.
+//! Limits: one call and one that waits. A second call, as for a [conference](crate::three_way), is the SIP stack's task, and so
+//! is the meaning of a hook flash.
 //!
 //! ```
 //! use dsp_core::tone::Country;
@@ -38,7 +38,7 @@ use crate::parts::PhoneParts;
 use crate::phone::PhoneOf;
 use crate::tones::{LEVEL, RING, TonePlayer};
 
-/// Where sound comes from and goes to.
+/// The phone's microphone and loudspeaker that a call uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum AudioPath {
@@ -62,14 +62,14 @@ impl From<AudioPath> for crate::codec_chips::Route {
     }
 }
 
-/// Where the call stands, as the user hears it.
+/// The state of the call, as the user hears it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CallState {
-    /// Nothing.
+    /// No call, and nothing to be heard.
     #[default]
     Idle,
-    /// Somebody calls, and it rings.
+    /// A call comes in, and the phone rings.
     Alerting,
     /// Digits are dialled. The dial tone is heard until the first.
     Dialing,
@@ -83,7 +83,7 @@ pub enum CallState {
     Over,
 }
 
-/// What the user does.
+/// An action of the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UserInput {
     /// The hook switch.
@@ -100,15 +100,15 @@ pub enum UserInput {
     Digit(EventCode),
 }
 
-/// What the SIP stack tells.
+/// An event from the SIP stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Signal {
-    /// An INVITE has come. During a call it's a call waiting, which a tone tells.
+    /// An INVITE has come. During a call it's a call waiting, which a tone announces.
     Invite,
     /// The number is complete, and the other side is called.
     Called,
-    /// It rings there (180), and no sound comes of it.
+    /// The other phone rings (180) and sends no early media.
     Ringing,
     /// Sound comes before the answer (183 with a description).
     EarlyMedia,
@@ -116,7 +116,7 @@ pub enum Signal {
     Answered,
     /// The other side is busy (486, 600).
     Busy,
-    /// There is no way to it (4xx, 5xx, 6xx but for those above).
+    /// The call can't be completed (4xx, 5xx and 6xx other than those above).
     Failed,
     /// The other side has hung up, or its call was withdrawn before it was answered.
     Ended,
@@ -124,7 +124,7 @@ pub enum Signal {
     WaitingOver,
 }
 
-/// What the SIP stack is asked for.
+/// A request to the SIP stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Answer the call that rings (200).
@@ -135,7 +135,7 @@ pub enum Request {
     Dialled(EventCode),
     /// A digit in the call: to [`PhoneOf::press`].
     Press(EventCode),
-    /// End the call, or what was to become one (BYE, CANCEL).
+    /// End the call or the call attempt (BYE, CANCEL).
     HangUp,
     /// Put the other side on hold (an offer with `sendonly`).
     Hold,
@@ -147,7 +147,7 @@ pub enum Request {
 
 /// The state of a desk phone.
 ///
-/// A call of one's own that is busy, until the receiver is put down:
+/// In this example the user calls a phone that is busy, until the receiver is put down:
 ///
 /// ```
 /// use dsp_core::tone::{Country, Digit};
@@ -179,7 +179,7 @@ pub struct Desk {
     /// The tone that is heard in this state.
     tone: Option<&'static [Segment]>,
     waiting: bool,
-    /// What was applied last.
+    /// The state that was applied last.
     applied: Applied,
 }
 
@@ -190,7 +190,7 @@ struct Applied {
 }
 
 impl Desk {
-    /// A phone at rest, with the tones of this country.
+    /// Creates a phone at rest, with the tones of this country.
     pub const fn new(country: &'static Country) -> Self {
         Self {
             country,
@@ -204,22 +204,22 @@ impl Desk {
         }
     }
 
-    /// Where the call stands.
+    /// Returns the state of the call.
     pub fn state(&self) -> CallState {
         self.state
     }
 
-    /// Where the sound goes: to the loudspeaker while it rings.
+    /// Returns the audio path: the loudspeaker while the phone rings.
     pub fn path(&self) -> AudioPath {
         if self.state == CallState::Alerting { AudioPath::Speaker } else { self.path }
     }
 
-    /// Whether the microphone is muted.
+    /// Returns whether the microphone is muted.
     pub fn is_muted(&self) -> bool {
         self.muted
     }
 
-    /// Takes in what the user does. What makes no sense in this state does nothing.
+    /// Takes in a user's action. An action without a meaning in this state does nothing.
     pub fn input(&mut self, input: UserInput) -> Option<Request> {
         match input {
             UserInput::Hook(HookEvent::OffHook) => {
@@ -251,7 +251,7 @@ impl Desk {
         }
     }
 
-    /// Takes in what the SIP stack tells.
+    /// Takes in an event from the SIP stack.
     pub fn signal(&mut self, signal: Signal) {
         let progress = |tone| Some(self.country.tone(tone));
         match (signal, self.state) {
@@ -269,7 +269,7 @@ impl Desk {
             }
             (Signal::Ended, CallState::Alerting) => self.rest(),
             (Signal::Failed | Signal::Ended, state) if state != CallState::Idle && state != CallState::Over => {
-                // Who has no receiver in the hand needs no tone to hang up.
+                // A user without the receiver in hand needs no tone as a prompt to hang up.
                 match self.path {
                     AudioPath::Handset if self.lifted => self.go(CallState::Over, progress(ProgressTone::Congestion)),
                     _ => self.rest(),
@@ -279,8 +279,8 @@ impl Desk {
         }
     }
 
-    /// Brings tones and phone to where the state wants them; `phone` is `None` while there is no call. Returns the audio path
-    /// if it has changed, for the codec chip: the canceller has been told by then.
+    /// Brings the tones and the phone in line with the state; `phone` is `None` while there is no call. Returns the audio path if
+    /// it has changed, for the codec chip; the echo canceller has already been informed.
     pub fn apply<P: PhoneParts, const TICK: usize, const HISTORY: usize>(
         &mut self,
         phone: Option<&mut PhoneOf<P, TICK, HISTORY>>,
@@ -290,7 +290,7 @@ impl Desk {
         let tone = self.tone.or((self.waiting && self.state == CallState::Talking).then_some(call_waiting));
         let wanted = Applied { path: self.path(), tone };
         let before = core::mem::replace(&mut self.applied, wanted);
-        // By their addresses: tones are statics.
+        // Tones are statics, so comparing their addresses is enough.
         if tone.map(<[_]>::as_ptr) != before.tone.map(<[_]>::as_ptr) {
             match tone {
                 // A rate that has no such tones has none; all of telephony has.
@@ -343,7 +343,7 @@ impl Desk {
         (!over).then_some(Request::HangUp)
     }
 
-    /// Behind a call, or what was to become one: the call that waited rings.
+    /// Returns to rest after a call or a call attempt; a waiting call starts to ring.
     fn rest(&mut self) {
         (self.muted, self.path) = (false, AudioPath::Handset);
         match core::mem::take(&mut self.waiting) {

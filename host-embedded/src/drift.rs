@@ -1,22 +1,22 @@
 //! A codec chip whose clock isn't that of the network side: both ways go through a resampler that is steered, so that 10 ms of the
 //! phone are 10 ms of the processor's clock.
 //!
-//! Use it where the chip isn't clocked by the processor: a chip that is master, or has a crystal of its own, drifts against the processor by up to some 100 ppm. Without this the phone's time
-//! is the chip's: it sends so much faster or slower than it says, and the far end's sound has to be stretched now and then. With
-//! [`DriftPort`] over the chip's port a tick comes early or late by what the clocks differ: once in 50 s at 200 ppm a tick
-//! waits for no frame, or for two.
+//! Use it where the chip isn't clocked by the processor: a chip that is master, or has a crystal of its own, drifts against the
+//! processor by up to some 100 ppm. Without this the phone's time is the chip's: it sends faster or slower than its timestamps
+//! say, and the far end's sound has to be stretched now and then. With [`DriftPort`] over the chip's port a tick comes early or
+//! late by the difference of the clocks: once in 50 s at 200 ppm a tick waits for no frame, or for two.
 //!
 //! ```text
 //! chip's port -> line, steered -> frames of FRAME samples -> phone
 //! chip's port <- frames <- line, steered the other way <- phone
 //! ```
 //!
-//! The ratio follows how much the chip's frames are ahead of the clock or behind it, averaged over 2.5 s, by 20 ppm a
-//! millisecond and at most 500 ppm (0.9 cents): two thirds of a drift within 50 s. For the first 2.5 s nothing is steered. Delay: [`Plan::delay_samples`] each way (2 ms at 8 kHz with `Quality::Fast`), one frame
-//! at most that waits for the phone, and one for the chip. Cost: a steered
-//! [`resample`](dsp_core::process::resample) each way. All integer.
+//! The ratio follows how much the chip's frames are ahead of the clock or late, averaged over 2.5 s, by 20 ppm a millisecond and
+//! at most 500 ppm (0.9 cents): two thirds of a drift within 50 s. For the first 2.5 s nothing is steered. Delay:
+//! [`Plan::delay_samples`] each way (2 ms at 8 kHz with `Quality::Fast`), one frame at most that waits for the phone, and one for
+//! the chip. Cost: a steered [`resample`](dsp_core::process::resample) each way. All integer.
 //!
-//! Limits: beyond 500 ppm it falls behind. A processor whose crystal is bad itself makes the phone's time as bad.
+//! Limits: beyond 500 ppm the correction can't keep up. If the processor's own crystal is inaccurate, so is the phone's time.
 //!
 //! ```
 //! # use core::cell::Cell;
@@ -45,16 +45,17 @@ use dsp_core::time::{Duration, Instant};
 
 use crate::port::{AudioPort, Overrun, PortDelay, Underrun};
 
-/// Parts per billion for each microsecond that the chip is ahead or behind: 20 ppm a millisecond.
+/// The correction in parts per billion for each microsecond of difference between chip and clock: 20 ppm a millisecond.
 const PPB_PER_US: i64 = 20;
 /// The most that is steered: inaudible in pitch, and above what crystals drift.
 const MOST_PPB: i64 = 500_000;
-/// The average's weight of what is new is one over two to the power of this: 2.56 s of frames.
+/// The weight of a new value in the average, as an exponent: one over two to the power of this, so 2.56 s of frames.
 const AVERAGE: u32 = 8;
-/// So many frames are looked at before anything is steered: where the count begins is in their middle, and not at the first one, which
-/// may have waited for a task that began late. A clock that is off by 500 ppm is off by 1.3 ms then.
+/// The number of frames that are observed before anything is steered. The count starts at their mean, and not at the first one,
+/// which may have waited for a task that began late. A clock that is off by 500 ppm is off by 1.3 ms then.
 const SETTLE: u32 = 1 << AVERAGE;
-/// Beyond this it's no drift, but a clock that was set or a processor that was stopped: time is counted anew.
+/// The largest difference that still counts as drift, in microseconds. Beyond it a clock was set or a processor was stopped, and
+/// time is counted afresh from there.
 const JUMP_US: i64 = 200_000;
 /// Parts per billion for each sample by which the two ways differ.
 const BALANCE_PPB: i64 = 10_000;
@@ -62,10 +63,10 @@ const BALANCE_PPB: i64 = 10_000;
 const FRAME_TIME: Duration = Duration::from_millis(10);
 const BILLION: i64 = 1_000_000_000;
 
-/// The resampler of frames of so many samples, which are 10 ms.
+/// Returns the plan of the resampler for frames of this many samples, which last 10 ms.
 ///
 /// # Panics
-/// If there is no such resampler: in a constant, when it is compiled.
+/// It panics if there is no such resampler; in a constant that is a compile error.
 pub const fn plan(frame: usize, quality: Quality) -> Plan {
     match Plan::steered(frame as u32 * 100, frame as u32 * 100, quality) {
         Ok(plan) => plan,
@@ -73,15 +74,16 @@ pub const fn plan(frame: usize, quality: Quality) -> Plan {
     }
 }
 
-/// How far the chip is ahead of the clock.
+/// A filter that estimates how far the chip is ahead of the clock.
 #[derive(Clone, Copy, Debug, Default)]
 struct Drift {
-    /// When the count began, and how many samples of the phone's have been made since.
+    /// The time at which the count began, and the number of samples of the phone's made since.
     begun: Option<Instant>,
     made: u64,
     /// Microseconds that went by without them: frames that were lost, jumps of the clock.
     passed: i64,
-    /// How much too few they are in the mean, in microseconds by two to the power of `AVERAGE`; the sum, until there are so many.
+    /// The mean shortfall of the chip's frames, in microseconds times two to the power of `AVERAGE`; until `SETTLE` frames have
+    /// come, it is the sum.
     behind: i64,
     /// Frames that were looked at, until they are `SETTLE`.
     settled: u32,
@@ -104,7 +106,7 @@ impl Drift {
         }
         let average = self.behind >> AVERAGE;
         if (behind - average).abs() > JUMP_US {
-            // What is known of the drift stays.
+            // The estimate of the drift is kept.
             self.passed += behind - average;
         } else {
             self.behind += behind - average;
@@ -133,10 +135,10 @@ pub struct DriftPort<'a, P, C, const FRAME: usize> {
     /// The chip's frame, and how much of it has gone through the filter.
     captured: [i16; FRAME],
     taken: usize,
-    /// What has come out of it.
+    /// The output of the microphone's filter.
     heard: [i16; FRAME],
     filled: usize,
-    /// What is to be played: frames that the chip hasn't been given.
+    /// The frames to be played that the chip hasn't been given.
     playing: [[i16; FRAME]; 3],
     waiting: usize,
 }
@@ -144,8 +146,8 @@ pub struct DriftPort<'a, P, C, const FRAME: usize> {
 impl<'a, P: AudioPort<FRAME>, C: Fn() -> Instant, const FRAME: usize> DriftPort<'a, P, C, FRAME> {
     const RATE_HZ: u32 = FRAME as u32 * 100;
 
-    /// A port that was silent so far. `clock` is what the phone's time is to follow, such as that of its network; `table` is of
-    /// [`plan`], and the two histories have [`Plan::history_len`] of a frame.
+    /// Creates a port that was silent so far. `clock` is the clock that the phone's time should follow, such as that of its
+    /// network; `table` is of [`plan`], and the two histories have [`Plan::history_len`] of a frame.
     ///
     /// # Errors
     /// [`ResampleError`] if table or histories aren't made for these frames.
@@ -169,12 +171,12 @@ impl<'a, P: AudioPort<FRAME>, C: Fn() -> Instant, const FRAME: usize> DriftPort<
             heard: [0; FRAME],
             filled: 0,
             playing: [[0; FRAME]; 3],
-            // What the phone hears may be a frame behind the chip; and see `steer`.
+            // The sound for the phone may be one frame later than the chip's; see also `steer`.
             waiting: FRAME + FRAME / 2,
         })
     }
 
-    /// How much more sound the phone has than the chip, in parts per billion: positive where the chip's clock is slow.
+    /// Returns how much more sound the phone has than the chip, in parts per billion: positive where the chip's clock is slow.
     pub fn drift_ppb(&self) -> i32 {
         self.drift.ppb()
     }
@@ -187,8 +189,9 @@ impl<'a, P: AudioPort<FRAME>, C: Fn() -> Instant, const FRAME: usize> DriftPort<
     fn steer(&mut self) {
         let ppb = self.drift.frame((self.clock)(), Self::RATE_HZ);
         self.microphone.steer(ppb);
-        // The other way round. As many frames of the chip come as go, so what waits on both ways is always as many samples beside a
-        // whole number of frames: half of one, as far as can be from one too few.
+        // The loudspeaker's ratio is the inverse. As many frames go to the chip as come from it, so the samples that wait in both
+        // directions are always a whole number of frames and a constant remainder: half a frame, as far as possible from one
+        // frame too few.
         let surplus = ((self.waiting + self.filled) % FRAME) as i64 - FRAME as i64 / 2;
         let back = -i64::from(ppb) * BILLION / (BILLION + i64::from(ppb)) - surplus * BALANCE_PPB;
         self.loudspeaker.steer(back.clamp(-2 * MOST_PPB, 2 * MOST_PPB) as i32);
@@ -196,7 +199,7 @@ impl<'a, P: AudioPort<FRAME>, C: Fn() -> Instant, const FRAME: usize> DriftPort<
 }
 
 impl<P: AudioPort<FRAME>, C: Fn() -> Instant, const FRAME: usize> AudioPort<FRAME> for DriftPort<'_, P, C, FRAME> {
-    /// A frame may be there at once, or take two of the chip's. Whoever drops this has lost nothing.
+    /// Reads a frame, which may be ready at once or need two of the chip's. Dropping the future loses nothing.
     async fn read(&mut self, pcm: &mut [i16; FRAME]) -> Result<(), Overrun> {
         loop {
             let (input, output) = (self.captured.get(self.taken..), self.heard.get_mut(self.filled..));
@@ -225,7 +228,7 @@ impl<P: AudioPort<FRAME>, C: Fn() -> Instant, const FRAME: usize> AudioPort<FRAM
         let room = self.playing.as_flattened_mut().get_mut(self.waiting..).unwrap_or_default();
         self.waiting += self.design.process(&mut self.loudspeaker, pcm, room).produced;
         let mut silent = 0;
-        // One, but for drift none or two.
+        // There is one, and because of drift sometimes none or two.
         while self.waiting >= FRAME {
             let [first, ..] = self.playing;
             self.playing.as_flattened_mut().copy_within(FRAME.., 0);

@@ -23,7 +23,7 @@
 
 use core::ops::RangeInclusive;
 
-/// What telephony is marked with (RFC 4594, 4.1).
+/// The DSCP for telephony (RFC 4594, 4.1).
 pub const EXPEDITED_FORWARDING: u8 = 46;
 
 /// Bytes of an Ethernet header, and of a VLAN tag within it (802.1Q).
@@ -31,9 +31,9 @@ const ETHERNET: usize = 14;
 const VLAN: usize = 4;
 const UDP: u8 = 17;
 
-/// Sets `dscp` (0 to 63) in an Ethernet frame of UDP over IPv4 or IPv6 that is sent from one of `ports`, and mends the header's checksum.
-/// `false` if it is anything else, which stays as it is; behind IPv6's extension headers ports aren't looked for, and later fragments
-/// have none.
+/// Sets `dscp` (0 to 63) in an Ethernet frame of UDP over IPv4 or IPv6 that is sent from one of `ports`, and updates the header's
+/// checksum. Returns `false` for any other frame, which is left as it is; ports after IPv6 extension headers aren't looked for,
+/// and fragments but the first have none.
 pub fn mark(frame: &mut [u8], ports: RangeInclusive<u16>, dscp: u8) -> bool {
     mark_inner(frame, ports, dscp).is_some()
 }
@@ -70,7 +70,7 @@ fn mark_inner(frame: &mut [u8], ports: RangeInclusive<u16>, dscp: u8) -> Option<
                 return None;
             }
             from_ports(packet.get(40..)?, ports)?;
-            // The traffic class lies across two bytes, DSCP in its upper six bits.
+            // The traffic class spans two bytes, with the DSCP in its upper six bits.
             let [first, second, ..] = packet else { return None };
             *first = 0x60 | dscp >> 2;
             *second = (dscp & 3) << 6 | *second & 0x3f;

@@ -1,8 +1,8 @@
-//! The hook switch: from a contact that bounces to what the user does with the receiver.
+//! The hook switch: from a contact that bounces to the user's actions with the receiver.
 //!
-//! Use it where a contact tells whether the receiver is lifted: read it in each tick and hand its events to
-//! [`Desk`](crate::desk::Desk). A contact counts once it has been as it is for [`DEBOUNCE`]; a press of the cradle up to
-//! [`LONGEST_FLASH`] is a hook flash, so that putting the receiver down is told only after it.
+//! Use it where a contact shows whether the receiver is lifted: read it in each tick and pass its events to
+//! [`Desk`](crate::desk::Desk). A new state of the contact counts once it has lasted for [`DEBOUNCE`]; a press of the cradle up
+//! to [`LONGEST_FLASH`] is a hook flash, so replacing the receiver is reported only after that time.
 //!
 //! ```
 //! use dsp_core::time::Instant;
@@ -18,11 +18,11 @@
 //! assert_eq!(told, [(52, HookEvent::OffHook), (221, HookEvent::OnHook)]);
 //! ```
 //!
-//! Limits: a phone without hook flash hears of a receiver that is put down as late as one with it.
+//! Limits: on a phone without hook flash, replacing the receiver is reported just as late as on one with it.
 
 use dsp_core::time::{Duration, Instant};
 
-/// What the user did.
+/// An action of the user at the hook switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum HookEvent {
@@ -34,7 +34,7 @@ pub enum HookEvent {
     Flash,
 }
 
-/// A contact that counts must have been as it is for so long.
+/// The time for which the contact must be stable before its state counts.
 pub const DEBOUNCE: Duration = Duration::from_millis(20);
 /// Longest hook flash; the receiver is put down once this is over (ETSI ES 201 970 has up to 130 ms for European lines; North American
 /// ones take up to 1.1 s, users press for half a second).
@@ -58,7 +58,7 @@ pub struct HookSwitch {
     since: Option<Instant>,
     /// The contact without its bouncing.
     lifted: bool,
-    /// Since when the receiver lies on its cradle, until that was told.
+    /// The time at which the receiver was put on its cradle, until that is reported.
     down: Option<Instant>,
 }
 
@@ -69,7 +69,7 @@ impl Default for HookSwitch {
 }
 
 impl HookSwitch {
-    /// A receiver that lies on its cradle.
+    /// Creates a hook switch whose receiver is on its cradle.
     pub const fn new() -> Self {
         Self { raw: false, since: None, lifted: false, down: None }
     }
@@ -94,7 +94,7 @@ impl HookSwitch {
         down.map(|_| HookEvent::OnHook)
     }
 
-    /// Whether the receiver is lifted, without bouncing.
+    /// Returns whether the receiver is lifted, without bouncing.
     pub fn is_lifted(&self) -> bool {
         self.lifted || self.down.is_some()
     }

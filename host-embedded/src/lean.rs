@@ -1,13 +1,13 @@
 //! The least phone: mu-law in packets of 20 ms, and nothing that a call can do without.
 //!
 //! [`LeanPhone`] has port, jitter buffer, concealment, time stretching, sender and RTCP. It has no A-law, no telephone events, no
-//! comfort noise, no redundancy, no counts of bursts and no capture block; with a [`LeanTransport`] it has no extended reports and no
-//! feedback either. What it doesn't have isn't in the program, as its types say so ([`PhoneParts`], [`ReceiverParts`],
-//! [`RtcpReporter`](dsp_core::rtcp::RtcpReporter)).
+//! comfort noise, no redundancy, no counts of bursts and no capture block; with a [`LeanTransport`] it has no extended reports
+//! and no feedback either. The types of its parts exclude these features, so their code isn't in the program ([`PhoneParts`],
+//! [`ReceiverParts`], [`RtcpReporter`](dsp_core::rtcp::RtcpReporter)).
 //!
-//! Use it where flash and RAM are a microcontroller's with some tens of KiB; [`Phone`](crate::phone::Phone) is what others expect
-//! of a phone, and [`parts`](crate::parts) has what lies between. Units: bytes and samples at 8 kHz. It fails as a phone does, with a
-//! [`PhoneError`].
+//! Use it on a microcontroller with some tens of KiB of flash and RAM; [`Phone`](crate::phone::Phone) has the features that other
+//! phones expect, and [`parts`](crate::parts) has everything in between. Units: bytes and samples at 8 kHz. Errors are those of a
+//! phone, [`PhoneError`].
 //!
 //! ```
 //! use dsp_core::receive::DelayConfig;
@@ -64,7 +64,7 @@ pub type LentLeanPhone<'a> = PhoneOf<LeanParts<&'a mut LeanRoom>, TICK, 0>;
 /// Its network: RTP and RTCP without extended reports, and `G` around both.
 pub type LeanTransport<S, G> = Transport<S, G, DATAGRAM, false>;
 
-/// What a [`LeanPhone`] is made of. `M`: its memory.
+/// The parts of a [`LeanPhone`]. `M`: its memory.
 #[derive(Clone, Copy, Debug)]
 pub struct LeanParts<M = Lean>(PhantomData<fn() -> M>);
 
@@ -77,7 +77,7 @@ impl<M: PhoneMemory> PhoneParts for LeanParts<M> {
 }
 
 impl<M: PhoneMemory> LeanParts<M> {
-    /// What there is to them.
+    /// Returns the parts.
     #[inline(always)]
     pub fn parts() -> Parts<Self> {
         Parts { block: None, noise: None, strategy: Standard, codecs: Lent::new(MuLaw::default()) }
@@ -85,7 +85,7 @@ impl<M: PhoneMemory> LeanParts<M> {
 }
 
 impl LeanPhone {
-    /// A phone that waits for its first packet.
+    /// Creates a phone that waits for its first packet.
     ///
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`: packets that aren't mu-law, or longer than 20 ms.
@@ -96,8 +96,8 @@ impl LeanPhone {
 }
 
 impl<'a> LentLeanPhone<'a> {
-    /// A phone that waits for its first packet, in a place that is there already and in memory that is lent to it: both are statics,
-    /// as a rule, and making it takes least of the stack ([`place`](Self::place)).
+    /// Returns a phone that waits for its first packet, in a place that is there already and in memory that is lent to it: both
+    /// are statics, as a rule, and making it takes least of the stack ([`place`](Self::place)).
     ///
     /// ```
     /// use host_embedded::lean::{LEAN_DELAY_MS, LeanRoom, LentLeanPhone};
@@ -113,7 +113,7 @@ impl<'a> LentLeanPhone<'a> {
     /// ```
     ///
     /// # Errors
-    /// As for [`LeanPhone::lean`]; then there is nothing in the place.
+    /// The same as for [`LeanPhone::lean`]; the place stays empty then.
     #[inline(always)]
     pub fn lean_in<'p>(
         place: &'p mut Option<Self>,
@@ -172,7 +172,7 @@ impl PhoneMemory for Lean {
     }
 }
 
-/// As much as [`Lean`] has, to be lent to a [`LentLeanPhone`]: all zeros, so that as a static it takes no flash.
+/// The same amount of memory as [`Lean`], to be lent to a [`LentLeanPhone`]: all zeros, so that as a static it takes no flash.
 pub struct LeanRoom {
     packets: PacketMemory<Lean>,
     sound: [i16; SOUND],
@@ -217,7 +217,7 @@ impl<'a> PhoneMemory for &'a mut LeanRoom {
     #[inline(always)]
     fn lay_out(room: Self) -> (Memory<Self::Receiver, 1>, Self::Packet) {
         let LeanRoom { packets: PacketMemory { slots, cells, runs }, sound, packet } = room;
-        // What another call left in it; of the rest the receiver makes silence and empty slots.
+        // The room may hold data of an earlier call; the receiver itself clears the rest to silence and empty slots.
         runs.fill(Run::EMPTY);
         packet.fill(0);
         (Memory { packets: PacketMemory { slots, cells, runs }, sound: [sound] }, packet)

@@ -1,4 +1,4 @@
-//! Media Core on SIP desk phones: what lies between a codec chip's DMA interrupt and the media road.
+//! Media Core on SIP desk phones: the layer between a codec chip's DMA interrupt and the media path.
 //!
 //! ```text
 //! DMA interrupt -> pump -> port -> phone <-> network
@@ -6,16 +6,17 @@
 //!                     dsp_core::front <-> stream (dsp_core::receive, dsp_core::send)
 //! ```
 //!
-//! [`port`] is the async audio port, [`pump`] carries frames between interrupt and task, [`slots`] between a
-//! peripheral's slots and the pump, [`resampled`] is a port at another rate. [`phone`] is a G.711 phone's loop over any
-//! port, [`stream`] is its receiver and sender, [`parts`] is what a phone of other codecs or with parts of one's own is
-//! made of, [`lean`] is one of few bytes, [`transport`] is RTP and RTCP over one socket with SRTP around both, and [`sim`] is a port, a clock and a
-//! network that are only simulated, so that the same loop runs on a host and in an emulator. `codec_chips` (behind the
-//! feature of that name) drives the codec chip. No heap, no `unsafe`, any executor.
+//! [`port`] is the async audio port, [`pump`] carries frames between interrupt and task, [`slots`] converts between a
+//! peripheral's slots and the pump, and [`resampled`] is a port at another rate. [`phone`] is a G.711 phone's loop over any port,
+//! [`stream`] is its receiver and sender, [`parts`] has the parts for phones with other codecs or with blocks of your own,
+//! [`lean`] is a phone of few bytes, [`transport`] is RTP and RTCP over one socket with SRTP around both, and [`sim`] is a
+//! simulated port, clock and network, so that the same loop runs on a host and in an emulator. `codec_chips` (with the feature of
+//! that name) drives the codec chip. No heap, no `unsafe`, any executor.
 //!
-//! Around a call: [`desk`] is hook switch, keys, audio paths and tones as a user knows them, [`hook`] the switch's contact,
-//! [`tones`] ringing and call progress to the loudspeaker, [`watch`] what is wrong, told once for the SIP stack, [`drift`] a codec
-//! chip whose clock is its own, [`dscp`] the mark of voice on packets that leave, [`three_way`] a conference of the user and two calls.
+//! These modules surround a call: [`desk`] has hook switch, keys, audio paths and tones as a user knows them, [`hook`] the
+//! switch's contact, [`tones`] ringing and call progress to the loudspeaker, [`watch`] the troubles of a call, each reported once
+//! to the SIP stack, [`drift`] a codec chip with its own clock, [`dscp`] the mark of voice on outgoing packets, and [`three_way`]
+//! a conference of the user and two calls.
 //!
 //! A phone on a simulated port, whose network brings its own packets back:
 //!

@@ -1,13 +1,14 @@
-//! What a phone is made of: its codecs with the memory that their packets need, and parts of a user's own.
+//! The parts of a phone: its codecs with the memory that their packets need, and your own blocks.
 //!
-//! [`PhoneParts`] names four parts by their types. Those that there are none of are types without values
-//! ([`NoBlock`], [`NoDetector`]), so that the compiler leaves out what belongs to them: a phone pays for what it has, in flash and in
-//! RAM. [`Phone`](crate::phone::Phone) and [`PhoneWith`](crate::phone::PhoneWith) have none to be named.
+//! [`PhoneParts`] names four parts by their types. An absent part is a type without values ([`NoBlock`], [`NoDetector`]), so that
+//! the compiler leaves out its code: a phone pays only for its own parts, in flash and in RAM. [`Phone`](crate::phone::Phone) and
+//! [`PhoneWith`](crate::phone::PhoneWith) need no named parts.
 //!
 //! [`lean`](crate::lean) is a phone with the least of them.
 //!
-//! Use them where a phone is to have another codec than G.711, comfort noise, a strategy or a capture block of its own, or memory
-//! that lies elsewhere. [`PhoneCodecs`] and [`RoomOf`] have an example each; this one names what a [`Phone`](crate::phone::Phone) has:
+//! Use them where a phone needs another codec than G.711, comfort noise, a strategy or a capture block of your own, or memory
+//! outside the phone. [`PhoneCodecs`] and [`RoomOf`] have an example each; this one names the parts of a
+//! [`Phone`](crate::phone::Phone):
 //!
 //! ```
 //! use dsp_core::front::NoBlock;
@@ -83,11 +84,11 @@ use dsp_core::time::PayloadType;
 pub trait PhoneParts {
     /// A block between microphone and sender, over frames of 10 ms; or [`NoBlock`].
     type Block: CaptureBlock<i16>;
-    /// What says what is speech, where pauses are told by comfort noise (RFC 3389); or [`NoDetector`].
+    /// The detector of speech, for a phone that sends comfort noise in pauses (RFC 3389); or [`NoDetector`].
     type Detector: SpeechDetector;
-    /// How long packets wait, and what is done meanwhile; or [`Standard`].
+    /// The strategy that decides how long packets wait and what is played meanwhile; or [`Standard`].
     type Strategy: Strategy;
-    /// What the packets carry; [`G711`], say.
+    /// The codecs of the packets, for example [`G711`].
     type Codecs: PhoneCodecs;
     /// Whether it has telephone events (RFC 4733). Without, none are sent and none are heard, whatever
     /// [`PhoneConfig::events`](crate::phone::PhoneConfig::events) says.
@@ -98,7 +99,7 @@ pub trait PhoneParts {
 pub struct Parts<P: PhoneParts> {
     /// The block, if there is one.
     pub block: Option<P::Block>,
-    /// The payload type of comfort noise and the detector, if pauses are told by it.
+    /// The payload type of comfort noise and the detector, if comfort noise is sent in pauses.
     pub noise: Option<(PayloadType, P::Detector)>,
     /// The strategy.
     pub strategy: P::Strategy,
@@ -106,7 +107,7 @@ pub struct Parts<P: PhoneParts> {
     pub codecs: P::Codecs,
 }
 
-/// G.711 with a block of one's own and nothing else, or with [`NoBlock`].
+/// The parts of a G.711 phone with a block of your own and nothing else, or with [`NoBlock`].
 #[derive(Clone, Copy, Debug)]
 pub struct G711Parts<B>(PhantomData<B>);
 
@@ -126,7 +127,7 @@ impl Parts<G711Parts<NoBlock>> {
 }
 
 impl<B: CaptureBlock<i16>> Parts<G711Parts<B>> {
-    /// With this block, or with none.
+    /// Creates the parts with this block, or with none.
     #[inline(always)]
     pub(crate) fn g711_with(block: Option<B>) -> Self {
         Self { block, noise: None, strategy: Standard, codecs: G711::default() }
@@ -135,7 +136,7 @@ impl<B: CaptureBlock<i16>> Parts<G711Parts<B>> {
 
 /// The codecs of a phone, by payload type: all of one rate of sound and of one RTP clock, mono.
 ///
-/// A table of one's own, with L16 at 8 kHz as payload type 96 beside G.711:
+/// This example is a codec table with L16 at 8 kHz as payload type 96 in addition to G.711:
 ///
 /// ```
 /// use dsp_core::codec::l16::L16;
@@ -171,35 +172,35 @@ pub trait PhoneCodecs: PayloadTable {
     const SAMPLE_RATE_HZ: u32;
     /// Rate of the RTP timestamps, in Hz: 8000 for G.722, whose sound has 16,000.
     const RTP_CLOCK_HZ: u32;
-    /// What their packets need.
+    /// The memory that their packets need.
     type Memory: PhoneMemory;
 
     /// The encoder for `payload_type`, or `None` if nothing is sent as that.
     fn encoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Encoder>;
 }
 
-/// How much memory a phone's packets need, and whether it's in the phone or [lent](RoomOf) to it.
+/// The amount of memory that a phone's packets need, and whether it's in the phone or [lent](RoomOf) to it.
 pub trait PhoneMemory {
-    /// What the receiver lies in: packets for the longest delay, and samples of sound.
+    /// The memory of the receiver: packets for the longest delay, and samples of sound.
     type Receiver: ReceiverMemory;
     /// Samples of the longest packet that is sent, and two ticks.
     type Packet: Storage<i16>;
     /// Bytes of the longest datagram that is taken in or sent.
     type Datagram: Storage<u8>;
-    /// What is lent to the phone; `()` where all is within it.
+    /// The memory that is lent to the phone; `()` where all is within it.
     type Room;
     /// Samples of a packet, at most, and of two ticks.
     const PACKET_SAMPLES: usize;
     /// No bytes.
     const DATAGRAM: Self::Datagram;
 
-    /// Memory of the receiver, and [`PACKET_SAMPLES`](Self::PACKET_SAMPLES) for what is sent. No constant, which would lie in flash
-    /// to be copied.
+    /// Returns the memory of the receiver, and [`PACKET_SAMPLES`](Self::PACKET_SAMPLES) for packets to be sent. It is a function,
+    /// since a constant would be in flash and be copied.
     fn lay_out(room: Self::Room) -> (Memory<Self::Receiver, 1>, Self::Packet);
 }
 
-/// For 8 kHz: packets of G.711 up to 60 ms to be sent, 200 ms of those of 20 ms to be received. L16, of twice the bytes,
-/// has half the delay in it.
+/// The memory for 8 kHz: packets of G.711 up to 60 ms to be sent, 200 ms of those of 20 ms to be received. L16, with twice the
+/// bytes, has room for half the delay.
 #[derive(Clone, Copy, Debug)]
 pub enum Narrowband {}
 
@@ -217,7 +218,7 @@ impl PhoneMemory for Narrowband {
     }
 }
 
-/// For 16 kHz: packets of G.722 up to 60 ms to be sent, 200 ms of those of 20 ms to be received.
+/// The memory for 16 kHz: packets of G.722 up to 60 ms to be sent, 200 ms of those of 20 ms to be received.
 #[derive(Clone, Copy, Debug)]
 pub enum Wideband {}
 
@@ -235,9 +236,10 @@ impl PhoneMemory for Wideband {
     }
 }
 
-/// Memory that is lent to a phone for a call: made in a constant, so that it lies in a `static` and never on the stack. The phone that
-/// is made over it is smaller by as much, and so is what making it takes of the stack. `CELLS` packets, `SAMPLES` of sound, `PACKET`
-/// samples to send: [`NarrowbandRoom`] has what [`Narrowband`] has, [`WidebandRoom`] what [`Wideband`] has.
+/// Memory that is lent to a phone for a call. It is made in a constant, so that it is in a `static` and never on the stack. The
+/// phone that uses it is smaller by the same amount, and so is the stack that is needed to make it. It has room for `CELLS`
+/// packets, `SAMPLES` of sound, and `PACKET` samples to send: [`NarrowbandRoom`] has as much as [`Narrowband`], [`WidebandRoom`]
+/// as much as [`Wideband`].
 ///
 /// ```
 /// use host_embedded::parts::{G711, Lent, NarrowbandRoom, Parts, PhoneParts};
@@ -268,9 +270,9 @@ pub struct RoomOf<const CELLS: usize, const SAMPLES: usize, const PACKET: usize>
     packet: [i16; PACKET],
 }
 
-/// As much as [`Narrowband`] has.
+/// The same amount of memory as [`Narrowband`].
 pub type NarrowbandRoom = RoomOf<32, 1_760, 640>;
-/// As much as [`Wideband`] has.
+/// The same amount of memory as [`Wideband`].
 pub type WidebandRoom = RoomOf<32, 3_520, 1_280>;
 
 impl<const CELLS: usize, const SAMPLES: usize, const PACKET: usize> RoomOf<CELLS, SAMPLES, PACKET> {
@@ -309,7 +311,7 @@ impl<'a, const CELLS: usize, const SAMPLES: usize, const PACKET: usize> PhoneMem
 
     fn lay_out(room: Self) -> (Memory<Self::Receiver, 1>, Self::Packet) {
         let RoomOf { packets: PacketMemory { slots, cells, runs }, sound, packet } = room;
-        // What another call left in it.
+        // The room may hold data of an earlier call.
         slots.fill(Slot::EMPTY);
         runs.fill(Run::EMPTY);
         sound.fill(0);
@@ -326,7 +328,7 @@ pub struct Lent<C, M> {
 }
 
 impl<C, M> Lent<C, M> {
-    /// These codecs.
+    /// Creates these codecs.
     pub const fn new(codecs: C) -> Self {
         Self { codecs, memory: PhantomData }
     }

@@ -1,20 +1,21 @@
 //! A phone: one call's stream and its device side on ticks of 10 ms; of G.711, at 8 kHz, unless other codecs are named.
 //!
-//! [`PhoneOf::tick`] is the loop's body for firmware: it waits for the microphone, takes in what the network brings
-//! meanwhile, and does one tick in the order of [`dsp_core::front::tick`]. Firmware with a loop of its own has what lies
-//! beneath: [`PhoneOf::receive`], [`PhoneOf::begin`] and [`PhoneOf::step`].
+//! [`PhoneOf::tick`] is the loop's body for firmware: it waits for the microphone, takes in the packets that arrive meanwhile,
+//! and does one tick in the order of [`dsp_core::front::tick`]. Firmware with a loop of its own can use the functions below it:
+//! [`PhoneOf::receive`], [`PhoneOf::begin`] and [`PhoneOf::step`].
 //!
-//! [`Phone`] has no capture block; [`PhoneWith`] has one between microphone and sender, such as an echo canceller, and
-//! `HISTORY` samples of what was played for it. Other codecs, comfort noise and a strategy of one's own are
+//! [`Phone`] has no capture block; [`PhoneWith`] has one between microphone and sender, such as an echo canceller, and keeps
+//! `HISTORY` samples of the played sound for it. Other codecs, comfort noise and a strategy of your own are
 //! [`parts`](crate::parts).
 //!
-//! Limits: one call and one microphone. A second call is a [`stream`](crate::stream), which [`three_way`](crate::three_way) brings into this
-//! one. What comes before and behind a call, ringing and the hook switch, is [`desk`](crate::desk).
+//! Limits: one call and one microphone. A second call is a [`stream`](crate::stream), which [`three_way`](crate::three_way)
+//! brings into this one. The time before and after a call, with ringing and the hook switch, is the task of
+//! [`desk`](crate::desk).
 //!
-//! Memory: a [`Phone`] takes 11 KiB, of which the receiver takes most; no heap. It is made by value and moved to where it lies, at the
-//! cost of the stack; where that is dear, most of it can be [lent](crate::parts::RoomOf). All arithmetic is integer.
+//! Memory: a [`Phone`] takes 11 KiB, of which the receiver takes most; no heap. It is made by value and moved to its place, at
+//! the cost of the stack; where stack is scarce, most of it can be [lent](crate::parts::RoomOf). All arithmetic is integer.
 //!
-//! A block of one's own, which halves what the microphone hears where the loudspeaker is loud:
+//! This example has a capture block that halves the microphone's sound where the loudspeaker is loud:
 //!
 //! ```
 //! use dsp_core::front::{CaptureBlock, Near};
@@ -79,7 +80,7 @@ pub const TICK: usize = 80;
 /// Bytes of the longest datagram that a G.711 phone takes in or sends: 60 ms, with room for contributing sources and a
 /// header extension.
 pub const DATAGRAM: usize = 640;
-/// How long taking in packets may keep a frame of the microphone waiting, unless the board says otherwise: a fifth of a
+/// The time for which the intake of packets may delay a frame of the microphone, unless the board chooses another: a fifth of a
 /// tick.
 pub const INTAKE_BUDGET: Duration = Duration::from_millis(2);
 
@@ -89,13 +90,13 @@ pub struct Incoming {
     /// Its length in bytes. A length of 0 is one that isn't for the phone, such as a report or one that was refused: it counts in
     /// the budget of a tick all the same.
     pub len: usize,
-    /// When it arrived.
+    /// The time at which it arrived.
     pub arrival: Instant,
-    /// How long the network worked on it, by [`Network::now`], once it had been waited for: what unprotecting took, say.
+    /// The time that the network worked on the datagram after it had arrived, by [`Network::now`], for example to unprotect it.
     pub worked: Duration,
 }
 
-/// The phone's network and clock. SRTP, if any, is the network's: it hands over what it has unprotected.
+/// The phone's network and clock. SRTP, if any, is the network's task: it hands over unprotected packets.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub trait Network {
     /// Waits for a datagram. One that is longer than `datagram` may be cut, but its true length must be returned: the phone
@@ -105,26 +106,26 @@ pub trait Network {
     /// Sends a datagram, or drops it if the link is busy.
     fn send(&mut self, datagram: &[u8]);
 
-    /// The time by the clock that arrivals are stamped with. What packets cost is measured by it too, so it should go on
-    /// while the phone works, in steps well below [`intake_budget`](Self::intake_budget).
+    /// Returns the time by the clock that arrivals are stamped with. The time spent on packets is measured by it too, so it
+    /// should advance while the phone works, in steps well below [`intake_budget`](Self::intake_budget).
     fn now(&self) -> Instant;
 
-    /// How long packets may keep a frame that is ready waiting, in each tick: network and phone work on them for so long, by
-    /// [`now`](Self::now), and then they are taken in only as long as no frame is ready. So a flood delays a tick by this and one packet.
-    /// What is left stays with the network, which must drop and count what it has no room for. [`INTAKE_BUDGET`] unless a
-    /// board knows better.
+    /// Returns the time for which packets may delay a frame that is ready, in each tick: network and phone work on them for that
+    /// time, measured by [`now`](Self::now), and afterwards packets are taken in only while no frame is ready. So a flood delays
+    /// a tick by this time and one packet. The remaining packets stay with the network, which must drop and count those for which
+    /// it has no room. The default is [`INTAKE_BUDGET`].
     fn intake_budget(&self) -> Duration {
         INTAKE_BUDGET
     }
 }
 
-/// What happened in one tick.
+/// The events of one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tick {
-    /// What was played.
+    /// The sound that was played.
     pub played: Played,
-    /// Frames of the microphone that were lost. Then nothing was played either, and the next tick goes on.
+    /// The number of microphone frames that were lost. If there are any, nothing was played either, and the next tick continues.
     pub overrun: u32,
     /// Frames for which the loudspeaker was silent.
     pub underrun: u32,
@@ -132,17 +133,17 @@ pub struct Tick {
     pub unsent: u32,
     /// Packets that were taken in, and how long network and phone worked on them.
     pub received: u32,
-    /// By [`Network::now`].
+    /// The time spent on the intake of packets, by [`Network::now`].
     pub intake: Duration,
-    /// How long the rest took, by the same clock: from the microphone's frame until the last packet was handed over. In it is
-    /// what the port made it wait for.
+    /// The duration of the rest, by the same clock: from the microphone's frame until the last packet was handed over. It
+    /// includes the time spent waiting for the port.
     pub took: Duration,
     /// The budget for that was used up ([`Network::intake_budget`]): packets may be left with the network.
     pub crowded: bool,
 }
 
-/// The steps of a tick that was begun: the loudspeaker's frame goes to the port, the microphone hears `heard`, and `send` gets what is to
-/// be sent, with the datagram; it returns whether that was any.
+/// Carries out the steps of a tick that was begun: the loudspeaker's frame goes to the port, the microphone's frame is read into
+/// `heard`, and `send` gets each datagram to be sent; returns whether there was any.
 pub(crate) async fn exchange<M, A, B, const TICK: usize, const HISTORY: usize>(
     front: &mut FrontEnd<B, TICK, [i16; HISTORY]>,
     media: &mut M,
@@ -160,7 +161,7 @@ pub(crate) async fn exchange<M, A, B, const TICK: usize, const HISTORY: usize>(
         match step {
             Step::Loudspeaker { pcm, played } => {
                 tick.played = played;
-                // A tick has so many samples, always.
+                // A tick always has this number of samples.
                 if let Some(pcm) = pcm.first_chunk() {
                     tick.underrun = port.write(pcm).await.map_or_else(|underrun| underrun.frames, |()| 0);
                     front.underrun(tick.underrun as usize * TICK);
@@ -172,13 +173,12 @@ pub(crate) async fn exchange<M, A, B, const TICK: usize, const HISTORY: usize>(
     }
 }
 
-/// A G.711 phone without parts of one's own.
+/// A G.711 phone without blocks of your own.
 pub type Phone = PhoneWith<NoBlock, 0>;
-/// A G.711 phone with a capture block, which can look back on `HISTORY` samples of what was played.
+/// A G.711 phone with a capture block, which can look back on `HISTORY` samples of the played sound.
 pub type PhoneWith<B, const HISTORY: usize> = PhoneOf<G711Parts<B>, TICK, HISTORY>;
 
-/// A phone of these parts. `TICK`: samples of 10 ms; `HISTORY`: samples of what was played that its block can look back
-/// on.
+/// A phone of these parts. `TICK`: samples of 10 ms; `HISTORY`: samples of the played sound that its block can look back on.
 ///
 /// A phone without a task of its own for the port: the firmware begins each tick and does what its steps say.
 ///
@@ -214,7 +214,7 @@ impl Phone {
     ///
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
-    // In line, as all that makes a phone: each call would hold another copy of it on the stack.
+    // This is inlined, as are all functions that make a phone: each call would hold another copy of it on the stack.
     #[inline(always)]
     pub fn new(config: PhoneConfig) -> Result<Self, PhoneError> {
         Self::with_parts(config, Parts::g711())
@@ -222,7 +222,7 @@ impl Phone {
 }
 
 impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
-    /// A phone with a block between microphone and sender. Its frames are [`TICK`] samples.
+    /// Creates a phone with a block between microphone and sender. Its frames are [`TICK`] samples.
     ///
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
@@ -235,7 +235,7 @@ impl<B: CaptureBlock<i16>, const HISTORY: usize> PhoneWith<B, HISTORY> {
 impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HISTORY> {
     const RATE_HZ: u32 = P::Codecs::SAMPLE_RATE_HZ;
 
-    /// A phone of these parts. It doesn't compile if `TICK` isn't 10 ms of its codecs' sound.
+    /// Creates a phone of these parts. It doesn't compile if `TICK` isn't 10 ms of its codecs' sound.
     ///
     /// # Errors
     /// [`PhoneError`] if a part of it refuses its part of `config`.
@@ -247,10 +247,10 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         Self::with_room(config, parts, Default::default())
     }
 
-    /// The same in memory that is [lent](crate::parts::RoomOf) to it, so that making it takes little of the stack.
+    /// Creates the same in memory that is [lent](crate::parts::RoomOf) to it, so that making it takes little of the stack.
     ///
     /// # Errors
-    /// As for [`with_parts`](Self::with_parts).
+    /// The same as for [`with_parts`](Self::with_parts).
     #[inline(always)]
     pub fn with_room(config: PhoneConfig, mut parts: Parts<P>, room: RoomFor<P>) -> Result<Self, PhoneError> {
         const { assert!(TICK as u32 * 1_000 == Self::RATE_HZ * TICK_MS, "TICK is 10 ms of the sound") };
@@ -267,12 +267,12 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         }
     }
 
-    /// The same in a place that is there already, in a `static` as a rule; what was in it is gone. Use it wherever the stack is small:
-    /// what making a phone takes of it is given back when this returns. A phone that is made by value leaves its copies in the frame
-    /// of the function that made it, for as long as that runs.
+    /// Makes the same phone in an existing place, usually in a `static`; its former content is overwritten. Use it wherever the
+    /// stack is small: the stack that is needed to make a phone is free again when this returns. A phone that is made by value
+    /// leaves its copies in the frame of the function that made it, for as long as that runs.
     ///
     /// # Errors
-    /// As for [`with_parts`](Self::with_parts); then there is nothing in the place.
+    /// The same as for [`with_parts`](Self::with_parts); the place stays empty then.
     #[inline(never)]
     pub fn place(
         place: &mut Option<Self>,
@@ -292,8 +292,8 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.tick_with(port, network, &mut NoSound).await
     }
 
-    /// One tick with sound of this side, such as [`TonePlayer`](crate::tones::TonePlayer), that is added to what the other side says: behind its
-    /// decoder and before volume, meter and the history of a canceller.
+    /// Does one tick with a local sound, such as [`TonePlayer`](crate::tones::TonePlayer), that is added to the other side's
+    /// sound: after its decoder and before volume, meter and the history of a canceller.
     pub async fn tick_with<A, N, L>(&mut self, port: &mut A, network: &mut N, local: &mut L) -> Tick
     where
         A: AudioPort<TICK>,
@@ -322,7 +322,8 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         tick
     }
 
-    /// The port has lost so many samples of the microphone. For how long the loudspeaker was silent meanwhile, it tells at the next write.
+    /// Records that the port has lost this many samples of the microphone. The port itself reports at the next write how long the
+    /// loudspeaker was silent meanwhile.
     pub(crate) fn lose(&mut self, samples: usize) {
         self.stream.pause(samples);
         self.front.overrun(samples);
@@ -352,20 +353,21 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         debug_assert_eq!(begun, Ok(()), "the front end has room for a tick");
     }
 
-    /// Goes on with the tick to where the device or the network is needed, as [`FrontEnd::step`] does. A datagram that
-    /// is to be sent comes with its length, or with why it could not be made.
+    /// Continues the tick up to the point where the device or the network is needed, as [`FrontEnd::step`] does. A datagram to be
+    /// sent comes with its length, or with the reason why it could not be made.
     #[inline(always)]
     pub fn step(&mut self, datagram: &mut [u8]) -> Option<Step<'_, Result<usize, SendError>>> {
         self.front.step(&mut self.stream, datagram)
     }
 
-    /// Presses a key once those before it are through; eight may wait. It goes out as telephone events (RFC 4733), in place of
-    /// what the microphone hears.
+    /// Presses a key after those before it; eight may wait. It is sent as telephone events (RFC 4733), in place of the
+    /// microphone's sound.
     ///
     /// # Errors
     /// [`KeyError`] if no events were agreed on, or too many keys wait.
     ///
-    /// One phone presses a key, and another one is told when it begins and when it has ended (RFC 4733):
+    /// In this example one phone presses a key, and another one is notified when the key event begins and when it has ended (RFC
+    /// 4733):
     ///
     /// ```
     /// use core::cell::RefCell;
@@ -409,13 +411,14 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.stream.release();
     }
 
-    /// What there is to tell at `now` of the other side's keys: each is told once when it begins and once when it has ended. To be
-    /// asked each tick until there is none; four are remembered.
+    /// Returns the next report, at `now`, of the other side's keys: each is reported once when it begins and once when it has
+    /// ended. Call it in each tick until it returns `None`; up to four events are queued.
     pub fn next_event(&mut self, now: Instant) -> Option<EventReport> {
         self.stream.next_event(now)
     }
 
-    /// Whether sound is sent. On hold it isn't, while time goes on: the first packet afterwards has its marker.
+    /// Sets whether sound is sent. While it isn't, on hold, the RTP timestamp advances all the same, and the first packet
+    /// afterwards has the marker bit.
     ///
     /// ```
     /// use host_embedded::phone::{Phone, PhoneConfig};
@@ -437,8 +440,8 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.stream.set_sending(sending);
     }
 
-    /// Goes on with packets of another length, as a later offer or answer asks for it (`ptime`, RFC 8866, 6.4). What the microphone has
-    /// heard since the last packet goes with the next.
+    /// Changes the length of packets, as a later offer or answer requests it (`ptime`, RFC 8866, 6.4). Sound of the microphone
+    /// since the last packet is sent in the next one.
     ///
     /// # Errors
     /// [`PhoneError::Sender`] if the codec has no packets of this length, or the memory no room for them; nothing has changed then.
@@ -468,25 +471,26 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
         self.stream.set_packet_ms(ptime_ms)
     }
 
-    /// Goes on as another source, with other numbers: after a collision of SSRCs (RFC 3550, 8.2), or when a call is handed over.
-    /// Under SRTP a source must not come back while its key lasts.
+    /// Continues as another source, with other numbers: after a collision of SSRCs (RFC 3550, 8.2), or when a call is handed
+    /// over. Under SRTP a source must not be used again with the same key.
     pub fn change_source(&mut self, ssrc: Ssrc, seq: Seq, timestamp: RtpTime) {
         self.stream.change_source(ssrc, seq, timestamp);
     }
 
-    /// What was sent until now, as a report tells it; `ntp` is the wall clock, or the time since the phone was switched on.
+    /// Returns the totals sent so far, for a sender report; `ntp` is the wall clock, or the time since the phone was switched on.
     pub fn send_info(&self, ntp: NtpTime) -> SendInfo {
         self.stream.send_info(ntp)
     }
 
-    /// So many samples of the microphone were lost, and nothing was played meanwhile: time goes on without them.
+    /// Records that this many samples of the microphone were lost while nothing was played: the RTP timestamp advances without
+    /// them.
     pub fn skip(&mut self, samples: usize) {
         self.stream.pause(samples);
         self.front.skip(samples);
     }
 
-    /// Sound comes from another microphone or goes to another loudspeaker from the next tick on, as between handset, headset and
-    /// speakerphone: what the capture block has learnt of the echo and the room is forgotten, and settings stay.
+    /// Notes that sound comes from another microphone or goes to another loudspeaker from the next tick on, as between handset,
+    /// headset and speakerphone: the capture block forgets its estimates of the echo and the room, and keeps its settings.
     pub fn change_path(&mut self) {
         self.front.reset();
     }
@@ -507,7 +511,7 @@ impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HI
     }
 }
 
-/// The stream with sound of this side in what is played.
+/// The stream with a local sound added to its played sound.
 struct Mixed<'a, P: PhoneParts, L> {
     stream: &'a mut PhoneStream<P>,
     local: &'a mut L,
@@ -540,8 +544,8 @@ impl<P: PhoneParts, L: LocalSound> Media for Mixed<'_, P, L> {
 }
 
 impl PortDelay {
-    /// At the phone's rate, which the compiler knows. Where a sample lasts a whole number of microseconds there is no
-    /// division, each tick.
+    /// Converts to a duration at the phone's rate, which the compiler knows. Where a sample lasts a whole number of microseconds,
+    /// no division is needed in each tick.
     #[inline(always)]
     fn latency(self, rate_hz: u32) -> Latency {
         let length = |samples: usize| {

@@ -26,7 +26,7 @@
 
 use core::fmt;
 
-/// Frames of the microphone were lost before they were read; the next `read` goes on with the newest.
+/// Frames of the microphone were lost before they were read; the next `read` returns the newest frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Overrun {
@@ -58,19 +58,19 @@ impl fmt::Display for Underrun {
 
 impl core::error::Error for Underrun {}
 
-/// How long sound takes through a port, in samples.
+/// The latency of a port, in samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PortDelay {
-    /// From the end of a frame at the microphone until it was read.
+    /// The time from the end of a frame at the microphone until it was read.
     pub capture: usize,
-    /// From a frame that is written until its first sample is heard.
+    /// The time from writing a frame until its first sample is heard.
     pub playback: usize,
 }
 
 /// Microphone and loudspeaker.
 ///
-/// A port of one's own over a queue of frames, and a phone at it:
+/// This example implements a port over a queue of frames, and runs a phone with it:
 ///
 /// ```
 /// use std::collections::VecDeque;
@@ -122,8 +122,8 @@ pub trait AudioPort<const FRAME: usize> {
     /// [`Underrun`] if the loudspeaker was silent since the last call; `pcm` is queued all the same.
     async fn write(&mut self, pcm: &[i16; FRAME]) -> Result<(), Underrun>;
 
-    /// How long sound takes: of the frame that was read last, and of one that is written now. Ports that don't know say 0;
-    /// a capture block that compares both ends needs it.
+    /// Returns the latency of the frame that was read last, and of one that is written now. Ports that don't know it return 0; a
+    /// capture block that compares both ends needs it.
     fn delay(&self) -> PortDelay {
         PortDelay::default()
     }

@@ -7,12 +7,12 @@
 //! Use it wherever an interrupt hands over halves of a DMA buffer. Where a HAL's driver has a ring of its own that a task reads and
 //! writes, [`slots::serve`](crate::slots::serve) is that interrupt's part.
 //!
-//! A pump is `const`-made and lies in a `static`. Each direction holds at most `DEPTH` frames: a task that falls behind
-//! by more costs frames, which are counted, and not ever more delay: both queues begin anew.
-//! Delay: one frame of DMA each way, and at most `DEPTH` frames after a task was late. Cost: a copy of a frame each way in the interrupt
-//! and in the task. Interrupts are off only while indices and counters change, for as long whatever a frame's length is: who copies
-//! has claimed the frame before, and nobody else touches it meanwhile. Nothing in it can panic. Memory: `4 * FRAME * DEPTH` bytes, and
-//! some 80 for the rest.
+//! A pump is `const`-made and is placed in a `static`. Each direction holds at most `DEPTH` frames: a task that is later than
+//! that loses frames, which are counted, and does not add delay: both queues restart empty. Delay: one frame of DMA each way, and
+//! at most `DEPTH` frames after a task was late. Cost: a copy of a frame each way in the interrupt and in the task. Interrupts
+//! are off only while indices and counters change, for a time that does not depend on a frame's length: the side that copies has
+//! claimed the frame before, and no other side touches it meanwhile. Nothing in it can panic. Memory: `4 * FRAME * DEPTH` bytes,
+//! and some 80 for the rest.
 //!
 //! Limits: one interrupt on one side, one task on the other. A second one that comes in between loses its frame, which is counted.
 //!
@@ -39,13 +39,13 @@ use embassy_sync::waitqueue::AtomicWaker;
 
 use crate::port::{AudioPort, Overrun, PortDelay, Underrun};
 
-/// What went through a pump, in frames. All wrap.
+/// The counters of a pump, in frames. All wrap around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PumpCounters {
     /// Filled by the microphone.
     pub captured: u32,
-    /// Of those, lost before a task read them.
+    /// The captured frames that were lost before a task read them.
     pub overruns: u32,
     /// Handed to the loudspeaker.
     pub played: u32,
@@ -59,7 +59,7 @@ impl PumpCounters {
 
 /// Frames on their way between the interrupt and a task.
 ///
-/// A task that falls behind loses frames, and is told how many. What it reads next is new:
+/// A task that is too slow loses frames and is informed of their number. The frame that it reads next is new:
 ///
 /// ```
 /// use embassy_futures::block_on;
@@ -81,14 +81,14 @@ impl PumpCounters {
 pub struct Pump<const FRAME: usize, const DEPTH: usize> {
     slots: [Slot<FRAME>; DEPTH],
     state: Mutex<CriticalSectionRawMutex, Cell<State>>,
-    /// Who waits for a frame of the microphone, and who for room for one of the loudspeaker.
+    /// The task that waits for a frame of the microphone, and the one that waits for room for a frame of the loudspeaker.
     captured: AtomicWaker,
     room: AtomicWaker,
 }
 
-/// Room for a frame each way, two samples a word: the microphone's is in the first half. Atomics, because both sides reach them without a
-/// lock; that one side at a time does is the [`Ring`]'s work. What orders them is the critical section in which a frame is claimed
-/// and given back.
+/// Room for a frame each way, two samples a word: the microphone's is in the first half. The words are atomics, because both
+/// sides access them without a lock; the [`Ring`] ensures that only one side does at a time. The critical sections in which a
+/// frame is claimed and released order the accesses.
 struct Slot<const FRAME: usize> {
     words: [AtomicU32; FRAME],
     /// The last sample of each, where a frame has an odd number of them.
@@ -109,7 +109,7 @@ impl<const FRAME: usize> Slot<FRAME> {
     }
 }
 
-/// Where a frame lies.
+/// The place of a frame in a ring.
 struct Place<'a> {
     words: &'a [AtomicU32],
     odd: &'a AtomicU16,
@@ -138,8 +138,8 @@ impl Place<'_> {
     }
 }
 
-/// Which frames of a direction wait: those from `first` on, in a ring. In front of them may be one that is being read, behind them one
-/// that is being written.
+/// The waiting frames of one direction: those from `first` on, in a ring. The frame before them may be being read, and the one
+/// after them may be being written.
 #[derive(Clone, Copy)]
 struct Ring {
     first: usize,
@@ -151,7 +151,7 @@ struct Ring {
 impl Ring {
     const EMPTY: Self = Self { first: 0, waiting: 0, reading: false, writing: false };
 
-    /// The frame that is `behind` the first, of `depth`.
+    /// Returns the index of the frame that is `behind` places after the first, of `depth`.
     const fn at(&self, behind: usize, depth: usize) -> usize {
         let at = self.first + behind;
         if at < depth { at } else { at - depth }
@@ -187,7 +187,7 @@ impl Ring {
         self.waiting += 1;
     }
 
-    /// Drops what waits, by the side that reads: how many frames that was. What is being written stays where it is.
+    /// Drops the waiting frames, called by the side that reads: returns their number. The frame that is being written stays.
     fn skip(&mut self, depth: usize) -> u32 {
         if self.reading {
             return 0;
@@ -196,7 +196,7 @@ impl Ring {
         core::mem::take(&mut self.waiting) as u32
     }
 
-    /// The same by the side that writes, which isn't writing. What is being read stays where it is.
+    /// Does the same for the side that writes, while it isn't writing. The frame that is being read stays.
     fn clear(&mut self) -> u32 {
         core::mem::take(&mut self.waiting) as u32
     }
@@ -217,7 +217,7 @@ impl<const FRAME: usize, const DEPTH: usize> Default for Pump<FRAME, DEPTH> {
 }
 
 impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
-    /// An empty pump.
+    /// Creates an empty pump.
     pub const fn new() -> Self {
         const { assert!(FRAME > 0 && DEPTH > 0, "a frame has samples, and a queue has room") };
         let state = State { microphone: Ring::EMPTY, loudspeaker: Ring::EMPTY, counters: PumpCounters::ZERO };
@@ -275,8 +275,9 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
         (free, next)
     }
 
-    /// The peripheral stood still for so many frames: its DMA was overrun, and both ways begin anew. They are counted as lost and as
-    /// silent, so that the task's time goes on with the clock's; without that a call would be late by them from then on.
+    /// Records that the peripheral stood still for this many frames: its DMA was overrun, and both directions restart. The frames
+    /// are counted as lost and as silent, so that the task's time keeps up with the clock; otherwise a call would stay late by
+    /// that time.
     pub fn lose(&self, frames: u32) {
         self.change(|State { counters, .. }| {
             counters.captured = counters.captured.wrapping_add(frames);
@@ -287,12 +288,12 @@ impl<const FRAME: usize, const DEPTH: usize> Pump<FRAME, DEPTH> {
         });
     }
 
-    /// The task's side. One task may use it: two would each get some of the frames.
+    /// Returns the task's side. One task may use it: two would each get some of the frames.
     pub fn port(&self) -> PumpPort<'_, FRAME, DEPTH> {
         PumpPort { pump: self, seen: self.counters() }
     }
 
-    /// What went through so far.
+    /// Returns the counters so far.
     pub fn counters(&self) -> PumpCounters {
         self.change(|state| state.counters)
     }
@@ -332,7 +333,7 @@ impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, F
             frames => return Err(Overrun { frames }),
         }
         let next = poll_fn(|context| {
-            // Before it looks: a frame that comes in between wakes it.
+            // The waker is registered before the check, so that a frame that comes in between wakes the task.
             pump.captured.register(context.waker());
             pump.change(|state| state.microphone.begin_read()).map_or(Poll::Pending, Poll::Ready)
         });
@@ -363,8 +364,9 @@ impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, F
         }
     }
 
-    /// By the newest interrupt: what waits behind the frame that was read came later; what is written now is taken by the
-    /// interrupt after those for which frames wait, and is heard a frame behind it, when the DMA has come round to it.
+    /// Computes the delay from the newest interrupt: frames that wait after the one that was read came later; a frame that is
+    /// written now is taken by the interrupt after those for which frames wait, and is heard one frame after that, when the DMA
+    /// has come round to it.
     fn delay(&self) -> PortDelay {
         let State { microphone, loudspeaker, .. } = self.pump.change(|state| *state);
         PortDelay { capture: microphone.waiting * FRAME, playback: (loudspeaker.waiting + 2) * FRAME }

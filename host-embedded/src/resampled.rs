@@ -41,10 +41,10 @@ use dsp_core::process::resample::{Design, Line, Plan, Quality, ResampleError};
 
 use crate::port::{AudioPort, Overrun, PortDelay, Underrun};
 
-/// From frames of 10 ms of so many samples to frames of 10 ms of so many others.
+/// Returns the plan that converts frames of 10 ms with `from` samples to frames of 10 ms with `to` samples.
 ///
 /// # Panics
-/// If there is no such resampler: in a constant, when it is compiled.
+/// It panics if there is no such resampler; in a constant that is a compile error.
 pub const fn plan(from: usize, to: usize, quality: Quality) -> Plan {
     match Plan::exact(from as u32 * 100, to as u32 * 100, quality) {
         Ok(plan) => plan,
@@ -52,11 +52,11 @@ pub const fn plan(from: usize, to: usize, quality: Quality) -> Plan {
     }
 }
 
-/// What the resampler of one direction is made of: its quality, and the table and the memory that the firmware has for it.
+/// The setup of the resampler for one direction: its quality, and the table and the memory that the firmware has for it.
 pub struct ResamplerSetup<'a> {
     /// That of the plan.
     pub quality: Quality,
-    /// Of a [`plan`], made by [`table_i16`](dsp_core::process::resample::table_i16).
+    /// The table of a [`plan`], made by [`table_i16`](dsp_core::process::resample::table_i16).
     pub table: &'a [Taps16],
     /// [`Plan::history_len`] of a frame that goes in.
     pub history: &'a mut [i16],
@@ -81,7 +81,7 @@ pub struct ResampledPort<'a, P, const DEVICE: usize, const FRAME: usize> {
 }
 
 impl<'a, P: AudioPort<DEVICE>, const DEVICE: usize, const FRAME: usize> ResampledPort<'a, P, DEVICE, FRAME> {
-    /// A port that was silent so far.
+    /// Creates a port that was silent so far.
     ///
     /// # Errors
     /// [`ResampleError`] if a direction's table or history isn't made for these frames.
@@ -99,7 +99,7 @@ impl<P: AudioPort<DEVICE>, const DEVICE: usize, const FRAME: usize> AudioPort<FR
     for ResampledPort<'_, P, DEVICE, FRAME>
 {
     async fn read(&mut self, pcm: &mut [i16; FRAME]) -> Result<(), Overrun> {
-        // Whoever drops this waits for a frame that hasn't gone through the filter yet.
+        // Dropping the future here loses nothing: the frame that is awaited hasn't gone through the filter yet.
         self.port.read(&mut self.device).await?;
         let (design, line) = &mut self.microphone;
         design.process(line, &self.device, pcm);
@@ -115,7 +115,7 @@ impl<P: AudioPort<DEVICE>, const DEVICE: usize, const FRAME: usize> AudioPort<FR
 
     fn delay(&self) -> PortDelay {
         let PortDelay { capture, playback } = self.port.delay();
-        // In samples of the phone's, to the nearest.
+        // The delay in the phone's samples, rounded to the nearest.
         let ours = |samples: usize| (samples * FRAME + DEVICE / 2) / DEVICE;
         PortDelay {
             capture: ours(capture + self.microphone.0.plan().delay_samples()),

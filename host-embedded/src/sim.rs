@@ -38,7 +38,7 @@ use crate::port::{AudioPort, Overrun, Underrun};
 pub struct SimClock(Cell<Instant>);
 
 impl SimClock {
-    /// The time by this clock.
+    /// Returns the time by this clock.
     pub fn now(&self) -> Instant {
         self.0.get()
     }
@@ -77,7 +77,7 @@ pub struct SimPort<'a, M, L, const FRAME: usize> {
 }
 
 impl<'a, M: FnMut(&mut [i16; FRAME]), L: FnMut(&[i16; FRAME]), const FRAME: usize> SimPort<'a, M, L, FRAME> {
-    /// A port that moves `clock` on.
+    /// Creates a port that moves `clock` on.
     pub const fn new(clock: &'a SimClock, microphone: M, loudspeaker: L) -> Self {
         Self { clock, microphone, loudspeaker }
     }
@@ -98,9 +98,9 @@ impl<M: FnMut(&mut [i16; FRAME]), L: FnMut(&[i16; FRAME]), const FRAME: usize> A
     }
 }
 
-/// A network of two closures. `bring(until, datagram)` writes the next datagram that arrives before `until`, the end of
-/// the frame that is being read, and returns its length and arrival, or `None` if there is no more; `take` gets what
-/// the phone sends.
+/// A network of two closures. `bring(until, datagram)` writes the next datagram that arrives before `until`, the end of the frame
+/// that is being read, and returns its length and arrival, or `None` if there is no more; `take` gets the packets that the phone
+/// sends.
 ///
 /// This phone hears nothing, and its packets are counted:
 ///
@@ -132,7 +132,7 @@ where
     B: FnMut(Instant, &mut [u8]) -> Option<(usize, Instant)>,
     T: FnMut(&[u8]),
 {
-    /// A network on `clock`'s time.
+    /// Creates a network on `clock`'s time.
     pub const fn new(clock: &'a SimClock, bring: B, take: T) -> Self {
         Self { clock, bring, take }
     }

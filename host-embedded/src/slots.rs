@@ -1,5 +1,5 @@
-//! What lies between a serial audio peripheral (SAI, I2S) and the frame pump: two slots a frame as the peripheral's registers
-//! have them, mono `i16` inside.
+//! The conversion between a serial audio peripheral (SAI, I2S) and the frame pump: two slots a frame as the peripheral's
+//! registers have them, mono `i16` inside.
 //!
 //! The peripheral's DMA runs in a ring; a HAL's driver reads and writes as many slots as it's given. [`serve`] is the task
 //! between such a driver and a [`Pump`]: it takes one slot of each frame, and plays each sample in both.
@@ -7,8 +7,8 @@
 //! Use it where a HAL has a driver of the peripheral, with a ring of its own; where the DMA's interrupt is your own, call
 //! [`Pump::half_transfer`] there. Limits: two slots a frame, one microphone.
 //!
-//! Nothing of it may be dropped midway but for good: what a driver had already copied would be gone. The phone's side, which is
-//! dropped whenever a packet comes first, is the pump's port, and loses nothing.
+//! The future may be dropped midway only for good: samples that a driver had already copied would be lost. The phone's side,
+//! which is dropped whenever a packet comes first, is the pump's port, and loses nothing.
 //!
 //! ```
 //! # use embassy_futures::block_on;
@@ -43,7 +43,7 @@
 
 use crate::pump::Pump;
 
-/// How a sample lies in a slot's register.
+/// The layout of a sample in a slot's register.
 ///
 /// A peripheral whose slots are 16 bits in the upper half of a word:
 ///
@@ -70,10 +70,10 @@ pub trait SlotFormat {
     /// The register.
     type Word: Copy;
 
-    /// The nearest 16 bits.
+    /// Returns the nearest 16 bits.
     fn sample(word: Self::Word) -> i16;
 
-    /// The same sound in a slot.
+    /// Returns the same sound in a slot.
     fn word(sample: i16) -> Self::Word;
 }
 
@@ -93,7 +93,8 @@ impl SlotFormat for Bits16 {
     }
 }
 
-/// 24 bits at the lower end of a register of 32, as SAI has them; what is above doesn't count, and is 0 in what is written.
+/// The format of 24 bits at the lower end of a register of 32, as SAI has them; the bits above are ignored when read, and written
+/// as 0.
 #[derive(Clone, Copy, Debug)]
 pub enum Bits24 {}
 
@@ -129,30 +130,30 @@ impl SlotFormat for Bits32 {
 /// A peripheral's receiving side.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub trait SlotReader<W> {
-    /// Why it stopped.
+    /// The reason why it stopped.
     type Error;
 
     /// Waits until all these slots have come.
     ///
     /// # Errors
-    /// If some were lost.
+    /// An error if some were lost.
     async fn read(&mut self, slots: &mut [W]) -> Result<(), Self::Error>;
 }
 
 /// A peripheral's sending side.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub trait SlotWriter<W> {
-    /// Why it stopped.
+    /// The reason why it stopped.
     type Error;
 
     /// Waits until all these slots have room.
     ///
     /// # Errors
-    /// If there was a gap before them.
+    /// An error if there was a gap before them.
     async fn write(&mut self, slots: &[W]) -> Result<(), Self::Error>;
 }
 
-/// Which side stopped.
+/// The side that stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Stopped<R, W> {
@@ -162,8 +163,8 @@ pub enum Stopped<R, W> {
     Writer(W),
 }
 
-/// Carries frames between a peripheral and a pump until one side stops. The microphone is in slot `microphone`, 0 or 1 (whatever
-/// isn't 0); what is played is in both. `frames` is room for a frame; the first that are played are what is in it.
+/// Carries frames between a peripheral and a pump until one side stops. The microphone is in slot `microphone`, 0 or 1 (any value
+/// but 0 counts as 1); the played sound is in both. `frames` is room for a frame; its initial content is played first.
 pub async fn serve<F: SlotFormat, R, W, const FRAME: usize, const DEPTH: usize>(
     pump: &Pump<FRAME, DEPTH>,
     reader: &mut R,

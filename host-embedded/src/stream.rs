@@ -1,12 +1,11 @@
 //! A phone's stream: one call's receiver and sender, which know neither port nor network.
 //!
 //! Use it for a second call beside the phone's own ([`three_way`](crate::three_way)), or in a loop that isn't
-//! [`PhoneOf::tick`](crate::phone::PhoneOf::tick); a phone has one inside. Its verbs are [`PhoneStream::receive`], and play,
-//! capture and transmit of [`Media`]. Telephone events (RFC 4733) go past the receiver, which counts their packets, and out in
-//! place of the sound.
+//! [`PhoneOf::tick`](crate::phone::PhoneOf::tick); a phone has one inside. Its functions are [`PhoneStream::receive`], and play,
+//! capture and transmit of [`Media`]. Telephone events (RFC 4733) bypass the receiver, which counts their packets, and are sent
+//! in place of the sound.
 //!
-//! Cost: all arithmetic is integer, and there is no heap. How much memory its packets take says
-//! [`PhoneMemory`].
+//! Cost: all arithmetic is integer, and there is no heap. [`PhoneMemory`] states the memory of its packets.
 //!
 //! ```
 //! use dsp_core::front::Media;
@@ -69,12 +68,12 @@ impl<C: PhoneCodecs> PayloadTable for WithEvents<'_, C> {
 }
 
 type MemoryOf<P> = <<P as PhoneParts>::Codecs as PhoneCodecs>::Memory;
-/// What is lent to a phone of these parts.
+/// The memory that is lent to a phone of these parts.
 pub type RoomFor<P> = <MemoryOf<P> as PhoneMemory>::Room;
 
 /// One call's receiver and sender.
 ///
-/// A stream without a device side, which gives back what it is sent:
+/// This example is a stream without a device side, which returns the packets that it is sent:
 ///
 /// ```
 /// use dsp_core::front::Media;
@@ -116,10 +115,10 @@ type StreamSender<P> = Sender<<MemoryOf<P> as PhoneMemory>::Packet, <P as PhoneP
 pub type G711Stream = PhoneStream<G711Parts<NoBlock>>;
 
 impl G711Stream {
-    /// A stream that waits for its first packet.
+    /// Creates a stream that waits for its first packet.
     ///
     /// # Errors
-    /// As for [`with_parts`](Self::with_parts).
+    /// The same as for [`with_parts`](Self::with_parts).
     #[inline(always)]
     pub fn new(config: PhoneConfig) -> Result<Self, PhoneError> {
         Self::with_parts(config, Parts::g711())
@@ -127,7 +126,7 @@ impl G711Stream {
 }
 
 impl<P: PhoneParts> PhoneStream<P> {
-    /// A stream that waits for its first packet. Of the parts the block has no place in it.
+    /// Creates a stream that waits for its first packet. The block of the parts is not used in it.
     ///
     /// # Errors
     /// [`PhoneError`] if receiver or sender refuse their part of `config`.
@@ -139,10 +138,10 @@ impl<P: PhoneParts> PhoneStream<P> {
         Self::with_room(config, parts, Default::default())
     }
 
-    /// The same in memory that is lent to it.
+    /// Creates the same in memory that is lent to it.
     ///
     /// # Errors
-    /// As for [`with_parts`](Self::with_parts).
+    /// The same as for [`with_parts`](Self::with_parts).
     #[inline(always)]
     pub fn with_room(config: PhoneConfig, parts: Parts<P>, room: RoomFor<P>) -> Result<Self, PhoneError> {
         let Parts { noise, strategy, mut codecs, .. } = parts;
@@ -209,7 +208,7 @@ impl<P: PhoneParts> PhoneStream<P> {
         if Some(packet.payload_type()) == self.events {
             let (ssrc, timestamp, marker) = (packet.ssrc(), packet.timestamp(), packet.marker());
             let header = EventHeader { ssrc, timestamp, marker, clock_hz: P::Codecs::RTP_CLOCK_HZ };
-            // What is no event is counted there.
+            // Packets that hold no event are counted there.
             let _ = self.heard.receive(now, &header, packet.payload());
         }
     }
@@ -231,7 +230,7 @@ impl<P: PhoneParts> PhoneStream<P> {
         if P::EVENTS { self.heard.next(now) } else { None }
     }
 
-    /// The microphone lost so many samples: time goes on without them.
+    /// Records that the microphone lost this many samples: the RTP timestamp advances without them.
     pub fn pause(&mut self, samples: usize) {
         if P::EVENTS {
             self.keys.cut();
@@ -243,7 +242,7 @@ impl<P: PhoneParts> PhoneStream<P> {
         self.sending = sending;
     }
 
-    /// Goes on with packets of another length in ms, as a later offer or answer asks for it. What waits goes with the next packet.
+    /// Changes the length of packets, in ms, as a later offer or answer requests it. Sound that waits is sent in the next packet.
     ///
     /// # Errors
     /// [`PhoneError::Sender`] if the codec has no packets of this length, or the memory no room for them; nothing has changed then.
@@ -261,7 +260,7 @@ impl<P: PhoneParts> PhoneStream<P> {
         self.sender.change_source(ssrc, seq, timestamp);
     }
 
-    /// What was sent until now, as a report tells it; `ntp` is the wall clock, or the time since the phone was switched on.
+    /// Returns the totals sent so far, for a sender report; `ntp` is the wall clock, or the time since the phone was switched on.
     pub fn send_info(&self, ntp: NtpTime) -> SendInfo {
         let SendStats { packets, octets, .. } = self.sender.stats();
         SendInfo { ntp, rtp: self.sender.timestamp(), packets, octets }
@@ -293,7 +292,7 @@ impl<P: PhoneParts> Media for PhoneStream<P> {
 
     fn capture(&mut self, _: Instant, pcm: &[i16]) {
         if !self.sending || self.sender.capture(pcm).is_err() {
-            // On hold, or packets were not fetched: the samples are lost, but not their time.
+            // The call is on hold, or packets were not fetched: the samples are lost, but the timestamp advances.
             self.pause(pcm.len());
         }
     }

@@ -8,8 +8,8 @@
 //! Use it where the phone itself brings two calls together, without a server. Limits: three and no more, and no echo of one call in
 //! the other is taken out; [`Conference`] has more seats where there is memory for their streams.
 //!
-//! What the two calls say is sent on in the tick in which it is played. What the microphone hears is mixed a tick later, 10 ms, since a
-//! tick plays before it listens. Memory: [`ThreeWay`], 2 KB at 8 kHz. All integer.
+//! The sound of the two calls is passed on in the tick in which it is played. The microphone's sound is mixed a tick later, 10
+//! ms, since a tick plays before it listens. Memory: [`ThreeWay`], 2 KB at 8 kHz. All integer.
 //!
 //! ```
 //! use embassy_futures::block_on;
@@ -47,17 +47,17 @@ use crate::phone::{Network, PhoneOf, Tick, exchange};
 use crate::port::AudioPort;
 use crate::stream::PhoneStream;
 
-/// What mixes the three. `TICK`: samples of 10 ms.
+/// The mixer of the three participants. `TICK`: samples of 10 ms.
 pub struct ThreeWay<const TICK: usize> {
     conference: Conference<[Port<TICK>; 3], TICK>,
     /// Numbers of the two calls and of the microphone.
     ports: [usize; 3],
-    /// What the microphone heard in the tick before.
+    /// The microphone's sound in the previous tick.
     heard: [i16; TICK],
 }
 
 impl<const TICK: usize> ThreeWay<TICK> {
-    /// A conference in which nobody has said anything.
+    /// Creates a conference without any sound yet.
     ///
     /// # Errors
     /// [`ConferenceError::SampleRate`] if `TICK` isn't 10 ms at 8 to 48 kHz.
@@ -69,7 +69,7 @@ impl<const TICK: usize> ThreeWay<TICK> {
         Ok(Self { conference, ports, heard: [0; TICK] })
     }
 
-    /// How often and how much the sum had to be turned down.
+    /// Returns how often and how much the sum had to be turned down.
     pub fn limiter(&self) -> LimiterStats {
         self.conference.limiter()
     }
@@ -83,7 +83,7 @@ struct Mixed<'a, P: PhoneParts, Q: PhoneParts, const TICK: usize> {
 }
 
 impl<P: PhoneParts, Q: PhoneParts, const TICK: usize> Media for Mixed<'_, P, Q, TICK> {
-    /// Which call, and the datagram's length.
+    /// The call (`true` for the second one), and the datagram's length.
     type Transmit = (bool, Result<usize, SendError>);
 
     fn play(&mut self, now: Instant, pcm: &mut [i16]) -> Played {
@@ -114,7 +114,7 @@ impl<P: PhoneParts, Q: PhoneParts, const TICK: usize> Media for Mixed<'_, P, Q, 
     }
 
     fn hear_activity(&mut self, _: Option<Activity>) {
-        // Whoever speaks, it's none of the microphone's alone: what is sent has no pauses.
+        // The mixed sound isn't the microphone's alone, so it is sent without pauses.
         self.first.hear_activity(None);
         self.second.hear_activity(None);
     }
@@ -134,9 +134,9 @@ impl<P: PhoneParts, Q: PhoneParts, const TICK: usize> Media for Mixed<'_, P, Q, 
 }
 
 impl<P: PhoneParts, const TICK: usize, const HISTORY: usize> PhoneOf<P, TICK, HISTORY> {
-    /// One tick of a conference of three: as [`tick`](Self::tick), with a second call and its network. The budget for packets is that of
-    /// `network`, for both, and they are waited for in turn, so that a flood of one call leaves something to the other. What
-    /// was played is told of the phone's own call.
+    /// Does one tick of a conference of three: as [`tick`](Self::tick), with a second call and its network. The intake budget is
+    /// that of `network`, for both, and both are served in turn, so that a flood on one call leaves time for the other. The
+    /// returned playback result is that of the phone's own call.
     pub async fn tick_three<A, N, Q, M>(
         &mut self,
         port: &mut A,

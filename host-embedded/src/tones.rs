@@ -2,14 +2,14 @@
 //! call waiting during a call.
 //!
 //! [`TonePlayer`] plays one tone at a time, by the core's generator (ITU-T E.180; the countries' tables are
-//! [`Country`](dsp_core::tone::Country)). Before and between calls [`TonePlayer::tick`] runs the audio port alone; in a
-//! call [`PhoneOf::tick_with`](crate::phone::PhoneOf::tick_with) adds the tone to what is played before an echo
-//! canceller reads it, so that the canceller knows the tone's echo. All arithmetic is in integers. A phone that never
-//! uses a player doesn't have it in its image.
+//! [`Country`](dsp_core::tone::Country)). Before and between calls [`TonePlayer::tick`] runs the audio port alone; in a call
+//! [`PhoneOf::tick_with`](crate::phone::PhoneOf::tick_with) adds the tone to the played sound before an echo canceller reads it,
+//! so that the canceller knows the tone's echo. All arithmetic is in integers. A phone that never uses a player doesn't have it
+//! in its image.
 //!
-//! Use it where the phone itself tells its user how a call stands; [`Desk`](crate::desk::Desk) chooses the tone.
-//! Limits: one tone at a time, in place of the one before. For a melody, write [segments](dsp_core::tone::Segment) of
-//! one or two frequencies; for sound from a file, implement [`LocalSound`].
+//! Use it where the phone itself signals the state of a call to its user; [`Desk`](crate::desk::Desk) chooses the tone. Limits:
+//! one tone at a time, in place of the one before. For a melody, write [segments](dsp_core::tone::Segment) of one or two
+//! frequencies; for sound from a file, implement [`LocalSound`].
 //!
 //! ```
 //! use dsp_core::tone::{Country, ProgressTone};
@@ -38,7 +38,7 @@ use dsp_core::tone::{ProgressError, ProgressGenerator, Segment};
 
 use crate::port::{AudioPort, Overrun, Underrun};
 
-/// Sound that this side makes and adds to what is played.
+/// A local sound that is added to the played sound.
 ///
 /// This one adds a beep during a call:
 ///
@@ -111,12 +111,12 @@ const PIECE: usize = 80;
 pub struct TonePlayer {
     sample_rate_hz: u32,
     generator: Option<ProgressGenerator>,
-    /// Whether the tone fades out within what is mixed next.
+    /// Whether the tone fades out within the next samples that are mixed.
     stopping: bool,
 }
 
 impl TonePlayer {
-    /// A player that is silent, for a loudspeaker at this rate in Hz.
+    /// Creates a player that is silent, for a loudspeaker at this rate in Hz.
     pub const fn new(sample_rate_hz: u32) -> Self {
         Self { sample_rate_hz, generator: None, stopping: false }
     }
@@ -137,14 +137,13 @@ impl TonePlayer {
         self.stopping = self.generator.is_some();
     }
 
-    /// Whether a tone is playing; the pauses within it count too.
+    /// Returns whether a tone is playing; the pauses within it count too.
     pub fn is_playing(&self) -> bool {
         self.generator.is_some() && !self.stopping
     }
 
-    /// Runs 10 ms of the audio port without a call: what the microphone hears is dropped, and the tone is played.
-    /// `port` paces it, as it does in a call. Returns what the port lost of the microphone, and what it lacked for the
-    /// loudspeaker.
+    /// Runs 10 ms of the audio port without a call: the microphone's sound is dropped, and the tone is played. `port` paces it,
+    /// as it does in a call. Returns the port's losses of the microphone, and its shortage for the loudspeaker.
     pub async fn tick<A: AudioPort<FRAME>, const FRAME: usize>(
         &mut self,
         port: &mut A,

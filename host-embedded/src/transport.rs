@@ -1,16 +1,16 @@
 //! A phone's transport: it carries RTP and RTCP over one socket (RFC 5761) with a guard around both, and knows where
 //! the other side is.
 //!
-//! [`Transport`] is the [`Network`] of a phone over any [`Socket`]. It tells incoming datagrams apart by their first
-//! two bytes and unprotects them: reports go to the [`RtcpReporter`], packets of sound to the phone. Packets are sent
-//! to the address that the other side's packets come from (symmetric RTP, RFC 4961), since behind a NAT the other
-//! side's description names another one. With plain RTP only the first packet decides that, and any packet from the
-//! address in the description, since others could be forged; with SRTP each packet does.
+//! [`Transport`] is the [`Network`] of a phone over any [`Socket`]. It distinguishes incoming datagrams by their first two bytes
+//! and unprotects them: reports go to the [`RtcpReporter`], packets of sound to the phone. Packets are sent to the address that
+//! the other side's packets come from (symmetric RTP, RFC 4961), since behind a NAT the other side's description names another
+//! one. With plain RTP only the first packet decides that, and any packet from the address in the description, since others could
+//! be forged; with SRTP each packet does.
 //!
 //! Use it over a network stack's UDP socket, of which it needs the three functions of [`Socket`]. Limits: one port for
 //! RTP and RTCP, and no ICE; where the other side wants a port of its own for RTCP, reports are left out.
 //!
-//! After each tick the firmware calls [`report`](Transport::report), which sends what is due:
+//! The firmware calls [`report`](Transport::report) after each tick; it sends the reports that are due:
 //!
 //! ```
 //! # use core::cell::RefCell;
@@ -68,11 +68,11 @@ pub trait Socket {
     /// Sends a datagram; `false` if the link was busy or down, and it was dropped.
     fn send(&mut self, datagram: &[u8], to: Self::Address) -> bool;
 
-    /// The time by the clock of arrivals.
+    /// Returns the time by the clock of arrivals.
     fn now(&self) -> Instant;
 }
 
-/// What went through a transport. All counters wrap around.
+/// The counters of a transport. All wrap around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TransportCounters {
@@ -88,14 +88,14 @@ pub struct TransportCounters {
     pub reports: u32,
     /// Reports that this side sent.
     pub reports_sent: u32,
-    /// How often the other side's packets began to come from another address than the one that this side sent to.
+    /// The number of times that the other side's packets began to come from an address other than the one that this side sent to.
     pub moved: u32,
 }
 
 /// RTP and RTCP over one socket. `BYTES` is the length of the longest datagram that is sent, and `EXTENDED` says
 /// whether reports are extended, as for [`RtcpReporter`].
 ///
-/// This one protects RTP and RTCP by SRTP, and the other side's description has told its address:
+/// This one protects RTP and RTCP by SRTP, and the other side's address is known from its description:
 ///
 /// ```
 /// use dsp_core::guard::srtp::{MasterKey, Srtp, SrtpProfile};
@@ -149,7 +149,7 @@ pub struct Transport<S: Socket, G, const BYTES: usize, const EXTENDED: bool = tr
 }
 
 impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transport<S, G, BYTES, EXTENDED> {
-    /// A transport that sends nothing until it knows the other side.
+    /// Creates a transport that sends nothing until it knows the other side.
     pub fn new(socket: S, guard: G, reporter: RtcpReporter<1, EXTENDED>) -> Self {
         const { assert!(BYTES >= RtcpReporter::<1>::MAX_REPORT_LEN + 32, "a report and its tag have room") };
         Self {
@@ -174,7 +174,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         self.latched = false;
     }
 
-    /// Where packets are sent to.
+    /// Returns the address that packets are sent to.
     pub fn remote(&self) -> Option<S::Address> {
         self.remote
     }
@@ -184,7 +184,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         &mut self.guard
     }
 
-    /// The reporter, which knows the round trip and how the other side hears this one.
+    /// Returns the reporter, which knows the round trip and how the other side hears this one.
     pub fn reporter(&self) -> &RtcpReporter<1, EXTENDED> {
         &self.reporter
     }
@@ -194,9 +194,8 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         self.counters
     }
 
-    /// Takes the last report of the other side, if there is a new one. If an earlier report that was not taken said
-    /// goodbye, this one does too ([`PeerReport::bye`]); [`CallWatch`](crate::watch::CallWatch) knows what a goodbye
-    /// means for the call.
+    /// Takes the last report of the other side, if there is a new one. If an earlier report that was not taken said goodbye, this
+    /// one does too ([`PeerReport::bye`]); [`CallWatch`](crate::watch::CallWatch) interprets a goodbye for the call.
     pub fn next_report(&mut self) -> Option<PeerReport> {
         self.told.take()
     }
@@ -252,9 +251,9 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
             self.latched = true;
             return true;
         }
-        // A guard that adds nothing knows nobody.
+        // A guard that adds nothing authenticates nobody.
         let known = self.guard.max_growth() > 0;
-        // The first packet from elsewhere may have been anybody's: it takes nothing from who is where the description says.
+        // The first packet from elsewhere may be forged: it doesn't replace a sender at the address of the description.
         let believed = known || !self.latched || self.named == Some(from);
         if !believed || RtpPacket::parse(packet).is_err() {
             return false;
@@ -282,7 +281,7 @@ impl<S: Socket, G: PacketGuard, const BYTES: usize, const EXTENDED: bool> Transp
         };
         let packet = opened.ok().and_then(|len| datagram.get(..len));
         let taken = packet.and_then(|packet| match is_report {
-            // Reports of somebody else change nothing.
+            // Reports from other senders change nothing.
             true if self.guard.max_growth() == 0 && self.remote != Some(from) => None,
             true => {
                 let told = self.reporter.receive(now, packet).ok()?;

@@ -1,10 +1,11 @@
-//! What is wrong with a running call, told once when it begins and once when it is over: for the SIP stack, a log or a lamp.
+//! The detection of troubles in a running call, each reported once when it begins and once when it is over: for the SIP stack, a
+//! log or a lamp.
 //!
-//! A [`CallWatch`] looks at each tick and at what the firmware knows besides ([`Seen`]). It only tells: the phone goes on by itself
-//! through all of it, and is as before once it is over. No heap, no clock of its own.
+//! A [`CallWatch`] examines each tick and the firmware's other observations ([`Seen`]). It only reports: the phone keeps running
+//! through every trouble and recovers by itself once it is over. No heap, no clock of its own.
 //!
-//! Use it in each call whose troubles somebody should hear of. Limits: it knows what it is told: a wire that is cut behind the first
-//! switch is [`Trouble::NoPackets`] and not [`Trouble::LinkDown`].
+//! Use it in each call whose troubles should be reported. Limits: it knows only what the firmware passes to it: a wire that is
+//! cut beyond the first switch is [`Trouble::NoPackets`] and not [`Trouble::LinkDown`].
 //!
 //! ```
 //! use dsp_core::time::Instant;
@@ -24,11 +25,11 @@ use dsp_core::time::{Duration, Instant};
 
 use crate::phone::Tick;
 
-/// What can be wrong.
+/// A trouble of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Trouble {
-    /// The network's link is down: nothing comes and nothing leaves.
+    /// The network's link is down: nothing is received and nothing is sent.
     LinkDown,
     /// Nothing has been received for [`PATIENCE`] though something should be. A side that sends comfort noise or nothing in
     /// pauses may rightly do so.
@@ -44,11 +45,11 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// All of them, in the order in which they are told.
+    /// All troubles, in the order in which they are reported.
     pub const ALL: [Self; 6] =
         [Self::LinkDown, Self::NoPackets, Self::Flood, Self::Refused, Self::Overrun, Self::Underrun];
 
-    /// How often it must be seen before it's told.
+    /// Returns how often a trouble must be seen before it's reported.
     const fn threshold(self) -> u32 {
         match self {
             Self::Flood => FLOOD_TICKS,
@@ -57,7 +58,7 @@ impl Trouble {
         }
     }
 
-    /// How long it must not have been seen to be over: link and packets are back at once.
+    /// Returns how long a trouble must be absent to be over: link and packets are back at once.
     const fn patience(self) -> Duration {
         match self {
             Self::LinkDown | Self::NoPackets => Duration::ZERO,
@@ -66,16 +67,18 @@ impl Trouble {
     }
 }
 
-/// How long nothing must have come to be told, and how long most troubles must have been gone to be over.
+/// The time without packets after which they are reported missing, and the time for which most troubles must be absent to be
+/// over.
 pub const PATIENCE: Duration = Duration::from_millis(1_000);
-/// So many crowded ticks within [`PATIENCE`] of each other are a flood: a few come wherever the task was kept waiting.
+/// The number of crowded ticks within [`PATIENCE`] of each other that are reported as a flood: a few come wherever the task was
+/// kept waiting.
 pub const FLOOD_TICKS: u32 = 20;
-/// So many refused datagrams within [`PATIENCE`] of each other are told: a few may stray.
+/// The number of refused datagrams within [`PATIENCE`] of each other that is reported: a few may stray.
 pub const REFUSED_DATAGRAMS: u32 = 50;
 /// Packets that were on their way when the other side said goodbye come within this time.
 const STRAGGLERS: Duration = Duration::from_millis(200);
 
-/// What is told.
+/// A report of the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CallEvent {
@@ -83,12 +86,12 @@ pub enum CallEvent {
     Began(Trouble),
     /// It is over.
     Over(Trouble),
-    /// The other side said goodbye by RTCP (RFC 3550, 6.6), and nothing has come since for [`PATIENCE`]: it has hung up, or will say
-    /// so soon. A goodbye behind which its packets go on is one of another source, and isn't told.
+    /// The other side sent an RTCP BYE (RFC 3550, 6.6), and nothing has come since for [`PATIENCE`]: it has hung up, or will
+    /// signal so soon. A BYE after which its packets continue belongs to another source and isn't reported.
     Left,
 }
 
-/// What the firmware knows of the call besides the tick.
+/// The firmware's observations of the call apart from the tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The time by the clock of the call.
@@ -100,7 +103,7 @@ pub struct Seen {
     /// Whether any should be: not while the other side doesn't send, as on hold.
     pub expected: bool,
     /// Datagrams refused until now: `refused` and `foreign` of [`TransportCounters`](crate::transport::TransportCounters), and
-    /// what the receiver couldn't read. It may wrap.
+    /// those that the receiver couldn't parse. It may wrap.
     pub refused: u32,
     /// Whether the other side has said goodbye since the tick before
     /// ([`Transport::next_report`](crate::transport::Transport::next_report)).
@@ -108,7 +111,7 @@ pub struct Seen {
 }
 
 impl Default for Seen {
-    /// A link that is up, and nothing else.
+    /// Returns a link that is up, and nothing else.
     fn default() -> Self {
         Self { now: Instant::ZERO, link_up: true, received: 0, expected: false, refused: 0, goodbye: false }
     }
@@ -117,10 +120,10 @@ impl Default for Seen {
 /// One trouble.
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    /// When it was seen last, and how often since it wasn't.
+    /// The time at which it was seen last, and how often since it was last absent.
     last: Option<Instant>,
     times: u32,
-    /// Whether its beginning was told.
+    /// Whether the beginning was reported.
     told: bool,
 }
 
@@ -155,7 +158,7 @@ pub struct CallWatch {
     received: u64,
     heard: Instant,
     refused: u32,
-    /// When the other side said goodbye.
+    /// The time at which the other side said goodbye.
     goodbye: Option<Instant>,
     left: bool,
 }
@@ -218,12 +221,12 @@ impl CallWatch {
         }
     }
 
-    /// Whether something is wrong now: at least as often as it takes to be told.
+    /// Returns whether the trouble exists now: it was seen at least as often as its threshold requires.
     pub fn has(&self, trouble: Trouble) -> bool {
         self.states.get(trouble as usize).is_some_and(|state| state.times >= trouble.threshold())
     }
 
-    /// What there is to tell. To be asked behind each tick until there is nothing.
+    /// Returns the next report. Call it after each tick until it returns `None`.
     pub fn next_event(&mut self) -> Option<CallEvent> {
         if core::mem::take(&mut self.left) {
             return Some(CallEvent::Left);

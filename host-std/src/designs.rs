@@ -1,8 +1,8 @@
 //! Tables of taps on the heap, one for each plan in the whole process; and the resamplers of calls over them.
 //!
-//! A thousand calls at a device of 44.1 kHz share a table each way, 41 KB up to 48 kHz and 113 KB up from 8 kHz. It's looked
-//! up, or made, where something is agreed on or opened; where nobody has it any more it is given back. A call's resampler
-//! is of [`Quality::Good`], 91 dB; its delay is 32 samples of the lower rate, 4 ms at 8 kHz and 0.7 ms at 48 kHz.
+//! A thousand calls at a device of 44.1 kHz share a table each way, 41 KB up to 48 kHz and 113 KB up from 8 kHz. It's looked up,
+//! or made, when a call is agreed on or a device opened, and freed when it is no longer used. A call's resampler is of
+//! [`Quality::Good`], 91 dB; its delay is 32 samples of the lower rate, 4 ms at 8 kHz and 0.7 ms at 48 kHz.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -29,9 +29,9 @@ impl<S: Kernel> Tables<S> {
     /// The table of `plan`: one that is there, or a new one.
     ///
     /// # Errors
-    /// None: a table is as long as its plan says.
+    /// It never fails: a table is as long as its plan says.
     pub(crate) fn of(&self, plan: Plan) -> Result<Arc<Table<S>>, ResampleError> {
-        // Whoever panicked in here has left a list of what is in use all the same.
+        // A panic under this lock leaves the list of used tables intact all the same.
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tables.retain(|table| table.strong_count() > 0);
         if let Some(table) = tables.iter().filter_map(Weak::upgrade).find(|table| *table.plan() == plan) {
@@ -44,7 +44,7 @@ impl<S: Kernel> Tables<S> {
     }
 }
 
-/// What it takes to make sound of one rate from another's, for any number of channels.
+/// The filter table that converts one rate to another, for any number of channels.
 #[derive(Clone, Debug)]
 pub(crate) struct Resampling(Arc<Table<i16>>);
 
@@ -52,7 +52,7 @@ pub(crate) struct Resampling(Arc<Table<i16>>);
 pub(crate) type Channel = Line<i16, Box<[i16]>>;
 
 impl Resampling {
-    /// From `from_hz` to `to_hz`.
+    /// Creates the table from `from_hz` to `to_hz`.
     ///
     /// # Errors
     /// [`ResampleError`] for rates that can't be brought together.
@@ -63,7 +63,7 @@ impl Resampling {
     /// The state of a channel that is taken in by `input` samples at a time.
     ///
     /// # Errors
-    /// None: the history is as long as the plan says.
+    /// It never fails: the history is as long as the plan says.
     pub(crate) fn channel(&self, input: usize) -> Result<Channel, ResampleError> {
         let plan = *self.0.plan();
         Line::new(plan, vec![0; plan.history_len(input)].into())
@@ -77,12 +77,12 @@ impl Resampling {
         done.produced
     }
 
-    /// How much later a sound comes out than it went in.
+    /// Returns the delay of sound through the filter.
     pub(crate) fn delay(&self) -> Duration {
         self.0.plan().delay()
     }
 
-    /// The same in samples of the input.
+    /// Returns the same in samples of the input.
     pub(crate) fn delay_samples(&self) -> usize {
         self.0.plan().delay_samples()
     }

@@ -1,18 +1,18 @@
-//! Sound that breaks off and goes on elsewhere, joined without a click.
+//! The join of two pieces of sound without a click, where one breaks off and another continues.
 //!
-//! A step in a waveform is a click. Where sound breaks off, what is missing between the last sample and the next one is
-//! added to what follows and fades out: into silence, out of it, or from one device's sound into another's.
+//! A step in a waveform is a click. Where sound breaks off, the difference between the last sample and the next one is added to
+//! the following sound and fades out: into silence, out of it, or from one device's sound into another's.
 
 use dsp_core::sample::Sample as _;
 
-/// How long the difference takes to fade out, in ms: too short to be heard as anything, too long to click.
+/// The time in which the difference fades out, in ms: too short to be heard, too long to click.
 const FADE_MS: u32 = 5;
 
 /// Joins sound of one channel or of two.
 #[derive(Clone, Copy, Debug)]
 pub struct Join {
     last: [f32; 2],
-    /// What is added to the next sample.
+    /// The difference that is added to the next sample.
     missing: [f32; 2],
     length: u32,
     /// Samples until nothing is added any more.
@@ -23,7 +23,7 @@ pub struct Join {
 }
 
 impl Join {
-    /// For sound of this rate in Hz; it begins with silence, from which the first sample may jump.
+    /// Creates a join for sound of this rate in Hz; it begins with silence, from which the first sample may jump.
     pub fn new(rate_hz: u32) -> Self {
         Self {
             last: [0.0; 2],
@@ -35,7 +35,7 @@ impl Join {
         }
     }
 
-    /// For sound of another rate and channel count that follows this one's, if there was any.
+    /// Creates a join for sound of another rate and channel count that follows this one's, if there was any.
     pub(crate) fn followed_by(&self, rate_hz: u32, channels: [u8; 2]) -> Self {
         let last = match channels {
             [1, 2] => [self.last[0]; 2],
@@ -51,7 +51,7 @@ impl Join {
         self.broken = true;
     }
 
-    /// Whether silence would be more than silence now.
+    /// Returns whether silence would not be silent now, because the end of the last sound still fades out.
     #[cfg(any(feature = "device", test))]
     pub(crate) fn is_fading(&self) -> bool {
         self.left > 0 || (self.broken && self.last != [0.0; 2])
@@ -78,7 +78,7 @@ impl Join {
         self.last.iter_mut().zip(&*frame).for_each(|(last, next)| *last = *next);
     }
 
-    /// Whether what is passed next is changed.
+    /// Returns whether the next samples that are passed will be changed.
     pub(crate) fn is_joining(&self) -> bool {
         self.broken || self.left > 0
     }

@@ -69,7 +69,7 @@
 //! | `nnnoiseless` | `session::NeuralNoise`, `session::CaptureConfig::neural_noise`: noise suppression by RNNoise's net | nnnoiseless |
 //! | `earshot` | `session::CaptureConfig::neural_detector`: a voice detector by a net | earshot |
 //!
-//! Without any feature (`default-features = false`) there is the sans-IO [`session::Call`] with G.711, G.722, iLBC, L16, SDP
+//! Without any feature (`default-features = false`) the crate has the sans-IO [`session::Call`] with G.711, G.722, iLBC, L16, SDP
 //! and SRTP, and WAV files: no C, no sound card, no runtime.
 //!
 //! BENCHMARKS.md in the repository has all measured costs that these pages name. They were measured on a shared virtual machine with two
@@ -77,10 +77,10 @@
 
 #![deny(unsafe_code)]
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
-// A byte's place in text from outside may lie within a character.
+// A byte index into text from outside may be within a character.
 #![cfg_attr(not(test), warn(clippy::string_slice))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// What a feature adds is named where it is left out, too.
+// The documentation names items of features even where those are left out.
 #![cfg_attr(not(feature = "cli"), allow(rustdoc::broken_intra_doc_links, reason = "links to other features"))]
 
 mod calendar;

@@ -1,4 +1,4 @@
-//! Files that are written: every file of this crate is written by this module, so that all of them treat an existing file alike.
+//! The writing of files: every file of this crate is written by this module, so that all of them treat an existing file alike.
 //!
 //! | use | for |
 //! |---|---|
@@ -17,20 +17,20 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! **Limits.** What isn't an ordinary file of its own is written through, in place: a symbolic link, a file with several names (hard
-//! links) or another owner, a pipe, a device. So is a file in a folder that can't be written to.
+//! **Limits.** Anything but an ordinary file with one name is written directly, in place: a symbolic link, a file with several
+//! names (hard links) or another owner, a pipe, a device. So is a file in a folder that can't be written to.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// How many names for the file beside it are tried: each has 64 random bits.
+/// The number of names that are tried for the file beside it: each has 64 random bits.
 const TRIES: usize = 8;
 
-/// A file that is written. [`finish`](Self::finish) makes it what it should be; without that, a replacing one leaves
-/// the old file as it was.
+/// A file that is being written. [`finish`](Self::finish) completes it; without that, a replacing file leaves the old one
+/// unchanged.
 ///
-/// A program that is stopped midway leaves the old file:
+/// In this example a program that is stopped midway leaves the old file unchanged:
 ///
 /// ```
 /// use std::io::Write;
@@ -57,7 +57,7 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Opens a file that takes the place of what is at `path` when it is finished.
+    /// Opens a file that replaces the one at `path` when it is finished.
     ///
     /// # Errors
     /// The error of the file system if the file can't be created, because the folder is missing, say.
@@ -65,11 +65,11 @@ impl OutputFile {
         Self::replace(path.as_ref(), false)
     }
 
-    /// The same, for the owner's eyes only from its first moment: mode 0600 where the system has such rights. A file
-    /// that is written through (a link's) loses its wider rights before the first byte; a pipe or a device keeps its own.
+    /// Does the same with a file that only its owner can read from its first moment: mode 0600 where the system has such rights.
+    /// A file that is written through (a link's) loses its wider rights before the first byte; a pipe or a device keeps its own.
     ///
     /// # Errors
-    /// What the file system answers; also where a file can't be made private.
+    /// The file system's error; also where a file can't be made private.
     pub fn private(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::replace(path.as_ref(), true)
     }
@@ -84,7 +84,7 @@ impl OutputFile {
     }
 
     fn replace(path: &Path, private: bool) -> io::Result<Self> {
-        // Where nothing can be made beside it, the file itself tells why, or can be written as it is.
+        // Where no file can be made beside it, opening the file itself gives the error, or succeeds in writing it directly.
         match beside(path, private) {
             Ok(Some(beside)) => Ok(beside),
             _ if private => Ok(Self::of(open_private(path)?, path)),
@@ -96,7 +96,7 @@ impl OutputFile {
         Self { file: Some(file), path: path.into(), part: None, permissions: None }
     }
 
-    /// Whether one can go back in it: not in a pipe.
+    /// Returns whether the file can be rewound: a pipe can't.
     pub fn is_ordinary(&self) -> bool {
         self.file.as_ref().and_then(|file| file.metadata().ok()).is_some_and(|metadata| metadata.is_file())
     }
@@ -156,22 +156,22 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Result<()> 
     file.finish()
 }
 
-/// The same for the owner's eyes only, as [`OutputFile::private`] does.
+/// Does the same with a file that only its owner can read, as [`OutputFile::private`] does.
 ///
 /// # Errors
-/// What the file system answers; also where a file can't be made private.
+/// The file system's error; also where a file can't be made private.
 pub fn write_private(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let mut file = OutputFile::private(path)?;
     file.write_all(bytes.as_ref())?;
     file.finish()
 }
 
-/// An empty file beside `path` that nobody else has; `None` or an error where `path` is to be written itself.
+/// Creates an empty file beside `path` under a new name; `None` or an error where `path` itself is to be written.
 fn beside(path: &Path, private: bool) -> io::Result<Option<OutputFile>> {
     let old = match fs::symlink_metadata(path) {
         Ok(old) if !old.is_file() || has_other_names(&old) => return Ok(None),
         Ok(old) => {
-            // What may not be written may not be replaced.
+            // A file that may not be written may not be replaced.
             drop(OpenOptions::new().write(true).open(path)?);
             Some(old)
         }
@@ -229,7 +229,7 @@ fn same_owner(_: &fs::Metadata, _: &fs::Metadata) -> bool {
     true
 }
 
-/// The file at `path` itself, made private before anything of it changes.
+/// Opens the file at `path` itself and makes it private before any of its content changes.
 fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);

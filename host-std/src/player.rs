@@ -1,9 +1,9 @@
 //! A player brings announcements and music on hold from files into a call or a room.
 //!
-//! Use it with a [`Room`](crate::room::Room) (`announce`, `announce_to`), in a call (`Call::announce`), or wherever the sound of a file is to
-//! be added to what is heard. To play files *as* a call's microphone use a [`FileIo`](crate::device::FileIo).
+//! Use it with a [`Room`](crate::room::Room) (`announce`, `announce_to`), in a call (`Call::announce`), or wherever the sound of
+//! a file is to be added to the played sound. To play files *as* a call's microphone use a [`FileIo`](crate::device::FileIo).
 //!
-//! An announcement of 20 ms is added to what is heard; [`Player`] has an example with a file:
+//! In this example an announcement of 20 ms is added to the played sound; [`Player`] has an example with a file:
 //!
 //! ```
 //! use host_std::player::{Blend, Player};
@@ -38,14 +38,14 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::wav::{WavError, WavFrames};
 
-/// Of the file that is read ahead.
+/// The length of the file that is read ahead.
 const AHEAD_MS: usize = 1_000;
-/// How often the thread looks whether there is room.
+/// The interval at which the thread checks for room.
 const EVERY: Duration = Duration::from_millis(20);
-/// How long the start waits for the first samples: a disk that is slower begins with silence.
+/// The time for which the start waits for the first samples: with a slower disk the sound begins with silence.
 const FIRST: Duration = Duration::from_millis(200);
 
-/// How a player's sound is combined with the sound that is there.
+/// The way in which a player's sound is combined with the sound that is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blend {
     /// It is added to that sound.
@@ -57,7 +57,7 @@ pub enum Blend {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// The thread has read all there is, or can't go on.
+    /// Whether the thread has read the whole file, or can't continue.
     ended: AtomicBool,
     /// The player is gone.
     dropped: AtomicBool,
@@ -66,7 +66,7 @@ struct Shared {
 
 /// A file that is played.
 ///
-/// An announcement in place of what is heard:
+/// In this example an announcement replaces the played sound:
 ///
 /// ```
 /// use host_std::player::{Blend, Player};
@@ -88,7 +88,7 @@ pub struct Player {
     channels: usize,
 }
 
-/// Where its samples are.
+/// The source of a player's samples.
 #[derive(Debug)]
 enum Source {
     /// A thread reads them.
@@ -102,7 +102,8 @@ impl Player {
     /// up to 200 ms for the first sound, so don't do it on the audio thread.
     ///
     /// # Errors
-    /// As for [`WavFrames::open`]; [`WavErrorKind::Open`](crate::wav::WavErrorKind::Open) too if the system has no thread to give.
+    /// The same as for [`WavFrames::open`]; [`WavErrorKind::Open`](crate::wav::WavErrorKind::Open) too if the system can't create
+    /// a thread.
     pub fn open(path: impl AsRef<Path>, sample_rate_hz: u32, channels: u8, repeat: bool) -> Result<Self, WavError> {
         let file = WavFrames::open(&path, sample_rate_hz, channels)?;
         let channels = usize::from(channels.max(1));
@@ -119,8 +120,8 @@ impl Player {
         Ok(player)
     }
 
-    /// A player of interleaved samples in memory: music on hold that many calls share, or a file in virtual time, which is faster than
-    /// any disk.
+    /// Creates a player of interleaved samples in memory: music on hold that many calls share, or a file in virtual time, which
+    /// is faster than any disk.
     pub fn of_samples(samples: impl Into<Arc<[i16]>>, channels: u8, repeat: bool) -> Self {
         let channels = usize::from(channels.max(1));
         Self { source: Source::Memory { samples: samples.into(), next: 0, repeat }, channels }
@@ -132,8 +133,8 @@ impl Player {
         self.take(pcm, |_, new| new)
     }
 
-    /// Plays the next samples into `pcm`, added to what is in it or in its place. After the end of the file `pcm` stays as it is.
-    /// Returns whether the file goes on.
+    /// Plays the next samples into `pcm`, added to the samples in it or in their place. After the end of the file `pcm` stays as
+    /// it is. Returns whether the file has more samples.
     pub fn play(&mut self, pcm: &mut [i16], blend: Blend) -> bool {
         let goes_on = !self.has_ended();
         let count = match blend {
@@ -146,12 +147,12 @@ impl Player {
         !self.is_over()
     }
 
-    /// Whether the whole file was played.
+    /// Returns whether the whole file was played.
     pub fn is_over(&self) -> bool {
         self.has_ended() && self.ready() < self.channels
     }
 
-    /// How many samples were silent because the disk was too slow.
+    /// Returns the number of samples that were silent because the disk was too slow.
     pub fn silent_samples(&self) -> u64 {
         match &self.source {
             Source::File { shared, .. } => shared.silent.load(Ordering::Relaxed),
@@ -164,7 +165,7 @@ impl Player {
         let channels = self.channels;
         match &mut self.source {
             Source::File { ring, shared } => {
-                // Before the ring is looked at: what comes in between is read the next time.
+                // The flag is read before the ring, so that samples that come in between are read the next time.
                 let ended = shared.ended.load(Ordering::Acquire);
                 let count = ring.slots().min(pcm.len()) / channels * channels;
                 if let Ok(chunk) = ring.read_chunk(count) {
@@ -198,7 +199,7 @@ impl Player {
         }
     }
 
-    /// Whether no more samples come than are ready.
+    /// Returns whether no more samples come than are ready.
     fn has_ended(&self) -> bool {
         match &self.source {
             Source::File { shared, .. } => shared.ended.load(Ordering::Acquire),
@@ -215,7 +216,7 @@ impl Drop for Player {
     }
 }
 
-/// Keeps the ring full until the file ends, or can't be read on, or nobody listens any more.
+/// Keeps the ring full until the file ends, or can't be read, or the player is dropped.
 fn read_ahead(mut file: WavFrames, mut ring: Producer<i16>, shared: &Shared, repeat: bool) {
     let mut part = [0; 960];
     let channels = file.channels();

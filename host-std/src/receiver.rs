@@ -47,7 +47,7 @@ impl ReceiverMemory for OnHeap {
     type Sound = Box<[i16]>;
 }
 
-/// As much as is needed.
+/// Allocates the memory that is needed.
 fn memory<const CHANNELS: usize>(need: MemoryNeed) -> Memory<OnHeap, CHANNELS> {
     let MemoryNeed { slots, cells, samples } = need;
     Memory {
@@ -80,11 +80,11 @@ macro_rules! either {
 }
 
 impl AnyReceiver {
-    /// A receiver of two channels, or of one, with as many cells as a [`HostReceiver`](dsp_core::receive::HostReceiver) or a
-    /// [`StereoReceiver`](dsp_core::receive::StereoReceiver), and the sound of its rate.
+    /// Creates a receiver of two channels, or of one, with as many cells as a [`HostReceiver`](dsp_core::receive::HostReceiver)
+    /// or a [`StereoReceiver`](dsp_core::receive::StereoReceiver), and the sound of its rate.
     ///
     /// # Errors
-    /// As for [`Receiver::with_memory`].
+    /// The same as for [`Receiver::with_memory`].
     pub fn new(config: ReceiverConfig, channels: u8) -> Result<Self, ConfigError> {
         let cells = HOST_CELLS * usize::from(channels.clamp(1, 2));
         Self::with_need(
@@ -94,10 +94,10 @@ impl AnyReceiver {
         )
     }
 
-    /// A receiver with this much memory, of two channels if `channels` is 2, otherwise of one.
+    /// Creates a receiver with this much memory, of two channels if `channels` is 2, otherwise of one.
     ///
     /// # Errors
-    /// As for [`Receiver::with_memory`].
+    /// The same as for [`Receiver::with_memory`].
     pub fn with_need(config: ReceiverConfig, channels: u8, need: MemoryNeed) -> Result<Self, ConfigError> {
         Ok(if channels == 2 {
             Self::Stereo(Box::new(Receiver::with_memory(config, memory(need))?))
@@ -106,13 +106,13 @@ impl AnyReceiver {
         })
     }
 
-    /// Grows the memory to what is needed, and keeps everything that the receiver holds. It allocates, so call it where a call is
-    /// agreed on, and not where it is played.
+    /// Grows the memory to `need`, and keeps everything that the receiver holds. It allocates, so call it where a call is agreed
+    /// on, and not where it is played.
     pub fn grow(&mut self, need: MemoryNeed) {
         fn grow<const CHANNELS: usize>(receiver: &mut Receiver<OnHeap, CHANNELS>, need: MemoryNeed) {
             let (has, need) = (receiver.memory(), need.max(receiver.memory()));
             if need != has {
-                // Nothing of it is shorter. More than can be used is not taken, and the receiver goes on as it is.
+                // No part of the new memory is shorter. More than can be used is refused, and the receiver continues unchanged.
                 drop(receiver.set_memory(memory(need)));
             }
         }
@@ -151,7 +151,7 @@ impl AnyReceiver {
         either!(self, receiver => receiver.play(now, payloads, pcm))
     }
 
-    /// As [`play`](Self::play), with a strategy of your own.
+    /// Does the same as [`play`](Self::play), with a strategy of your own.
     pub fn play_with(
         &mut self,
         now: Instant,
@@ -162,12 +162,12 @@ impl AnyReceiver {
         either!(self, receiver => receiver.play_with(now, payloads, strategy, pcm))
     }
 
-    /// The source that is being played.
+    /// Returns the source that is being played.
     pub fn ssrc(&self) -> Option<Ssrc> {
         either!(self, receiver => receiver.ssrc())
     }
 
-    /// The highest sequence number of that source.
+    /// Returns the highest sequence number of that source.
     pub fn highest_seq(&self) -> Option<Seq> {
         either!(self, receiver => receiver.highest_seq())
     }
@@ -192,32 +192,32 @@ impl AnyReceiver {
         either!(self, receiver => receiver.set_redundancy(payload_type));
     }
 
-    /// Which payload types are sound.
+    /// Sets the table that decides which payload types are sound.
     pub fn set_payloads(&mut self, payloads: &mut dyn PayloadTable) {
         either!(self, receiver => receiver.set_payloads(payloads));
     }
 
-    /// What became of a packet that was stored.
+    /// Returns the fate of a packet that was stored.
     pub fn fate(&self, seq: Seq) -> Option<Fate> {
         either!(self, receiver => receiver.fate(seq))
     }
 
-    /// The delay is at least so long.
+    /// Sets the lower bound of the delay.
     pub fn set_least_delay(&mut self, least: Duration) {
         either!(self, receiver => receiver.set_least_delay(least));
     }
 
-    /// What is known of the conversation.
+    /// Sets the known parameters of the conversation.
     pub fn set_conversation(&mut self, conversation: &Conversation) {
         either!(self, receiver => receiver.set_conversation(conversation));
     }
 
-    /// Why a conversation waits as long as it does.
+    /// Returns why a conversation waits as long as it does.
     pub fn delay_choice(&self) -> Option<DelayChoice> {
         either!(self, receiver => receiver.delay_choice())
     }
 
-    /// The delay that the stream would have for its own sake.
+    /// Returns the delay that the stream would have for its own sake.
     pub fn own_delay(&self) -> Duration {
         either!(self, receiver => receiver.own_delay())
     }
@@ -227,7 +227,7 @@ impl AnyReceiver {
         either!(self, receiver => receiver.media_time(now))
     }
 
-    /// An RTP timestamp that the source tells by now, on the receiver's clock.
+    /// Converts an RTP timestamp that the source gives for the present to the receiver's clock.
     pub fn report_time(&self, rtp: RtpTime) -> RtpTime {
         either!(self, receiver => receiver.report_time(rtp))
     }

@@ -42,10 +42,10 @@ use crate::designs::{FLOATS, Table};
 
 pub use dsp_core::process::resample::{Quality, ResampleError};
 
-/// How far the ratio of a steered resampler can be adjusted in either direction, in parts per million.
+/// The largest adjustment of a steered resampler's ratio in either direction, in parts per million.
 pub const MAX_PPM: f64 = MAX_PPB as f64 / 1e3;
 
-/// What the output queue holds at least, in milliseconds: the longest frame of any codec here, twice.
+/// The least capacity of the output queue, in milliseconds: the longest frame of any codec here, twice.
 const QUEUE_MS: usize = 240;
 
 /// Takes mono sound at one rate in pieces of any length and gives it at another in pieces of any length.
@@ -70,7 +70,7 @@ const QUEUE_MS: usize = 240;
 pub struct Resampler {
     table: Arc<Table<f32>>,
     line: Line<f32, Box<[f32]>>,
-    /// What goes in at a time: a millisecond.
+    /// The input of one step: a millisecond.
     block: Box<[f32]>,
     scratch: Box<[f32]>,
     queue: VecDeque<f32>,
@@ -78,7 +78,7 @@ pub struct Resampler {
 }
 
 impl Resampler {
-    /// A resampler from `from_hz` to `to_hz` whose ratio is fixed, of the quality for calls.
+    /// Creates a resampler from `from_hz` to `to_hz` whose ratio is fixed, of the quality for calls.
     ///
     /// # Errors
     /// [`ResampleError::Rate`] for a rate outside 4 to 192 kHz.
@@ -86,10 +86,10 @@ impl Resampler {
         Self::with_quality(from_hz, to_hz, Quality::Good)
     }
 
-    /// As [`new`](Self::new), with another quality.
+    /// Does the same as [`new`](Self::new), with another quality.
     ///
     /// # Errors
-    /// As for [`new`](Self::new).
+    /// The same as for [`new`](Self::new).
     pub fn with_quality(from_hz: u32, to_hz: u32, quality: Quality) -> Result<Self, ResampleError> {
         match Plan::exact(from_hz, to_hz, quality) {
             // Rates with little in common, whose table would be large: interpolated, and otherwise the same.
@@ -98,10 +98,10 @@ impl Resampler {
         }
     }
 
-    /// A resampler for calls whose ratio can be nudged by parts per million while it runs.
+    /// Creates a resampler for calls whose ratio can be nudged by parts per million while it runs.
     ///
     /// # Errors
-    /// As for [`new`](Self::new).
+    /// The same as for [`new`](Self::new).
     pub fn steered(from_hz: u32, to_hz: u32) -> Result<Self, ResampleError> {
         Self::of(Plan::steered(from_hz, to_hz, Quality::Good)?)
     }
@@ -135,12 +135,12 @@ impl Resampler {
         self.plan().to_hz()
     }
 
-    /// How much later a sound comes out than it went in, counted in samples of the output.
+    /// Returns the delay of sound through the resampler, in samples of the output.
     pub fn delay_samples(&self) -> f64 {
         self.plan().delay_samples() as f64 * f64::from(self.to_hz()) / f64::from(self.from_hz())
     }
 
-    /// The delay in milliseconds.
+    /// Returns the delay in milliseconds.
     pub fn delay_ms(&self) -> f64 {
         self.plan().delay_samples() as f64 * 1e3 / f64::from(self.from_hz())
     }
@@ -148,11 +148,11 @@ impl Resampler {
     /// Makes `ppm` parts per million more output from the same input, from the next sample on; negative: less. Held to
     /// [`MAX_PPM`]. Only where it was made [`steered`](Self::steered).
     pub fn set_ppm(&mut self, ppm: f64) {
-        // `as` saturates, and what isn't a number is none.
+        // `as` saturates, and NaN becomes zero.
         self.line.steer((ppm * 1e3) as i32);
     }
 
-    /// Takes `pcm` and returns how many samples fitted: all, unless the caller leaves 240 ms of output unpulled.
+    /// Takes `pcm` and returns how many samples fitted: all, unless the caller has not pulled 240 ms of output.
     pub fn push(&mut self, pcm: &[i16]) -> usize {
         self.push_with(pcm, f32::from_i16)
     }
@@ -172,7 +172,7 @@ impl Resampler {
             block.iter_mut().zip(part).for_each(|(slot, &sample)| *slot = to_f32(sample));
             let Processed { consumed, produced } = self.table.process(&mut self.line, block, &mut self.scratch);
             debug_assert_eq!(consumed, part.len(), "the scratch holds what comes of a block");
-            // Within the queue's capacity, as was checked: no allocation.
+            // The output is within the queue's capacity, as was checked, so nothing is allocated.
             self.queue.extend(&self.scratch[..produced]);
             taken += consumed;
         }
@@ -202,8 +202,8 @@ impl Resampler {
         n
     }
 
-    /// Forgets all sound, and the nudge, and takes the delay off: what comes out lies in time where it went in, and comes by
-    /// [`delay_ms`](Self::delay_ms) of sound later. For files.
+    /// Forgets all sound and the adjustment, and removes the delay: each output sample then has the time of its input sample and
+    /// is available when [`delay_ms`](Self::delay_ms) of further sound has been pushed. This is for files.
     pub fn align(&mut self) {
         self.line.align();
         self.queue.clear();
@@ -216,7 +216,7 @@ impl Resampler {
     }
 }
 
-/// The most samples that come of `input`, with any nudge.
+/// Returns the most samples that `input` can produce, with any adjustment.
 fn most_output(plan: &Plan, input: usize) -> usize {
     let whole = plan.output_len(input as u64) as usize + 1;
     whole + whole / 100 + 1

@@ -1,8 +1,8 @@
-//! What a codec chip is to the driver: a table of registers, their values for a [`Setup`], and the order of writes.
+//! The driver's view of a codec chip: a table of registers, their values for a [`Setup`], and the order of writes.
 
 use super::setup::{ClockError, Clocks, Decibels, Route, Setup};
 
-/// How an address of a register and its value lie in the bytes on the bus.
+/// The layout of a register's address and value in the bytes on the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Format {
@@ -14,7 +14,8 @@ pub enum Format {
     SixteenSixteen,
 }
 
-/// Which bits of a register may change when. What is in no mask is a level: it changes while there is sound. No bit is in two masks.
+/// The bits of a register by the condition under which they may change. A bit in none of the masks is a level: it changes while
+/// sound is playing. No bit is in two masks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Bits {
@@ -24,7 +25,7 @@ pub struct Bits {
     pub path: u16,
     /// Bits that silence something: a mute, a volume that ends in silence, or a mixer that may have no input.
     pub mute: u16,
-    /// What those are when it is silent.
+    /// The value of the bits in `mute` at which the chip is silent.
     pub muted: u16,
 }
 
@@ -36,17 +37,17 @@ impl Bits {
     /// A register of power or paths.
     pub const PATH: Self = Self { clock: 0, path: 0xffff, mute: 0, muted: 0 };
 
-    /// A register of levels whose bits `mask` are `muted` when it is silent.
+    /// Creates a register of levels whose bits `mask` are `muted` when it is silent.
     pub const fn mute(mask: u16, muted: u16) -> Self {
         Self { clock: 0, path: 0, mute: mask, muted }
     }
 
-    /// The same register with these bits of paths.
+    /// Returns the same register with these bits of paths.
     pub const fn and_path(self, path: u16) -> Self {
         Self { path, ..self }
     }
 
-    /// The same register with these bits of clocks.
+    /// Returns the same register with these bits of clocks.
     pub const fn and_clock(self, clock: u16) -> Self {
         Self { clock, path: self.path & !clock, ..self }
     }
@@ -62,7 +63,7 @@ pub struct Register {
     pub name: &'static str,
     /// Its value after a reset.
     pub reset: u16,
-    /// Which bits may change when.
+    /// The bits by the condition under which they may change.
     pub bits: Bits,
 }
 
@@ -78,14 +79,14 @@ impl Register {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ChipStep {
-    /// Bits of a register become what they are meant to be. Nothing is written where they are it already.
+    /// Brings bits of a register to their target values. Nothing is written where they have them already.
     Reach(usize, u16),
-    /// Bits of a register are something else meanwhile: register, mask, value. They are what they are meant to be again by a later
-    /// [`ChipStep::Reach`], else behind the last step, in the table's order.
+    /// Sets bits of a register to another value for a while: register, mask, value. They return to their target value at a later
+    /// [`ChipStep::Reach`], or else after the last step, in the table's order.
     Hold(usize, u16, u16),
     /// Milliseconds.
     Wait(u32),
-    /// As [`ChipStep::Wait`], if these bits of the register are set by now.
+    /// Waits like [`ChipStep::Wait`], but only if these bits of the register are set at that point: register, bits, milliseconds.
     WaitIf(usize, u16, u32),
     /// Reads a register until bits of it have a value, if a register of the table has bits set: a PLL that locks.
     Until {
@@ -99,10 +100,10 @@ pub enum ChipStep {
         value: u16,
         /// The longest wait, in ms.
         most_ms: u32,
-        /// Only if these bits of the table's register are set: its place, and the bits.
+        /// The condition: these bits of the table's register must be set. Its place, and the bits.
         only_if: (usize, u16),
     },
-    /// Writes [`Chip::RESET_WRITE`], behind which all registers have their values of a reset. Nothing for a chip without one.
+    /// Writes [`Chip::RESET_WRITE`], after which all registers have their reset values. Does nothing for a chip without one.
     Reset,
 }
 
@@ -114,7 +115,7 @@ pub struct ResetWrite {
     pub address: u16,
     /// Its name.
     pub name: &'static str,
-    /// What is written.
+    /// The value that is written.
     pub value: u16,
 }
 
@@ -126,9 +127,9 @@ pub struct IdentityRegister {
     pub address: u16,
     /// Its name.
     pub name: &'static str,
-    /// Which bits say it.
+    /// The bits of the register that identify the chip.
     pub mask: u16,
-    /// What those have to be.
+    /// The value that those bits must have.
     pub value: u16,
 }
 
@@ -148,12 +149,12 @@ pub struct JackFlag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ChipTimings {
-    /// How long sound takes to fade once it is muted, in ms. It is waited once, behind the first mute that is written: the last one
-    /// of the table that isn't silent yet.
+    /// The time that sound takes to fade once it is muted, in ms. The driver waits for it once, after the first mute that it
+    /// writes: the last register of the table that isn't silent yet.
     pub mute_ms: u32,
-    /// From [`Chip::RESET_WRITE`] until the chip takes further writes, in ms; 0 for a chip without a reset.
+    /// The time from [`Chip::RESET_WRITE`] until the chip accepts further writes, in ms; 0 for a chip without a reset.
     pub reset_ms: u32,
-    /// How long a chip that has just got its supply may leave its first transaction unanswered, in ms.
+    /// The time after power-on for which a chip may leave its first transaction unanswered, in ms.
     pub patience_ms: u32,
 }
 
@@ -175,46 +176,50 @@ pub trait Chip {
 
     /// Its name.
     const NAME: &'static str;
-    /// How registers lie in bytes.
+    /// The layout of registers in bytes on the bus.
     const FORMAT: Format;
-    /// All registers that the driver owns, at most 64, in the order in which they become what they are meant to be. Bits that
-    /// mute go to silence in the opposite order: what fades by itself comes last. A chip without a reset goes to the values of one in the
-    /// opposite order too: power that is last in the table comes on behind its clocks and goes before them.
+    /// All registers that the driver owns, at most 64, in the order in which they are brought to their target values. Bits that
+    /// mute are silenced in the opposite order: a stage that fades by itself comes last. A chip without a reset is brought to its
+    /// reset values in the opposite order too: power that is last in the table is switched on after its clocks and off before
+    /// them.
     const REGISTERS: &'static [Register];
     /// The values of a reset, in the table's order.
     const RESET: Self::Image;
-    /// The write that resets it. A chip without one, `None`, is brought to the values of [`Chip::RESET`] register by register, from the
-    /// end of the table on: at the first call, since a restart of the processor may have left it at work, at power-off, and behind
-    /// an error.
+    /// The write that resets it. A chip without one, `None`, is brought to the values of [`Chip::RESET`] register by register,
+    /// from the end of the table on: at the first call, since a restart of the processor may have left it at work, at power-off,
+    /// and after an error.
     const RESET_WRITE: Option<ResetWrite>;
-    /// What says which chip it is; `None` for a chip that has no such register or can't be read.
+    /// The register that identifies the chip; `None` for a chip that has no such register or can't be read.
     const IDENTITY: Option<IdentityRegister>;
-    /// What says whether something is in the jack; `None` where no register says it, or only by a bit that is clear then.
+    /// The bits that report whether something is plugged into the jack; `None` where no register reports it, or only by a bit
+    /// that is clear then.
     const JACK: Option<JackFlag>;
     /// Its times.
     const TIMES: ChipTimings;
-    /// From the values of a reset to work. Behind the last step of this and of each other list, all that differs still follows in the
-    /// table's order; an empty list is the table's order alone.
+    /// The steps from reset values to operation. After the last step of this and of each other list, every register that still
+    /// differs follows in the table's order; an empty list means the table's order alone.
     const UP: &'static [ChipStep];
-    /// From work to the values of a reset. The last step is [`ChipStep::Reset`] if the chip has one; without, what differs
-    /// still follows from the end of the table on.
+    /// The steps from operation to reset values. The last step is [`ChipStep::Reset`] if the chip has one; otherwise every
+    /// register that still differs follows, from the end of the table backwards.
     const DOWN: &'static [ChipStep];
-    /// At work, when any bits of clocks change, and whatever else changes with them.
+    /// The steps during operation when any clock bits change, together with whatever else changes.
     const CLOCKS: &'static [ChipStep];
-    /// At work, when any bits of paths change, but none of clocks.
+    /// The steps during operation when any path bits change, but no clock bits.
     const ROUTES: &'static [ChipStep];
 
     /// Its address on the bus, 7 bits.
     fn address(&self) -> u8;
 
-    /// The values of all registers for `setup`, as if it were switched on (`setup.power` isn't looked at). `image` comes with those of a
-    /// reset. What the chip can't do is left out, or rounded; only clocks are refused.
+    /// Writes the values of all registers for `setup` into `image`, as if the chip were switched on (`setup.power` is ignored).
+    /// `image` initially holds the reset values. Settings that the chip can't have are left out, or rounded; only clocks are
+    /// refused.
     ///
     /// # Errors
     /// [`ClockError`] if the clocks can't be made.
     fn image(&self, setup: &Setup, image: &mut Self::Image) -> Result<(), ClockError>;
 
-    /// The rate that these clocks come to. A PLL's fraction has so many bits: a master is off by some millionths.
+    /// Returns the rate that these clocks produce. The fraction of a PLL has a limited number of bits, so a master is off by some
+    /// millionths.
     ///
     /// # Errors
     /// [`ClockError`] if the clocks can't be made.
@@ -230,10 +235,10 @@ pub trait Chip {
     fn sidetones(&self, route: Route) -> Option<(Decibels, Decibels)>;
 }
 
-/// The values of a reset, in the table's order.
+/// Returns the values of a reset, in the table's order.
 ///
 /// # Panics
-/// If there are more than 64 registers: in a constant, when it is compiled.
+/// It panics if there are more than 64 registers; in a constant that is a compile error.
 pub const fn resets<const N: usize>(registers: &[Register; N]) -> [u16; N] {
     assert!(N <= 64, "one bit of 64 says of each register whether its value is known");
     let mut values = [0; N];

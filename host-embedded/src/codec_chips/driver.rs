@@ -1,4 +1,4 @@
-//! Brings a chip from what it is to what it should be, over the bus.
+//! The driver, which brings a chip from its present state to the requested one, over the bus.
 
 use embedded_hal_async::delay::DelayNs;
 use embedded_hal_async::i2c::I2c;
@@ -7,10 +7,10 @@ use super::chip::{Achieved, Chip, ChipStep, Format, Register};
 use super::error::{BusRegister, ChipError};
 use super::setup::{ClockError, Clocks, Decibels, Rate, Route, Setup};
 
-/// What is known of the chip.
+/// The driver's knowledge of the chip's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing, or that it was left in the midst of a sequence: the next call begins with a reset.
+    /// The state is unknown, or a sequence was interrupted: the next call begins with a reset.
     Unknown,
     /// Its registers are those of a reset.
     Off,
@@ -20,14 +20,14 @@ enum Phase {
 
 /// A codec chip on a bus.
 ///
-/// Any order of calls leaves the registers that [`apply`](Self::apply) of the last state would leave: they are computed from
-/// that state alone, and what differs is written. While power, clocks or paths change, all that can be silenced is silent;
-/// the bits that mute are the driver's during a sequence, and whatever a chip's steps say, it keeps them.
+/// Any order of calls ends with the same registers as [`apply`](Self::apply) of the last state: they are computed from that state
+/// alone, and those that differ are written. While power, clocks or paths change, everything that can be silenced is silent; the
+/// driver keeps the bits that mute during a sequence, whatever a chip's steps say.
 ///
-/// A call whose future is dropped midway is as one that failed: the next begins with a reset. A change of levels alone (volume,
-/// gain, mute) needs none; its writes are single transactions, and what was not confirmed is written again.
+/// A call whose future is dropped midway counts as failed: the next begins with a reset. A change of levels alone (volume, gain,
+/// mute) needs none; its writes are single transactions, and a write that was not confirmed is repeated.
 ///
-/// From the handset to the loudspeaker in a call, on a bus that only records:
+/// This example switches from the handset to the loudspeaker in a call, on a bus that only records:
 ///
 /// ```
 /// use embassy_futures::block_on;
@@ -55,30 +55,30 @@ pub struct CodecChip<C: Chip, B, D> {
     bus: B,
     delay: D,
     setup: Setup,
-    /// What the chip's registers are, as far as `known` says so.
+    /// The chip's registers; an entry is valid only where its bit in `known` is set.
     image: C::Image,
     known: u64,
     phase: Phase,
 }
 
 impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
-    /// A chip that nothing is known of. Nothing is written yet, and `setup` isn't applied.
+    /// Creates a chip that nothing is known of. Nothing is written yet, and `setup` isn't applied.
     pub fn new(chip: C, bus: B, delay: D, setup: Setup) -> Self {
         let setup = Setup { power: false, ..setup };
         Self { chip, bus, delay, setup, image: C::RESET, known: 0, phase: Phase::Unknown }
     }
 
-    /// What was wanted last and came about.
+    /// Returns the last setup that was requested and applied successfully.
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
 
-    /// Whether the chip works, as far as this driver knows.
+    /// Returns whether the chip works, as far as this driver knows.
     pub fn is_on(&self) -> bool {
         self.phase == Phase::On
     }
 
-    /// The rate that the clocks of [`setup`](Self::setup) come to.
+    /// Returns the rate that the clocks of [`setup`](Self::setup) produce.
     ///
     /// # Errors
     /// [`ClockError`] if the clocks can't be made.
@@ -86,7 +86,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         self.chip.achieved(&self.setup.clocks)
     }
 
-    /// Gives bus and delay back. The chip goes on as it is.
+    /// Returns the bus and the delay. The chip keeps its state.
     pub fn release(self) -> (B, D) {
         (self.bus, self.delay)
     }
@@ -94,7 +94,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Brings the chip to this state.
     ///
     /// # Errors
-    /// [`ChipError`]; behind all but [`ChipError::Clocks`] the chip is silent and off, as far as the bus carries that.
+    /// [`ChipError`]; after any of them but [`ChipError::Clocks`] the chip is silent and off, as far as the bus still works.
     pub async fn apply(&mut self, setup: &Setup) -> Result<(), ChipError<B::Error>> {
         let mut target = C::RESET;
         self.chip.image(setup, &mut target)?;
@@ -104,7 +104,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
                 Ok(())
             }
             Err(error) => {
-                // Who wanted silence has it, whatever is asked for next.
+                // A caller that asked for silence gets it, whatever it asks for next.
                 self.setup.power &= setup.power;
                 self.setup.mute_output |= setup.mute_output;
                 self.setup.mute_microphone |= setup.mute_microphone;
@@ -120,7 +120,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Switches it on or off.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_power(&mut self, power: bool) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { power, ..self.setup }).await
     }
@@ -128,7 +128,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Another rate of the same MCLK.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_rate(&mut self, rate: Rate) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { clocks: Clocks { rate, ..self.setup.clocks }, ..self.setup }).await
     }
@@ -136,7 +136,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Another route.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_route(&mut self, route: Route) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { route, ..self.setup }).await
     }
@@ -144,7 +144,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Another volume.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_volume(&mut self, volume: Decibels) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { volume, ..self.setup }).await
     }
@@ -152,7 +152,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Another gain of the microphone.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_gain(&mut self, gain: Decibels) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { gain, ..self.setup }).await
     }
@@ -160,7 +160,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Silences output and microphone, or lets them be heard.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_mute(&mut self, output: bool, microphone: bool) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { mute_output: output, mute_microphone: microphone, ..self.setup }).await
     }
@@ -168,15 +168,15 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     /// Another sidetone.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// The same as for [`apply`](Self::apply).
     pub async fn set_sidetone(&mut self, sidetone: Option<Decibels>) -> Result<(), ChipError<B::Error>> {
         self.apply(&Setup { sidetone, ..self.setup }).await
     }
 
-    /// Whether something is in the jack.
+    /// Returns whether something is in the jack.
     ///
     /// # Errors
-    /// [`ChipError::NoJack`] if no register says it, or what the bus says: the chip goes on as it was.
+    /// [`ChipError::NoJack`] if no register reports it, or the error of the bus; the chip keeps its state.
     pub async fn jack(&mut self) -> Result<bool, ChipError<B::Error>> {
         let flag = C::JACK.ok_or(ChipError::NoJack(C::NAME))?;
         let value = self.read(flag.address, flag.name).await?;
@@ -196,14 +196,14 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
             (true, true) => return self.write_all(target, |_, value| value).await,
         };
         let target = if power { target } else { &C::RESET };
-        // Whoever drops the future from here on leaves a chip in the midst of something.
+        // A caller that drops the future from here on leaves the chip in an intermediate state.
         let was_on = self.phase == Phase::On;
         self.phase = Phase::Unknown;
         self.silence(was_on).await?;
         for step in steps {
             self.step(*step, target).await?;
         }
-        // Behind a reset there is nothing left to be silent.
+        // After a reset nothing is left to be silenced.
         if power {
             self.write_all(target, Register::silenced).await?;
         } else if C::RESET_WRITE.is_none() {
@@ -299,7 +299,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         }
     }
 
-    /// Whether bits of a register are set.
+    /// Returns whether bits of a register are set.
     fn has(&self, place: usize, mask: u16) -> bool {
         self.image.as_ref().get(place).is_some_and(|value| value & mask != 0)
     }
@@ -348,13 +348,13 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         Ok(())
     }
 
-    /// Whether bits of a kind differ from the target.
+    /// Returns whether bits of a kind differ from the target.
     fn differs(&self, target: &C::Image, bits: impl Fn(&Register) -> u16) -> bool {
         let images = self.image.as_ref().iter().zip(target.as_ref());
         C::REGISTERS.iter().zip(images).any(|(register, (now, target))| (now ^ target) & bits(register) != 0)
     }
 
-    /// Whether a register is known to have a value.
+    /// Returns whether a register is known to have a value.
     fn is(&self, place: usize, value: u16) -> bool {
         self.known & (1 << place) != 0 && self.image.as_ref()[place] == value
     }
@@ -365,7 +365,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
             return Ok(());
         }
         let register = &C::REGISTERS[place];
-        // Until the bus confirms it, nobody knows which of the two values it has.
+        // Until the bus confirms it, the register may have either value.
         self.known &= !(1 << place);
         self.send(register.address, register.name, value).await?;
         self.image.as_mut()[place] = value;
@@ -373,7 +373,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
         Ok(())
     }
 
-    /// Silent and off, as far as the bus carries that; what it says is of no use any more.
+    /// Makes the chip silent and off, as far as the bus still works; errors are ignored here.
     async fn make_safe(&mut self) {
         self.phase = Phase::Unknown;
         self.known = 0;
@@ -419,7 +419,7 @@ impl<C: Chip, B: I2c, D: DelayNs> CodecChip<C, B, D> {
     }
 }
 
-/// The bytes that write a register, and how many they are.
+/// Returns the bytes that write a register, and how many they are.
 pub(super) fn written(format: Format, register: u16, value: u16) -> ([u8; 4], usize) {
     let (high, low) = ((value >> 8) as u8, value as u8);
     match format {
@@ -429,7 +429,7 @@ pub(super) fn written(format: Format, register: u16, value: u16) -> ([u8; 4], us
     }
 }
 
-/// The bytes that ask for a register; one or two of them.
+/// Returns the bytes that ask for a register; one or two of them.
 pub(super) fn asked(format: Format, register: u16) -> [u8; 2] {
     match format {
         Format::SevenNine => [(register as u8) << 1, 0],

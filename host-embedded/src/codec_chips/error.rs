@@ -24,28 +24,28 @@ impl fmt::Display for BusRegister {
     }
 }
 
-/// Why a chip isn't as it should be. It is silent and off then, as far as the bus still carries that, and the next call begins with a
-/// reset; but nothing was written with [`ChipError::Clocks`], [`ChipError::NoJack`] and [`ChipError::WrongChip`], nor by
-/// [`CodecChip::jack`](super::CodecChip::jack).
+/// The reason why a chip is not in the requested state. It is silent and off then, as far as the bus still carries that, and the
+/// next call begins with a reset; but nothing was written with [`ChipError::Clocks`], [`ChipError::NoJack`] and
+/// [`ChipError::WrongChip`], nor by [`CodecChip::jack`](super::CodecChip::jack).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ChipError<E> {
-    /// The bus says that a transaction failed: nobody answers there, or something is wrong with the bus.
+    /// The bus reported a failed transaction: no device answered, or the bus has a fault.
     Bus(BusRegister, E),
-    /// Somebody answers, but it's another chip.
+    /// The device answers, but it's another chip.
     WrongChip {
         /// The register that says it.
         place: BusRegister,
-        /// What it has to be.
+        /// The value that the bits must have.
         expected: u16,
-        /// What it is.
+        /// The value that was read.
         found: u16,
     },
-    /// A register didn't become what it should in time.
+    /// A register didn't get the expected value in time.
     Late {
         /// The register.
         place: BusRegister,
-        /// How long it was waited for, in ms.
+        /// The time that the driver waited, in ms.
         waited_ms: u32,
     },
     /// The clocks can't be made.

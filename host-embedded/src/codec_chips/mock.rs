@@ -1,7 +1,7 @@
-//! A bus with one chip on it that records what is written, waited for and read, without a heap.
+//! A bus with one chip on it that records writes, waits and reads, without a heap.
 //!
-//! Use it to test a chip's table or firmware around it. Limits: it answers as a memory does; what a chip changes by itself, as a jack's
-//! state, the test writes.
+//! Use it to test a chip's table or firmware around it. Limits: it answers like a memory; the test has to write values that a
+//! real chip changes by itself, such as a jack's state.
 //!
 //! ```
 //! use embassy_futures::block_on;
@@ -27,7 +27,7 @@ use embedded_hal_async::i2c::{Error, ErrorKind, ErrorType, I2c, NoAcknowledgeSou
 use super::chip::{Chip, ChipStep, Format, ResetWrite};
 use super::driver::{asked, written};
 
-/// What happened.
+/// One event on the mock bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BusEvent {
@@ -35,26 +35,26 @@ pub enum BusEvent {
     Write {
         /// Its address within the chip.
         register: u16,
-        /// What was written.
+        /// The value that was written.
         value: u16,
     },
     /// A register was read.
     Read {
         /// Its address within the chip.
         register: u16,
-        /// What was read.
+        /// The value that was read.
         value: u16,
     },
-    /// Nobody answered.
+    /// No chip answered at this address.
     Nack,
     /// Time passed.
     Wait {
-        /// In microseconds.
+        /// The duration in microseconds.
         us: u32,
     },
 }
 
-/// Nobody answered.
+/// The error of a transaction that no chip answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Nack;
@@ -72,12 +72,12 @@ struct State<const LOG: usize> {
     log: [BusEvent; LOG],
     events: usize,
     transactions: usize,
-    /// Transactions that nobody answers: from, and how many.
+    /// The transactions that are not answered: the first one, and their number.
     deaf: (usize, usize),
     registers: [Option<(u16, u16)>; REGISTERS],
     /// The first register that changed clocks or paths while something could be heard.
     loud: Option<u16>,
-    /// A register that has another value in the first so many reads: register, value, reads.
+    /// A register that returns another value for its first reads: register, value, number of such reads.
     late: Option<(u16, u16, usize)>,
 }
 
@@ -93,7 +93,7 @@ pub struct Mock<const LOG: usize> {
 }
 
 impl<const LOG: usize> Mock<LOG> {
-    /// A chip just out of a reset.
+    /// Creates a chip just out of a reset.
     pub fn of<C: Chip>(chip: &C) -> Self {
         let mock = Self {
             address: chip.address(),
@@ -116,18 +116,18 @@ impl<const LOG: usize> Mock<LOG> {
         mock
     }
 
-    /// The bus.
+    /// Returns the bus.
     pub const fn bus(&self) -> MockBus<'_, LOG> {
         MockBus(self)
     }
 
-    /// A delay that only records.
+    /// Returns a delay that only records.
     pub const fn delay(&self) -> MockDelay<'_, LOG> {
         MockDelay(self)
     }
 
-    /// Nobody answers `count` transactions, beginning with number `first`. Numbers start at 0 with the mock and go on through
-    /// [`forget`](Self::forget), so the next one is number [`transactions`](Self::transactions).
+    /// Leaves `count` transactions unanswered, beginning with number `first`. Numbers start at 0 with the mock and are not reset
+    /// by [`forget`](Self::forget), so the next one is number [`transactions`](Self::transactions).
     pub fn deafen(&self, first: usize, count: usize) {
         self.state.borrow_mut().deaf = (first, count);
     }
@@ -137,13 +137,13 @@ impl<const LOG: usize> Mock<LOG> {
         self.state.borrow().transactions
     }
 
-    /// What happened, by its number; `None` behind the last and where there was no room.
+    /// Returns the event with this number; `None` after the last one, and for events for which there was no room.
     pub fn event(&self, number: usize) -> Option<BusEvent> {
         let state = self.state.borrow();
         (number < state.events).then(|| state.log.get(number).copied()).flatten()
     }
 
-    /// What was written, in order: register and value.
+    /// Returns all writes in order, as register and value.
     pub fn writes(&self) -> impl Iterator<Item = (u16, u16)> {
         (0..self.events()).filter_map(|number| match self.event(number) {
             Some(BusEvent::Write { register, value }) => Some((register, value)),
@@ -151,7 +151,7 @@ impl<const LOG: usize> Mock<LOG> {
         })
     }
 
-    /// How much happened.
+    /// Returns the number of events.
     pub fn events(&self) -> usize {
         self.state.borrow().events
     }
@@ -161,12 +161,12 @@ impl<const LOG: usize> Mock<LOG> {
         self.state.borrow_mut().events = 0;
     }
 
-    /// A register's value; `None` if the chip has no such register and nobody wrote it.
+    /// Returns a register's value; `None` if the chip has no such register and it was never written.
     pub fn register(&self, register: u16) -> Option<u16> {
         self.state.borrow().get(register)
     }
 
-    /// Sets a register from outside, as a chip does with what it tells: an id that another chip has, a jack, a PLL that locks.
+    /// Sets a register from outside, as a chip does with its status: another chip's id, a jack, a PLL that locks.
     pub fn set_register(&self, register: u16, value: u16) {
         self.state.borrow_mut().set(register, value);
     }
@@ -176,13 +176,13 @@ impl<const LOG: usize> Mock<LOG> {
         self.state.borrow_mut().late = Some((register, value, reads));
     }
 
-    /// The first register whose bits of clocks or paths changed while something could be heard: while bits that mute, by the
-    /// chip's table, were not all silent. `None`: no pop.
+    /// Returns the first register whose bits of clocks or paths changed while something could be heard: while bits that mute, by
+    /// the chip's table, were not all silent. `None`: no pop.
     pub fn loud(&self) -> Option<u16> {
         self.state.borrow().loud
     }
 
-    /// Whether all that can be silenced is.
+    /// Returns whether every output and input that can be silenced is silent.
     fn is_silent(&self) -> bool {
         let state = self.state.borrow();
         self.resets
@@ -198,7 +198,7 @@ impl<const LOG: usize> Mock<LOG> {
         if let Some((register, value)) = self.identity {
             state.set(register, value);
         }
-        // What sequences wait for is there at once: a PLL has locked.
+        // A condition that a sequence waits for is met at once: the PLL has locked.
         for step in self.sequences.into_iter().flatten() {
             if let ChipStep::Until { address, value, .. } = *step {
                 state.set(address, value);
@@ -206,7 +206,7 @@ impl<const LOG: usize> Mock<LOG> {
         }
     }
 
-    /// Whether somebody answers.
+    /// Returns an error if the chip doesn't answer.
     fn answers(&self, address: u8) -> Result<(), Nack> {
         let mut state = self.state.borrow_mut();
         let number = state.transactions;

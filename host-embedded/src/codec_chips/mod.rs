@@ -1,12 +1,12 @@
-//! Codec chips over I2C: from what a phone wants to registers, without pops.
+//! Codec chips over I2C: from a phone's settings to registers, without pops.
 //!
 //! ```text
 //! Setup -> Chip::image -> registers as they should be -> CodecChip -> writes, in the chip's order, silent meanwhile
 //! ```
 //!
 //! [`Setup`] is all that a phone wants: power, clocks, route, volume, gain, mute, sidetone. A [`Chip`] says which registers that
-//! is, and in which order they are written; [`CodecChip`] writes what differs. [`mock`] is a bus that records. A chip of
-//! one's own is a table, a function and four lists of steps: see `PORTING.md`.
+//! is, and in which order they are written; [`CodecChip`] writes what differs. [`mock`] is a bus that records. To add a chip,
+//! write a table, a function and four lists of steps: see `PORTING.md`.
 //!
 //! | chip | [`Chip`] | id | jack |
 //! |---|---|---|---|
@@ -16,8 +16,8 @@
 //! | TLV320AIC3104 | [`tlv320aic3104`] | has none | read |
 //! | WM8994 | [`wm8994`] | checked | not used |
 //!
-//! Use it where the phone's sound goes through one of these chips. Limits: mono, one route at a time; jacks are told by the processor's
-//! own pins but where the table says otherwise.
+//! Use it where the phone's sound goes through one of these chips. Limits: mono, one route at a time; the processor's own pins
+//! have to detect jacks, except where the table says otherwise.
 //!
 //! Register addresses, bits, limits and times were compared between two public sources each, datasheets among them; none of this
 //! has run on silicon yet.

@@ -1,7 +1,7 @@
 //! NAU88C22 (Nuvoton; NAU8822 alike): headphones, a bridged loudspeaker of 1 W, a microphone and a line input a side.
 //!
 //! It has an id and can be read. Its jack detection (datasheet, "Jack Detect") enables outputs by itself from a pin, and no
-//! register says what the pin is: the driver leaves it off, and the processor reads the jack's switch.
+//! register shows the pin's state: the driver leaves it off, and the processor reads the jack's switch.
 //!
 //! A phone has one microphone: the left input, which is in the left slot; the right slot is silent. The sidetone goes from the
 //! left input to the left mixer alone. The auxiliary inputs and outputs, equalizer, limiter and level control are not used.
@@ -112,7 +112,7 @@ impl Default for Nau88c22 {
     }
 }
 
-/// Dividers of the master clock in halves, by their codes (Clock Control 1); behind them are 256 times the rate.
+/// The dividers of the master clock in halves, indexed by their codes (Clock Control 1); the divided clock is 256 times the rate.
 const DIVIDER_HALVES: [u32; 8] = [2, 3, 4, 6, 8, 12, 16, 24];
 
 #[derive(Clone, Copy)]
@@ -140,7 +140,7 @@ impl Plan {
     }
 }
 
-/// The amplifier from -12 dB in steps of 0.75 dB, and whether 20 dB are added behind it.
+/// Returns the setting of the amplifier, which starts at -12 dB in steps of 0.75 dB, and whether 20 dB are added after it.
 fn microphone_gain(gain: Decibels) -> (u16, bool) {
     let boosted = gain.hundredths() > 3_525;
     let rest = gain.hundredths().saturating_sub(if boosted { 2_000 } else { 0 });
@@ -177,7 +177,7 @@ impl Chip for Nau88c22 {
         ChipStep::Reach(INPUT, ALL),
         ChipStep::Reach(OUTPUT, ALL),
         ChipStep::Reach(SUBMIX, ALL),
-        // Mixers and converters before the amplifiers behind them.
+        // Mixers and converters come before the amplifiers that follow them.
         ChipStep::Reach(POWER_3, 0x00f),
         ChipStep::Reach(POWER_2, ALL),
         ChipStep::Reach(POWER_3, ALL),
@@ -304,7 +304,7 @@ impl Chip for Nau88c22 {
 
     fn achieved(&self, clocks: &Clocks) -> Result<Achieved, ClockError> {
         let plan = Plan::new(clocks)?;
-        // In 2^-16 Hz.
+        // Frequencies are in units of 2^-16 Hz.
         let source = match plan.pll {
             Some(pll) => pll.output(clocks.mclk_hz),
             None => u64::from(clocks.mclk_hz) << 16,

@@ -1,6 +1,7 @@
 //! PLLs that several chips have alike.
 
-/// The PLL of Wolfson's and Nuvoton's chips: `f2 = f1 * (N + K / 2^24)`, with `f1` MCLK or half of it, and a quarter of `f2` behind it.
+/// The PLL of Wolfson's and Nuvoton's chips: `f2 = f1 * (N + K / 2^24)`, with `f1` MCLK or half of it, and a divider by four
+/// after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fractional {
     /// Whether MCLK is halved before it.
@@ -15,7 +16,8 @@ impl Fractional {
     /// The highest and lowest frequency of its oscillator, within which it is stable: 90 to 100 MHz.
     pub(super) const OSCILLATOR: core::ops::RangeInclusive<u64> = 90_000_000..=100_000_000;
 
-    /// What gives a quarter of the oscillator as `output_hz`; `None` if that is beyond its limits: N from 6 to 12.
+    /// Returns the settings for which a quarter of the oscillator is `output_hz`; `None` if that is outside the PLL's limits: N
+    /// from 6 to 12.
     pub(super) fn for_output(mclk_hz: u32, output_hz: u64) -> Option<Self> {
         let oscillator = output_hz * 4;
         if !Self::OSCILLATOR.contains(&oscillator) || mclk_hz == 0 {
@@ -30,7 +32,7 @@ impl Fractional {
         })
     }
 
-    /// A quarter of its oscillator, in 2^-16 Hz.
+    /// Returns a quarter of its oscillator, in 2^-16 Hz.
     pub(super) fn output(self, mclk_hz: u32) -> u64 {
         let ratio = (u64::from(self.n) << 24) | u64::from(self.k);
         // 25 MHz * 13 * 2^24 fits into 53 bits.

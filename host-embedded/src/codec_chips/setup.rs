@@ -1,4 +1,4 @@
-//! What a phone wants of its codec chip, in one plain value, and the error for clocks that the chip can't have.
+//! A phone's requirements of its codec chip, in one plain value, and the error for clocks that the chip can't have.
 
 use core::fmt;
 
@@ -11,24 +11,24 @@ impl Decibels {
     /// Unchanged: 0 dB.
     pub const ZERO: Self = Self(0);
 
-    /// A gain of whole decibels, from -327 to 327.
+    /// Creates a gain of whole decibels, from -327 to 327.
     pub const fn new(decibels: i16) -> Self {
         Self(decibels.saturating_mul(100))
     }
 
-    /// A gain in hundredths of a decibel.
+    /// Creates a gain in hundredths of a decibel.
     pub const fn from_hundredths(hundredths: i16) -> Self {
         Self(hundredths)
     }
 
-    /// The gain in hundredths of a decibel.
+    /// Returns the gain in hundredths of a decibel.
     pub const fn hundredths(self) -> i16 {
         self.0
     }
 
-    /// The index of the step that is nearest to this gain, of `count` steps that begin at `least` and are `step` apart,
-    /// both in hundredths of a decibel. Beyond the ends it is the first or the last. Chips round a volume in this way,
-    /// so that a volume key never fails.
+    /// Returns the index of the step that is nearest to this gain, of `count` steps that begin at `least` and are `step` apart,
+    /// both in hundredths of a decibel. Beyond the ends it is the first or the last. Chips round a volume in this way, so that a
+    /// volume key never fails.
     pub fn nearest(self, least: i16, step: u16, count: u16) -> u16 {
         let above = i32::from(self.0) - i32::from(least);
         let (step, last) = (i32::from(step.max(1)), i32::from(count.saturating_sub(1)));
@@ -62,7 +62,7 @@ impl Rate {
     /// All rates, the lowest first.
     pub const ALL: [Self; 4] = [Self::Hz8000, Self::Hz16000, Self::Hz44100, Self::Hz48000];
 
-    /// The rate in Hz.
+    /// Returns the rate in Hz.
     pub const fn hz(self) -> u32 {
         match self {
             Self::Hz8000 => 8_000,
@@ -73,7 +73,7 @@ impl Rate {
     }
 }
 
-/// Who makes the bit clock and the frame clock of the serial audio port.
+/// The side that drives the bit clock and the frame clock of the serial audio port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Role {
@@ -96,7 +96,8 @@ pub enum Word {
     Bits32,
 }
 
-/// Clocks of the serial audio port. Its format is I2S: two slots a frame, the data one bit clock behind the frame clock.
+/// Clocks of the serial audio port. Its format is I2S: two slots a frame, with the data delayed by one bit clock after the frame
+/// clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Clocks {
@@ -104,13 +105,13 @@ pub struct Clocks {
     pub mclk_hz: u32,
     /// Samples a second.
     pub rate: Rate,
-    /// Who makes bit clock and frame clock.
+    /// The side that drives the bit clock and the frame clock.
     pub role: Role,
     /// Valid bits in a slot.
     pub word: Word,
 }
 
-/// Where sound goes and comes from. The chip's [`Wiring`] says which pins that is.
+/// The output and the input of sound. The chip's [`Wiring`] says which pins they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Route {
@@ -129,13 +130,13 @@ impl Route {
     pub const ALL: [Self; 4] = [Self::Handset, Self::Headset, Self::Speakerphone, Self::Line];
 }
 
-/// Output and input of a route: `O` and `I` are what a chip names its pins by.
+/// Output and input of a route: `O` and `I` are the chip's names of its pins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Pins<O, I> {
-    /// Where sound goes.
+    /// The output of sound.
     pub output: O,
-    /// Where sound comes from.
+    /// The input of sound.
     pub input: I,
 }
 
@@ -174,7 +175,7 @@ pub struct Setup {
     pub power: bool,
     /// Clocks of the serial audio port.
     pub clocks: Clocks,
-    /// Where sound goes and comes from.
+    /// The output and the input of sound.
     pub route: Route,
     /// Gain of the output amplifier. The chip takes its nearest step, and beyond its range the lowest or the highest.
     pub volume: Decibels,
@@ -192,7 +193,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A setup that is switched off: a handset at 0 dB, with 20 dB of gain and bias for its microphone, and without
+    /// Creates a setup that is switched off: a handset at 0 dB, with 20 dB of gain and bias for its microphone, and without
     /// sidetone.
     pub const fn new(clocks: Clocks) -> Self {
         Self {
@@ -209,11 +210,11 @@ impl Setup {
     }
 }
 
-/// Why a chip can't make these clocks.
+/// The reason why a chip can't make these clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ClockReason {
-    /// MCLK lies outside the chip's range.
+    /// MCLK is outside the chip's range.
     Mclk {
         /// The lowest MCLK, in Hz.
         least: u32,
@@ -236,7 +237,7 @@ pub struct ClockError {
     pub chip: &'static str,
     /// The clocks that were wanted.
     pub clocks: Clocks,
-    /// Why the chip can't have them.
+    /// The reason why the chip can't have them.
     pub reason: ClockReason,
 }
 

@@ -1,11 +1,11 @@
 //! SGTL5000 (NXP, formerly Freescale): headphones without capacitors, a line output, a microphone and a line input.
 //!
-//! The chip answers over I2C only while its SYS_MCLK runs. It has no command for a reset: this driver writes the values
-//! of a reset instead, and a chip that was at work when the processor was reset may click then. It has no amplifier for
-//! a loudspeaker: the board needs one at the line output. It does not tell whether something is in the jack.
+//! The chip answers over I2C only while its SYS_MCLK runs. It has no command for a reset: this driver writes the values of a
+//! reset instead, and a chip that was at work when the processor was reset may click then. It has no amplifier for a loudspeaker:
+//! the board needs one at the line output. It does not report whether something is in the jack.
 //!
-//! With its PLL the chip has to be master of the serial audio port. As a slave it takes an MCLK of 256, 384 or 512
-//! times 32, 44.1 or 48 kHz, or of 256 times 96 kHz.
+//! When it uses its PLL, the chip has to be master of the serial audio port. As a slave it takes an MCLK of 256, 384 or 512 times
+//! 32, 44.1 or 48 kHz, or of 256 times 96 kHz.
 //!
 //! The sidetone goes through the chip's digital audio processor. Names of registers and bits are those of the
 //! manufacturer's datasheet, revision 6, whose chapter "Programming Examples" has the sequences.
@@ -118,9 +118,9 @@ pub struct Sgtl5000 {
 }
 
 impl Default for Sgtl5000 {
-    /// A chip at address 0x0a with supplies of 3.3 V, VDDD from the board and headphones at HP_VGND, as on audio boards
-    /// for Teensy. Handset and headset are at the headphones' pins, the loudspeaker's amplifier and the line are at the
-    /// line output, all microphones at MIC_IN.
+    /// Returns a chip at address 0x0a with supplies of 3.3 V, VDDD from the board and headphones at HP_VGND, as on audio boards
+    /// for Teensy. Handset and headset are at the headphones' pins, the loudspeaker's amplifier and the line are at the line
+    /// output, all microphones at MIC_IN.
     fn default() -> Self {
         Self {
             address: 0x0a,
@@ -150,11 +150,11 @@ struct Plan {
     /// The value of CHIP_CLK_CTRL.
     control: u16,
     pll: Option<Pll>,
-    /// What the PLL's output should be, in Hz.
+    /// The PLL's required output, in Hz.
     output_hz: u32,
 }
 
-/// The system rates in Hz that a rate can be divided from, each with its codes for SYS_FS and RATE_MODE. MCLK is a
+/// Returns the system rates in Hz that a rate can be divided from, each with its codes for SYS_FS and RATE_MODE. MCLK is a
 /// multiple of the system rate.
 const fn sources(rate: Rate) -> [(u32, u16, u16); 2] {
     match rate {
@@ -192,8 +192,7 @@ impl Plan {
     }
 }
 
-/// The codes of the microphone's amplifier and of the gain before the converter, which has steps of 1.5 dB from 0 dB
-/// on.
+/// Returns the codes of the microphone's amplifier and of the gain before the converter, which has steps of 1.5 dB from 0 dB on.
 fn microphone_gain(gain: Decibels) -> (u16, u16) {
     const AMPLIFIER: [i16; 4] = [0, 2_000, 3_000, 4_000];
     let amplifier = AMPLIFIER.iter().rposition(|amplifier| *amplifier <= gain.hundredths()).unwrap_or(0);
@@ -204,7 +203,7 @@ fn microphone_gain(gain: Decibels) -> (u16, u16) {
 /// Gains of the sidetone from -36 dB to 0 dB in steps of 3 dB, as parts of 0x8000.
 const SIDETONE: [u16; 13] = [519, 734, 1_036, 1_464, 2_068, 2_920, 4_125, 5_827, 8_231, 11_627, 16_423, 23_198, 32_768];
 
-/// The line output's level: `40 * log10(ground / line) + 15`, rounded. A step is half a decibel, and full scale is the
+/// Returns the line output's level: `40 * log10(ground / line) + 15`, rounded. A step is half a decibel, and full scale is the
 /// same at both grounds.
 fn line_level(ground_mv: u32, line_mv: u32) -> u16 {
     let mut level = 15;
@@ -364,10 +363,10 @@ impl Chip for Sgtl5000 {
         let Some(Pll { halved, whole, fraction }) = plan.pll else {
             return Ok(Achieved { millihertz: rate, pll: false });
         };
-        // In 2^-11 Hz, 40 bits.
+        // The unit is 2^-11 Hz; the value has 40 bits.
         let made = (u64::from(clocks.mclk_hz) >> u32::from(halved)) * (u64::from(whole) << 11 | u64::from(fraction));
         let wanted = u64::from(plan.output_hz) << 11;
-        // Within some millionths of the rate: the difference alone is small enough to be multiplied.
+        // The clock is within some millionths of the rate: the difference alone is small enough to be multiplied.
         let off = (i128::from(made) - i128::from(wanted)) * i128::from(rate) / i128::from(wanted);
         Ok(Achieved { millihertz: rate.saturating_add_signed(off as i64), pll: true })
     }

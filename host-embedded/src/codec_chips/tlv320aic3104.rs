@@ -6,8 +6,8 @@
 //! A phone has one microphone: the left converter, which is in the left slot; the right slot is silent. The sidetone goes from the
 //! left input's amplifier to both outputs. Effects, the level control and the right input are not used.
 //!
-//! As master its slots have as many bits as its words: the driver has it make words of 32 bits then, of which a host that
-//! has 16 or 24 bits leaves the lower ones zero.
+//! When the chip is master, its slots have as many bits as its words: the driver has it make words of 32 bits then, of which a
+//! host that has 16 or 24 bits leaves the lower ones zero.
 //!
 //! Headings are those of the manufacturer's datasheet, revision G ("Register Maps" for the registers of page 0).
 //!
@@ -111,8 +111,8 @@ pub struct Tlv320Aic3104 {
 }
 
 impl Default for Tlv320Aic3104 {
-    /// An earpiece between HPLOUT and HPLCOM, headphones at HPLOUT and HPROUT, the loudspeaker's amplifier at the line outputs; the
-    /// microphones of handset and case between MIC1LP and MIC1LM, the headset's and a line at MIC2L.
+    /// Returns an earpiece between HPLOUT and HPLCOM, headphones at HPLOUT and HPROUT, the loudspeaker's amplifier at the line
+    /// outputs; the microphones of handset and case between MIC1LP and MIC1LM, the headset's and a line at MIC2L.
     fn default() -> Self {
         Self {
             wiring: Wiring {
@@ -131,7 +131,7 @@ struct Pll {
     p: u32,
     r: u32,
     j: u32,
-    /// In ten thousandths.
+    /// The fraction of the PLL, in ten thousandths.
     d: u32,
 }
 
@@ -141,7 +141,7 @@ enum Source {
     Pll(Pll),
 }
 
-/// The reference rate that a rate is divided from.
+/// Returns the reference rate that a rate is divided from.
 const fn reference(rate: Rate) -> u32 {
     match rate {
         Rate::Hz44100 => 44_100,
@@ -150,7 +150,7 @@ const fn reference(rate: Rate) -> u32 {
 }
 
 impl Source {
-    /// By the conditions of "Audio Clock Generation".
+    /// Chooses the settings by the conditions in the datasheet's section "Audio Clock Generation".
     fn new(clocks: &Clocks) -> Result<Self, ClockError> {
         let refused = |reason| ClockError { chip: NAME, clocks: *clocks, reason };
         let (least, most) = (512_000, 50_000_000);
@@ -162,7 +162,7 @@ impl Source {
         if let Some(q) = (2..=17).find(|q| reference * 128 * q == mclk) {
             return Ok(Self::Divided(q));
         }
-        // 2,048 times the reference: 90.3 and 98.3 MHz lie within the oscillator's 80 to 110 MHz.
+        // The oscillator runs at 2,048 times the reference: 90.3 and 98.3 MHz are within its 80 to 110 MHz.
         let oscillator = u64::from(reference) * 2_048;
         let input = |p: u32, least: u32| mclk >= least * p && mclk <= 20_000_000 * p;
         let whole = (1..=8).filter(|&p| input(p, 2_000_000)).find_map(|p| {
@@ -223,7 +223,7 @@ impl Chip for Tlv320Aic3104 {
         ChipStep::Reach(HPR, 0x05),
         ChipStep::Reach(LINE_L, 0x05),
         ChipStep::Reach(LINE_R, 0x05),
-        // As long as drivers rise by the pop reduction: 100 ms.
+        // The wait covers the time for which the drivers ramp up under pop reduction: 100 ms.
         ChipStep::Wait(120),
     ];
     const DOWN: &'static [ChipStep] = &[

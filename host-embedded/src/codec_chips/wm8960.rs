@@ -1,6 +1,6 @@
 //! WM8960 (Cirrus Logic, formerly Wolfson): headphones, class D loudspeakers of 1 W, three inputs a side.
 //!
-//! Over I2C it can only be written: there is no id to check, and nothing says whether something is in the jack. Its headphone
+//! Over I2C it can only be written: there is no id to check, and nothing reports whether something is in the jack. Its headphone
 //! detection (datasheet, "Headphone Jack Detect") switches outputs by itself, or puts the pin's state out at ADCLRC/GPIO1, where
 //! the processor can read it; this driver leaves it off.
 //!
@@ -147,7 +147,7 @@ const BIT_CLOCK: [u16; 7] = [0b0100, 0b0110, 0b0111, 0b1001, 0b1010, 0b1011, 0b1
 /// Dividers of the class D clock by their codes (CLOCK2); the first is reserved.
 const CLASS_D_DIVIDERS: [u32; 8] = [0, 2, 3, 4, 6, 8, 12, 16];
 
-/// How SYSCLK comes about, and what is divided from it.
+/// The source of SYSCLK, and the dividers that follow it.
 #[derive(Clone, Copy)]
 struct Plan {
     pll: Option<Fractional>,
@@ -172,7 +172,7 @@ impl Plan {
         with_pll.ok_or(ClockError { chip: NAME, clocks: *clocks, reason: ClockReason::Pll })
     }
 
-    /// The frequencies that SYSCLK may come from, with the dividers behind. Class D needs 700 to 800 kHz.
+    /// Yields the frequencies that SYSCLK may come from, with the dividers that follow it. Class D needs 700 to 800 kHz.
     fn plans(rate: u32) -> impl Iterator<Item = (u64, Self)> {
         [true, false].into_iter().flat_map(move |halved| {
             CONVERTER_HALVES.iter().enumerate().filter_map(move |(converters, halves)| {
@@ -187,7 +187,7 @@ impl Plan {
     }
 }
 
-/// Gain before the converter: the amplifier from -17.25 dB in steps of 0.75 dB, and the boost behind it.
+/// Returns the gain before the converter: the amplifier from -17.25 dB in steps of 0.75 dB, and the boost that follows it.
 fn microphone_gain(gain: Decibels) -> (u16, u16) {
     const BOOSTS: [i16; 4] = [0, 1_300, 2_000, 2_900];
     let boost = BOOSTS.iter().position(|boost| gain.hundredths() <= 3_000 + boost).unwrap_or(3);
@@ -235,7 +235,7 @@ impl Chip for Wm8960 {
         ChipStep::Hold(POWER2, !PLL_ON, 0),
         ChipStep::Hold(APOP1, ALL, SOFT_START),
         ChipStep::Hold(POWER1, ALL, 0),
-        // What is at the outputs discharges.
+        // The wait lets the outputs discharge.
         ChipStep::Wait(600),
         ChipStep::Hold(POWER3, ALL, 0),
         ChipStep::Reset,
@@ -320,7 +320,7 @@ impl Chip for Wm8960 {
         image[ROUTMIX] = if right { 0x150 } else { 0x050 };
         image[DACCTL2] = 0x008;
         image[BYPASS1] = match setup.sidetone {
-            // In steps of 3 dB down from 0 dB.
+            // The sidetone goes down from 0 dB in steps of 3 dB.
             Some(sidetone) => 0x080 | ((7 - sidetone.nearest(-2_100, 300, 8)) << 4),
             None => 0x050,
         };
@@ -353,7 +353,7 @@ impl Chip for Wm8960 {
 
     fn achieved(&self, clocks: &Clocks) -> Result<Achieved, ClockError> {
         let plan = Plan::new(clocks)?;
-        // In 2^-16 Hz.
+        // Frequencies are in units of 2^-16 Hz.
         let source = match plan.pll {
             Some(pll) => pll.output(clocks.mclk_hz),
             None => u64::from(clocks.mclk_hz) << 16,

@@ -136,8 +136,8 @@ pub struct Wm8994 {
 }
 
 impl Default for Wm8994 {
-    /// At 0x1a: an earpiece at HPOUT1L, headphones at HPOUT1, loudspeakers at SPKOUT; microphones and lines at IN1LN, as the blue
-    /// jack of the STM32F746G-DISCO.
+    /// Returns the chip at address 0x1a, with an earpiece at HPOUT1L, headphones at HPOUT1, loudspeakers at SPKOUT, and
+    /// microphones and lines at IN1LN, which is the blue jack of the STM32F746G-DISCO.
     fn default() -> Self {
         let pins = |output| Pins { output, input: Wm8994Input::Single };
         Self {
@@ -196,7 +196,7 @@ impl Plan {
             }
         }
         let output = fll_output(clocks.rate);
-        // At most 13.5 MHz into the loop, whose oscillator is at 90 to 100 MHz: eight times its output.
+        // The loop takes at most 13.5 MHz; its oscillator runs at 90 to 100 MHz, eight times its output.
         let divided = u32::from(mclk > 13_500_000);
         let ratio = ((u64::from(output) * 8) << (16 + divided)) + u64::from(mclk / 2);
         let ratio = ratio / u64::from(mclk);
@@ -209,7 +209,7 @@ impl Plan {
     }
 }
 
-/// The loop's output for a rate, in Hz.
+/// Returns the loop's output for a rate, in Hz.
 const fn fll_output(rate: Rate) -> u32 {
     match rate {
         Rate::Hz44100 => 11_289_600,
@@ -388,14 +388,14 @@ impl Chip for Wm8994 {
         image[DC_SERVO_1] = 0x0003;
         image[ANALOGUE_HP_1] = HP_DELAYED | HP_OUTPUT | HP_UNCLAMPED;
 
-        // Levels. The amplifier from -16.5 dB in steps of 1.5 dB, and 30 dB behind it.
+        // These are levels: the amplifier from -16.5 dB in steps of 1.5 dB, and 30 dB after it.
         let boosted = setup.gain.hundredths() > 3_000;
         let rest = setup.gain.hundredths().saturating_sub(if boosted { 3_000 } else { 0 });
         let amplifier = Decibels::from_hundredths(rest).nearest(-1_650, 150, 32);
         image[INPUT_MIXER_3] = if analogue { 0x0020 | (u16::from(boosted) << 4) } else { 0 };
         let silent = u16::from(setup.mute_microphone || !analogue) << 7;
         image[IN1L] = UPDATE | silent | if analogue { amplifier } else { 0x0b };
-        // In steps of 0.375 dB, of which four at once.
+        // The register counts in steps of 0.375 dB; the driver moves four of them at once.
         let digital = 4 * (1 + setup.gain.nearest(-7_050, 150, 59));
         let converted = match (setup.mute_microphone, analogue) {
             (true, _) => 0,

@@ -1,4 +1,4 @@
-//! How a phone is made, and why one can't be.
+//! The configuration of a phone, and the reasons for which it is refused.
 
 use core::fmt;
 
@@ -8,12 +8,12 @@ use dsp_core::receive::{ConfigError, DelayConfig};
 use dsp_core::send::{KeysFull, PacketLengthError, SenderConfig};
 use dsp_core::time::{PayloadType, RtpTime, Seq, Ssrc};
 
-/// How a phone is made.
+/// The configuration of a phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PhoneConfig {
-    /// What it sends: of G.711 payload type 0 is mu-law, 8 is A-law. SSRC, sequence number and timestamp should
-    /// be random, the sequence number below 2^15 if SRTP is put around it.
+    /// The stream that it sends: payload type 0 is mu-law and 8 is A-law with G.711. SSRC, sequence number and timestamp should
+    /// be random, and the sequence number below 2^15 if the packets are protected by SRTP.
     pub sender: SenderConfig,
     /// Bounds of the playout delay.
     pub delay: DelayConfig,
@@ -28,9 +28,8 @@ pub struct PhoneConfig {
 }
 
 impl Default for PhoneConfig {
-    /// Mu-law in packets of 20 ms from SSRC 0, the delay of a conversation, at most 200 ms, which is what the receiver has
-    /// room for, no meters, no high-pass and no telephone
-    /// events.
+    /// Returns the default: mu-law in packets of 20 ms from SSRC 0, the delay of a conversation, at most 200 ms, which is the
+    /// receiver's capacity, no meters, no high-pass and no telephone events.
     fn default() -> Self {
         let sender = SenderConfig {
             ssrc: Ssrc(0),
@@ -44,13 +43,13 @@ impl Default for PhoneConfig {
     }
 }
 
-/// Why a key can't be pressed.
+/// The reason why a key can't be pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KeyError {
     /// No telephone events were agreed on ([`PhoneConfig::events`]).
     NoEvents,
-    /// As many keys wait as there is room for.
+    /// The queue of keys is full.
     Full(KeysFull),
 }
 
@@ -65,7 +64,7 @@ impl fmt::Display for KeyError {
 
 impl core::error::Error for KeyError {}
 
-/// Why a phone can't be made.
+/// The reason why a phone can't be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PhoneError {
@@ -73,7 +72,7 @@ pub enum PhoneError {
     Receiver(ConfigError),
     /// The packets to send can't have this length.
     Sender(PacketLengthError),
-    /// None of its codecs is sent as this.
+    /// None of its codecs can be sent with this payload type.
     PayloadType(PayloadType),
     /// The device side.
     Front(FrontError),

@@ -1,4 +1,4 @@
-//! Packets are taken in as they come, until the microphone's frame is there: when they arrived is what the delay is estimated from.
+//! Packets are taken in as they come, until the microphone's frame is there: the delay is estimated from their arrival times.
 //! Within the budget they go before a frame that is ready, as it may need them; then the frame goes first.
 
 use dsp_core::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const LEAST_SHARE: u64 = 32;
 /// One call's network, or those of several, and who takes their packets in.
 #[allow(async_fn_in_trait, reason = "a phone has one core and one executor: its futures need not be Send")]
 pub(crate) trait Intake {
-    /// What has come, and for whom.
+    /// A received packet and its destination.
     type Packet;
 
     /// Waits for the next one, the `turn`th of a tick. Dropping the future before it is ready loses nothing.
@@ -24,10 +24,10 @@ pub(crate) trait Intake {
     /// Takes it in; how long the network had worked on it.
     fn take(&mut self, packet: Self::Packet) -> Duration;
 
-    /// By [`Network::now`].
+    /// Returns the time, as [`Network::now`].
     fn now(&self) -> Instant;
 
-    /// By [`Network::intake_budget`].
+    /// Returns the budget, as [`Network::intake_budget`].
     fn budget(&self) -> Duration;
 }
 
@@ -47,7 +47,7 @@ impl<P: PhoneParts, N: Network> Intake for One<'_, P, N> {
 
     fn take(&mut self, Incoming { len, arrival, worked }: Incoming) -> Duration {
         if len > 0 {
-            // The receiver counts what it can't use.
+            // The receiver counts packets that it can't use.
             let _ = self.stream.receive(arrival, self.datagram.get(..len).unwrap_or_default());
         }
         worked
@@ -62,7 +62,7 @@ impl<P: PhoneParts, N: Network> Intake for One<'_, P, N> {
     }
 }
 
-/// Two calls, of which the first has clock and budget. They are waited for in turn, so that a flood of one leaves something to the
+/// Two calls, of which the first has clock and budget. They are awaited in turn, so that a flood on one leaves time for the
 /// other.
 pub(crate) struct Two<A, B> {
     pub(crate) first: A,
@@ -100,7 +100,7 @@ impl<A: Intake, B: Intake> Intake for Two<A, B> {
     }
 }
 
-/// Takes packets in until `heard` is full; what was taken in, and whether frames were lost.
+/// Takes packets in until `heard` is full; returns the intake, and whether frames were lost.
 pub(crate) async fn take_in<A, I, const TICK: usize>(
     port: &mut A,
     heard: &mut [i16; TICK],

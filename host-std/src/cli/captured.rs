@@ -25,7 +25,7 @@ pub(super) struct CapturedArgs {
     keys: Option<PathBuf>,
 }
 
-/// What is printed as JSON.
+/// The output as JSON.
 #[derive(Serialize)]
 struct Digits<'a> {
     digits: Vec<&'a DigitRow>,
@@ -47,7 +47,7 @@ impl CapturedArgs {
     }
 }
 
-/// Whether a file begins as a capture does: pcap, pcapng, rtpdump, or one of them packed by gzip.
+/// Returns whether a file begins as a capture does: pcap, pcapng, rtpdump, or one of them packed by gzip.
 pub(super) fn is_capture(path: &Path) -> bool {
     let mut begins = [0; 4];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut begins));

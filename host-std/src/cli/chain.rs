@@ -49,7 +49,7 @@ impl Ns {
 
 /// The voice detector of a call that pauses by it.
 pub(super) fn detector(aggressiveness: u8) -> VoiceConfig {
-    // What follows a word is part of it.
+    // The time just after a word belongs to it.
     VoiceConfig { aggressiveness, hangover_ms: 40, ..VoiceConfig::default() }
 }
 
@@ -92,7 +92,7 @@ pub(super) struct CaptureArgs {
 }
 
 impl CaptureArgs {
-    /// The steps of the capture chain.
+    /// Returns the steps of the capture chain.
     pub(super) fn config(&self) -> CaptureConfig {
         let config = EchoConfig { suppressor: !self.linear, comfort_noise: !self.linear, ..EchoConfig::default() };
         CaptureConfig {
@@ -109,7 +109,7 @@ impl CaptureArgs {
         }
     }
 
-    /// The echo canceller in words.
+    /// Returns the echo canceller in words.
     pub(super) fn echo_words(&self) -> String {
         match (self.aec, self.linear) {
             (false, _) if self.echo_suppressor => "not cancelled: the microphone is turned down meanwhile".into(),
@@ -119,7 +119,7 @@ impl CaptureArgs {
         }
     }
 
-    /// All steps that there are in words, name and value.
+    /// Returns all steps that there are in words, name and value.
     pub(super) fn words(&self) -> Vec<(&'static str, String)> {
         let high_pass = self.hpf.map(|corner_hz| ("high-pass", format!("from {corner_hz} Hz on")));
         let echo = (self.aec || self.echo_suppressor).then(|| ("echo", self.echo_words()));

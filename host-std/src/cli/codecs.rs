@@ -37,12 +37,12 @@ impl fmt::Display for CodecName {
 }
 
 impl CodecName {
-    /// Whether it is this one.
+    /// Returns whether it is this one.
     pub(super) fn is(&self, name: &str) -> bool {
         self.0 == name
     }
 
-    /// Whether it is iLBC.
+    /// Returns whether it is iLBC.
     pub(super) fn is_ilbc(&self) -> bool {
         self.is("ilbc") || self.is(ILBC30)
     }
@@ -60,7 +60,7 @@ impl CodecName {
         }
     }
 
-    /// The rates that its sound may have, in Hz, the lowest first.
+    /// Returns the rates that its sound may have, in Hz, the lowest first.
     pub(super) fn rates_hz(&self) -> Vec<u32> {
         if self.is("opus") {
             return RATES_HZ.to_vec();

@@ -1,8 +1,8 @@
 //! `media-core decode`: a codec's payloads to a WAV file, all of them or through losses.
 //!
-//! Without losses it's the decoder alone, sample for sample. With losses it's what a call does: the payloads that are
-//! left go as RTP packets through the receiver, which recovers, conceals and joins. They arrive in time, so that the
-//! receiver's delay, a fixed one, is all there is besides; it's taken off.
+//! Without losses the decoder works alone, sample for sample. With losses the payloads that are left take the same way as in a
+//! call: they go as RTP packets through the receiver, which recovers, conceals and joins. They arrive in time, so that the
+//! receiver's fixed delay is the only one, and it is removed.
 
 use std::error::Error;
 use std::fs::File;
@@ -56,7 +56,7 @@ pub(super) struct DecodeArgs {
     output: PathBuf,
 }
 
-/// Without `--seconds` no more sound is written, in seconds: a small file may hold days of it.
+/// The longest sound that is written without `--seconds`, in seconds: a small file may hold days of it.
 const LONGEST_S: f64 = 3_600.0;
 /// No Ogg file of more bytes is read: its packets are held in memory, its sound is not. A day at 24 kbit/s.
 const LONGEST_OGG: u64 = 256 << 20;
@@ -164,7 +164,7 @@ fn read_raw(args: &DecodeArgs) -> Result<Payloads, Box<dyn Error>> {
             Ok(_) => {}
         }
         number += 1;
-        // Of a codec that codes sample by sample the last frame may be shorter.
+        // The last frame of a codec that codes sample by sample may be shorter.
         if payload.len() < bytes && decoder.duration(&payload).is_err() {
             let (path, got) = (path.display(), payload.len());
             return Some(Err(format!("{path} ends within frame {}: {got} bytes of {bytes}", number - 1)));
@@ -190,7 +190,7 @@ fn read_opus(args: &DecodeArgs) -> Result<Payloads, Box<dyn Error>> {
     Ok(Payloads { setup, payloads: Box::new(packets.into_iter().map(Ok)), skip, heard, gain: head.gain() })
 }
 
-/// An Ogg file of Opus, whole; what is odd about it is told.
+/// Reads a whole Ogg file of Opus, and reports its oddities.
 pub(super) fn read_ogg(path: &Path) -> Result<OpusFile, Box<dyn Error>> {
     let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
     if file.metadata().is_ok_and(|file| file.len() > LONGEST_OGG) {
@@ -236,7 +236,7 @@ impl PayloadTable for Listener {
 
 /// Delay of the receiver, in ms: three usual packets, of which two may be what a lost one is recovered from.
 const DELAY_MS: u32 = 60;
-/// So late it has begun, if it ever does.
+/// The longest wait for the first sound: a receiver that ever starts has started by then.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// Plays the payloads that aren't lost as a call does; as long as all of them would be.
@@ -276,7 +276,7 @@ fn through_receiver(
                     if last.is_empty() {
                         break 'file;
                     }
-                    // What comes after the end isn't heard, but without it the receiver would wait.
+                    // Packets after the end aren't heard, but without them the receiver would wait.
                     (last.clone(), false)
                 }
             };
@@ -286,7 +286,7 @@ fn through_receiver(
                 frames_lost += 1;
             } else {
                 if last.is_empty() {
-                    // What is lost before the first packet nobody can know of.
+                    // A receiver can't know of packets that are lost before the first one.
                     written += silence(samples(next), channels, sound)?;
                 }
                 let header = RtpHeader { seq, timestamp: RtpTime(next as u32), ssrc: Ssrc(1), ..RtpHeader::default() };
@@ -323,7 +323,7 @@ fn through_receiver(
     ))
 }
 
-/// Writes so many samples a channel of silence.
+/// Writes this many samples a channel of silence.
 fn silence(samples: u64, channels: usize, sound: &mut Sound) -> Result<u64, Box<dyn Error>> {
     let mut left = samples * channels as u64;
     while left > 0 {

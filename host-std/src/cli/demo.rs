@@ -151,7 +151,7 @@ pub(super) struct DemoArgs {
 }
 
 impl DemoArgs {
-    /// The share of packets that are overtaken, in percent: by default none where there is no jitter.
+    /// Returns the share of packets that are overtaken, in percent: by default none where there is no jitter.
     fn reorder_percent(&self) -> f64 {
         self.reorder.unwrap_or(if self.jitter > 0.0 { 1.0 } else { 0.0 })
     }
@@ -164,14 +164,14 @@ const VIRTUAL_PORTS: [u16; 2] = [4_000, 5_000];
 /// The wall clock when a call in virtual time begins: 2026-01-01 00:00 UTC.
 const VIRTUAL_EPOCH_MICROS: u64 = 1_767_225_600_000_000;
 
-/// What follows from the options.
+/// The settings that follow from the options.
 struct Setup {
     rate_hz: u32,
     network: NetworkConfig,
     opus: OpusEncoderConfig,
 }
 
-/// What a finished run leaves: of A first, then of B.
+/// The results of a finished run: of A first, then of B.
 struct Run {
     calls: [Call; 2],
     recorders: [CallRecorder; 2],
@@ -179,7 +179,7 @@ struct Run {
     unix_micros_at_zero: u64,
     /// Length of the call in seconds: less than `--seconds` if the user ended it.
     seconds: f64,
-    /// What went wrong, if something did.
+    /// The error, if there was one.
     failure: Option<String>,
     kept: KeptReport,
 }

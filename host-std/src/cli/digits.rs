@@ -61,7 +61,7 @@ impl TimedTone {
         })
     }
 
-    /// In words, as it was given.
+    /// Writes the tone and its times as they were given.
     fn words(&self) -> String {
         let (name, at) = (self.signal.name(), self.at.as_secs_f64());
         self.length.map_or_else(
@@ -100,14 +100,14 @@ pub(super) fn key(sign: char) -> Option<KeyPress> {
 }
 
 impl DigitArgs {
-    /// All that is to be pressed, by time.
+    /// Returns all keys that are to be pressed, by time.
     pub(super) fn pressed(&self) -> Vec<Pressed> {
         let mut pressed = self.dtmf.clone();
         pressed.sort_by_key(|pressed| pressed.at);
         pressed
     }
 
-    /// All tones that are to be sent, by time.
+    /// Returns all tones that are to be sent, by time.
     pub(super) fn tones(&self) -> Vec<(Duration, SentTone)> {
         let sent = |timed: &TimedTone| {
             let duration = timed.length.map(|length| CoreDuration::from_micros(length.as_micros() as u64));
@@ -126,7 +126,7 @@ impl DigitArgs {
         }
     }
 
-    /// What is pressed and sent, in words, as it was given.
+    /// Returns the keys and tones to be sent, as they were given.
     pub(super) fn settings(&self) -> Vec<(&'static str, String)> {
         let tones: Vec<_> = self.tone.iter().map(TimedTone::words).collect();
         let country = self.tone_country.name;
@@ -209,7 +209,7 @@ pub(super) async fn listen(mut heard: mpsc::Receiver<CallDigit>, zero: Instant, 
     while let Some(digit) = heard.recv().await {
         log.add(&digit, zero);
         if digit.phase == DigitPhase::Began {
-            // Over the line that tells how the call goes.
+            // The line overwrites the one that shows the status of the call.
             let over = if line_end == "\r\n" { "\r" } else { "" };
             tell(&format!(
                 "{over}the other side pressed {} ({}){:60}{line_end}",

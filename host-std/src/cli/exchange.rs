@@ -1,4 +1,4 @@
-//! How an SDP offer or answer gets to the other side and back: by files, or by stdin and stdout.
+//! The exchange of SDP offers and answers with the other side: by files, or by stdin and stdout.
 
 use std::error::Error;
 use std::fs::{File, Metadata};
@@ -22,7 +22,7 @@ const FILE_POLL: Duration = Duration::from_millis(100);
 const LONGEST_SDP: u64 = 64 * 1024;
 const TOO_LONG: &str = "an SDP of more than 64 KiB is not read";
 
-/// So long host names are looked up, all those of a description together.
+/// The time for which host names are looked up, all those of a description together.
 const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// Writes `sdp` to the file, or to stdout.
@@ -126,8 +126,8 @@ pub(super) fn look_up(description: &str, ours: IpAddr) -> String {
     String::from_utf8_lossy(&resolved).into_owned()
 }
 
-/// Sends what the other side writes during the call, as the file or stdin has it, on a thread of its own: each time that
-/// the file is written anew, and each text on stdin. `taken` is the text that was read before.
+/// Sends the other side's descriptions during the call, from the file or stdin, on a thread of its own: each time that the file
+/// is rewritten, and each text on stdin. `taken` is the text that was read before.
 pub(super) fn follow(file: Option<PathBuf>, taken: String, to: mpsc::Sender<Result<String, String>>) {
     thread::spawn(move || match file {
         Some(path) => follow_file(&path, &taken, &to),
@@ -166,7 +166,7 @@ fn follow_file(path: &Path, taken: &str, to: &mpsc::Sender<Result<String, String
     while !to.is_closed() {
         thread::sleep(FILE_POLL);
         let now = stamp();
-        // Between two looks at a file that isn't there, or is still being written, nothing is read.
+        // A file is read only when two looks find it unchanged, and not while it's missing or being written.
         if now.is_some() && now != seen && now == last {
             seen = now;
             if to.blocking_send(read()).is_err() {

@@ -22,11 +22,11 @@ use super::{Outcome, tell};
 
 /// Pause between two looks at the socket while servers are asked.
 const LOOK: StdDuration = StdDuration::from_millis(5);
-/// So long a server may take to accept a connection.
+/// The time that a server may take to accept a connection.
 const CONNECTING: StdDuration = StdDuration::from_secs(5);
-/// So long one may take to take back what it gave.
+/// The time that a server may take to release its allocation.
 const LEAVING: Duration = Duration::from_millis(500);
-/// Where a TURN password is that isn't on the command line.
+/// The environment variable with a TURN password that isn't on the command line.
 const PASSWORD: &str = "MEDIA_CORE_TURN_PASSWORD";
 /// TURN's port.
 const PORT: u16 = 3478;
@@ -69,7 +69,7 @@ pub(super) struct IceArgs {
 }
 
 impl IceArgs {
-    /// What they come to, for a call at this address.
+    /// Returns the configuration that the options describe, for a call at this address.
     ///
     /// # Errors
     /// Options that don't go together, and servers without an address.
@@ -110,7 +110,7 @@ impl IceArgs {
     /// Connects to the servers that are reached by TCP.
     ///
     /// # Errors
-    /// Where that can't be.
+    /// The error of a connection that can't be made.
     pub(super) fn connect(config: &IceConfig) -> Result<Vec<TurnConnection>, Box<dyn Error>> {
         let by_tcp = config.turn.iter().filter(|server| server.transport == TurnTransport::Tcp);
         let connect = |server: &TurnServer| {
@@ -123,7 +123,7 @@ impl IceArgs {
     /// Asks the servers, before there is an offer or an answer.
     ///
     /// # Errors
-    /// What is wrong with the socket; and where only a relayed address may be used, that there is none.
+    /// The error of the socket; and where only a relayed address may be used, that there is none.
     pub(super) fn gather(
         &self,
         call: &mut Call,
@@ -146,7 +146,7 @@ impl IceArgs {
     pub(super) fn leave(call: &mut Call, clock: &Clock, socket: &UdpSocket, turn: &mut Vec<TurnConnection>) {
         call.hang_up();
         let until = clock.now() + LEAVING;
-        // Whatever is wrong here, the server takes it back when its time is over.
+        // After an error here, the server releases the address when its lifetime is over.
         let _ = exchange_while(call, clock, socket, turn, |call| call.is_leaving() && clock.now() < until);
     }
 }
@@ -211,7 +211,7 @@ fn turn_server(text: &str, ours: IpAddr) -> Result<TurnServer, String> {
     };
     let (user, password) = match who.split_once(':') {
         Some((user, password)) => (user, password.to_owned()),
-        // What the environment has is the password as it is.
+        // The password in the environment is used as it is.
         None => (who, std::env::var(PASSWORD).map_err(|_| format!("--turn {place}: no password, and no {PASSWORD}"))?),
     };
     let password = if who.contains(':') { unescaped(&password) } else { Some(password) };
@@ -227,7 +227,7 @@ fn turn_server(text: &str, ours: IpAddr) -> Result<TurnServer, String> {
     Ok(TurnServer { address, transport, user, password })
 }
 
-/// With the characters that `%XX` stand for; `None` where a `%` stands for none, or what comes out is no text.
+/// Decodes `%XX`; `None` where a `%` isn't followed by two hex digits, or the result is no text.
 fn unescaped(text: &str) -> Option<String> {
     // The crate leaves a lone `%` as it is: here it would be a typing error in a password.
     let is_escape =
@@ -306,7 +306,7 @@ fn pair_text(pair: &IcePair) -> String {
     format!("{} {} to {} {}", pair.local_kind.name(), pair.local, pair.remote_kind.name(), pair.remote)
 }
 
-/// What is to be said when the addresses in use change.
+/// The lines to be printed when the addresses in use change.
 #[derive(Default)]
 pub(super) struct IceWatch {
     told: Option<(IceState, Option<SocketAddr>)>,
@@ -327,7 +327,7 @@ impl IceWatch {
     }
 }
 
-/// For the summary.
+/// Writes the statistics for the summary.
 pub(super) fn text(stats: &IceStats) -> String {
     let pair = stats.pair.as_ref().map_or_else(|| "no pair".into(), pair_text);
     let round_trip = stats.round_trip.map(|time| format!(", {:.1} ms there and back", time.as_micros() as f64 / 1e3));

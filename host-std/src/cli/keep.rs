@@ -1,4 +1,4 @@
-//! What `demo`, `offer` and `answer` record of a call, send of it to a second destination, and play into it.
+//! The recording of a call, its forks to a second destination, and the files played into it, as `demo`, `offer` and `answer` do.
 
 use std::error::Error;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -25,7 +25,7 @@ use super::{Outcome, mind, print, tell};
 const LONGEST: Duration = Duration::from_secs(600);
 /// Seconds of sound that wait for a fork's thread.
 const FORK_QUEUE_S: usize = 1;
-/// Who has no address of his own (RFC 3323, 4.1.1.3).
+/// The address of a party without one (RFC 3323, 4.1.1.3).
 pub(super) const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
 
 /// Options of recording, forks and announcements.
@@ -56,7 +56,7 @@ pub(super) struct RotationArgs {
     rotate: Vec<Limit>,
 }
 
-/// Of a file.
+/// The limit of a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Limit {
     Sound(StdDuration),
@@ -112,7 +112,7 @@ fn destination(text: &str) -> Result<SocketAddr, String> {
     if address.port() == 0 { Err("a port from 1 to 65535 is wanted".into()) } else { Ok(address) }
 }
 
-/// What is kept of a call while it runs.
+/// The recordings and forks of a running call.
 #[derive(Default)]
 pub(super) struct KeptRecordings {
     pub(super) recorders: Vec<Recorder>,
@@ -120,7 +120,7 @@ pub(super) struct KeptRecordings {
     pub(super) metadata: Option<(PathBuf, RecordingMetadata)>,
 }
 
-/// Tells once, while the call goes on, that a recording has ended before it.
+/// A watch that reports once, during the call, that a recording has ended early.
 pub(super) struct RecordingsWatch {
     recordings: Vec<RecorderWatch>,
 }
@@ -146,7 +146,7 @@ impl RecordingsWatch {
     }
 }
 
-/// What came of it.
+/// The results of recordings and forks.
 #[derive(Default)]
 pub(super) struct FinishedRecordings {
     pub(super) report: KeptReport,
@@ -155,7 +155,7 @@ pub(super) struct FinishedRecordings {
 }
 
 impl KeptRecordings {
-    /// Who tells when a recording breaks off.
+    /// Returns a watch that reports when a recording breaks off.
     pub(super) fn watch(&self) -> RecordingsWatch {
         RecordingsWatch { recordings: self.recorders.iter().map(Recorder::watch).collect() }
     }
@@ -165,7 +165,7 @@ impl KeptRecordings {
         self.recorders.iter().for_each(|recorder| keep_pace(recorder, rate_hz, at));
     }
 
-    /// Ends recordings and forks, and says what came of them.
+    /// Ends recordings and forks, and returns their results.
     pub(super) fn finish(self, quiet: bool) -> Result<FinishedRecordings, Box<dyn Error>> {
         let mut finished = FinishedRecordings::default();
         for recorder in self.recorders {
@@ -199,7 +199,7 @@ impl KeptRecordings {
             let recordings = finished.report.recordings.iter().filter(|row| bad(row)).cloned().collect();
             let lost = |row: &ForkRow| row.dropped_pieces + row.refused_packets > 0;
             let forks = finished.report.forks.iter().filter(|row| lost(row)).cloned().collect();
-            // What went wrong is told beside the JSON too.
+            // Errors are printed beside the JSON too.
             for line in (KeptReport { recordings, forks }).to_string().lines() {
                 tell(&format!("media-core: mind: {line}\n"));
             }
@@ -227,7 +227,7 @@ fn write(path: &Path, text: &str) -> Outcome {
 }
 
 impl ForkArgs {
-    /// Whether there is a second destination.
+    /// Returns whether there is a second destination.
     pub(super) fn is_wanted(&self) -> bool {
         self.fork.is_some()
     }
@@ -272,8 +272,8 @@ pub(super) struct Scheduled {
     pub(super) player: Player,
 }
 
-/// Reads files that are played in their time, for sound of this rate and so many channels; the first one first. Whole, for
-/// virtual time is faster than any disk.
+/// Reads files that are played at their times, for sound of this rate and this many channels; the first one first. They are read
+/// as a whole, for virtual time is faster than any disk.
 pub(super) fn schedule(
     announce: &[(PathBuf, f64)],
     rate_hz: u32,
@@ -328,7 +328,7 @@ impl KeepArgs {
         Ok(KeptRecordings { recorders, fork, metadata: self.fork.metadata(of_call)? })
     }
 
-    /// The announcements for a call of this rate and so many channels; the first one first.
+    /// Returns the announcements for a call of this rate and this many channels; the first one first.
     pub(super) fn announcements(&self, rate_hz: u32, channels: u8) -> Result<Vec<Scheduled>, Box<dyn Error>> {
         schedule(&self.announce, rate_hz, channels)
     }

@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use super::reoffer::Wish;
 use super::{digits, exchange};
 
-/// What the keys do.
+/// The help on the keys.
 pub(super) const HELP: &str = "keys: up/down volume, left/right microphone gain, m mute, h hold or resume, c next codec, q hang up;\r\n      0-9 * # and A-D (capitals) digits, ! hook flash";
-/// What one more does, where descriptions go through this terminal.
+/// The help on a further key, where descriptions go through this terminal.
 pub(super) const PASTE_HELP: &str = "      p paste the other side's answer to a later offer, or its own offer";
 /// A step of volume or gain, in hundredths of a decibel.
 const STEP: i16 = 300;
@@ -77,7 +77,7 @@ pub(super) fn watch(
                     if let Some(texts) = &texts {
                         let _ = terminal::disable_raw_mode();
                         let text = exchange::read_stdin("offer or answer").map_err(|error| error.to_string());
-                        // After the call nobody would set the terminal right again.
+                        // After the call nothing would restore the terminal.
                         if commands.is_closed() {
                             return;
                         }

@@ -11,7 +11,7 @@ use super::{Outcome, print};
 
 /// Samples of the longest frame: 10 ms at 48 kHz.
 const FRAME: usize = 480;
-/// In hundredths of a dB, the highest gain of a file.
+/// The highest gain of a file in dB, in hundredths.
 const HIGHEST_DB: f64 = 18.05;
 
 /// Mix files into one, as a conference does
@@ -60,7 +60,7 @@ pub(super) fn run(args: &MixArgs) -> Outcome {
         files.push(WavFrames::open(input, rate_hz, 1)?);
     }
 
-    // Who joins fades in: before the files begin.
+    // A port that joins fades in, so all join before the files begin.
     for port in 0..files.len() {
         conference.frame(port)?.fill(0);
     }

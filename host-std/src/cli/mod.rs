@@ -1,4 +1,4 @@
-//! Commands, their options, and how their errors are told: one clear line on stderr, and a non-zero exit.
+//! The commands, their options, and the output of their errors: one clear line on stderr, and a non-zero exit.
 
 mod captured;
 mod chain;
@@ -48,7 +48,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use host_std::sockets::Dscp;
 use tracing_subscriber::EnvFilter;
 
-/// What is logged unless the environment says otherwise. What TURN servers refuse is told in the program's own words.
+/// The log filter unless the environment sets another. Refusals of TURN servers are reported by the program itself.
 const LOG: &str = "warn,turn_client_proto=error,stun_proto=error";
 
 /// Voice calls over RTP: demonstrate one, make one, answer one.
@@ -86,16 +86,16 @@ const WOMAN: &[u8] = include_bytes!("../../assets/woman.wav");
 /// A man who speaks, 16 kHz.
 const MAN: &[u8] = include_bytes!("../../assets/man.wav");
 
-/// What a command ends with.
+/// The result of a command.
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// Options whose value may be left out, and what they mean then. Clap would take a file's name behind them for the value, as in
-/// `process --vad mic.wav out.wav`.
+/// Options whose value may be left out, and the value that they have then. Clap would take a file's name after them for the
+/// value, as in `process --vad mic.wav out.wav`.
 const WITHOUT_VALUE: [[&str; 2]; 2] = [["--ns", "--ns=medium"], ["--vad", "--vad=2"]];
 
 /// The arguments, where such an option before a file's name has its value.
 fn with_values(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    // Behind `--` there are files only, whatever they are called.
+    // After `--` there are only files, whatever their names are.
     let options = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
     for at in 1..options {
         let [option, next] = &mut arguments[at - 1..=at] else { continue };
@@ -114,7 +114,7 @@ pub(crate) fn run() -> ExitCode {
     let matches = command_line().get_matches_from(with_values(std::env::args_os().collect()));
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let filter = EnvFilter::try_from_env("MEDIA_CORE_LOG").unwrap_or_else(|_| EnvFilter::new(LOG));
-    // Where stderr can't be written, a word about that on stderr would be a panic, in the midst of a call.
+    // Where stderr can't be written, an error message about that on stderr would be a panic, in the middle of a call.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     log.log_internal_errors(false).init();
     signals::survive_file_limits();
@@ -146,8 +146,8 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// The commands and options. To each option that takes a number, one with a minus is a number too: so its range is told
-/// where it's outside, and not that there is no option `-5`.
+/// Returns the commands and options. Each option that takes a number accepts a negative one: so the error names its range, and
+/// doesn't say that there is no option `-5`.
 fn command_line() -> clap::Command {
     Cli::command().mut_subcommands(with_numbers)
 }
@@ -178,7 +178,7 @@ fn print(text: &str) -> Outcome {
     }
 }
 
-/// Writes to stderr what the user should know. Where even that can't be written, nothing can be told.
+/// Writes to stderr what the user should know. Where even that can't be written, nothing can be reported.
 fn tell(text: &str) {
     let mut err = std::io::stderr().lock();
     let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());

@@ -1,4 +1,4 @@
-//! What is told of calls while they run, beside the terminal: metrics, a dashboard, lines of numbers, quality reports.
+//! The reports on running calls beside the terminal: metrics, a dashboard, lines of numbers, quality reports.
 
 use std::error::Error;
 use std::future::Future;
@@ -31,13 +31,13 @@ use tokio::task::JoinHandle as Task;
 use super::web::{escaped, reachable};
 use super::{number_in, tell};
 
-/// What a client of Prometheus expects.
+/// The content type that a Prometheus client expects.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Histograms are tidied up so often, whoever asks.
+/// The interval at which histograms are tidied up, whether they are read or not.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// Texts that wait for a file; more of them are lost, and counted.
 const WAITING: usize = 64;
-/// What stands for a party that isn't told (RFC 3323).
+/// The placeholder for a party that isn't disclosed (RFC 3323).
 const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
 
 /// Where metrics are.
@@ -150,7 +150,7 @@ fn place(text: &str) -> Result<SocketAddr, String> {
     of_port.or_else(|_| text.parse()).map_err(|_| "must be a port, or an address and a port".into())
 }
 
-/// What has been made ready before the call.
+/// The parts that have been prepared before the call.
 pub(super) struct Monitoring {
     monitor: Option<Monitor>,
     metrics: bool,
@@ -160,7 +160,7 @@ pub(super) struct Monitoring {
     codec: Arc<Mutex<String>>,
 }
 
-/// What follows a running call.
+/// The parts that follow a running call.
 pub(super) struct Following {
     tasks: Vec<Task<()>>,
     reports: Option<(VqReporter, Lines, Task<()>)>,
@@ -168,7 +168,7 @@ pub(super) struct Following {
 }
 
 impl MonitoringArgs {
-    /// Opens what is wanted, on the runtime that this is called in; before the call, so that what can't be had is told first.
+    /// Opens the requested outputs, on the runtime that this is called in; before the call, so that errors are reported first.
     ///
     /// # Errors
     /// Why something can't.
@@ -209,7 +209,7 @@ fn token() -> Result<String, Box<dyn Error>> {
 }
 
 impl Monitoring {
-    /// Where the codec is told as it changes.
+    /// Returns the place where the codec is reported as it changes.
     pub(super) fn codec(&self) -> Arc<Mutex<String>> {
         self.codec.clone()
     }
@@ -251,7 +251,7 @@ impl Monitoring {
 }
 
 impl Following {
-    /// The call is over: waits until all is told of it; what could not be written.
+    /// Waits after the call until everything about it is written; returns the output that could not be written.
     pub(super) async fn finish(self, call: &Call) -> Option<String> {
         for task in self.tasks {
             let _ = task.await;
@@ -321,7 +321,7 @@ struct Lines {
     path: PathBuf,
 }
 
-/// Whoever writes to such a file.
+/// The writer of such a file.
 #[derive(Clone)]
 struct Writer {
     texts: std_mpsc::SyncSender<String>,
@@ -329,7 +329,8 @@ struct Writer {
 }
 
 impl Writer {
-    /// Never waits. What finds no room is lost, and told at the end: the disk has been too slow for many texts.
+    /// Writes without waiting. Text for which there is no room is lost, and reported at the end: the disk has been too slow for
+    /// this many texts.
     fn write(&self, text: String) {
         if self.texts.try_send(text).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Where a call's sockets are and what its SDP says of that: the same options for `offer` and `answer`.
+//! The addresses of a call's sockets and their SDP: the same options for `offer` and `answer`.
 
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
@@ -34,11 +34,11 @@ pub(super) struct NetworkArgs {
     socket_buffer: Option<u32>,
 }
 
-/// Where we are.
+/// Our sockets and addresses.
 pub(super) struct LocalEndpoint {
     /// The address of our sockets.
     pub(super) bound: IpAddr,
-    /// The one that the other side is told.
+    /// The address that is given to the other side.
     pub(super) advertised: IpAddr,
     pub(super) sockets: Sockets,
 }
@@ -47,7 +47,8 @@ impl NetworkArgs {
     /// Opens the sockets; with `of_ipv6` at an address of IPv6, unless the options say otherwise.
     ///
     /// # Errors
-    /// Addresses that can't be told to the other side or don't go together, and why there are no sockets.
+    /// The error for addresses that can't be given to the other side or don't go together, and the reason why there are no
+    /// sockets.
     pub(super) fn open(&self, of_ipv6: bool) -> Result<LocalEndpoint, Box<dyn Error>> {
         let (bound, advertised) = self.addresses(of_ipv6)?;
         let config = SocketConfig {
@@ -69,7 +70,7 @@ impl NetworkArgs {
         Ok(LocalEndpoint { bound, advertised, sockets })
     }
 
-    /// Where we bind, and what the SDP says.
+    /// Returns the address to bind, and the one in the SDP.
     fn addresses(&self, of_ipv6: bool) -> Result<(IpAddr, IpAddr), String> {
         let (address, advertise) = (self.address.map(canonical), self.advertise.map(canonical));
         // In SDP this address means hold (RFC 3264, 8.4).

@@ -56,14 +56,14 @@ fn made(args: &ProbeArgs, sample_rate_hz: u32, channels: u8) -> Result<Probe, Bo
     Ok(Probe::new(ProbeConfig { sample_rate_hz, channels, aggressiveness, country })?)
 }
 
-/// What a WAV file has, and its rate.
+/// Analyses a WAV file; returns the analysis and the file's rate.
 fn of_wav(args: &ProbeArgs) -> Result<(Probe, u32), Box<dyn Error>> {
     let file = WavSource::open(&args.input, 48_000)?;
     super::mind(&args.input, file.remarks());
     let spec = file.spec();
     drop(file);
     let rate_hz = spec.sample_rate.clamp(*RATES_HZ.start(), *RATES_HZ.end());
-    // At most 64.
+    // The file has at most 64 channels.
     let channels = spec.channels as u8;
     let mut probe = made(args, rate_hz, channels)?;
     let mut sound = WavFrames::open(&args.input, rate_hz, channels)?;
@@ -79,13 +79,13 @@ fn of_wav(args: &ProbeArgs) -> Result<(Probe, u32), Box<dyn Error>> {
     }
 }
 
-/// Whether a file begins as an Ogg file; one that can't be read does not, which its reader then says.
+/// Returns whether a file begins as an Ogg file; one that can't be read does not, which its reader then says.
 fn is_ogg(path: &Path) -> bool {
     let mut magic = [0; 4];
     File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"OggS"
 }
 
-/// What an Ogg file of Opus has, and the rate at which it's decoded.
+/// Analyses an Ogg file of Opus; returns the analysis and the rate at which it's decoded.
 fn of_opus(args: &ProbeArgs) -> Result<(Probe, u32), Box<dyn Error>> {
     const RATE_HZ: u32 = 48_000;
     let path = args.input.display();

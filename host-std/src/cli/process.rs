@@ -86,7 +86,7 @@ pub(super) fn run(args: &ProcessArgs) -> Outcome {
     }
     let (bar, stop) = (progress(args, length), Stop::listen());
     let (mut spent, mut n) = (StdDuration::ZERO, 0);
-    // A sound comes out so many samples later than it went in.
+    // Sound leaves the chain this many samples later than it entered.
     let (mut ahead, mut left) = (front.block(0).map_or(0, |block| block.delay_samples()), length as usize);
     while left > 0 {
         if n % PROGRESS_EVERY == 0 {
@@ -99,7 +99,7 @@ pub(super) fn run(args: &ProcessArgs) -> Outcome {
             return Err("a tick is too long for the capture chain: this is a bug".into());
         };
         spent += begin.elapsed();
-        // What was captured in this tick was played in the one before.
+        // The sound captured in this tick was played in the one before.
         measure.hear_far(&sound.far_before[..sound.known]);
         measure.hear_input(&sound.near[..sound.known]);
         if let (true, Some(status)) = (sound.known > 0, front.block(0).and_then(|block| block.echo())) {
@@ -187,16 +187,16 @@ impl Media for Tick<'_> {
     }
 }
 
-/// Both files, tick by tick. The microphone is one behind: a tick plays what is heard from now on, and captures what was
-/// said until now.
+/// Both files, tick by tick. The microphone is one tick late: a tick plays the sound that is heard from now on, and captures the
+/// sound until now.
 struct Sound {
     loudspeaker: Option<WavFrames>,
     microphone: WavFrames,
     channels: usize,
-    /// What is played in this tick, and what was in the one before.
+    /// The sound that is played in this tick; below is that of the one before.
     far: Vec<i16>,
     far_before: Vec<i16>,
-    /// What is captured in this tick; samples beyond `known` are behind the end of the file.
+    /// The sound that is captured in this tick; samples beyond `known` are after the end of the file.
     near: Vec<i16>,
     known: usize,
     begun: bool,
@@ -218,7 +218,7 @@ impl Sound {
         })
     }
 
-    /// Goes on by a tick.
+    /// Advances by a tick.
     fn next(&mut self) -> Outcome {
         std::mem::swap(&mut self.far, &mut self.far_before);
         let read = self.loudspeaker.as_mut().map_or(Ok(0), |file| file.read(&mut self.far))?;

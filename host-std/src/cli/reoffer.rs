@@ -1,11 +1,11 @@
 //! Offers and answers in a running call: hold, resume, another codec; ours and the other side's.
 //!
-//! They go the way of the first ones. A description doesn't say what it is, an offer or an answer (RFC 3264): while an
-//! offer of ours has no answer, what comes is that answer, and else it's an offer. It is told from the one before by its
-//! `o=` line, whose version goes up with every change (RFC 3264, 8). Where both sides offer at once, neither sees an
-//! answer; so that two of these programs notice, each later description has an attribute of its own, which all
-//! others pass over (RFC 8866, 5.13). Then the offer of whoever made the first one counts, and the other one's is made
-//! again after it.
+//! They are exchanged in the same way as the first ones. A description doesn't say whether it is an offer or an answer (RFC
+//! 3264): while an offer of ours has no answer, the next description is that answer, and otherwise it's an offer. It is
+//! distinguished from the one before by its `o=` line, whose version goes up with every change (RFC 3264, 8). Where both sides
+//! offer at once, neither sees an answer; so that two of these programs notice, each later description has an attribute of its
+//! own, which all others ignore (RFC 8866, 5.13). Then the offer of the side that made the first one counts, and the other one's
+//! is made again after it.
 //!
 //! An offer that is refused, or has no answer in time, leaves the call as it was.
 
@@ -27,9 +27,9 @@ use tokio::time::{Instant as TokioInstant, sleep_until};
 use super::codecs::CodecName;
 use super::{chain, exchange, number_in, summary};
 
-/// So long an offer waits for its answer: somebody may have to carry it by hand.
+/// The time for which an offer waits for its answer: a person may have to carry it by hand.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// So long a description of ours stays as it is before another offer takes its place in the file: it has to be read first.
+/// The time for which a description of ours stays before another offer replaces it in the file: it has to be read first.
 const SETTLE: Duration = Duration::from_secs(1);
 /// The attribute that says what a later description is.
 const ATTRIBUTE: &str = "a=x-media-core:";
@@ -59,7 +59,7 @@ fn codec_at(text: &str) -> Result<(f64, Option<CodecName>), String> {
 }
 
 impl Timetable {
-    /// What is to happen when; `format` is the codec's format in this call.
+    /// Returns the actions with their times; `format` is the codec's format in this call.
     ///
     /// # Errors
     /// A codec that is not among `codecs`, and a restart of what isn't there.
@@ -86,7 +86,7 @@ impl Timetable {
     }
 }
 
-/// What the user wants of the call.
+/// A user's change of the call.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Wish {
     /// The other side on hold, or not.
@@ -99,7 +99,7 @@ pub(super) enum Wish {
     RestartIce,
 }
 
-/// What we have a say in.
+/// The settings of our side.
 #[derive(Clone, Debug, PartialEq)]
 struct Wanted {
     held: bool,
@@ -130,18 +130,18 @@ struct Pending {
     until: TokioInstant,
 }
 
-/// What a later description says that it is.
+/// The role that a later description has by its own attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Offer,
     Answer,
 }
 
-/// What the negotiation needs of a call.
+/// The part of a call that the negotiation needs.
 pub(super) struct NegotiationSetup {
-    /// To the call's driver.
+    /// The channel to the call's driver.
     pub(super) commands: mpsc::Sender<Command>,
-    /// Whither our descriptions go; stdout if nowhere else.
+    /// The file for our descriptions; stdout if there is none.
     pub(super) write: Option<PathBuf>,
     /// Whether we made the first offer.
     pub(super) first_offer: bool,
@@ -151,13 +151,13 @@ pub(super) struct NegotiationSetup {
     pub(super) codecs: Vec<CodecFormat>,
     /// Our address.
     pub(super) address: IpAddr,
-    /// Where a line ends on the terminal.
+    /// The line end on the terminal.
     pub(super) line_end: &'static str,
-    /// The codec, in words, for whoever watches the call.
+    /// The codec as text, for displays of the call.
     pub(super) codec: Arc<Mutex<String>>,
 }
 
-/// What was agreed on, in words; the codec for whoever watches too.
+/// Returns the agreement as text, and publishes the codec for displays.
 fn agreed(call: &Call, codec: &Mutex<String>) -> String {
     *codec.lock().unwrap_or_else(PoisonError::into_inner) = summary::codec(call);
     summary::description(call)
@@ -234,7 +234,7 @@ impl std::fmt::Display for Wish {
 
 struct Negotiation {
     setup: NegotiationSetup,
-    /// What was agreed on last, as far as it's ours.
+    /// The settings of our side that were agreed on last.
     wanted: Wanted,
     pending: Option<Pending>,
     /// Wishes that wait for the answer to the one before.
@@ -271,7 +271,7 @@ impl Negotiation {
             Wish::HoldOrResume => Wanted { held: !self.wanted.held, ..self.wanted.clone() },
             Wish::Codec(Some(codec)) => self.wanted.with_best(codec),
             Wish::Codec(None) => {
-                // The one that was the best becomes the last, so that all have their turn.
+                // The best codec becomes the last, so that all have their turn.
                 let mut codecs = self.wanted.with_best(&current).codecs;
                 codecs.rotate_left(1);
                 Wanted { codecs, ..self.wanted.clone() }

@@ -152,7 +152,7 @@ fn run_capture(args: &ReplayArgs, capture: &Path, delay: DelayConfig) -> Outcome
     }
 }
 
-/// What makes the replay repeatable.
+/// Returns the settings that make the replay repeatable.
 fn settings(args: &ReplayArgs, max_delay_ms: u32) -> Vec<(String, String)> {
     let mut settings = vec![("delay", args.jitter.words(max_delay_ms))];
     if !args.payload_map.is_empty() {

@@ -54,7 +54,7 @@ pub(super) fn run(args: &ResampleArgs) -> Outcome {
     super::apart(&args.input, &args.output)?;
     let file = WavSource::open(&args.input, args.rate)?;
     super::mind(&args.input, file.remarks());
-    // At most 64.
+    // The file has at most 64 channels.
     let channels = args.channels.unwrap_or(file.spec().channels as u8);
     drop(file);
     let quality = match args.quality {

@@ -87,10 +87,10 @@ impl KeyingArgs {
         }
     }
 
-    /// The certificate of the file, which is written if it isn't there.
+    /// Returns the certificate of the file, which is written if it isn't there.
     ///
     /// # Errors
-    /// What is wrong with the file, in words.
+    /// The error of the file, as text.
     pub(super) fn certificate(&self) -> Result<Option<Certificate>, Box<dyn Error>> {
         let Some(path) = &self.certificate else { return Ok(None) };
         if self.keying() == Keying::Described {
@@ -126,7 +126,7 @@ impl KeyWatch {
     pub(super) fn line(&mut self, protection: Option<Protection>, trouble: Option<HandshakeFailure>) -> Option<String> {
         let before = std::mem::replace(&mut self.told, protection);
         match protection? {
-            // What is wrong is told after that they are waited for, however soon it is.
+            // The trouble is reported after the line that keys are awaited, however soon it comes.
             Protection::Waiting if before == protection && trouble != self.trouble => {
                 self.trouble = trouble;
                 Some(format!("still waiting for keys: {}", trouble?))
@@ -140,7 +140,7 @@ impl KeyWatch {
     }
 }
 
-/// For the summary.
+/// Writes the protection for the summary.
 pub(super) fn text(protection: Protection, trouble: Option<HandshakeFailure>) -> String {
     match (protection, trouble) {
         (Protection::Waiting, Some(why)) => format!("no keys came: {why}"),
@@ -190,7 +190,7 @@ impl SrtpArgs {
         if self.no_srtp { SrtpPolicy::Off } else { SrtpPolicy::Required }
     }
 
-    /// For people: what an offer that is taken comes to.
+    /// Describes for people the agreement from an offer that is accepted.
     pub(super) fn words(&self) -> String {
         let options = self.options();
         match options.offered.first() {

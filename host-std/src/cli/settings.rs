@@ -1,4 +1,4 @@
-//! How codecs are set up on the command line: the same options with the same meaning in every command that has them.
+//! The settings of codecs on the command line: the same options with the same meaning in every command that has them.
 
 use std::error::Error;
 use std::fmt;
@@ -11,7 +11,7 @@ use host_std::registry::{G722, Opus, Pcma, Pcmu, Registry};
 use super::codecs::CodecName;
 use super::{Outcome, number_in};
 
-/// Who makes the sound of what is lost. iLBC and Opus always do it themselves.
+/// The concealment of lost packets. iLBC and Opus always do it themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Concealment {
     /// The receiver, from the waveform on both sides
@@ -23,7 +23,7 @@ pub(super) enum Concealment {
 
 impl Concealment {
     /// # Errors
-    /// Where none of these codecs conceals.
+    /// The error if none of these codecs needs concealment.
     pub(super) fn check(self, codecs: &[CodecName]) -> Outcome {
         match self {
             Self::Codec if codecs.iter().all(|name| name.is("l16")) => {
@@ -34,7 +34,7 @@ impl Concealment {
     }
 }
 
-/// How many packets before it each packet repeats (RFC 2198).
+/// The number of earlier packets that each packet repeats (RFC 2198).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Repeated {
     pub(super) packets: u8,
@@ -44,7 +44,7 @@ pub(super) struct Repeated {
 
 impl Repeated {
     /// # Errors
-    /// What it must be.
+    /// The allowed values.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(packets @ 0..=4) => Ok(Self { packets, on_loss: false }),
@@ -55,7 +55,7 @@ impl Repeated {
 }
 
 impl fmt::Display for Repeated {
-    /// In words.
+    /// Writes the value as text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let packets = self.packets;
         match self {
@@ -67,20 +67,20 @@ impl fmt::Display for Repeated {
     }
 }
 
-/// How long packets wait.
+/// The time for which packets wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Jitter {
-    /// As the network needs, for who only listens.
+    /// The delay that the network needs, for one-way listening.
     Adaptive,
-    /// By the rating R.
+    /// The delay with the best rating R.
     Conversation,
-    /// So many ms.
+    /// A fixed delay in ms.
     Fixed(u32),
 }
 
 impl Jitter {
     /// # Errors
-    /// What it must be.
+    /// The allowed values.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             None if text == "adaptive" => Ok(Self::Adaptive),
@@ -93,7 +93,7 @@ impl Jitter {
     /// Bounds of the delay, with a maximum in ms where one is given.
     ///
     /// # Errors
-    /// Where a fixed delay has a maximum too.
+    /// The error if a fixed delay has a maximum too.
     pub(super) fn delay(self, max_ms: Option<u32>) -> Result<DelayConfig, String> {
         let usual = match (self, max_ms) {
             (Self::Adaptive, _) => DelayConfig::default(),
@@ -106,7 +106,7 @@ impl Jitter {
         Ok(DelayConfig { max_ms: max_ms.unwrap_or(usual.max_ms), ..usual })
     }
 
-    /// For people.
+    /// Describes the delay for people.
     pub(super) fn words(self, max_ms: u32) -> String {
         match self {
             Self::Adaptive => format!("adaptive, at most {max_ms} ms"),
@@ -117,7 +117,7 @@ impl Jitter {
 }
 
 /// # Errors
-/// Where none of these codecs has two channels, and two are wanted.
+/// The error if two channels are requested and none of these codecs has two.
 pub(super) fn check_channels(channels: u8, codecs: &[CodecName]) -> Outcome {
     match codecs {
         _ if channels == 1 || codecs.iter().any(|name| name.is("opus") || name.is("l16")) => Ok(()),
@@ -216,7 +216,7 @@ pub(super) struct OpusArgs {
 
 impl OpusArgs {
     /// # Errors
-    /// Where something is set and none of these codecs is Opus. The bit rate is the caller's affair.
+    /// The error if a setting is given and none of these codecs is Opus. The bit rate is checked by the caller.
     pub(super) fn check(&self, codecs: &[CodecName]) -> Outcome {
         let given = [
             (self.rates.is_some(), "rates"),
@@ -237,7 +237,7 @@ impl OpusArgs {
     /// The same of a call, where the bit rate too is Opus' alone.
     ///
     /// # Errors
-    /// As for [`check`](Self::check).
+    /// The same as for [`check`](Self::check).
     pub(super) fn check_call(&self, codecs: &[CodecName]) -> Outcome {
         self.check(codecs)?;
         if self.bitrate.is_some() { for_opus("bitrate", codecs) } else { Ok(()) }
@@ -246,7 +246,7 @@ impl OpusArgs {
     /// `usual` with what is set here.
     ///
     /// # Errors
-    /// What Opus, or Opus in this build, can't be set to.
+    /// The settings that Opus, or Opus in this build, doesn't support.
     pub(super) fn config(&self, usual: OpusEncoderConfig) -> Result<OpusEncoderConfig, Box<dyn Error>> {
         let config = OpusEncoderConfig {
             application: match self.tune {
@@ -289,7 +289,7 @@ impl OpusArgs {
 }
 
 /// # Errors
-/// Where none of these codecs is Opus.
+/// The error if none of these codecs is Opus.
 pub(super) fn for_opus(option: &str, codecs: &[CodecName]) -> Outcome {
     if codecs.iter().any(|name| name.is("opus")) {
         return Ok(());

@@ -1,18 +1,17 @@
-//! What the system asks of the program: to end (Ctrl-C, a service manager, a closed terminal), and not to make a file
-//! longer than its limit.
+//! The system's signals to the program: to end (Ctrl-C, a service manager, a closed terminal), and not to make a file longer than
+//! its limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Outcome;
 
-/// From now on a file at its limit (`ulimit -f`) is an error of the write, as a full disk is, and not the end of the
-/// program without a word.
+/// Makes a file at its limit (`ulimit -f`) an error of the write, as a full disk is, instead of a silent end of the program.
 pub(super) fn survive_file_limits() {
     #[cfg(unix)]
     {
         let flag = Arc::new(AtomicBool::new(false));
-        // Without it the program works, but for that word.
+        // Without it the program works, except for that message.
         let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, flag);
     }
 }
@@ -29,7 +28,7 @@ impl Stop {
         {
             use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
             for signal in [SIGINT, SIGTERM, SIGHUP] {
-                // In this order: the first one finds the flag unset, and sets it.
+                // The order matters: the first one finds the flag unset, and sets it.
                 let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&asked));
                 let _ = signal_hook::flag::register(signal, Arc::clone(&asked));
             }
@@ -37,7 +36,7 @@ impl Stop {
         Self(asked)
     }
 
-    /// Whether the program should end.
+    /// Returns whether the program should end.
     pub(super) fn asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -28,7 +28,7 @@ impl SoundArgs {
     /// Opens both for sound at this rate, mono or stereo.
     ///
     /// # Errors
-    /// What [`CardIo`] and [`FileIo`] can't open.
+    /// The error of [`CardIo`] or [`FileIo`].
     pub(super) fn open(&self, sample_rate_hz: u32, channels: u8) -> Result<Box<dyn AudioIo>, DeviceError> {
         let card = |capture, playback| card(capture, playback, sample_rate_hz, channels);
         let (microphone, speaker) = (choice(&self.microphone, self.null), choice(&self.speaker, self.null));
@@ -40,7 +40,7 @@ impl SoundArgs {
         Ok(Box::new(Split { capture, playback }))
     }
 
-    /// Whether one of both is a sound card.
+    /// Returns whether one of both is a sound card.
     pub(super) fn has_card(&self) -> bool {
         let names = [&self.microphone, &self.speaker];
         names.iter().any(|name| matches!(choice(name, self.null), Choice::Card(_)))
@@ -77,7 +77,7 @@ fn card(
 ) -> Result<Box<dyn AudioIo>, DeviceError> {
     let open = CardIo::open(CardConfig { capture, playback, sample_rate_hz, channels, ..CardConfig::default() });
     let card = open.map_err(|error| match error {
-        // What the system says to it adds nothing.
+        // The system's text adds nothing to it.
         DeviceError::NoDevice { direction, .. } => DeviceError::NoDevice { direction, source: None },
         error => error,
     })?;

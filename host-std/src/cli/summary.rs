@@ -1,4 +1,4 @@
-//! What `media-core offer` and `answer` tell of a call: whom with, how it goes, and how it was.
+//! The output of `media-core offer` and `answer` about a call: the peer, the status, and the summary.
 
 use dsp_core::process::metering::SoundStats;
 use dsp_core::time::Duration;
@@ -20,7 +20,7 @@ pub(super) fn describe(call: &Call) {
     }
 }
 
-/// What was agreed on.
+/// Describes the agreement.
 pub(super) fn description(call: &Call) -> String {
     let (Some(transport), Some(stream), Some(codec)) =
         (call.negotiated_transport(), call.negotiated_stream(0), call.codec())
@@ -59,11 +59,11 @@ pub(super) fn codec(call: &Call) -> String {
     agreed.map_or_else(String::new, |(stream, codec)| format!("{codec}, {} ms", stream.send_ptime_ms))
 }
 
-/// After so long without anything of the other side that is said.
+/// The time without packets from the other side after which that is reported.
 const SILENT: Duration = Duration::from_secs(10);
 
-/// Says on stderr when nothing comes of the other side any more, and when it is back; and one line that is written over
-/// and over, where somebody watches.
+/// Reports on stderr when no more packets come from the other side, and when they are back; and on an interactive terminal one
+/// line that is overwritten again and again.
 pub(super) async fn display(mut watching: watch::Receiver<Status>, interactive: bool) {
     let (mut addresses, mut keys) = (ice::IceWatch::default(), security::KeyWatch::default());
     let (mut silent, line) = (false, if interactive { "\r\n" } else { "\n" });
@@ -118,7 +118,7 @@ fn gain(hundredths_db: i16) -> String {
     format!("{:+} dB", hundredths_db / 100)
 }
 
-/// What an adapting call does.
+/// Describes what an adapting call does.
 fn adapting_text(adapting: &AdaptationStats) -> String {
     let kbit = |bps: u32| f64::from(bps) / 1e3;
     let mut text = format!("to {:.0} kbit/s with headers ({})", kbit(adapting.rate_bps), adapting.phase);
@@ -135,7 +135,7 @@ fn adapting_text(adapting: &AdaptationStats) -> String {
     text
 }
 
-/// How the call was, in words.
+/// Describes the whole call.
 pub(super) fn text(
     stats: &CallStats,
     digits: &[DigitRow],
@@ -297,7 +297,7 @@ pub(super) fn text(
     lines.join("\n") + "\n"
 }
 
-/// What became of the keys that were pressed, if any were.
+/// Describes the fate of the keys that were pressed, if any were.
 fn pressed_text(digits: &DigitStats) -> Option<String> {
     let DigitStats { sent, sent_in_band, waiting, given_up, .. } = *digits;
     if sent + waiting + given_up == 0 {
@@ -316,7 +316,7 @@ fn pressed_text(digits: &DigitStats) -> Option<String> {
     Some(text)
 }
 
-/// What the echo canceller told last.
+/// Describes the last status of the echo canceller.
 fn echo_text(echo: &EchoStatus) -> String {
     let or_none =
         |value: Option<f32>, unit| value.map_or_else(|| "unknown".into(), |value| format!("{value:.1} {unit}"));

@@ -219,7 +219,7 @@ pub(super) fn answer(args: AnswerArgs) -> Outcome {
         None => exchange::read_stdin("offer")?,
     };
     let way = Way { read: args.offer.clone(), write: args.write.clone(), first_offer: false };
-    // Unless we were told otherwise, we are where the offer can be heard.
+    // Unless another address is given, ours is one where the offer's side can reach us.
     let of_ipv6 = offer.contains("\nc=IN IP6") && !offer.contains("\nc=IN IP4");
     talk(&args.talk, way, of_ipv6, |call, clock| {
         let sdp = call.answer(clock.now(), &exchange::look_up(&offer, call.address()))?;
@@ -228,7 +228,7 @@ pub(super) fn answer(args: AnswerArgs) -> Outcome {
     })
 }
 
-/// How SDP descriptions are read and written.
+/// The way in which SDP descriptions are read and written.
 struct Way {
     read: Option<PathBuf>,
     write: Option<PathBuf>,
@@ -259,7 +259,7 @@ fn talk(
     let later = args.later.wishes(config.ice.mode, &args.codec, |name| name.format(args.rate, args.channels))?;
     let mut call = Call::new(args.digits.config(config))?;
     let monitoring = args.monitoring.start()?;
-    // Without a microphone or a file there is no call: say so before the other side hears of it.
+    // Without a microphone or a file there is no call: the error comes before the other side hears of it.
     drop(args.sound.open(args.rate, 1)?);
     let here = if bound.is_unspecified() { advertised } else { bound };
     let local = [rtp.local_addr()?.port(), rtcp.local_addr()?.port()].map(|port| SocketAddr::new(here, port));

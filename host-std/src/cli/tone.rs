@@ -80,7 +80,7 @@ struct DetectArgs {
 /// A country by its code.
 ///
 /// # Errors
-/// In words, with all codes.
+/// The error, with all codes.
 pub(super) fn country(code: &str) -> Result<&'static Country, String> {
     Country::of(code).ok_or_else(|| {
         let codes: Vec<_> = COUNTRIES.iter().map(|country| country.code).collect();
@@ -91,7 +91,7 @@ pub(super) fn country(code: &str) -> Result<&'static Country, String> {
 /// A tone by its name.
 ///
 /// # Errors
-/// In words, with all names.
+/// The error, with all names.
 pub(super) fn signal(name: &str) -> Result<ToneSignal, String> {
     let names = ToneSignal::ALL.map(ToneSignal::name);
     ToneSignal::of(name).ok_or_else(|| format!("there is no tone {name:?}; tones are {}", names.join(", ")))

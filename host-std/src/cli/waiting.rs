@@ -1,8 +1,8 @@
-//! The sockets of a call that isn't agreed on yet are read, so that nothing lies in them and is delay afterwards.
+//! The reading of sockets of a call that isn't agreed on yet, so that no datagrams wait in them and add delay afterwards.
 //!
-//! What comes before the answer (early media of a gateway, or of whoever answers before its answer is here) can't be heard
-//! yet: the answer has the keys. It's counted. The beginning of a handshake is kept: whoever answers may begin it at once
-//! (RFC 5763, 5), and would say it again a second later.
+//! Datagrams before the answer (early media of a gateway, or of a peer that sends before its answer is here) can't be played yet:
+//! the answer has the keys. They are counted. The beginning of a handshake is kept: the answering side may begin it at once (RFC
+//! 5763, 5), and would repeat it only a second later.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket as StdUdpSocket};

@@ -161,7 +161,7 @@ pub(super) fn run(args: &WebArgs) -> Outcome {
     })
 }
 
-/// What is to be minded.
+/// Prints warnings.
 fn warn(args: &WebArgs, here: IpAddr, tls: bool) {
     if here.is_loopback() {
         return;
@@ -180,7 +180,7 @@ pub(super) fn reachable(address: IpAddr) -> IpAddr {
     if address.is_unspecified() { own_address(address.is_ipv6()) } else { address }
 }
 
-/// With `%XX` for what means something behind `#`.
+/// Escapes characters that have a meaning after `#` as `%XX`.
 pub(super) fn escaped(token: &str) -> String {
     let sign = |byte: u8| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -44,7 +44,7 @@ impl WireArgs {
         format!("cannot write {}", names.join(" and "))
     }
 
-    /// For the summary.
+    /// Writes the status for the summary.
     pub(super) fn text(&self, status: &WireStatus) -> String {
         let mut text = String::new();
         if let Some(path) = &self.capture {

@@ -1,4 +1,4 @@
-//! What runs in a card's audio callbacks: the card's ends of its rings.
+//! The code that runs in a card's audio callbacks: the card's ends of its rings.
 //!
 //! They convert the sample format and the channels and touch the ring and atomic counters: they neither allocate, lock
 //! nor log.
@@ -14,7 +14,7 @@ use super::ends::RingLevels;
 use super::stream::CardSample;
 use crate::join::Join;
 
-/// What the callbacks tell.
+/// The state that the callbacks share with the caller.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) capture_overrun: AtomicU64,
@@ -54,7 +54,7 @@ impl Shared {
     }
 }
 
-/// What runs in the capture's callback: any format and channel count to floats of the caller's channels.
+/// The capture callback: it converts any format and channel count to floats of the caller's channels.
 pub(super) struct CaptureCallback {
     pub(super) ring: Producer<f32>,
     /// The card's.
@@ -76,7 +76,7 @@ impl CaptureCallback {
             let sane = |sample: f32| if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
             chunk.fill_from_iter(data.chunks_exact(channels).flat_map(|frame| {
                 let both = match (wanted, frame) {
-                    // Of a card with more the first two are left and right.
+                    // The first two channels of a card with more are left and right.
                     (2, [left, right, ..]) => [float(*left), float(*right)],
                     (2, [one]) => [float(*one); 2],
                     _ => [format::mean(frame.iter().map(|sample| float(*sample))), 0.0],
@@ -89,7 +89,7 @@ impl CaptureCallback {
     }
 }
 
-/// What runs in the playback's callback: floats to any format, on the first two channels.
+/// The playback callback: it converts floats to any format, on the first two channels.
 pub(super) struct PlaybackCallback {
     pub(super) ring: Consumer<f32>,
     /// The card's.
@@ -141,7 +141,7 @@ impl PlaybackCallback {
         }
     }
 
-    /// What was heard last fades out over silence.
+    /// Fades the last sound out over silence.
     fn fade<T: CardSample>(&mut self, silence: &mut [T]) {
         for frame in silence.chunks_exact_mut(self.channels) {
             if !self.join.is_fading() {

@@ -17,10 +17,10 @@ use super::stream::{build_capture, build_playback};
 use super::{AudioCounters, AudioIo, DeviceChoice, DeviceError, Direction, Gaps, list};
 use crate::resample::ResampleError;
 
-/// What a card may take beyond its ring and its period to have played all, in ms.
+/// The time that a card may need beyond its ring and its period to have played everything, in ms.
 const CLOSING_MS: u64 = 20;
 
-/// How a [`CardIo`] is set up. The default is the system's default devices at 48 kHz.
+/// The configuration of a [`CardIo`]. The default is the system's default devices at 48 kHz.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CardConfig {
     /// The microphone.
@@ -90,34 +90,33 @@ struct Open<End> {
 /// # Ok::<(), host_std::device::DeviceError>(())
 /// ```
 ///
-/// A card that is unplugged is lost ([`AudioIo::failure`]) until [`AudioIo::reopen`] finds it again, at whatever rate
-/// and with however many channels it then has. When the system's default becomes another device, the system itself
-/// takes the sound there (macOS, PipeWire and PulseAudio), or the stream ends and opening it anew finds the new one
-/// (Windows).
+/// A card that is unplugged is lost ([`AudioIo::failure`]) until [`AudioIo::reopen`] finds it again, at whatever rate and with
+/// however many channels it then has. When the system's default becomes another device, the system itself takes the sound there
+/// (macOS, PipeWire and PulseAudio), or the stream ends and opening it again finds the new one (Windows).
 pub struct CardIo {
     config: CardConfig,
     capture: Option<Open<CaptureEnd>>,
     playback: Option<Open<Playback>>,
     shared: Arc<Shared>,
     counts: Counts,
-    /// What was told of losses of capture and of playback.
+    /// The losses of capture and of playback that were reported already.
     told: [Told; 2],
     failure: Option<DeviceError>,
 }
 
-/// What was told of the losses of one direction.
+/// The losses of one direction that were reported already.
 #[derive(Clone, Copy, Debug, Default)]
 struct Told {
     /// Samples counted then, at the rates of the cards on which they fell.
     counted: u64,
-    /// What is left of a sample of the call, as `rest` of `card_hz`.
+    /// The remaining fraction of a sample of the call, as `rest` of `card_hz`.
     rest: u64,
     card_hz: u32,
 }
 
 impl Told {
-    /// Samples at the call's rate since this was asked last. The count goes on when a card of another rate is opened:
-    /// only what was added fell at this card's rate.
+    /// Returns the number of samples lost since the last call of this function, at the call's rate. The count is not reset when a
+    /// card of another rate is opened: only the samples that were added since then were lost at this card's rate.
     fn since(&mut self, counted: u64, card_hz: u32, call_hz: u32) -> u32 {
         let card_hz = card_hz.max(1);
         if self.card_hz != card_hz {
@@ -248,7 +247,7 @@ impl AudioIo for CardIo {
         let failed = self.notice_loss();
         match &mut self.playback {
             Some(playback) if !failed => playback.end.write(pcm, &mut self.counts) * self.config.own_channels(),
-            // Without a loudspeaker there is nothing to fall short of.
+            // Without a loudspeaker nothing is missing.
             None if !failed => pcm.len(),
             _ => {
                 self.counts.playback_overrun += (pcm.len() / self.config.own_channels()) as u64;
@@ -269,7 +268,7 @@ impl AudioIo for CardIo {
         }
     }
 
-    /// The card's period, what waits in the ring ahead of a tick, and the resampler's delay.
+    /// Returns the card's period, what waits in the ring ahead of a tick, and the resampler's delay.
     fn latency(&self) -> Latency {
         let through = |ring_ms: f64| {
             Duration::from_millis(self.config.period_ms.into()) + Duration::from_micros((ring_ms * 1e3) as u64)
@@ -305,12 +304,12 @@ impl AudioIo for CardIo {
         self.failure.as_ref()
     }
 
-    /// Waits until the card has what was written, but for no longer than its ring is, and stops it. Blocks.
+    /// Waits until the card has played everything that was written, at most for the length of its ring, and stops it. Blocks.
     fn close(&mut self) -> Result<(), DeviceError> {
         let until = Instant::now() + StdDuration::from_millis(u64::from(self.config.max_ms) + CLOSING_MS);
         while !self.notice_loss() && Instant::now() < until {
             match &self.playback {
-                // What the callback took last is the card's for a period.
+                // The card needs a period to play the samples that the callback took last.
                 Some(playback) if !playback.end.is_drained() => std::thread::sleep(StdDuration::from_millis(5)),
                 Some(_) => {
                     std::thread::sleep(StdDuration::from_millis(u64::from(self.config.period_ms) + CLOSING_MS));
@@ -327,7 +326,7 @@ impl AudioIo for CardIo {
         // The old streams go first: most cards can be opened only once.
         self.capture = None;
         self.playback = None;
-        // A fresh set of flags, so that a late word of the old streams can't fail the new ones; the counts go on.
+        // The flags are new, so that a late error of the old streams can't fail the new ones; the counts continue.
         let old = std::mem::take(&mut self.shared);
         for (new, old) in [
             (&self.shared.capture_overrun, &old.capture_overrun),

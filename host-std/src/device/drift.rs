@@ -10,7 +10,7 @@ const GAIN_PPM_PER_MS: f64 = 20.0;
 /// The most nudge: inaudible in pitch (0.9 cents), and above what crystals drift.
 const LIMIT_PPM: f64 = 500.0;
 
-/// Over how long the level is averaged, in milliseconds: many periods of a card.
+/// The time over which the level is averaged, in milliseconds: many periods of a card.
 const AVERAGE_MS: f64 = 2_000.0;
 
 /// The level of one ring, followed.

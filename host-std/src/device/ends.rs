@@ -60,16 +60,16 @@ pub(super) struct CaptureEnd {
     pub(super) priming: bool,
     /// Length of the tick that was read last.
     tick_ms: f64,
-    /// What comes out of the ring: some of it may have been dropped.
+    /// Joins the sound that is taken out of the ring, some of which may have been dropped.
     taken: Join,
-    /// What the caller reads: there may be silence in it.
+    /// Joins the sound that the caller reads, which may contain silence.
     read: Join,
     /// Whether the last sample that was read was silence for want of sound.
     was_short: bool,
 }
 
 impl CaptureEnd {
-    /// How long the last sample of a tick has waited here when it is read: the level is taken with the tick in it.
+    /// Returns how long the last sample of a tick has waited here when it is read: the level is measured with the tick in it.
     pub(super) fn latency_ms(&self) -> f64 {
         (self.drift.level_ms() + self.resampler.delay_ms() - self.tick_ms).max(0.0)
     }
@@ -115,7 +115,7 @@ impl CaptureEnd {
             }
             let part = &mut part[..n];
             part.chunks_exact_mut(channels).for_each(|frame| self.taken.pass(frame));
-            // The resampler has been pulled empty, so it takes what comes.
+            // The resampler has been pulled empty, so it has room.
             self.resampler.push_f32(part);
         }
         let (sound, silence) = pcm.split_at_mut(filled * channels);
@@ -130,7 +130,7 @@ impl CaptureEnd {
             }
             self.was_short = true;
             self.read.pass_all(silence, channels);
-            // What comes next may not be what followed in the card.
+            // The next samples may not be those that followed in the card.
             self.taken.break_off();
         }
         counts.captured += filled as u64;
@@ -150,7 +150,7 @@ pub(super) struct Playback {
 }
 
 impl Playback {
-    /// How long the first sample of a tick waits here: the level is taken with the tick in it.
+    /// Returns how long the first sample of a tick waits here: the level is measured with the tick in it.
     pub(super) fn latency_ms(&self) -> f64 {
         (self.drift.level_ms() + self.resampler.delay_ms() - self.tick_ms).max(0.0)
     }
@@ -187,13 +187,13 @@ impl Playback {
         written
     }
 
-    /// Whether the card has got all that was written.
+    /// Returns whether the card has received everything that was written.
     pub(super) fn is_drained(&self) -> bool {
         self.ring.slots() == self.ring.buffer().capacity()
     }
 }
 
-/// Both ends of a capture of `channels` at `card_hz`.
+/// Creates both ends of a capture of `channels` at `card_hz`.
 pub(super) fn capture_pair(
     config: &CardConfig,
     card_hz: u32,
@@ -219,7 +219,7 @@ pub(super) fn capture_pair(
     Ok((callback, capture))
 }
 
-/// Both ends of a playback with `channels` at `card_hz`.
+/// Creates both ends of a playback with `channels` at `card_hz`.
 pub(super) fn playback_pair(
     config: &CardConfig,
     card_hz: u32,

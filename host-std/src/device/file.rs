@@ -39,7 +39,7 @@ pub struct FileIo {
 }
 
 impl FileIo {
-    /// The null device: endless silence in, nothing out.
+    /// Creates the null device: endless silence in, nothing out.
     pub fn null(sample_rate_hz: u32) -> Self {
         Self {
             sample_rate_hz,
@@ -53,7 +53,7 @@ impl FileIo {
         }
     }
 
-    /// The same with two channels, or one; before it has files.
+    /// Returns the same with two channels, or one; before it has files.
     #[must_use]
     pub fn with_channels(self, channels: u8) -> Self {
         Self { channels, ..self }
@@ -78,17 +78,17 @@ impl FileIo {
         Ok(self)
     }
 
-    /// What is odd about the capture's file, as [`WavFrames::remarks`] has it.
+    /// Returns oddities of the capture's file, as [`WavFrames::remarks`] does.
     pub fn remarks(&self) -> &[String] {
         self.source.as_ref().map_or(&[], WavFrames::remarks)
     }
 
-    /// Whether the capture's file has been read to its end. Never for a looped one, or none.
+    /// Returns whether the capture's file has been read to its end. Never for a looped one, or none.
     pub fn finished(&self) -> bool {
         self.finished
     }
 
-    /// Closes the file played to, and tells whether all of it was written.
+    /// Closes the file played to, and returns an error if not all of it was written.
     ///
     /// # Errors
     /// [`DeviceError::Wav`] if the file could not be written to its end, now or before.
@@ -142,7 +142,7 @@ impl AudioIo for FileIo {
         self.channels
     }
 
-    /// Without a file the silence counts as captured: that is what this device has.
+    /// Without a file the silence counts as captured, since silence is this device's sound.
     fn read(&mut self, pcm: &mut [i16]) -> usize {
         let filled = if self.source.is_some() { self.read_source(pcm) } else { 0 };
         pcm[filled..].fill(0);
@@ -188,8 +188,8 @@ impl AudioIo for FileIo {
         self.failure.is_none()
     }
 
-    /// Starts the capture's file again; what was played so far stays. A file that has failed stays so: it would break
-    /// off at the same place.
+    /// Starts the capture's file again; the sound written to the playback's file so far stays. A file that has failed stays so:
+    /// it would break off at the same place.
     fn reopen(&mut self) -> Result<(), DeviceError> {
         if let Some(DeviceError::Wav(failure)) = &self.failure {
             return Err(failure.again().into());

@@ -12,7 +12,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// For so many channels, 1 or 2.
+    /// Creates the lanes for this many channels, 1 or 2.
     pub(super) fn new(from_hz: u32, to_hz: u32, channels: usize) -> Result<Self, ResampleError> {
         let lanes = (0..channels.clamp(1, 2)).map(|_| Resampler::steered(from_hz, to_hz)).collect::<Result<_, _>>()?;
         Ok(Self { lanes })
@@ -43,12 +43,12 @@ impl Lanes {
         self.lanes[0].available()
     }
 
-    /// Takes what there is room for; samples a channel.
+    /// Takes as much as there is room for; returns the samples a channel that were taken.
     pub(super) fn push(&mut self, pcm: &[i16]) -> usize {
         self.take(pcm, Resampler::push)
     }
 
-    /// The same of floats, full scale at 1.0.
+    /// Does the same with floats, full scale at 1.0.
     pub(super) fn push_f32(&mut self, pcm: &[f32]) -> usize {
         self.take(pcm, Resampler::push_f32)
     }
@@ -75,7 +75,7 @@ impl Lanes {
         self.give(pcm, Resampler::pull)
     }
 
-    /// The same in floats.
+    /// Does the same in floats.
     pub(super) fn pull_f32(&mut self, pcm: &mut [f32]) -> usize {
         self.give(pcm, Resampler::pull_f32)
     }

@@ -1,4 +1,4 @@
-//! What sound devices there are, and which of a device's formats to take.
+//! The list of sound devices, and the choice among a device's formats.
 
 use cpal::traits::{DeviceTrait as _, HostTrait as _};
 use cpal::{Device, ErrorKind, SampleFormat, StreamConfig, SupportedStreamConfigRange};
@@ -16,9 +16,9 @@ pub struct DeviceInfo {
     pub default_capture: bool,
     /// Whether it is the default for playback.
     pub default_playback: bool,
-    /// What it can capture; empty if nothing.
+    /// The formats that it can capture; empty if it can't capture.
     pub capture: Vec<FormatInfo>,
-    /// What it can play; empty if nothing.
+    /// The formats that it can play; empty if it can't play.
     pub playback: Vec<FormatInfo>,
 }
 
@@ -93,7 +93,7 @@ fn summary(ranges: &[SupportedStreamConfigRange]) -> Vec<FormatInfo> {
     all
 }
 
-/// The name in one line: some systems give a second with remarks. Empty for a device that has just gone.
+/// Returns the name in one line: some systems give a second with remarks. Empty for a device that has just gone.
 pub(super) fn name_of(device: &Device) -> String {
     device.description().ok().and_then(|d| d.name().lines().next().map(str::to_owned)).unwrap_or_default()
 }
@@ -106,8 +106,8 @@ fn formats(device: &Device, direction: Direction) -> Vec<SupportedStreamConfigRa
     .unwrap_or_default()
 }
 
-/// libasound tells of each device that can't be opened in several lines on stderr, where a program says what it has to
-/// say. For this thread they go to a buffer, a new one each time; with debug logging they stay.
+/// libasound reports each device that can't be opened in several lines on stderr, which is the program's own output. For this
+/// thread they go to a buffer, a new one each time; with debug logging they stay.
 fn keep_libasound_quiet() {
     #[cfg(target_os = "linux")]
     if !tracing::enabled!(tracing::Level::DEBUG) {
@@ -116,7 +116,7 @@ fn keep_libasound_quiet() {
     }
 }
 
-/// The device that `choice` means, or `None` for [`DeviceChoice::Off`].
+/// Returns the device that `choice` means, or `None` for [`DeviceChoice::Off`].
 pub(super) fn find(choice: &DeviceChoice, direction: Direction) -> Result<Option<Device>, DeviceError> {
     keep_libasound_quiet();
     let host = cpal::default_host();
@@ -148,7 +148,7 @@ pub(super) fn find(choice: &DeviceChoice, direction: Direction) -> Result<Option
         .ok_or_else(|| DeviceError::NotFound { name: name.clone(), direction })
 }
 
-/// The format to open `device` with: a rate that speech codecs divide, few channels, an easy sample format.
+/// Returns the format to open `device` with: a rate that speech codecs divide, few channels, an easy sample format.
 pub(super) fn choose(
     device: &Device,
     direction: Direction,
@@ -183,7 +183,7 @@ pub(super) fn choose(
         .ok_or_else(|| DeviceError::Unsupported { name: name_of(device), direction })
 }
 
-/// The rate to take from a range, if it has one between 8 and 192 kHz.
+/// Returns the rate to take from a range, if it has one between 8 and 192 kHz.
 fn rate_of(range: &SupportedStreamConfigRange) -> Option<u32> {
     [48_000, 44_100, 96_000, 32_000, 16_000, 192_000, 88_200, 24_000, 22_050, 12_000, 11_025, 8_000]
         .into_iter()

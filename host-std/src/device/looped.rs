@@ -1,8 +1,8 @@
-//! How long sound takes from what is written to a device, through the air or a cable, until it is read again.
+//! A measurement of how long sound takes from being written to a device, through the air or a cable, until it is read again.
 //!
-//! Sweeps that nothing in a room resembles are played, and looked for in what is captured: where the correlation of
-//! both is highest, the sound came back. Noise, speech and other programs' sound don't correlate with them. Every other
-//! sweep goes down, so that one that comes late isn't taken for the next one.
+//! Sweeps that nothing in a room resembles are played, and searched for in the captured sound: where the correlation of both is
+//! highest, the sound came back. Noise, speech and other programs' sound don't correlate with them. Every other sweep goes down,
+//! so that one that comes late isn't taken for the next one.
 
 use std::f64::consts::TAU;
 use std::fmt;
@@ -15,23 +15,22 @@ use super::AudioIo;
 const SWEEPS: usize = 4;
 /// Length of one, in ms.
 const SWEEP_MS: usize = 120;
-/// From the beginning of one to that of the next: the longest latency that is found, and a sweep.
+/// The time from the beginning of one sweep to that of the next, in ms: the longest latency that is found, and a sweep.
 const EVERY_MS: usize = 1_000;
-/// Before the first: a card that begins needs time.
+/// The time before the first sweep, in ms: a card that has just been started needs time.
 const BEFORE_MS: usize = 600;
 /// Its lowest and highest frequency in Hz: what any loudspeaker plays.
 const FROM_HZ: f64 = 400.0;
 const TO_HZ: f64 = 3_200.0;
 /// Amplitude: 12 dB below full scale.
 const AMPLITUDE: f64 = 8_200.0;
-/// From so much likeness on, of 1, a sweep is what was heard: noise comes to 0.05, a loud room with echoes to 0.3 and
-/// more.
+/// The least correlation, of 1, at which a sweep counts as heard: noise reaches 0.05, a loud room with echoes 0.3 and more.
 const LIKENESS: f64 = 0.15;
-/// So far the latencies of two sweeps may lie apart to be one, in ms.
+/// The largest difference between the latencies of two sweeps that count as the same latency, in ms.
 const SAME_MS: f64 = 3.0;
 
-/// Measures how long sound takes from a device's loudspeaker to its microphone: it plays sweeps and looks for them in what is
-/// captured.
+/// Measures how long sound takes from a device's loudspeaker to its microphone: it plays sweeps and searches for them in the
+/// captured sound.
 ///
 /// A device that returns everything 30 ms later, as a cable from its output to its input would:
 ///
@@ -65,7 +64,7 @@ const SAME_MS: f64 = 3.0;
 #[derive(Debug)]
 pub struct LoopTest {
     sample_rate_hz: u32,
-    /// Up, and down.
+    /// The sweep upwards, and the sweep downwards.
     sweeps: [Vec<f32>; 2],
     captured: Vec<f32>,
     /// Samples that have been played.
@@ -80,9 +79,9 @@ pub enum Looped {
     Heard {
         /// The time from writing the sound to reading it.
         latency: Duration,
-        /// How many of the sweeps came back.
+        /// The number of sweeps that came back.
         sweeps: usize,
-        /// How similar they were to what was played, from 0 to 1: how good the path is.
+        /// The correlation of the sweeps with the signal that was played, from 0 to 1: a measure of the path's quality.
         likeness: f32,
     },
     /// There was sound, but not the test sound.
@@ -92,14 +91,14 @@ pub enum Looped {
 }
 
 impl LoopTest {
-    /// A test for a device with this rate, in Hz.
+    /// Creates a test for a device with this rate, in Hz.
     pub fn new(sample_rate_hz: u32) -> Self {
         let rate = f64::from(sample_rate_hz);
         let (count, length) = (samples(sample_rate_hz, SWEEP_MS), SWEEP_MS as f64 / 1e3);
         let sweep = (0..count).map(|n| {
             let t = n as f64 / rate;
             let phase = TAU * (FROM_HZ * t + (TO_HZ - FROM_HZ) / (2.0 * length) * t * t);
-            // Without a click at either end.
+            // The window avoids a click at either end.
             let window = 0.5 - 0.5 * (TAU * n as f64 / count as f64).cos();
             (window * phase.sin()) as f32
         });
@@ -125,7 +124,7 @@ impl LoopTest {
         self.captured.len() < samples(self.sample_rate_hz, BEFORE_MS + EVERY_MS * SWEEPS)
     }
 
-    /// What is played as this sample.
+    /// Returns the signal that is played at this sample.
     fn sample(&self, n: usize) -> i16 {
         let Some(since) = n.checked_sub(samples(self.sample_rate_hz, BEFORE_MS)) else { return 0 };
         let every = samples(self.sample_rate_hz, EVERY_MS);
@@ -137,7 +136,7 @@ impl LoopTest {
         &self.sweeps[number % 2]
     }
 
-    /// What it has come to.
+    /// Returns the result so far.
     pub fn result(&self) -> Looped {
         if self.captured.iter().all(|sample| *sample == 0.0) {
             return Looped::Silence;
@@ -149,7 +148,7 @@ impl LoopTest {
             .map(|(lag, likeness)| (lag as f64 * to_ms, likeness))
             .collect();
         found.sort_by(|a, b| a.0.total_cmp(&b.0));
-        // What comes back comes as late each time; a likeness by chance is anywhere.
+        // A sweep that comes back is equally late each time; a correlation by chance can be anywhere.
         let Some(&(median, _)) = found.get(found.len() / 2) else { return Looped::NotHeard };
         found.retain(|(latency, _)| (latency - median).abs() <= SAME_MS);
         if found.len() <= SWEEPS / 2 {
@@ -164,7 +163,7 @@ impl LoopTest {
         }
     }
 
-    /// How many samples later this sweep came back, and how like itself it was.
+    /// Returns how many samples later this sweep came back, and its correlation with the original.
     fn find(&self, number: usize) -> Option<(usize, f64)> {
         let begin = samples(self.sample_rate_hz, BEFORE_MS + EVERY_MS * number);
         let heard = self.captured.get(begin..begin + samples(self.sample_rate_hz, EVERY_MS))?;
@@ -176,7 +175,7 @@ impl LoopTest {
                 product += sample * own;
                 power += sample * sample;
             }
-            // What is all but silent is like nothing.
+            // Near silence correlates with nothing.
             f64::from(product).abs() / (own * f64::from(power.max(window.len() as f32))).sqrt()
         });
         likeness.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))

@@ -1,4 +1,4 @@
-//! Sound in and out for a call: a sound card, WAV files, or nothing, behind one trait, [`AudioIo`].
+//! Audio input and output for a call: a sound card, WAV files, or nothing, all through one trait, [`AudioIo`].
 //!
 //! | use | where |
 //! |---|---|
@@ -24,7 +24,7 @@
 //! the ring stays near its target level however the two clocks drift. [`FileIo`] runs as fast as it is called.
 //!
 //! **Delay** of a card, in each direction: its own period, the ring's target level (`target_ms`) and the resampler's delay.
-//! [`AudioIo::latency`] tells their sum.
+//! [`AudioIo::latency`] returns their sum.
 //!
 //! **Limits.** A caller's sound has one or two channels. `FileIo` reads what [`wav`](crate::wav) reads. Cards are opened by cpal: on
 //! Linux that is ALSA.
@@ -98,10 +98,10 @@ pub use split::Split;
 /// assert!(device.failure().is_none());
 /// ```
 pub trait AudioIo: Send {
-    /// The rate, in Hz, of the sound that the caller reads and writes.
+    /// Returns the rate, in Hz, of the sound that the caller reads and writes.
     fn sample_rate_hz(&self) -> u32;
 
-    /// The channels, 1 or 2, of the sound that the caller reads and writes; two are interleaved. By default it is mono.
+    /// Returns the channels, 1 or 2, of the sound that the caller reads and writes; two are interleaved. By default it is mono.
     fn channels(&self) -> u8 {
         1
     }
@@ -113,7 +113,7 @@ pub trait AudioIo: Send {
     /// Plays `pcm` and returns how many samples were accepted, all channels together. The others are dropped and counted.
     fn write(&mut self, pcm: &[i16]) -> usize;
 
-    /// How long sound takes through the device, in each direction.
+    /// Returns the latency of the device in each direction.
     fn latency(&self) -> Latency {
         Latency::default()
     }
@@ -123,12 +123,12 @@ pub trait AudioIo: Send {
         Gaps::default()
     }
 
-    /// What was captured and played, missed and dropped so far.
+    /// Returns the counts so far of samples captured, played, missed and dropped.
     fn counters(&self) -> AudioCounters {
         AudioCounters::default()
     }
 
-    /// Why sound has stopped, if it has: the device is lost, or its file can't be read or written any further. Until
+    /// Returns why sound has stopped, if it has: the device is lost, or its file can't be read or written any further. Until
     /// [`AudioIo::reopen`] reads give silence and writes are dropped.
     fn failure(&self) -> Option<&DeviceError> {
         None
@@ -143,8 +143,8 @@ pub trait AudioIo: Send {
         Ok(())
     }
 
-    /// Whether a later [`AudioIo::reopen`] of a device that has failed may succeed: that of a card that is plugged in again, but
-    /// not that of a file that breaks off.
+    /// Returns whether a later [`AudioIo::reopen`] of a device that has failed may succeed: that of a card that is plugged in
+    /// again, but not that of a file that breaks off.
     fn may_come_back(&self) -> bool {
         true
     }
@@ -167,8 +167,8 @@ pub struct Gaps {
     pub played: u32,
 }
 
-/// Counts since the device was made, which go on when it is reopened. Unless their names say otherwise they are samples of one
-/// channel, at the caller's rate or, for what a card missed or dropped, at the card's.
+/// Counts since the device was made, which continue when it is reopened. Unless their names say otherwise they are samples of one
+/// channel, at the caller's rate or, for samples that a card missed or dropped, at the card's.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AudioCounters {
     /// Samples of captured sound that were read.
@@ -183,24 +183,24 @@ pub struct AudioCounters {
     pub playback_underrun: u64,
     /// Written samples that were dropped because the card played too slowly, or has failed.
     pub playback_overrun: u64,
-    /// How often the system itself reported an underrun or an overrun.
+    /// The number of underruns and overruns that the system itself reported.
     pub xruns: u64,
     /// The level of the capture ring in ms, averaged over seconds.
     pub capture_level_ms: f32,
     /// The level of the playback ring in ms, averaged over seconds.
     pub playback_level_ms: f32,
-    /// How much the rate of capture is adjusted against clock drift, in parts per million.
+    /// The current adjustment of the capture's rate against clock drift, in parts per million.
     pub capture_ppm: f32,
-    /// How much the rate of playback is adjusted against clock drift, in parts per million.
+    /// The current adjustment of the playback's rate against clock drift, in parts per million.
     pub playback_ppm: f32,
 }
 
 /// The direction of sound through a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// Into the program, from a microphone.
+    /// The direction into the program, from a microphone.
     Capture,
-    /// Out of the program, to a loudspeaker.
+    /// The direction out of the program, to a loudspeaker.
     Playback,
 }
 
@@ -213,11 +213,11 @@ impl fmt::Display for Direction {
     }
 }
 
-/// Which device to open for a direction.
+/// The device to open for a direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceChoice {
-    /// No device: reads give silence, and what is written is dropped.
+    /// No device: reads give silence, and writes are dropped.
     Off,
     /// The system's default device.
     #[default]
@@ -226,30 +226,30 @@ pub enum DeviceChoice {
     Named(String),
 }
 
-/// Why a device has no sound. Its `Display` is one line; the system's own words are in `source()`.
+/// The reason why a device has no sound. Its `Display` is one line; the system's own words are in `source()`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DeviceError {
     /// The machine has no sound device for this direction.
     #[cfg(feature = "device")]
     NoDevice {
-        /// What it was wanted for.
+        /// The direction for which the device was wanted.
         direction: Direction,
-        /// What the system said, if anything.
+        /// The system's error, if it gave one.
         source: Option<cpal::Error>,
     },
     /// No device has this name.
     NotFound {
         /// The name asked for.
         name: String,
-        /// What it was wanted for.
+        /// The direction for which the device was wanted.
         direction: Direction,
     },
     /// The device has no format that is read here.
     Unsupported {
         /// The device.
         name: String,
-        /// What it was wanted for.
+        /// The direction for which the device was wanted.
         direction: Direction,
     },
     /// The device is there but can't be opened or started.
@@ -257,7 +257,7 @@ pub enum DeviceError {
     Open {
         /// The device.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: cpal::Error,
     },
     /// The device was unplugged or stopped working.
@@ -268,7 +268,7 @@ pub enum DeviceError {
     },
     /// The call's rate and the device's can't be brought together.
     Rate(ResampleError),
-    /// A WAV file that stands for a device can't be read or written.
+    /// A WAV file that takes the place of a device can't be read or written.
     Wav(WavError),
 }
 

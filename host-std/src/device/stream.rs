@@ -9,7 +9,7 @@ use dsp_core::format::{self, Encoding};
 
 use super::callbacks::{CaptureCallback, PlaybackCallback};
 
-/// How long the system may take to set up a stream.
+/// The time that the system may take to set up a stream.
 const SETUP: Option<Duration> = Some(Duration::from_secs(5));
 
 pub(super) fn build_capture(
@@ -78,15 +78,15 @@ fn playback_of<T: CardSample>(
     device.build_output_stream(config, move |data: &mut [T], _: &_| callback.run(data), on_error, SETUP)
 }
 
-/// A sample of a card, by the format of the core that it is, or is but for its sign or its width.
+/// A sample of a card: a format of the core, possibly with another sign or width.
 pub(super) trait CardSample: SizedSample {
     /// The format.
     type Unit: Encoding;
 
-    /// As that format.
+    /// Converts a sample to that format.
     fn unit(self) -> Self::Unit;
 
-    /// From that format.
+    /// Converts a sample from that format.
     fn of(unit: Self::Unit) -> Self;
 }
 

@@ -1,4 +1,4 @@
-//! What a later offer of ours wants otherwise.
+//! The changes that a later offer of ours requests.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use crate::registry::CodecFormat;
 use crate::sdp::Direction;
 use crate::session::{Call, CallError};
 
-/// What a re-INVITE or an UPDATE of ours is to change: either all of it changes or nothing. The default changes nothing.
+/// The changes that a re-INVITE or an UPDATE of ours requests: either all of them are made or none. The default changes nothing.
 ///
 /// ```
 /// use host_std::manager::Change;
@@ -20,21 +20,20 @@ use crate::session::{Call, CallError};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Change {
-    /// Whether we want to send, to receive, or both; `None` leaves it.
+    /// Whether we want to send, to receive, or both; `None` changes nothing.
     pub direction: Option<Direction>,
-    /// Our codecs, the best first; `None` leaves them.
+    /// Our codecs, the best first; `None` changes nothing.
     pub codecs: Option<Vec<CodecFormat>>,
-    /// The address and RTP port at which we receive; `None` leaves them.
+    /// The address and RTP port at which we receive; `None` changes nothing.
     pub address: Option<(IpAddr, u16)>,
     /// Whether we have fresh SRTP keys, or, with DTLS, begin a new handshake.
     pub rekey: bool,
-    /// Whether ICE begins anew with other credentials (RFC 8445, 9).
+    /// Whether to restart ICE with new credentials (RFC 8445, 9).
     pub restart_ice: bool,
 }
 
 impl Change {
-    /// Puts the other side on hold: it hears what we play to it, such as music, and we don't hear it (`a=sendonly`: RFC 3264,
-    /// 8.4).
+    /// Puts the other side on hold: it hears our sound, such as music, and we don't hear it (`a=sendonly`: RFC 3264, 8.4).
     pub fn hold() -> Self {
         Self::direction(Direction::SendOnly)
     }
@@ -54,32 +53,32 @@ impl Change {
         Self { direction: Some(direction), ..Self::default() }
     }
 
-    /// This change with these codecs, the best first.
+    /// Returns this change with these codecs, the best first.
     #[must_use]
     pub fn with_codecs(self, codecs: impl Into<Vec<CodecFormat>>) -> Self {
         Self { codecs: Some(codecs.into()), ..self }
     }
 
-    /// This change with fresh SRTP keys of ours.
+    /// Returns this change with fresh SRTP keys of ours.
     #[must_use]
     pub fn with_fresh_keys(self) -> Self {
         Self { rekey: true, ..self }
     }
 
-    /// This change with a restart of ICE (RFC 8445, 9).
+    /// Returns this change with a restart of ICE (RFC 8445, 9).
     #[must_use]
     pub fn with_ice_restart(self) -> Self {
         Self { restart_ice: true, ..self }
     }
 
-    /// This change with another address and RTP port at which we receive. It is for sockets of your own: a
+    /// Returns this change with another address and RTP port at which we receive. It is for sockets of your own: a
     /// [`MediaManager`](super::MediaManager) opens new ones by [`move_to`](super::MediaManager::move_to).
     #[must_use]
     pub fn with_address(self, address: IpAddr, rtp_port: u16) -> Self {
         Self { address: Some((address, rtp_port)), ..self }
     }
 
-    /// Makes it what the call wants from the next offer on.
+    /// Applies it to the call from the next offer on.
     pub(super) fn apply(&self, call: &mut Call) -> Result<(), CallError> {
         if let Some(direction) = self.direction {
             call.set_direction(direction);

@@ -1,4 +1,4 @@
-//! How a manager's sessions are made.
+//! The configuration of a manager's sessions.
 
 use std::net::IpAddr;
 #[cfg(feature = "record")]
@@ -30,27 +30,28 @@ use crate::sockets::SocketConfig;
 pub struct ManagerConfig {
     /// The settings of each call. The manager itself sets the address, ports, identity and wall clock.
     pub call: CallConfig,
-    /// Where sockets are bound, and how their packets are marked. Each session has two, for RTP and for RTCP on the next
-    /// port: whether one would do is known only when the other side has answered.
+    /// The addresses to which sockets are bound, and the marking of their packets. Each session has two sockets, for RTP and for
+    /// RTCP on the next port: whether one is enough is known only when the other side has answered.
     pub sockets: SocketConfig,
-    /// The address that descriptions name, where it isn't the one that sockets are bound to: behind a one-to-one NAT, or
-    /// where sockets are bound to all addresses.
+    /// The address in our descriptions, where it isn't the one that sockets are bound to: behind a one-to-one NAT, or where
+    /// sockets are bound to all addresses.
     pub address: Option<IpAddr>,
-    /// How many sessions there can be at once.
+    /// The most sessions that can exist at once.
     pub most_sessions: usize,
-    /// The thresholds at which events are told.
+    /// The thresholds at which events are reported.
     pub watching: Watching,
-    /// How many events of all sessions together can wait to be fetched.
+    /// The most events of all sessions together that can wait to be fetched.
     pub events: usize,
-    /// The music on hold: a WAV file, of ten minutes at most, for whoever is put on hold ([`Change::hold`](super::Change::hold)).
-    /// It is read into memory once for each rate of the devices.
+    /// The music on hold: a WAV file, of ten minutes at most, for callers that are put on hold
+    /// ([`Change::hold`](super::Change::hold)). It is read into memory once for each rate of the devices.
     #[cfg(feature = "record")]
     pub music: Option<PathBuf>,
 }
 
 impl ManagerConfig {
-    /// The defaults: calls as [`CallConfig::new`] has them, except that a call ends after 90 s in which nothing came of the
-    /// other side, so that it survives a minute without a network; sockets on 127.0.0.1; 10,000 sessions and 4,096 events.
+    /// Creates the default configuration: calls as [`CallConfig::new`] has them, except that a call ends after 90 s without a
+    /// packet from the other side, so that it survives a minute without a network; sockets on 127.0.0.1; 10,000 sessions and
+    /// 4,096 events.
     ///
     /// # Errors
     /// [`CallError::Randomness`] if the operating system has no randomness to give.
@@ -68,14 +69,14 @@ impl ManagerConfig {
         })
     }
 
-    /// These settings with sockets bound to this address, which descriptions name too.
+    /// Returns these settings with sockets bound to this address, which descriptions name too.
     #[must_use]
     pub fn with_address(mut self, address: IpAddr) -> Self {
         self.sockets.address = address;
         self
     }
 
-    /// These settings with other ones for calls.
+    /// Returns these settings with other ones for calls.
     #[must_use]
     pub fn with_call(self, call: CallConfig) -> Self {
         Self { call, ..self }

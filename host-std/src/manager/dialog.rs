@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The name of a SIP dialog (RFC 3261, 12): the `Call-ID` and both sides' tags, as this side has them. Copies are cheap.
 ///
-/// Until the other side has answered our INVITE its tag isn't known: [`half`](Self::half) stands for all dialogs that the INVITE
+/// Until the other side has answered our INVITE its tag isn't known: [`half`](Self::half) represents all dialogs that the INVITE
 /// may make.
 ///
 /// ```
@@ -21,7 +21,7 @@ pub struct DialogId {
     pub(super) remote_tag: Arc<str>,
 }
 
-/// What all dialogs of one INVITE have in common.
+/// The part that all dialogs of one INVITE have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct InviteId {
     pub(super) call_id: Arc<str>,
@@ -29,8 +29,8 @@ pub(super) struct InviteId {
 }
 
 impl DialogId {
-    /// The dialog with this `Call-ID`, our tag and theirs. Where we sent the INVITE our tag is the one in `From` and theirs the
-    /// one in `To`; where it came to us it is the other way round.
+    /// Creates the dialog with this `Call-ID`, our tag and theirs. Where we sent the INVITE our tag is the one in `From` and
+    /// theirs the one in `To`; where it came to us it is the other way round.
     pub fn new(call_id: &str, local_tag: &str, remote_tag: &str) -> Self {
         Self {
             invite: InviteId { call_id: call_id.into(), local_tag: local_tag.into() },
@@ -38,7 +38,7 @@ impl DialogId {
         }
     }
 
-    /// An INVITE that we have sent or will send, and that nobody has answered yet.
+    /// Creates an INVITE that we have sent or will send, and that nobody has answered yet.
     pub fn half(call_id: &str, local_tag: &str) -> Self {
         Self::new(call_id, local_tag, "")
     }
@@ -59,7 +59,8 @@ impl DialogId {
         &self.invite.local_tag
     }
 
-    /// The other side's tag. It is empty while it isn't known, and for phones of RFC 2543, which have none (RFC 3261, 12.1.1).
+    /// Returns the other side's tag. It is empty while it isn't known, and for phones of RFC 2543, which have none (RFC 3261,
+    /// 12.1.1).
     pub fn remote_tag(&self) -> &str {
         &self.remote_tag
     }

@@ -1,4 +1,4 @@
-//! Why the manager can't do what signalling asks for, and what SIP says then.
+//! The errors of the manager for requests of signalling, and the SIP status for each.
 
 use std::error::Error;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::sockets::SocketError;
 
 use super::session::MAX_FORKS;
 
-/// Why something can't be done. Whatever runs goes on as it was.
+/// The reason why an operation failed. Everything that was running keeps running unchanged.
 ///
 /// ```
 /// use host_std::manager::ManagerError;
@@ -25,32 +25,32 @@ pub enum ManagerError {
     UnknownDialog,
     /// There is a session of this `Call-ID` and tag already.
     Exists,
-    /// An offer came while ours waits for its answer, or ours was to leave while another one does (RFC 3261, 14.1).
+    /// An offer came while ours waits for its answer, or ours was to be sent while another one waits (RFC 3261, 14.1).
     Glare,
     /// There is no offer that this could be the answer to, or that could be taken back.
     NoOffer,
-    /// The answer says no to our offer: the stream has port 0 (RFC 3264, 6). What was offered is taken back.
+    /// The answer rejects our offer: the stream has port 0 (RFC 3264, 6). The offer is taken back.
     Refused,
     /// More phones have answered one offer than anybody rings.
     TooManyForks,
     /// A further phone has answered, and it can't be talked to: packets may take relayed addresses alone, and those are
     /// the first one's.
     RelayTaken,
-    /// As many sessions run as there may be.
+    /// The most sessions that are allowed are running.
     Full {
         /// The most.
         most: usize,
     },
-    /// The session has no device, or the one that was to be given has another.
+    /// The session has no device, or the device that was to be attached doesn't have the session's rate and channels.
     NoDevice,
     /// The session has a device already.
     HasDevice,
     /// The manager is shutting down.
     Closing,
-    /// The session did not answer within 10 s: its thread is blocked. What was asked may be done all the same; end the
+    /// The session did not answer within 10 s: its thread is blocked. The command may be carried out all the same; end the
     /// dialog.
     Stuck,
-    /// What the descriptions are or want can't be done.
+    /// The descriptions can't be used, or what they request is impossible.
     Call(CallError),
     /// There are no sockets.
     Socket(SocketError),

@@ -1,5 +1,5 @@
-//! What happens in sessions without anybody's having asked: told in a queue of fixed length, which counts what it had
-//! no room for.
+//! The events that occur in sessions by themselves: they wait in a queue of fixed length, which counts those for which it had no
+//! room.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,23 +18,24 @@ use crate::session::{AdaptationStats, CallDigit, CallTone, Ending, Finding, Pack
 pub struct Event {
     /// The dialog.
     pub dialog: DialogId,
-    /// When it happened, on the host's clock.
+    /// The time at which it happened, on the host's clock.
     pub at: Instant,
-    /// What happened.
+    /// The event itself.
     pub kind: EventKind,
 }
 
-/// What happened in a dialog. Its `Display` is words for a log or a user, without names, numbers, digits and addresses.
+/// An event in a dialog. Its `Display` is text for a log or a user, without names, numbers, digits and addresses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EventKind {
     /// The first RTP packet of the other side has come.
     FirstPacket,
-    /// For this long nothing has come from the other side, neither RTP nor RTCP, although it isn't on hold.
+    /// No packet, neither RTP nor RTCP, has come from the other side for this time, although it isn't on hold.
     NoPackets(Duration),
     /// Packets come again after [`NoPackets`](Self::NoPackets).
     PacketsAgain,
-    /// Sound goes in one direction only. The finding's `Display` says what is wrong. Each kind of finding is told once a call.
+    /// Sound goes in one direction only. The finding's `Display` says what is wrong. Each kind of finding is reported once a
+    /// call.
     OneWay(Finding),
     /// The other side has put us on hold: `a=sendonly`, `a=inactive` or the address `0.0.0.0`.
     RemoteHold,
@@ -52,7 +53,7 @@ pub enum EventKind {
     QualityPoor(f64),
     /// The last 5 s sounded good again: their MOS is this, above [`Watching::good_mos`](super::Watching::good_mos).
     QualityGood(f64),
-    /// What we send was adapted to the network: bit rate, packet length or redundancy has changed.
+    /// Our sending was adapted to the network: bit rate, packet length or redundancy has changed.
     Adapted(AdaptationStats),
     /// A recording ended before it was finished.
     RecordingEnded,
@@ -70,13 +71,13 @@ pub enum EventKind {
     Ended(WhyEnded),
 }
 
-/// Why a session ended by itself.
+/// The reason why a session ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhyEnded {
     /// The call itself gives this reason.
     Call(Ending),
-    /// Nobody answered our first offer within [`Watching::unanswered`](super::Watching::unanswered).
+    /// Our first offer was not answered within [`Watching::unanswered`](super::Watching::unanswered).
     Unanswered,
     /// The socket failed.
     Socket,
@@ -84,7 +85,7 @@ pub enum WhyEnded {
     Device,
 }
 
-/// In words, for a log or a user: no name, number, digit or address is in them.
+/// The text is for a log or a user: it contains no name, number, digit or address.
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -128,25 +129,25 @@ impl fmt::Display for WhyEnded {
     }
 }
 
-/// The events of all sessions of a manager, to be fetched by one task. Where nobody fetches them sessions go on, and events
-/// that find no room are dropped and counted.
+/// The events of all sessions of a manager, to be fetched by one task. If they aren't fetched the sessions continue, and events
+/// for which there is no room are dropped and counted.
 pub struct Events {
     pub(super) events: mpsc::Receiver<Event>,
     pub(super) dropped: Arc<AtomicU64>,
 }
 
 impl Events {
-    /// The next event, in the order of each session; `None` once the manager and all its sessions are gone.
+    /// Returns the next event, in the order of each session; `None` once the manager and all its sessions are gone.
     pub async fn next(&mut self) -> Option<Event> {
         self.events.recv().await
     }
 
-    /// The next event, if one is there.
+    /// Returns the next event, if one is there.
     pub fn try_next(&mut self) -> Option<Event> {
         self.events.try_recv().ok()
     }
 
-    /// How many events had no room and are lost.
+    /// Returns the number of events for which there was no room; they are lost.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -161,12 +162,12 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Room for so many.
+    /// Creates a queue with this many places.
     pub(super) fn new(places: usize) -> Self {
         Self { events: VecDeque::with_capacity(places), places, dropped: 0 }
     }
 
-    /// One more; without room the oldest goes, and is counted.
+    /// Adds an event; without room the oldest is dropped and counted.
     pub(super) fn push(&mut self, event: Event) {
         if self.events.len() >= self.places {
             self.dropped += 1;
@@ -186,7 +187,7 @@ impl Queue {
         self.events.is_empty()
     }
 
-    /// How many had no room.
+    /// Returns the number of events for which there was no room.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }

@@ -1,11 +1,12 @@
 //! Sound and packets of a session: one call's, or those of several early dialogs that share sockets and device until
 //! one is chosen.
 //!
-//! Whose a datagram is, of several: a STUN check says it by its user name (RFC 8445, 7.2.2); else the dialog takes it
-//! that was heard from there last, or whose description names the address; else whichever can: with SRTP only who has
-//! the key, with plain RTP the first that believes it. One of them is heard, the first whose sound comes unless
-//! somebody chose another, and what the microphone says goes there alone: a phone that is still ringing has no business
-//! with it (RFC 3960, 3.2). The others hear silence, so that relays before them learn where we are.
+//! A datagram is assigned to one of several dialogs as follows: a STUN check names its dialog by its user name (RFC 8445, 7.2.2);
+//! any other datagram goes to the dialog that last received from its address, or whose description names the address; failing
+//! that, to any dialog that can accept it: with SRTP only the one that has the key, with plain RTP the first that accepts it. One
+//! of the dialogs is heard, the first whose sound comes unless the user chose another, and the microphone's sound is sent to that
+//! one alone: a phone that is still ringing must not receive it (RFC 3960, 3.2). The others are sent silence, so that relays on
+//! their paths learn our address.
 
 use std::net::SocketAddr;
 
@@ -25,17 +26,17 @@ const DATAGRAM_BYTES: usize = 65_535;
 /// Addresses whose dialog is known.
 const ROUTES: usize = 32;
 
-/// What several dialogs share.
+/// The state that several dialogs share.
 #[derive(Default)]
 pub(super) struct Forks {
-    /// The one that is heard.
+    /// The index of the dialog that is heard.
     heard: usize,
-    /// Whether somebody chose it.
+    /// Whether the user chose it.
     chosen: bool,
     routes: Vec<(SocketAddr, usize)>,
     /// A datagram as it came, for the next that may take it.
     copy: Vec<u8>,
-    /// What isn't heard, and silence.
+    /// A buffer for the sound of dialogs that aren't heard, and for silence.
     scratch: Vec<i16>,
 }
 
@@ -51,7 +52,7 @@ impl Forks {
         (self.heard, self.chosen) = (index, true);
     }
 
-    /// This one is gone, and those after it move up.
+    /// Removes this dialog; those after it move up.
     pub(super) fn forget(&mut self, index: usize) {
         self.routes.clear();
         if self.heard == index {
@@ -79,7 +80,7 @@ impl Forks {
 }
 
 impl Leg {
-    /// Whether its description, or its path, has this address.
+    /// Returns whether its description, or its path, has this address.
     fn is_at(&self, from: SocketAddr) -> bool {
         let named = |transport: &crate::sdp::NegotiatedTransport| [transport.remote_rtp, transport.remote_rtcp];
         let named = self.call.negotiated_transport().map(named);
@@ -93,7 +94,7 @@ impl Leg {
     }
 }
 
-/// Whether a call could make use of a datagram.
+/// Returns whether a call could make use of a datagram.
 fn is_taken(incoming: &Incoming) -> bool {
     !matches!(incoming, Incoming::Foreign | Incoming::Refused(_) | Incoming::Ignored)
 }

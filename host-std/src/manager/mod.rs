@@ -1,7 +1,7 @@
 //! The one object that a SIP stack talks to: media sessions by dialog.
 //!
 //! Use a [`MediaManager`] for a softphone or a server whose signalling is a SIP stack: it opens sockets, makes calls, runs each
-//! session as a task on tokio and tells what happens. Use a [`Session`] where you tick many calls in a batch, or test in virtual
+//! session as a task on tokio and reports events. Use a [`Session`] where you tick many calls in a batch, or test in virtual
 //! time: it has the same rules for offers, answers and forking, and does no I/O and reads no clock. For one call without SIP
 //! dialogs a [`Driver`](crate::session::driver::Driver) is enough, and browsers are served by `web`.
 //!
@@ -39,15 +39,16 @@
 //! | transfer (REFER with Replaces) | [`replace`](MediaManager::replace) |
 //! | CANCEL, BYE | [`end`](MediaManager::end) |
 //!
-//! Each error knows the SIP status to answer with ([`ManagerError::status`]). An offer or answer that fails leaves the running call
-//! as it was: its sound, keys, addresses and numbers.
+//! Each error knows the SIP status to answer with ([`ManagerError::status`]). An offer or answer that fails leaves the running
+//! call unchanged: its sound, keys, addresses and numbers.
 //!
 //! **Cost.** Each session is one task and two UDP sockets, for RTP and RTCP. A call of PCMU with SRTP holds 53 KB, one that offers
 //! the default codecs and has agreed on Opus 140 KB with its codecs' states (BENCHMARKS.md, "Memory of a call").
 //!
 //! **Limits.** The manager does no SIP: it sends no requests and keeps no transactions. There are 10,000 sessions at once unless
-//! [`ManagerConfig::most_sessions`] says otherwise, and a session ends by itself after 90 s in which nothing came of the other side
-//! (`CallConfig::after_silence`). Events that nobody fetches are dropped, the oldest first, and counted ([`Events::dropped`]).
+//! [`ManagerConfig::most_sessions`] sets another limit, and a session ends by itself after 90 s without a packet from the other
+//! side (`CallConfig::after_silence`). Events that nobody fetches are dropped, the oldest first, and counted
+//! ([`Events::dropped`]).
 //!
 //! **Standards.** Dialogs and forking are those of RFC 3261, 12 and 13.2.2.4, offer and answer in SIP those of RFC 3264 and RFC 6337,
 //! glare that of RFC 3261, 14.1.

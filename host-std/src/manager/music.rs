@@ -1,4 +1,4 @@
-//! What whoever is on hold hears.
+//! The music that callers hear while they are on hold.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +29,8 @@ pub struct Music {
 }
 
 impl MediaManager {
-    /// What a session does once it has a device of this sound: its music on hold is of that sound from then on.
+    /// Returns the command that gives a session with a device of this rate and channel count its music on hold in the same
+    /// format.
     ///
     /// # Errors
     /// [`ManagerError::Music`] if it can't be read.
@@ -52,7 +53,7 @@ impl MediaManager {
 }
 
 impl Session {
-    /// Music for whoever is put on hold by us from now on: it plays while we want to be heard and not to hear
+    /// Sets the music for callers that we put on hold from now on: it plays while we send but don't want to receive
     /// ([`Change::hold`](super::Change::hold)).
     pub fn set_music(&mut self, music: Option<Music>) {
         self.music = music;

@@ -1,4 +1,4 @@
-//! How sessions come about: sockets, calls and tasks.
+//! The creation of sessions: sockets, calls and tasks.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -23,7 +23,7 @@ use crate::sockets::Sockets;
 
 /// Requests that wait for one session.
 const WAITING: usize = 16;
-/// How long a TURN server may take to answer a connection.
+/// The time that a TURN server may take to accept a connection.
 #[cfg(feature = "ice")]
 const CONNECTING: StdDuration = StdDuration::from_secs(3);
 
@@ -80,7 +80,7 @@ impl MediaManager {
         }
     }
 
-    /// What descriptions say for sockets that are bound there.
+    /// Returns the address that descriptions name for sockets that are bound to `bound`.
     pub(super) fn told(&self, bound: IpAddr) -> IpAddr {
         let own = bound == self.inner.config.sockets.address;
         self.inner.config.address.filter(|_| own).unwrap_or(bound)

@@ -1,14 +1,14 @@
-//! What one INVITE comes to, without I/O: its offer, the early dialogs that answer it, the one that is chosen, and
-//! every offer and answer after that.
+//! The media session of one INVITE, without I/O: its offer, the early dialogs that answer it, the one that is chosen, and every
+//! offer and answer after that.
 //!
-//! One INVITE carries one offer, and a proxy may bring it to several phones, each of which answers for itself (forking:
-//! RFC 3261, 13.2.2.4). All of them send to the one address that the offer names, so early dialogs share the offer's
-//! sockets: there is nothing else that they could do. What tells them apart is in [`forks`](super::forks). Each of them
-//! is a [`Call`] of its own, with its own keys of the other side's (SDES: RFC 4568, 7.3; DTLS: an association for each,
-//! RFC 8842, 4 and 5) and its own ICE checks under credentials of ours that are the same for all (RFC 8839, 5.4).
+//! One INVITE carries one offer, and a proxy may bring it to several phones, each of which answers for itself (forking: RFC 3261,
+//! 13.2.2.4). All of them send to the one address that the offer names, so early dialogs share the offer's sockets: there is no
+//! other way. Their datagrams are distinguished in [`forks`](super::forks). Each of them is a [`Call`] of its own, with its own
+//! keys of the other side's (SDES: RFC 4568, 7.3; DTLS: an association for each, RFC 8842, 4 and 5) and its own ICE checks under
+//! credentials of ours that are the same for all (RFC 8839, 5.4).
 //!
-//! All that signals returns at once and is atomic: an offer or answer that can't be used, ours or theirs, leaves the
-//! running call as it was.
+//! All functions for signalling return at once and are atomic: an offer or answer that can't be used, ours or theirs, leaves the
+//! running call unchanged.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::session::{Call, CallError, Driven};
 
 /// The most dialogs of one offer.
 pub(super) const MAX_FORKS: usize = 16;
-/// So long TURN servers are waited for at the end, until they have their addresses back.
+/// The time for which TURN servers are awaited at the end, until their allocations are released.
 const LEAVING: Duration = Duration::from_millis(500);
 
 /// The media of one INVITE and of all dialogs that it makes, without I/O and without a clock.
@@ -34,7 +34,7 @@ const LEAVING: Duration = Duration::from_millis(500);
 /// a batch or in virtual time: it is a [`Media`](dsp_core::front::Media), which is played, captured and transmitted as a call
 /// is, and is [polled](Self::poll) for its events.
 ///
-/// Two sessions agree on a call, and one puts the other on hold:
+/// In this example two sessions agree on a call, and one puts the other on hold:
 ///
 /// ```
 /// use dsp_core::time::Instant;
@@ -57,14 +57,14 @@ const LEAVING: Duration = Duration::from_millis(500);
 /// ```
 pub struct Session {
     invite: InviteId,
-    /// What has not offered or answered yet, or waits for one more answer.
+    /// The call that has not offered or answered yet, or that waits for one more answer.
     fresh: Option<Fresh>,
     pub(super) legs: Vec<Leg>,
     /// One dialog stands, and no further phone may answer.
     chosen: bool,
-    /// What says goodbye.
+    /// The calls that are saying goodbye.
     pub(super) leaving: Vec<LeavingCall>,
-    /// The device's.
+    /// The device's rate in Hz and its channels.
     pub(super) sound: Option<(u32, u8)>,
     pub(super) forks: Forks,
     watching: Watching,
@@ -76,9 +76,9 @@ pub struct Session {
 /// A call that no dialog has yet.
 struct Fresh {
     call: Call,
-    /// When it offered.
+    /// The time at which it offered.
     offered: Option<Instant>,
-    /// Whose answer is waited for, where only one can come.
+    /// The tag of the phone whose answer is awaited, where only one can come.
     only: Option<Arc<str>>,
 }
 
@@ -86,11 +86,11 @@ struct Fresh {
 pub(super) struct Leg {
     pub(super) remote_tag: Arc<str>,
     pub(super) call: Call,
-    /// How the first offer was answered.
+    /// The description that answered the first offer.
     answered: Option<String>,
     /// Whether another offer followed.
     went_on: bool,
-    /// Since when an offer of ours waits for its answer.
+    /// The time since which an offer of ours waits for its answer.
     offered: Option<Instant>,
     /// Whether RTP of it has come.
     pub(super) sounds: bool,
@@ -110,19 +110,19 @@ pub(super) struct LeavingCall {
     pub(super) drained: bool,
 }
 
-/// What [`Session::confirm`] did.
+/// The result of [`Session::confirm`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Confirmed {
-    /// How many other phones had answered, and were told goodbye.
+    /// The number of other phones that had answered; each was sent an RTCP BYE.
     pub others: usize,
-    /// Whether those phones know the key that protects what we send, because it was in the offer that all of them had (RFC
-    /// 4568, 7.3). A later offer with [fresh keys](Change::with_fresh_keys) shuts them out.
+    /// Whether those phones know the key that protects our packets, because it was in the offer that all of them had (RFC 4568,
+    /// 7.3). A later offer with [fresh keys](Change::with_fresh_keys) shuts them out.
     pub key_is_shared: bool,
 }
 
 impl Session {
-    /// A session for an INVITE that we send or that came, with a call that has neither offered nor answered yet.
+    /// Creates a session for an INVITE that we send or that came, with a call that has neither offered nor answered yet.
     pub fn new(dialog: &DialogId, call: Call, watching: Watching) -> Self {
         Self {
             invite: dialog.invite.clone(),
@@ -225,7 +225,7 @@ impl Session {
         if count > 0 && fresh.call.has_no_candidates() {
             return Err(ManagerError::RelayTaken);
         }
-        // What the next phone's answer is for: the same offer, as another source.
+        // The forked call is for the next phone's answer: the same offer, as another source.
         let next = if fresh.only.is_some() { None } else { Some(fresh.call.fork()?) };
         fresh.call.accept(now, answer)?;
         let call = match next {
@@ -256,7 +256,7 @@ impl Session {
     /// Returns the offer of a session refresh (RFC 4028): our last description, word for word ([`Call::refresh`]).
     ///
     /// # Errors
-    /// As for [`reoffer`](Self::reoffer).
+    /// The same as for [`reoffer`](Self::reoffer).
     pub fn refresh(&mut self, now: Instant, dialog: &DialogId) -> Result<String, ManagerError> {
         self.propose(now, dialog, Call::refresh)
     }
@@ -284,7 +284,7 @@ impl Session {
         }
     }
 
-    /// Takes back a later offer of ours that was refused (488, 491, a timeout). The call goes on as it was, and later offers
+    /// Takes back a later offer of ours that was refused (488, 491, a timeout). The call continues unchanged, and later offers
     /// don't have the change either.
     ///
     /// # Errors
@@ -330,7 +330,7 @@ impl Session {
                 }
                 Ok(())
             }
-            // Before anybody has answered, or where nobody has a tag.
+            // No phone has answered yet, or the dialogs have no tags.
             None if dialog.remote_tag.is_empty() || self.is_expected(dialog) => {
                 self.legs.iter().for_each(|leg| ended(&leg.call));
                 self.end_all(now);
@@ -354,7 +354,7 @@ impl Session {
         }
     }
 
-    // What else is asked of it.
+    // These functions give access to calls, sound and events.
 
     /// The call of a dialog; `None` if there is no such dialog.
     pub fn call(&self, dialog: &DialogId) -> Option<&Call> {
@@ -367,12 +367,12 @@ impl Session {
         self.find(dialog).map(|index| &mut self.legs[index].call)
     }
 
-    /// The other sides' tags of all dialogs.
+    /// Returns the other sides' tags of all dialogs.
     pub fn remote_tags(&self) -> impl Iterator<Item = &str> + '_ {
         self.legs.iter().map(|leg| &*leg.remote_tag)
     }
 
-    /// Whether the other side has put us on hold in this dialog.
+    /// Returns whether the other side has put us on hold in this dialog.
     pub fn is_held(&self, dialog: &DialogId) -> bool {
         self.find(dialog).is_some_and(|index| self.legs[index].watch.is_held())
     }
@@ -402,12 +402,12 @@ impl Session {
         fresh.chain(self.legs.iter_mut().map(|leg| &mut leg.call))
     }
 
-    /// Says that there was no device for this many samples (of one channel) of the session's sound: time went on without sound.
+    /// Records that there was no device for this many samples (of one channel): media time advanced without sound.
     pub fn rest(&mut self, samples: usize) {
         self.legs.iter_mut().for_each(|leg| leg.call.rest(samples));
     }
 
-    /// Watches a recording of this dialog: [`EventKind::RecordingEnded`] is told when it ends before it was finished.
+    /// Watches a recording of this dialog: [`EventKind::RecordingEnded`] is reported when it ends before it was finished.
     ///
     /// # Errors
     /// [`ManagerError::UnknownDialog`] if there is no such dialog.
@@ -427,13 +427,13 @@ impl Session {
         self.events.pop()
     }
 
-    /// How many events found no room and are lost.
+    /// Returns the number of events for which there was no room; they are lost.
     pub fn dropped_events(&self) -> u64 {
         self.events.dropped()
     }
 
-    /// Looks at the calls: queues what is worth an event, and ends what is over. Call it ten times a second while there is
-    /// sound, and at [`next_deadline`](Self::next_deadline).
+    /// Looks at the calls: queues everything that is worth an event, and removes those that are over. Call it ten times a second
+    /// while there is sound, and at [`next_deadline`](Self::next_deadline).
     pub fn poll(&mut self, now: Instant) {
         for index in (0..self.legs.len()).rev() {
             let Self { invite, legs, events, watching, .. } = self;
@@ -473,8 +473,8 @@ impl Session {
             .retain(|leaving| !leaving.drained || (has_servers(&leaving.call) && now.since(leaving.since) < LEAVING));
     }
 
-    /// When to call [`transmit`](dsp_core::front::Media::transmit) and [`poll`](Self::poll) next, if no tick comes before;
-    /// `None` if nothing is due.
+    /// Returns when to call [`transmit`](dsp_core::front::Media::transmit) and [`poll`](Self::poll) next, if no tick comes
+    /// before; `None` if nothing is due.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let unanswered = self.watching.unanswered;
         let fresh = self.fresh.iter().flat_map(|fresh| {
@@ -484,30 +484,30 @@ impl Session {
             let offered = leg.offered.map(|since| since + unanswered);
             [leg.call.next_deadline(), offered, leg.watch.deadline(now, &leg.call, &self.watching)]
         });
-        // What it has to say leaves at once; what servers say is waited for.
+        // The goodbye itself leaves at once; only the answers of servers are waited for.
         let wait = |leaving: &LeavingCall| if leaving.drained { now + Duration::from_millis(20) } else { now };
         let leaving = self.leaving.iter().map(|leaving| Some(wait(leaving)));
         fresh.chain(legs).chain(leaving).flatten().min()
     }
 
-    /// Whether to wait with the first offer or answer, because servers may still tell candidates for it
+    /// Returns whether to wait with the first offer or answer, because servers may still report candidates for it
     /// ([`Call::is_gathering`]).
     #[cfg(feature = "ice")]
     pub fn is_gathering(&self, now: Instant) -> bool {
         self.fresh.as_ref().is_some_and(|fresh| fresh.call.is_gathering(now))
     }
 
-    /// Whether all dialogs have ended and only goodbyes are left to send.
+    /// Returns whether all dialogs have ended and only goodbyes are left to send.
     pub fn is_ending(&self) -> bool {
         self.fresh.is_none() && self.legs.is_empty()
     }
 
-    /// Whether everything is done and the session can be dropped.
+    /// Returns whether everything is done and the session can be dropped.
     pub fn is_over(&self) -> bool {
         self.is_ending() && self.leaving.is_empty()
     }
 
-    // Within.
+    // The functions below are internal.
 
     /// Channels of the device.
     pub(super) fn channels(&self) -> u32 {
@@ -587,7 +587,7 @@ impl Session {
     }
 }
 
-/// Whether TURN servers have an address of a call's that they should have back.
+/// Returns whether TURN servers still hold an allocation of the call that is being released.
 fn has_servers(call: &Call) -> bool {
     #[cfg(feature = "ice")]
     return call.is_leaving();

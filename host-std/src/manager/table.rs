@@ -1,4 +1,4 @@
-//! The sessions by the names of their dialogs, and what is asked of them.
+//! The sessions by the names of their dialogs, and the commands to them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -21,10 +21,10 @@ use crate::session::driver::{self, Clock, close};
 use crate::session::{Call, CallConfig, CallStats};
 use crate::sockets::{SocketConfig, Sockets};
 
-/// So long a session may take to do what it is asked between two ticks: long enough for a machine that is short of
-/// time, and shorter than any transaction of SIP's (64*T1: RFC 3261, 17).
+/// The time that a session may take to carry out a command between two ticks: long enough for a machine that is short of time,
+/// and shorter than any transaction of SIP (64*T1: RFC 3261, 17).
 const ASKED: StdDuration = StdDuration::from_secs(10);
-/// How often a session that looks for candidates is asked whether it has them.
+/// The interval at which a session that gathers candidates is asked whether it has them.
 #[cfg(feature = "ice")]
 const GATHERING: StdDuration = StdDuration::from_millis(20);
 
@@ -33,7 +33,7 @@ const GATHERING: StdDuration = StdDuration::from_millis(20);
 ///
 /// A manager runs on the tokio runtime in which it was made. When the last handle is dropped, all sessions say goodbye and end.
 ///
-/// Both ends of one INVITE, each with a manager of its own, over loopback:
+/// This example has both ends of one INVITE, each with a manager of its own, over loopback:
 ///
 /// ```
 /// use host_std::manager::{Change, DialogId, ManagerConfig, MediaManager};
@@ -65,7 +65,7 @@ pub struct MediaManager {
     pub(super) inner: Arc<Inner>,
 }
 
-/// What is left of a dialog that ended.
+/// The remaining data of a dialog that ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EndedDialog {
@@ -78,9 +78,9 @@ pub struct EndedDialog {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// How many sessions said goodbye and ended.
+    /// The number of sessions that said goodbye and ended.
     pub ended: usize,
-    /// How many sessions had not ended in time and were cut off.
+    /// The number of sessions that had not ended in time and were cut off.
     pub aborted: usize,
 }
 
@@ -119,7 +119,7 @@ impl Drop for SessionPlace {
 }
 
 impl MediaManager {
-    /// A manager without sessions, and its events.
+    /// Returns a manager without sessions, and its events.
     ///
     /// # Panics
     /// Panics if it is called outside a tokio runtime.
@@ -141,12 +141,12 @@ impl MediaManager {
         (Self { inner: Arc::new(inner) }, Events { events: receiver, dropped })
     }
 
-    /// The settings that the manager was made with.
+    /// Returns the settings that the manager was made with.
     pub fn config(&self) -> &ManagerConfig {
         &self.inner.config
     }
 
-    /// How many sessions there are, including those that are saying goodbye.
+    /// Returns the number of sessions, including those that are saying goodbye.
     pub fn sessions(&self) -> usize {
         lock(&self.inner.sessions).len()
     }
@@ -155,7 +155,7 @@ impl MediaManager {
 
     /// Makes a session and returns our offer: for an INVITE that we send, by a [half](DialogId::half) dialog, or for our answer
     /// to an INVITE that came without an offer, by the whole dialog. Where ICE asks servers for candidates this waits for them,
-    /// for 2 s at most (13 s where only relayed addresses may be told).
+    /// for 2 s at most (13 s where only relayed addresses may be disclosed).
     ///
     /// # Errors
     /// [`ManagerError::Exists`] if the INVITE has a session already, [`ManagerError::Full`] if there are
@@ -166,11 +166,11 @@ impl MediaManager {
         self.offer_with(dialog, self.inner.config.call.clone()).await
     }
 
-    /// As [`offer`](Self::offer), with settings for this call alone. The manager sets its address, ports, identity and wall
-    /// clock all the same.
+    /// Does the same as [`offer`](Self::offer), with settings for this call alone. The manager sets its address, ports, identity
+    /// and wall clock all the same.
     ///
     /// # Errors
-    /// As for [`offer`](Self::offer).
+    /// The same as for [`offer`](Self::offer).
     pub async fn offer_with(&self, dialog: &DialogId, config: CallConfig) -> Result<String, ManagerError> {
         let handle = self.open(dialog, config).await?;
         let own = dialog.clone();
@@ -180,15 +180,16 @@ impl MediaManager {
     /// Makes a session for an INVITE that came with an offer, and returns our answer.
     ///
     /// # Errors
-    /// As for [`offer`](Self::offer), where [`ManagerError::Call`] says why the offer can't be used. There is no session then.
+    /// The same as for [`offer`](Self::offer), where [`ManagerError::Call`] says why the offer can't be used. No session exists
+    /// then.
     pub async fn answer(&self, dialog: &DialogId, offer: &str) -> Result<String, ManagerError> {
         self.answer_with(dialog, offer, self.inner.config.call.clone()).await
     }
 
-    /// As [`answer`](Self::answer), with settings for this call alone.
+    /// Does the same as [`answer`](Self::answer), with settings for this call alone.
     ///
     /// # Errors
-    /// As for [`answer`](Self::answer).
+    /// The same as for [`answer`](Self::answer).
     pub async fn answer_with(
         &self,
         dialog: &DialogId,
@@ -203,7 +204,7 @@ impl MediaManager {
     /// Takes the answer to an offer of ours: see [`Session::accept`].
     ///
     /// # Errors
-    /// As for [`Session::accept`]; [`ManagerError::Stuck`] if the session doesn't answer within 10 s.
+    /// The same as for [`Session::accept`]; [`ManagerError::Stuck`] if the session doesn't answer within 10 s.
     pub async fn accept(&self, dialog: &DialogId, answer: &str) -> Result<(), ManagerError> {
         let (own, answer) = (dialog.clone(), answer.to_owned());
         self.ask(dialog, move |session, now| session.accept(now, &own, &answer)).await?
@@ -212,7 +213,7 @@ impl MediaManager {
     /// Chooses the dialog whose phone was picked up (200 OK) and ends the others: see [`Session::confirm`].
     ///
     /// # Errors
-    /// As for [`Session::confirm`].
+    /// The same as for [`Session::confirm`].
     pub async fn confirm(&self, dialog: &DialogId) -> Result<Confirmed, ManagerError> {
         let own = dialog.clone();
         self.ask(dialog, move |session, now| session.confirm(now, &own)).await?
@@ -232,7 +233,7 @@ impl MediaManager {
     /// Returns our answer to a later offer of the other side: see [`Session::answer`].
     ///
     /// # Errors
-    /// As for [`Session::answer`]. The call goes on as it was; answer the request with [`ManagerError::status`].
+    /// The same as for [`Session::answer`]. The call continues unchanged; answer the request with [`ManagerError::status`].
     pub async fn reanswer(&self, dialog: &DialogId, offer: &str) -> Result<String, ManagerError> {
         let (own, offer) = (dialog.clone(), offer.to_owned());
         let answer = move |session: &mut Session, now| match session.call(&own) {
@@ -246,7 +247,7 @@ impl MediaManager {
     /// with that came without one.
     ///
     /// # Errors
-    /// As for [`Session::reoffer`].
+    /// The same as for [`Session::reoffer`].
     pub async fn reoffer(&self, dialog: &DialogId, change: Change) -> Result<String, ManagerError> {
         let own = dialog.clone();
         self.ask(dialog, move |session, now| session.reoffer(now, &own, &change)).await?
@@ -255,7 +256,7 @@ impl MediaManager {
     /// Returns the offer of a session refresh (RFC 4028): see [`Session::refresh`].
     ///
     /// # Errors
-    /// As for [`Session::refresh`].
+    /// The same as for [`Session::refresh`].
     pub async fn refresh(&self, dialog: &DialogId) -> Result<String, ManagerError> {
         let own = dialog.clone();
         self.ask(dialog, move |session, now| session.refresh(now, &own)).await?
@@ -266,7 +267,7 @@ impl MediaManager {
     /// offer is refused ([`withdraw`](Self::withdraw)) the new ones are closed.
     ///
     /// # Errors
-    /// As for [`Session::reoffer`], and [`ManagerError::Socket`] if no sockets can be bound to `address`.
+    /// The same as for [`Session::reoffer`], and [`ManagerError::Socket`] if no sockets can be bound to `address`.
     pub async fn move_to(&self, dialog: &DialogId, address: IpAddr) -> Result<String, ManagerError> {
         let config = SocketConfig { address, ..self.inner.config.sockets.clone() };
         let sockets = Sockets::open(&config, true)?;
@@ -283,7 +284,7 @@ impl MediaManager {
     /// Takes back a later offer of ours that was refused: see [`Session::withdraw`].
     ///
     /// # Errors
-    /// As for [`Session::withdraw`].
+    /// The same as for [`Session::withdraw`].
     pub async fn withdraw(&self, dialog: &DialogId) -> Result<(), ManagerError> {
         let own = dialog.clone();
         self.ask(dialog, move |session, _| session.withdraw(&own)).await?
@@ -312,8 +313,8 @@ impl MediaManager {
         })
     }
 
-    /// Takes a session's device away (call parking). The session goes on without sound and only receives packets and sends
-    /// reports until another device is attached. To tell the other side send an offer with [`Change::inactive`].
+    /// Takes a session's device away (call parking). The session continues without sound and only receives packets and sends
+    /// reports until another device is attached. To inform the other side, send an offer with [`Change::inactive`].
     ///
     /// # Errors
     /// [`ManagerError::NoDevice`] if the session has none, [`ManagerError::UnknownDialog`] if there is no such dialog.
@@ -323,7 +324,7 @@ impl MediaManager {
     }
 
     /// Exchanges a session's device for another one, of any rate and channels that a call can have, and closes the old one. The
-    /// call goes on, and its gains and mute stay. Open the device before, since that may block. Use this where a phone rings
+    /// call continues with its gains and mute. Open the new device before, since opening may block. Use this where a phone rings
     /// on one device and talks on another.
     ///
     /// # Errors
@@ -351,8 +352,8 @@ impl MediaManager {
         }
     }
 
-    /// Moves the device of the session of `old` to the session of `new` (transfer, call pickup), with its gains and with what its
-    /// echo canceller has learnt. The old session goes on without a device until it is [ended](Self::end).
+    /// Moves the device of the session of `old` to the session of `new` (transfer, call pickup), with its gains and with the
+    /// state that its echo canceller has adapted to. The old session continues without a device until it is [ended](Self::end).
     ///
     /// # Errors
     /// [`ManagerError::UnknownDialog`] if there is no such dialog, [`ManagerError::NoDevice`] if the old session has no device,
@@ -365,7 +366,7 @@ impl MediaManager {
         let end = self.take_end(old).await?;
         let Err((error, given)) = self.move_end(end, new).await else { return Ok(()) };
         if let Some(given) = given {
-            // Where it came from it fits.
+            // The device fits the session from which it came.
             let _ = self.give(old, given, Box::new(|_, _| ())).await;
         }
         Err(error)
@@ -379,7 +380,7 @@ impl MediaManager {
         }
     }
 
-    /// Without recordings there is no music.
+    /// Without the `record` feature there is no music.
     #[cfg(not(feature = "record"))]
     async fn music_for(&self, _: (u32, u8)) -> Result<Ask, ManagerError> {
         Ok(Box::new(|_, _| ()))
@@ -416,7 +417,7 @@ impl MediaManager {
     /// Returns the numbers of a dialog's call.
     ///
     /// # Errors
-    /// As for [`with`](Self::with).
+    /// The same as for [`with`](Self::with).
     pub async fn stats(&self, dialog: &DialogId) -> Result<CallStats, ManagerError> {
         self.with(dialog, |call, _| call.stats()).await
     }
@@ -424,14 +425,14 @@ impl MediaManager {
     /// Returns the direction of a dialog's sound that both sides have agreed on, seen from our side.
     ///
     /// # Errors
-    /// As for [`with`](Self::with).
+    /// The same as for [`with`](Self::with).
     pub async fn direction(&self, dialog: &DialogId) -> Result<Direction, ManagerError> {
         let direction = |call: &mut Call, _| call.negotiated_stream(0).map(|stream| stream.direction);
         Ok(self.with(dialog, direction).await?.unwrap_or(Direction::Inactive))
     }
 
-    /// Watches a recording of this dialog: [`EventKind::RecordingEnded`](super::EventKind::RecordingEnded) is told when it ends
-    /// before it was finished, because of a full disk, say.
+    /// Watches a recording of this dialog: [`EventKind::RecordingEnded`](super::EventKind::RecordingEnded) is reported when it
+    /// ends before it was finished, for example because of a full disk.
     ///
     /// # Errors
     /// [`ManagerError::UnknownDialog`] if there is no such dialog.
@@ -469,7 +470,7 @@ impl MediaManager {
         let handles: Vec<_> = lock(&self.inner.sessions).values().cloned().collect();
         let count = handles.len();
         for handle in &handles {
-            // Whoever has no room is asked again below.
+            // A session whose queue is full is asked again below.
             let _ = handle.commands.try_send(SessionCommand::HangUp);
         }
         let all_ended = async {
@@ -494,7 +495,7 @@ impl MediaManager {
         Shutdown { ended: count.saturating_sub(left.len()), aborted: left.len() }
     }
 
-    // Within.
+    // The functions below are internal.
 
     fn find(&self, dialog: &DialogId) -> Option<Arc<Handle>> {
         lock(&self.inner.sessions).get(&dialog.invite).cloned()
@@ -514,7 +515,7 @@ impl MediaManager {
         ask(&handle, what).await
     }
 
-    /// The first offer or answer; if nothing comes of it, neither does the session.
+    /// Makes the first offer or answer; if it fails, no session is kept.
     async fn first(
         &self,
         handle: &Handle,
@@ -551,7 +552,7 @@ impl MediaManager {
     }
 }
 
-/// A place for a command: what is asked stays with whoever asks until there is one.
+/// Reserves a place for a command: the caller keeps the command until there is one.
 async fn place(handle: &Handle) -> Result<mpsc::Permit<'_, SessionCommand>, ManagerError> {
     let place = tokio::time::timeout(ASKED, handle.commands.reserve()).await;
     place.map_err(|_| ManagerError::Stuck)?.map_err(|_| ManagerError::UnknownDialog)
@@ -571,13 +572,13 @@ async fn ask<T: Send + 'static>(
     answered(replied).await
 }
 
-/// What a session says; it may have ended meanwhile.
+/// Waits for a session's reply; the session may have ended meanwhile.
 async fn answered<T>(replied: oneshot::Receiver<T>) -> Result<T, ManagerError> {
     let replied = tokio::time::timeout(ASKED, replied).await.map_err(|_| ManagerError::Stuck)?;
     replied.map_err(|_| ManagerError::UnknownDialog)
 }
 
-/// What a mutex holds, also after a panic: nothing is left half done.
+/// Locks a mutex, also after a panic: no operation leaves its content half done.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
 //! One session on tokio: its sockets, its device, and the only reader of its clock.
 //!
-//! With a device it ticks every 10 ms, as [`driver`](crate::session::driver) does. Without one there is no tick: it
-//! sleeps until a datagram comes, a report is due or signalling asks for something. So a session without a device costs
-//! only what its packets cost.
+//! A session with a device ticks every 10 ms, as [`driver`](crate::session::driver) does. Without a device there is no tick: the
+//! task sleeps until a datagram comes, a report is due or signalling sends a command. So a session without a device costs only
+//! what its packets cost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,16 +18,16 @@ use crate::device::AudioIo;
 use crate::session::driver::{self, AttachedDevice, DeviceTicks, Running, STATUS_EVERY, close, readable};
 use crate::session::{CaptureConfig, Channel, Missed, front_end};
 
-/// How long packets that were on their way to an address that we left are still received.
+/// The time for which packets to an address that we left are still received.
 const LINGERS: StdDuration = StdDuration::from_secs(2);
-/// How long to sleep where nothing is due.
+/// The time to sleep when nothing is due.
 const LONG: StdDuration = StdDuration::from_secs(3_600);
 /// The time until events that found no room are tried again.
 const AGAIN: StdDuration = StdDuration::from_millis(100);
 
 /// A closure that is run on the session between two ticks.
 pub(super) type Ask = Box<dyn FnOnce(&mut Session, Instant) + Send>;
-/// Where a command's result is sent.
+/// The channel to which a command's result is sent.
 pub(super) type Reply<T> = oneshot::Sender<T>;
 
 /// A device, and what stands between it and a call: when the device moves to another session, gains and the state of
@@ -52,7 +52,7 @@ impl Given {
     }
 }
 
-/// What is asked of a session.
+/// A command for a session.
 pub(super) enum SessionCommand {
     /// Runs a closure on the session.
     Ask(Ask),
@@ -80,7 +80,7 @@ pub(super) struct AdditionalSockets {
     pub(super) address: std::net::SocketAddr,
     /// The dialog that moves to them, until it has moved.
     pub(super) dialog: Option<DialogId>,
-    /// Until when they are still read, once the session has left them.
+    /// The time until which they are still read, once the session has left them.
     pub(super) until: Option<TokioInstant>,
 }
 
@@ -99,7 +99,7 @@ pub(super) struct Task {
     pub(super) dropped: Arc<AtomicU64>,
     pub(super) capture: CaptureConfig,
     ticked: Option<Ticked>,
-    /// Since when the session has had no device, if it had one before.
+    /// The time since which the session has had no device, if it had one before.
     rests: Option<TokioInstant>,
     beside: Option<Box<AdditionalSockets>>,
     /// The sockets can't be read any more.
@@ -193,7 +193,7 @@ impl Task {
             Happened::Turn(connection) => self.running.receive_from_server(connection),
             Happened::Command(Some(command)) => self.obey(command).await,
             Happened::Command(None) => {
-                // Nobody can ask for anything any more.
+                // No handle is left that could send a command.
                 let now = self.running.clock.now();
                 self.running.call.end_all(now);
                 self.commands.close();
@@ -217,7 +217,7 @@ impl Task {
                 if attached.is_ok() {
                     then(&mut self.running.call, now);
                 }
-                // Who asked may have gone; the device then stays, if it could be had.
+                // The caller may be gone; the device is then kept, if it was attached.
                 if let Err(Err((_, given))) = reply.send(attached) {
                     given.close();
                 }
@@ -320,7 +320,7 @@ impl Task {
         }
     }
 
-    /// Whether the machine stood still for too long to make up for the missed ticks; if so, the time is skipped.
+    /// Returns whether the machine stood still for too long to make up for the missed ticks; if so, the time is skipped.
     fn skip(&mut self) -> bool {
         let Some(ticked) = &mut self.ticked else { return false };
         let Some(skipped) = ticked.pace.skip() else { return false };
@@ -364,14 +364,14 @@ impl Task {
         }
     }
 
-    /// When a session without a device has something to do next.
+    /// Returns when a session without a device has something to do next.
     fn deadline(&self) -> TokioInstant {
         let (now, clock) = (TokioInstant::now(), self.running.clock.now());
         let due = self.running.call.next_deadline(clock);
         let wait = due.map_or(LONG, |due| StdDuration::from_micros(due.since(clock).as_micros()));
         let again = if self.running.call.events.is_empty() { LONG } else { AGAIN };
         let lingers = self.beside.as_ref().and_then(|beside| beside.until);
-        // A deadline that nothing comes of must not keep the thread busy.
+        // A deadline at which nothing can be done must not keep the thread busy.
         let next = now + wait.min(again).max(StdDuration::from_millis(1));
         lingers.map_or(next, |until| until.min(next))
     }

@@ -1,7 +1,7 @@
-//! What of a call is worth an event: its own numbers, looked at ten times a second and after each agreement.
+//! The conditions of a call that are worth an event, evaluated from its statistics ten times a second and after each agreement.
 //!
-//! Nothing is measured here. Quality is that of the last five seconds ([`Interval`]); one threshold to fall below and a
-//! higher one to come back, so that a call on the border is not told of again and again.
+//! Nothing is measured here. Quality is that of the last five seconds ([`Interval`]); it has one threshold to fall below and a
+//! higher one to recover, so that a call on the border is not reported again and again.
 
 use dsp_core::guard::srtp::KeyAge;
 use dsp_core::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::monitoring::Interval;
 use crate::registry::CodecFormat;
 use crate::session::{Call, CallStats, PacketDirection};
 
-/// The thresholds at which a [`MediaManager`](super::MediaManager) or a [`Session`](super::Session) tells events.
+/// The thresholds at which a [`MediaManager`](super::MediaManager) or a [`Session`](super::Session) reports events.
 ///
 /// ```
 /// use dsp_core::time::Duration;
@@ -26,15 +26,15 @@ use crate::session::{Call, CallStats, PacketDirection};
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Watching {
-    /// After how long without a packet [`EventKind::NoPackets`] is told.
+    /// The time without a packet after which [`EventKind::NoPackets`] is reported.
     pub no_packets: Duration,
-    /// The listening MOS of the last 5 s (1 to 4.5) below which [`EventKind::QualityPoor`] is told.
+    /// The listening MOS of the last 5 s (1 to 4.5) below which [`EventKind::QualityPoor`] is reported.
     pub poor_mos: f64,
-    /// The MOS above which [`EventKind::QualityGood`] is told after that.
+    /// The MOS above which [`EventKind::QualityGood`] is reported after that.
     pub good_mos: f64,
-    /// How long an offer may wait for its answer: a first one then ends its session, a later one is taken back.
+    /// The time that an offer may wait for its answer: after that, a first offer ends its session, and a later one is taken back.
     pub unanswered: Duration,
-    /// How many events of one session can wait to be fetched.
+    /// The most events of one session that can wait to be fetched.
     pub places: usize,
 }
 
@@ -59,7 +59,7 @@ const LEAST_PACKETS: u64 = 50;
 /// Findings of one-way sound that there can be.
 const ONE_WAY: usize = 4;
 
-/// What was told of one call.
+/// The state of one call that was reported.
 #[derive(Default)]
 pub(super) struct Watch {
     heard: bool,
@@ -73,13 +73,13 @@ pub(super) struct Watch {
     adaptations: u32,
     codec: Option<CodecFormat>,
     one_way: [Option<&'static str>; ONE_WAY],
-    /// When the window began, and the numbers of then.
+    /// The time at which the window began, and the numbers at that time.
     since: Option<Instant>,
     before: Box<CallStats>,
 }
 
 impl Watch {
-    /// Looks at a call, and tells what is new.
+    /// Looks at a call, and reports what is new.
     pub(super) fn look(&mut self, now: Instant, call: &Call, watching: &Watching, mut tell: impl FnMut(EventKind)) {
         let stats = call.stats();
         if !self.heard && stats.total.received > 0 {
@@ -92,7 +92,7 @@ impl Watch {
                 self.silent = true;
                 tell(EventKind::NoPackets(silence));
             }
-            // Whoever is on hold isn't back, nor away.
+            // A call that was put on hold is no longer silent, but its packets haven't returned either.
             (true, None) => {
                 self.silent = false;
                 if call.silence(now).is_some() {
@@ -151,12 +151,12 @@ impl Watch {
         }
     }
 
-    /// Whether the other side has us on hold.
+    /// Returns whether the other side has us on hold.
     pub(super) fn is_held(&self) -> bool {
         self.held
     }
 
-    /// When there is something to look at though nothing comes.
+    /// Returns when the call has to be looked at even if no packet comes.
     pub(super) fn deadline(&self, now: Instant, call: &Call, watching: &Watching) -> Option<Instant> {
         let silence = call.silence(now).filter(|_| !self.silent)?;
         Some(now - silence + watching.no_packets)
@@ -182,7 +182,7 @@ impl Watch {
     }
 }
 
-/// Whether a counter went on.
+/// Returns whether a counter increased.
 fn changed(known: &mut u32, now: u32) -> bool {
     std::mem::replace(known, now) != now
 }

@@ -1,12 +1,12 @@
-//! The numbers of a call as JSON, by the same names wherever they are told: in the summary at its end (`--json`), in
-//! each line of `--stats-file`, and on the dashboard. Units are in the names.
+//! The statistics of a call as JSON, with the same names everywhere: in the summary at its end (`--json`), in each line of
+//! `--stats-file`, and on the dashboard. Units are in the names.
 
 use serde_json::{Value, json};
 
 use crate::report::{CallSoundFigures, FindingRow};
 use crate::session::CallStats;
 
-/// All that was counted of a call so far whose sound has this rate in Hz: no address, no key, and no number of the other
+/// Returns all that was counted of a call so far whose sound has this rate in Hz: no address, no key, and no number of the other
 /// side's.
 ///
 /// ```

@@ -1,13 +1,13 @@
-//! What happened between two snapshots of a call: counts, delay, and quality by the E-model of those packets alone.
+//! The difference between two snapshots of a call: counts, delay, and quality by the E-model of those packets alone.
 
 use dsp_core::quality::{BurstStats, CallConditions};
 use dsp_core::time::Duration;
 
 use crate::session::CallStats;
 
-/// What happened in a part of a call, between two snapshots of its numbers. An `Option` is `None` where nothing was heard in that time.
+/// The statistics of a part of a call, between two snapshots. An `Option` is `None` where nothing was heard in that time.
 ///
-/// Two seconds of a call whose network gets worse after the first:
+/// This example has two seconds of a call whose network gets worse after the first:
 ///
 /// ```
 /// use dsp_core::time::Instant;
@@ -44,7 +44,7 @@ pub struct Interval {
     pub bursts: BurstStats,
     /// Samples of one channel that were played, at the rate of the user's sound.
     pub played_samples: u64,
-    /// Those of them that were made up for missing packets.
+    /// The played samples that were concealed for missing packets.
     pub concealed_samples: u64,
     /// The mean delay from a packet's fastest transit to its being played, in ms.
     pub playout_delay_ms: Option<f64>,
@@ -63,7 +63,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// What happened between two snapshots of the same call. It costs three ratings of the E-model.
+    /// Computes the difference between two snapshots of the same call. It costs three ratings of the E-model.
     pub fn between(earlier: &CallStats, later: &CallStats) -> Self {
         let (before, after) = (&earlier.total, &later.total);
         let bursts = bursts(&earlier.bursts, &later.bursts);
@@ -101,7 +101,7 @@ impl Interval {
                 .map(|us| f64::from(us) / 1e3),
             end_system_delay_ms: end_us / 1e3,
             one_way_ms,
-            // Without delay nothing is taken off for echo, so this is the rating of what is listened to.
+            // Without delay no points are deducted for echo, so this is the rating of listening alone.
             listening_r: conditions.map(|basis| CallConditions { residual_echo_db: None, ..basis }.quality().r_factor),
             mos_lq: listening.map(|quality| quality.mos_lq),
             r_factor: conversation.map(|quality| quality.r_factor),
@@ -114,7 +114,7 @@ impl Interval {
         percent(self.lost, self.received + self.lost)
     }
 
-    /// Sound that was made up, in percent of what was played; `None` where nothing was.
+    /// Returns the concealed sound, in percent of the played sound; `None` where nothing was played.
     pub fn concealed_percent(&self) -> Option<f64> {
         percent(self.concealed_samples, self.played_samples)
     }
@@ -124,7 +124,8 @@ fn percent(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| 100.0 * part as f64 / whole as f64)
 }
 
-/// A loss may be classed anew after the first snapshot, as one of a burst that goes on: then the difference is none.
+/// Returns the difference of the counts. A loss may be reclassified after the first snapshot, as part of a burst that continues:
+/// then the difference is none.
 fn bursts(earlier: &BurstStats, later: &BurstStats) -> BurstStats {
     BurstStats {
         gmin: later.gmin,
@@ -133,7 +134,7 @@ fn bursts(earlier: &BurstStats, later: &BurstStats) -> BurstStats {
         discarded: later.discarded.saturating_sub(earlier.discarded),
         runs: later.runs.saturating_sub(earlier.runs),
         bursts: later.bursts.saturating_sub(earlier.bursts),
-        // The gap that was open goes on.
+        // The gap that was open continues.
         gaps: later.gaps.saturating_sub(earlier.gaps).max(u64::from(later.gaps_us > earlier.gaps_us)),
         expected_in_bursts: later.expected_in_bursts.saturating_sub(earlier.expected_in_bursts),
         missing_in_bursts: later.missing_in_bursts.saturating_sub(earlier.missing_in_bursts),

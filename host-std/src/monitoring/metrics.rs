@@ -5,8 +5,8 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use super::Interval;
 use crate::session::CallStats;
 
-/// Tells the recorder of the crate `metrics` the units and meanings of all metrics, for exporters that show them. Call it once, after
-/// the recorder is installed.
+/// Gives the recorder of the crate `metrics` the units and meanings of all metrics, for exporters that show them. Call it once,
+/// after the recorder is installed.
 pub fn describe_metrics() {
     describe_gauge!("media_core_calls", Unit::Count, "Calls that run");
     describe_counter!("media_core_calls_begun_total", Unit::Count, "Calls that began");
@@ -32,7 +32,7 @@ pub fn describe_metrics() {
     describe_histogram!("media_core_lost_ratio", Unit::Count, "Share of packets that never came, 0 to 1");
 }
 
-/// What a counter counts of a call.
+/// A counter's value in a call.
 type Count = fn(&CallStats, u32) -> u64;
 
 /// The counters that are sums of what calls count; in ms by the rate of the call's sound.
@@ -118,7 +118,7 @@ impl CallMetrics {
         self
     }
 
-    /// Publishes what has happened since this was called last.
+    /// Publishes everything that has happened since the last call of this function.
     pub fn publish(&mut self, stats: &CallStats) {
         for ((name, count, _), published) in COUNTERS.iter().zip(&mut self.published) {
             let counted = count(stats, self.rate_hz);
@@ -164,12 +164,12 @@ impl CallMetrics {
         self.before = *stats;
     }
 
-    /// Why the call ends: the label of `media_core_calls_ended_total`.
+    /// Sets the reason why the call ends: the label of `media_core_calls_ended_total`.
     pub fn set_ended(&mut self, why: &'static str) {
         self.why = why;
     }
 
-    /// Publishes each second what a driver tells, until the call is over.
+    /// Publishes a driver's status each second, until the call is over.
     #[cfg(feature = "tokio")]
     pub async fn follow(mut self, status: tokio::sync::watch::Receiver<crate::session::driver::Status>) {
         let second = std::time::Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! How calls go while they run, told to people and programs: metrics, quality reports for SIP, lines of numbers, and a page.
+//! Reports on running calls for people and programs: metrics, quality reports for SIP, lines of numbers, and a page.
 //!
 //! | use | for | cargo feature |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! | `CallMetrics` | counters, gauges and histograms for the recorder of the crate `metrics` | `metrics` |
 //! | `web::Dashboard` | a page that shows the calls of a monitor | `web` |
 //!
-//! A call that is over is told by [`report`](crate::report) instead, and a captured one by `replay`.
+//! A finished call is reported by [`report`](crate::report) instead, and a captured one by `replay`.
 //!
 //! Everything here is made from [`CallStats`](crate::session::CallStats) and from a driver's
 //! [`Status`](crate::session::driver::Status). A call's numbers as text, once:
@@ -56,7 +56,7 @@ pub use monitor::{Moment, Monitor, Watched, status_json};
 #[cfg(feature = "tokio")]
 pub use pace::each_interval;
 
-/// A time of the wall clock as all of this tells it (RFC 3339), in UTC and to the millisecond.
+/// Formats a time of the wall clock as all reports here do (RFC 3339), in UTC and to the millisecond.
 pub fn date_time(at: SystemTime) -> String {
     crate::calendar::date_time(at)
 }

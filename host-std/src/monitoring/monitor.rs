@@ -1,4 +1,4 @@
-//! A monitor of a process's calls: how each goes now, and how it went in the last minute.
+//! A monitor of a process's calls: the state of each now, and its quality in the last minute.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,28 +16,28 @@ use crate::session::{CallStats, Protection};
 
 /// Time from one moment of a call to the next.
 const EVERY: Duration = Duration::from_secs(1);
-/// How many moments of a call are kept.
+/// The number of moments of a call that are kept.
 const MOMENTS: usize = 60;
-/// How many calls that are over are still shown, and for how long.
+/// The number of finished calls that are still shown; the time limit is below.
 const MOST_OVER: usize = 16;
 const SHOWN: Duration = Duration::from_secs(300);
-/// How many calls are listed at most.
+/// The most calls that are listed.
 const MOST_TOLD: usize = 50;
 /// The shortest silence of the other side, in ms, that the state mentions.
 const SILENT_MS: u64 = 3_000;
 
-/// How a call went in one second. A value that isn't known is `None`.
+/// The quality of a call in one second. A value that isn't known is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Moment {
     /// The moment, in ms since the driver began.
     pub at_ms: u64,
-    /// The delay of what is heard here, in ms: the delay of this side plus, once it is known, half of the round trip.
+    /// The delay of the sound that is heard here, in ms: the delay of this side plus, once it is known, half of the round trip.
     #[serde(serialize_with = "maybe_micros")]
     pub delay_ms: Option<f64>,
     /// The share of packets that never came, in percent.
     #[serde(serialize_with = "maybe_micros")]
     pub lost_percent: Option<f64>,
-    /// The share of sound that was made up, in percent.
+    /// The share of sound that was concealed, in percent.
     #[serde(serialize_with = "maybe_micros")]
     pub concealed_percent: Option<f64>,
     /// The level of the loudspeaker in dBov, after its volume.
@@ -46,7 +46,7 @@ pub struct Moment {
     /// The MOS of this second alone: with delay if a round trip is known, else without.
     #[serde(serialize_with = "maybe_micros")]
     pub mos: Option<f64>,
-    /// The delay of what the other side hears, in ms: the delay that it reports of itself plus half of the round trip.
+    /// The delay of the sound that the other side hears, in ms: the delay that it reports of itself plus half of the round trip.
     #[serde(serialize_with = "maybe_micros")]
     pub remote_delay_ms: Option<f64>,
     /// The share of our packets that the other side lost by its last report, in percent.
@@ -61,7 +61,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// What happened between two snapshots of a call.
+    /// Computes the difference between two snapshots of a call.
     pub fn between(earlier: &CallStats, status: &Status) -> Self {
         let stats = &status.stats;
         let interval = Interval::between(earlier, stats);
@@ -84,12 +84,12 @@ impl Moment {
     }
 }
 
-/// A level in dBov from one in hundredths of a dBov; `None` where nothing was measured.
+/// Returns a level in dBov from one in hundredths of a dBov; `None` where nothing was measured.
 fn level(hundredths: i16) -> Option<f64> {
     (hundredths > -12_700).then_some(f64::from(hundredths) / 100.0)
 }
 
-/// What a [`Monitor`] shows of a call besides its numbers. Everybody who may look at the monitor sees it.
+/// The description of a call that a [`Monitor`] shows beside its statistics. Everybody who may look at the monitor sees it.
 #[non_exhaustive]
 pub struct Watched {
     /// The name of the call.
@@ -101,7 +101,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// A call with this name, this rate in Hz, and a closure that returns its codec in words.
+    /// Creates a call with this name, this rate in Hz, and a closure that returns its codec in words.
     pub fn new(name: impl Into<String>, rate_hz: u32, codec: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self { name: name.into(), rate_hz, codec: Box::new(codec) }
     }
@@ -145,7 +145,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// A monitor without calls.
+    /// Creates a monitor without calls.
     pub fn new() -> Self {
         Self::default()
     }
@@ -175,7 +175,7 @@ impl Monitor {
     fn note(&self, number: u32, status: &Status, over: bool) {
         let mut calls = self.lock();
         let Some(shown) = calls.shown.get_mut(&number) else { return };
-        // What is left of a second at the end is too short to say anything.
+        // The last fraction of a second is too short to be rated.
         if !over {
             if shown.moments.len() == MOMENTS {
                 shown.moments.pop_front();
@@ -232,7 +232,7 @@ impl Shown {
     }
 }
 
-/// The state of a call as JSON: in words, with all numbers under `figures` ([`call_figures`]). `rate_hz` is the rate of
+/// Returns the state of a call as JSON: in words, with all numbers under `figures` ([`call_figures`]). `rate_hz` is the rate of
 /// the call's sound, in Hz.
 pub fn status_json(status: &Status, rate_hz: u32) -> Value {
     let (state, words) = state(status);
@@ -247,7 +247,7 @@ pub fn status_json(status: &Status, rate_hz: u32) -> Value {
     })
 }
 
-/// The state of a call, in one word and in a sentence.
+/// Returns the state of a call, in one word and in a sentence.
 fn state(status: &Status) -> (&'static str, String) {
     let stats = &status.stats;
     let (sends, receives) = (stats.directions.sends, stats.directions.receives);

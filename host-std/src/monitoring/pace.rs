@@ -1,4 +1,4 @@
-//! The pace at which a running call is told of.
+//! The pace at which a running call is reported.
 
 use std::time::Duration;
 

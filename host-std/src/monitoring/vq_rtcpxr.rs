@@ -26,10 +26,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What isn't known is left out, as 4.6 asks, and what is told was measured between START and STOP. `LocalMetrics` say how the call is
-//! heard here. `RemoteMetrics` say how the other side hears us by its last report (RFC 3611, 4.7), since the call began. Lines and
-//! their parts have the order of the grammar (4.6.1). Lines end once, as in the RFC's examples and in the reports of phones, where the
-//! grammar taken literally has empty lines between groups.
+//! Unknown values are left out, as 4.6 asks, and all reported values were measured between START and STOP. `LocalMetrics` are the
+//! quality of the call as heard here. `RemoteMetrics` are the quality of our sound at the other side by its last report (RFC
+//! 3611, 4.7), since the call began. Lines and their parts have the order of the grammar (4.6.1). Lines end once, as in the RFC's
+//! examples and in the reports of phones, where the grammar taken literally has empty lines between groups.
 //!
 //! **Limits.** One stream of a call is reported. Levels are in dBm0, where 0 dBov is 6.15 dBm0 by the overload point of A-law (ITU-T
 //! G.711; G.100.1).
@@ -53,18 +53,18 @@ pub const MEDIA_TYPE: &str = "application/vq-rtcpxr";
 /// The event package (RFC 6035, 4.1).
 pub const EVENT: &str = "vq-rtcpxr";
 
-/// What is said of a group that nobody named: the grammar wants one.
+/// The group that is reported if the session has none: the grammar requires one.
 const NO_GROUP: &str = "unknown";
 
-/// Why a text can't be in a report.
+/// The reason why a text can't be in a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VqError {
-    /// It isn't what the grammar has there (RFC 6035, 4.6.1): what, and the text.
+    /// The text doesn't match the grammar (RFC 6035, 4.6.1): the parameter, and the text.
     Malformed {
         /// The name of the parameter, such as `CallID`.
         what: &'static str,
-        /// What was given.
+        /// The text that was given.
         text: String,
     },
 }
@@ -92,7 +92,7 @@ pub struct VqSession {
 }
 
 impl VqSession {
-    /// A session of the dialog with this `Call-ID`, between these two parties, each as in a `From` or `To` header without
+    /// Creates a session of the dialog with this `Call-ID`, between these two parties, each as in a `From` or `To` header without
     /// its parameters: `Alice <sip:alice@example.org>` or `sip:alice@example.org`. The local one began it.
     ///
     /// # Errors
@@ -110,13 +110,13 @@ impl VqSession {
         })
     }
 
-    /// This session, begun by the other side.
+    /// Returns this session, begun by the other side.
     #[must_use]
     pub fn begun_by_remote(self) -> Self {
         Self { remote_began: true, ..self }
     }
 
-    /// This session with names of groups, by which a collector adds up the reports of each side.
+    /// Returns this session with names of groups, by which a collector adds up the reports of each side.
     ///
     /// # Errors
     /// A [`VqError`] that names the group with other characters than the grammar's `word-plus`.
@@ -129,13 +129,13 @@ impl VqSession {
         })
     }
 
-    /// This session with the hardware address of this phone.
+    /// Returns this session with the hardware address of this phone.
     #[must_use]
     pub fn with_mac(self, mac: [u8; 6]) -> Self {
         Self { local_mac: Some(mac), ..self }
     }
 
-    /// This session with the tags of the dialog.
+    /// Returns this session with the tags of the dialog.
     ///
     /// # Errors
     /// A [`VqError`] that names the tag that isn't a token.
@@ -200,7 +200,7 @@ pub struct VqMedia {
     pub rtp_clock_hz: u32,
     /// The length of a frame in ms; for a codec without frames that of a packet.
     pub frame_ms: u32,
-    /// How many frames a packet has.
+    /// The number of frames in a packet.
     pub frames_per_packet: u32,
     /// The parameters of its `a=fmtp`, if they have only characters that the grammar allows, among which the semicolon isn't.
     pub fmtp: Option<String>,
@@ -208,7 +208,7 @@ pub struct VqMedia {
     pub silence_suppression: bool,
 }
 
-/// All that a report is made of, at one moment of a call.
+/// All data of a report, at one moment of a call.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VqSnapshot {
@@ -225,7 +225,7 @@ pub struct VqSnapshot {
 }
 
 impl VqSnapshot {
-    /// A snapshot of a call now; `None` before it is agreed on.
+    /// Creates a snapshot of a call now; `None` before it is agreed on.
     pub fn of(call: &Call, at: SystemTime) -> Option<Self> {
         let stats = call.stats();
         let remote = call.destination(crate::session::Channel::Rtp)?;
@@ -285,7 +285,7 @@ pub enum VqMetric {
 }
 
 impl VqMetric {
-    /// The name of the number in a report.
+    /// Returns the name of the number in a report.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ListeningR => "RLQ",
@@ -301,7 +301,7 @@ impl VqMetric {
         }
     }
 
-    /// The number between two snapshots of a call; `None` where it isn't known.
+    /// Returns the number between two snapshots of a call; `None` where it isn't known.
     pub fn value(self, earlier: &CallStats, later: &CallStats) -> Option<f64> {
         let interval = Interval::between(earlier, later);
         let bursts = &interval.bursts;
@@ -319,13 +319,13 @@ impl VqMetric {
         }
     }
 
-    /// Whether less of it is worse.
+    /// Returns whether less of it is worse.
     const fn is_quality(self) -> bool {
         matches!(self, Self::ListeningR | Self::ConversationalR | Self::MosLq | Self::MosCq)
     }
 }
 
-/// How bad a number is.
+/// The severity of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VqSeverity {
     /// The number is good again.
@@ -347,9 +347,9 @@ impl VqSeverity {
     }
 }
 
-/// Tells once when a number has become worse than a limit, and once when it is good again. So that a number near a limit doesn't
-/// give an alert again and again, it must be better than the limit by a quarter of the distance between both limits before the alert
-/// is over.
+/// Reports once when a number has become worse than a limit, and once when it is good again. So that a number near a limit
+/// doesn't give an alert again and again, it must be better than the limit by a quarter of the distance between both limits
+/// before the alert is over.
 ///
 /// ```
 /// use host_std::monitoring::vq_rtcpxr::{VqAlarm, VqMetric};
@@ -369,18 +369,18 @@ pub struct VqAlarm {
 }
 
 impl VqAlarm {
-    /// An alarm for this number, with limits in its unit. For a quality the critical limit is the lower one, for anything else the
-    /// higher one.
+    /// Creates an alarm for this number, with limits in its unit. For a quality the critical limit is the lower one, for anything
+    /// else the higher one.
     pub const fn new(metric: VqMetric, warning: f64, critical: f64) -> Self {
         Self { metric, warning, critical, now: VqSeverity::Clear }
     }
 
-    /// Returns what has changed by what happened between two snapshots; `None` if nothing has, or the number isn't known.
+    /// Returns the new severity from the difference of two snapshots; `None` if it hasn't changed, or the number isn't known.
     pub fn look(&mut self, earlier: &CallStats, later: &CallStats) -> Option<VqSeverity> {
         let value = self.metric.value(earlier, later)?;
         let sign = if self.metric.is_quality() { -1.0 } else { 1.0 };
         let margin = (self.critical - self.warning).abs() / 4.0;
-        // As high as it is bad; what is told already stays until it is better by the margin.
+        // The sign makes higher values worse; a severity that was reported stays until the value is better by the margin.
         let beyond = |limit: f64, told: bool| sign * value > sign * limit - if told { margin } else { 0.0 };
         let severity = if beyond(self.critical, self.now == VqSeverity::Critical) {
             VqSeverity::Critical
@@ -393,7 +393,7 @@ impl VqAlarm {
         (before != severity).then_some(severity)
     }
 
-    /// The number that the alarm is for.
+    /// Returns the number that the alarm is for.
     pub const fn metric(&self) -> VqMetric {
         self.metric
     }
@@ -410,12 +410,12 @@ pub struct VqReporter {
 }
 
 impl VqReporter {
-    /// A reporter of a session that begins with this snapshot of the call.
+    /// Creates a reporter of a session that begins with this snapshot of the call.
     pub fn new(session: VqSession, begin: VqSnapshot) -> Self {
         Self { session, last: begin.clone(), begin }
     }
 
-    /// The numbers at the end of the last interval, or at the beginning.
+    /// Returns the numbers at the end of the last interval, or at the beginning.
     pub fn last(&self) -> &CallStats {
         &self.last.stats
     }

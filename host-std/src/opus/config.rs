@@ -1,8 +1,8 @@
-//! What an [`OpusEncoder`](super::OpusEncoder) can be set to (RFC 6716, 2.1), checked in one place.
+//! The settings of an [`OpusEncoder`](super::OpusEncoder) (RFC 6716, 2.1), checked in one place.
 
 use super::{OpusError, check_complexity, check_format};
 
-/// What the encoder is tuned for.
+/// The purpose for which the encoder is tuned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OpusApplication {
     /// Speech: emphasises formants and harmonics, and prefers the SILK layer.
@@ -14,7 +14,7 @@ pub enum OpusApplication {
     LowDelay,
 }
 
-/// How freely the payload's size follows the sound (RFC 6716, 2.1.8).
+/// The rule by which the payload's size follows the sound (RFC 6716, 2.1.8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OpusRateControl {
     /// Sizes follow the sound.
@@ -22,7 +22,7 @@ pub enum OpusRateControl {
     /// Sizes follow the sound within one frame's worth of buffering.
     #[default]
     ConstrainedVbr,
-    /// Every packet has the same size. Wanted with SRTP where sizes would tell what was said (RFC 6562).
+    /// Every packet has the same size. Use it with SRTP where sizes would reveal what was said (RFC 6562).
     Cbr,
 }
 
@@ -43,7 +43,7 @@ pub enum OpusBandwidth {
 }
 
 impl OpusBandwidth {
-    /// The narrowest band that makes full use of sound sampled at `rate_hz` (RFC 7587, 7.1; RFC 6716, table 1).
+    /// Returns the narrowest band that makes full use of sound sampled at `rate_hz` (RFC 7587, 7.1; RFC 6716, table 1).
     pub const fn of_rate(rate_hz: u32) -> Self {
         match rate_hz {
             0..=8_000 => Self::Narrow,
@@ -55,7 +55,7 @@ impl OpusBandwidth {
     }
 }
 
-/// What kind of sound the encoder takes its input for.
+/// The kind of sound that the encoder expects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OpusSignal {
     /// The encoder finds out by itself, frame by frame.
@@ -67,18 +67,19 @@ pub enum OpusSignal {
     Music,
 }
 
-/// How an [`OpusEncoder`](super::OpusEncoder) is set up. The default is fullband mono speech at 32 kbit/s with FEC ready for 5 % loss.
+/// The configuration of an [`OpusEncoder`](super::OpusEncoder). The default is fullband mono speech at 32 kbit/s with FEC ready
+/// for 5 % loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpusEncoderConfig {
     /// Rate of the PCM, in Hz: 8, 12, 16, 24 or 48 kHz.
     pub sample_rate_hz: u32,
     /// Channels of the PCM: 1 or 2.
     pub channels: u8,
-    /// What the encoder is tuned for.
+    /// The purpose for which the encoder is tuned.
     pub application: OpusApplication,
     /// The bit rate in bit/s: 500 to 512,000 for each channel.
     pub bitrate_bps: u32,
-    /// How sizes may vary.
+    /// The rule by which sizes vary.
     pub rate_control: OpusRateControl,
     /// 0 (cheapest) to 10 (best).
     pub complexity: u8,
@@ -88,16 +89,17 @@ pub struct OpusEncoderConfig {
     pub bandwidth: Option<OpusBandwidth>,
     /// Channels coded, 1 or 2 and no more than there are; `None`: the encoder chooses by bit rate.
     pub coded_channels: Option<u8>,
-    /// What the sound is.
+    /// The kind of sound.
     pub signal: OpusSignal,
-    /// In-band FEC. It takes effect in the SILK layer, when the expected loss is above 0 and the bit rate leaves room.
+    /// Whether in-band FEC is used. It takes effect in the SILK layer, when the expected loss is above 0 and the bit rate leaves
+    /// room.
     pub fec: bool,
     /// The loss to prepare for, in percent, 0 to 100.
     pub expected_loss_percent: u8,
     /// Nearly nothing is sent in silence; see [`OpusEncoder::in_dtx`](super::OpusEncoder::in_dtx).
     pub dtx: bool,
-    /// How far back the Deep Redundancy of each packet may reach, in ms: 0 (none) to 1040 in steps of 10. What there is
-    /// room for follows bit rate and expected loss. Only in a build with the feature `opus-dred`.
+    /// The furthest reach of the Deep Redundancy of each packet, in ms: 0 (none) to 1040 in steps of 10. The actual reach depends
+    /// on bit rate and expected loss. It is available only in a build with the feature `opus-dred`.
     pub dred_ms: u16,
 }
 

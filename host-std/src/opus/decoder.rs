@@ -7,16 +7,15 @@ use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
 
 use super::{DEEP_CONCEALMENT, OpusError, OpusMode, OpusPacket, RTP_CLOCK_HZ, check_complexity, check_format, ffi};
 
-/// What libopus conceals in one step, in ticks: 20 ms.
+/// The duration that libopus conceals in one step, in ticks: 20 ms.
 const STEP_TICKS: u32 = 960;
 
 /// Takes any Opus packet, mono or stereo of any bandwidth, to PCM of one rate and channel count.
 ///
-/// A packet with broken framing is an error and leaves the decoder as it was; [`OpusPacket::parse`] says what is wrong
-/// with it. After a packet whose coded sound is broken, the next good one decodes. After construction nothing
-/// allocates.
+/// A packet with broken framing is an error and leaves the decoder unchanged; [`OpusPacket::parse`] gives the reason. After a
+/// packet whose coded sound is broken, the next good one decodes. After construction nothing allocates.
 ///
-/// A packet is lost. Where the next one repeats it (RFC 6716, 2.1.7) nothing has to be made up:
+/// In this example a packet is lost. Where the next one repeats it (RFC 6716, 2.1.7) nothing has to be concealed:
 ///
 /// ```
 /// use dsp_core::codec::{Decoder, Encoder};
@@ -54,8 +53,8 @@ pub struct OpusDecoder {
 }
 
 impl OpusDecoder {
-    /// A decoder to PCM at `sample_rate_hz` (8, 12, 16, 24 or 48 kHz) with `channels` (1 or 2). Its complexity is 0,
-    /// or with the feature `opus-dred` [`DEEP_CONCEALMENT`].
+    /// Creates a decoder to PCM at `sample_rate_hz` (8, 12, 16, 24 or 48 kHz) with `channels` (1 or 2). Its complexity is 0, or
+    /// with the feature `opus-dred` [`DEEP_CONCEALMENT`].
     ///
     /// # Errors
     /// [`OpusError::SampleRate`] and [`OpusError::Channels`] for others; [`OpusError::Library`] without memory.
@@ -75,8 +74,8 @@ impl OpusDecoder {
         Ok(decoder)
     }
 
-    /// Sets what the decoder may cost, 0 to 10. From [`DEEP_CONCEALMENT`] on a loss is concealed by a neural net, in a
-    /// build with the feature `opus-dred`; else it changes nothing.
+    /// Sets the decoder's complexity, 0 to 10. From [`DEEP_CONCEALMENT`] on a loss is concealed by a neural net, in a build with
+    /// the feature `opus-dred`; otherwise it changes nothing.
     ///
     /// # Errors
     /// [`OpusError::Complexity`] if `complexity` is above 10.
@@ -100,7 +99,7 @@ impl OpusDecoder {
         self.info.ticks((pcm.len() / usize::from(self.info.channels)) as u32)
     }
 
-    /// Whether libopus can conceal a stretch of this length: a multiple of 2.5 ms.
+    /// Returns whether libopus can conceal a stretch of this length: a multiple of 2.5 ms.
     fn fits(&self, pcm: &[i16]) -> bool {
         !pcm.is_empty() && pcm.len().is_multiple_of(self.interleaved(120))
     }
@@ -113,7 +112,7 @@ impl OpusDecoder {
 
     /// Ticks right before `next` that its in-band FEC holds: as much as its first frame lasts.
     fn fec_ticks(&self, next: &[u8], packet: &OpusPacket) -> u32 {
-        // After an MDCT packet libopus can't go on with it, and would just conceal. A first frame of one byte is one not
+        // After an MDCT packet libopus can't use it, and would just conceal. A first frame of one byte marks a frame that was not
         // sent, whatever its bits say.
         let usable = self.last.is_none_or(|last| last.mode != OpusMode::Celt);
         if usable && packet.first_frame_bytes >= 2 && ffi::has_lbrr(next) { packet.frame_ticks } else { 0 }
@@ -181,19 +180,20 @@ impl Decoder for OpusDecoder {
         self.fits(pcm) && self.conceal_in_steps(pcm)
     }
 
-    /// As much as the first frame of `next` lasts where that has in-band FEC, and up to a second with Deep Redundancy.
+    /// Returns how many ticks `next` covers: the length of its first frame where that has in-band FEC, and up to a second with
+    /// Deep Redundancy.
     fn redundancy(&mut self, next: &[u8]) -> u32 {
         let Ok(packet) = OpusPacket::parse(next) else { return 0 };
         self.fec_ticks(next, &packet).max(self.dred_reach(next))
     }
 
-    /// In DTX libopus sends nothing but a packet's first byte or two, every 400 ms.
+    /// Returns whether the payload marks a pause: in DTX libopus sends only a packet's first byte or two, every 400 ms.
     fn pauses(&self, payload: &[u8]) -> bool {
         payload.len() <= 2
     }
 
-    /// In-band FEC for what it holds, Deep Redundancy for the rest; what neither covers is concealed, if the end of
-    /// `pcm` is covered.
+    /// Recovers sound by in-band FEC where that exists, and by Deep Redundancy for the rest; sound that neither covers is
+    /// concealed, if the end of `pcm` is covered.
     ///
     /// `false` where they cover nothing of the stretch, and where it isn't a multiple of 2.5 ms, or of 10 ms for Deep
     /// Redundancy alone.

@@ -6,7 +6,7 @@
 
 use super::{MAX_PAYLOAD, OpusBandwidth, OpusError, OpusMode, OpusPacket, ffi};
 
-/// The furthest reach of use. DRED holds 1040 ms; what lies further back is speech from before a long pause.
+/// The furthest useful reach. DRED holds 1040 ms; anything older is speech from before a long pause.
 const FURTHEST: u32 = 2 * 48_000;
 
 /// The redundancy of one packet at a time.
@@ -15,10 +15,10 @@ pub(super) struct Dred {
     raw: ffi::RawDred,
     /// The packet that was read last: a gap is filled step by step, each asking about the same one.
     packet: Vec<u8>,
-    /// Where its redundancy begins and ends, in ticks before the packet.
+    /// The begin and the end of its redundancy, in ticks before the packet.
     begin: u32,
     end: u32,
-    /// How far back features have been made.
+    /// The time before the packet for which features have been made, in ticks.
     ready: u32,
 }
 
@@ -32,7 +32,7 @@ impl Dred {
         &self.raw
     }
 
-    /// How far back from `next` its redundancy reaches; 0 if it has none.
+    /// Returns how far back from `next` its redundancy reaches; 0 if it has none.
     pub(super) fn reach(&mut self, next: &[u8]) -> u32 {
         if self.packet != next {
             self.packet.clear();
@@ -47,8 +47,8 @@ impl Dred {
         if self.begin > self.end && self.begin <= FURTHEST { self.begin } else { 0 }
     }
 
-    /// Whether `next` covers the stretch of `ticks` that ends `ahead` of it, but for a silence that isn't sent at its
-    /// end. Then its features are made.
+    /// Returns whether `next` covers the stretch of `ticks` that ends `ahead` of it, except for a silence at its end that isn't
+    /// sent. Then its features are made.
     pub(super) fn covers(&mut self, next: &[u8], ahead: u32, ticks: u32) -> bool {
         let Some(back) = ahead.checked_add(ticks) else { return false };
         if back > self.reach(next) || back <= self.end {
@@ -65,7 +65,7 @@ impl Dred {
     }
 }
 
-/// Whether the vocoder can go on from what was decoded last: it needs 16 kHz of sound, and SILK below has less.
+/// Returns whether the vocoder can continue from the sound decoded last: it needs 16 kHz, and SILK below that has less.
 pub(super) fn goes_on_after(last: Option<OpusPacket>) -> bool {
     last.is_some_and(|last| last.mode == OpusMode::Celt || last.bandwidth >= OpusBandwidth::Wide)
 }

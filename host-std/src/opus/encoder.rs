@@ -11,7 +11,7 @@ use super::{
 
 /// Frames of 2.5, 5, 10, 20, 40, 60, 80, 100 or 120 ms to payloads; the length may change from frame to frame.
 ///
-/// After construction nothing allocates, neither when settings change:
+/// After construction nothing allocates, not even a change of settings:
 ///
 /// ```
 /// use host_std::opus::{OpusEncoder, OpusEncoderConfig, OpusSignal};
@@ -27,7 +27,7 @@ pub struct OpusEncoder {
 }
 
 impl OpusEncoder {
-    /// An encoder set up as `config` says.
+    /// Creates an encoder set up as `config` says.
     ///
     /// # Errors
     /// The [`OpusError`] that names the field out of its range; [`OpusError::Library`] without memory.
@@ -44,12 +44,12 @@ impl OpusEncoder {
         Ok(encoder)
     }
 
-    /// How it is set up now.
+    /// Returns the current settings.
     pub fn config(&self) -> OpusEncoderConfig {
         self.config
     }
 
-    /// Changes settings from the next frame on; what was heard so far stays.
+    /// Changes settings from the next frame on; the encoder's history is kept.
     ///
     /// # Errors
     /// [`OpusError::Fixed`] for another sample rate, channel count or application, and the [`OpusError`] that names
@@ -120,13 +120,13 @@ impl OpusEncoder {
         self.set(OpusEncoderConfig { expected_loss_percent: percent, ..self.config })
     }
 
-    /// By how many samples of one channel the coded sound is later than the PCM.
+    /// Returns the delay of the coded sound after the PCM, in samples of one channel.
     pub fn lookahead(&self) -> usize {
         usize::try_from(self.raw.get(ffi::OPUS_GET_LOOKAHEAD_REQUEST)).unwrap_or(0)
     }
 
-    /// Whether the encoder is in a silence that DTX skips. There a payload of one or two bytes need not be sent
-    /// (RFC 7587, 3.1.3); a longer one, every 400 ms, renews the receiver's background noise and should be.
+    /// Returns whether the encoder is in a silence that DTX skips. There a payload of one or two bytes need not be sent (RFC
+    /// 7587, 3.1.3); a longer one, every 400 ms, renews the receiver's background noise and should be.
     pub fn in_dtx(&self) -> bool {
         self.raw.get(ffi::OPUS_GET_IN_DTX_REQUEST) == 1
     }
@@ -147,8 +147,8 @@ impl Encoder for OpusEncoder {
         FRAMES
     }
 
-    /// Takes bit rate and expected loss, each within what there is: 500 to 512,000 bit/s a channel, 0 to 100 %. Whether FEC
-    /// is sent stays a setting: without it an expected loss makes the coding less dependent on what was before.
+    /// Sets bit rate and expected loss, each within its range: 500 to 512,000 bit/s a channel, 0 to 100 %. Whether FEC is sent
+    /// remains a setting: without it an expected loss makes the coding less dependent on earlier sound.
     fn adapt(&mut self, wanted: &Adaptation) -> Adaptation {
         let Self { config: OpusEncoderConfig { channels, bitrate_bps, expected_loss_percent, .. }, .. } = *self;
         let mut taken = *wanted;
@@ -177,7 +177,7 @@ impl Encoder for OpusEncoder {
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
         let channels = usize::from(self.config.channels);
         let samples = pcm.len() / channels;
-        // In units of 2.5 ms: 2.5, 5, 10, 20 and 40 ms, then 60 to 120 ms in steps of 20.
+        // Lengths are in units of 2.5 ms: 2.5, 5, 10, 20 and 40 ms, then 60 to 120 ms in steps of 20.
         let unit = self.config.sample_rate_hz as usize / 400;
         let is_frame = pcm.len().is_multiple_of(channels)
             && samples.is_multiple_of(unit)

@@ -292,7 +292,7 @@ impl RawDred {
         Ok((begin, u32::try_from(end).unwrap_or(0)))
     }
 
-    /// Makes features of what was read last: the costly part.
+    /// Makes features of the packet that was read last: the costly part.
     pub(super) fn process(&mut self) -> Result<(), i32> {
         let redundancy = self.redundancy.as_ptr();
         // SAFETY: both states are live and ours; the library allows source and destination to be one, and refuses a
@@ -313,7 +313,7 @@ impl Drop for RawDred {
     }
 }
 
-/// Whether the packet has low bit-rate redundancy for the stretch before it. `packet` has sound framing.
+/// Returns whether the packet has low bit-rate redundancy for the stretch before it. `packet` has sound framing.
 pub(super) fn has_lbrr(packet: &[u8]) -> bool {
     let Ok(len) = i32::try_from(packet.len()) else { return false };
     if len == 0 {

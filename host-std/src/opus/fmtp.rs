@@ -1,13 +1,14 @@
 //! The parameters of Opus in SDP's `a=fmtp` (RFC 7587, 6.1 and 7), read, written and turned into settings.
 //!
-//! All but the `sprop-` ones say what their writer wishes to *receive*, and offer and answer don't depend on one another
-//! (7.1): each side [applies](OpusFmtp::apply) what it reads to its encoder, and writes what its own decoder wants.
+//! All parameters but the `sprop-` ones describe the stream that their writer wishes to *receive*, and offer and answer don't
+//! depend on one another (7.1): each side [applies](OpusFmtp::apply) the other side's parameters to its encoder, and writes those
+//! for its own decoder.
 
 use std::fmt;
 
 use super::{OpusBandwidth, OpusEncoderConfig, OpusRateControl};
 
-/// What one side's `a=fmtp` says about Opus (RFC 7587, 6.1). The default is what holds where it says nothing.
+/// The parameters of Opus in one side's `a=fmtp` (RFC 7587, 6.1). The default has the values of parameters that are absent.
 ///
 /// ```
 /// use host_std::opus::{OpusBandwidth, OpusEncoderConfig, OpusFmtp};
@@ -27,9 +28,10 @@ use super::{OpusBandwidth, OpusEncoderConfig, OpusRateControl};
 pub struct OpusFmtp {
     /// `maxplaybackrate`: the highest sampling rate that the writer can play, 8000 to 48,000 Hz.
     pub max_playback_rate_hz: u32,
-    /// `sprop-maxcapturerate`: the highest sampling rate of what the writer sends, 8000 to 48,000 Hz.
+    /// `sprop-maxcapturerate`: the highest sampling rate of the writer's sent sound, 8000 to 48,000 Hz.
     pub max_capture_rate_hz: u32,
-    /// `maxaveragebitrate`: what the writer can take, 6000 to 510,000 bit/s. Values beyond are ignored, as the RFC asks.
+    /// `maxaveragebitrate`: the most that the writer can receive, 6000 to 510,000 bit/s. Values beyond are ignored, as the RFC
+    /// asks.
     pub max_average_bitrate_bps: Option<u32>,
     /// `stereo`: the writer prefers two channels; to one that doesn't, none must be sent.
     pub stereo: bool,
@@ -58,7 +60,7 @@ impl Default for OpusFmtp {
     }
 }
 
-/// Why parameters can't be read, with the name of the parameter.
+/// The reason why parameters can't be read, with the name of the parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpusFmtpError {
     /// The value isn't 0 or 1.
@@ -91,9 +93,9 @@ impl fmt::Display for OpusFmtpError {
 impl std::error::Error for OpusFmtpError {}
 
 impl OpusFmtp {
-    /// Reads the parameters behind the payload type of an `a=fmtp` line: `name=value` separated by semicolons, in any
-    /// case, with or without blanks. Unknown parameters are ignored (RFC 7587, 7.1), and so are packet lengths, which
-    /// SDP has in attributes of their own; of one that stands twice the last counts.
+    /// Reads the parameters after the payload type of an `a=fmtp` line: `name=value` separated by semicolons, in any case, with
+    /// or without blanks. Unknown parameters are ignored (RFC 7587, 7.1), and so are packet lengths, which SDP has in attributes
+    /// of their own; if a parameter is repeated, the last one counts.
     ///
     /// # Errors
     /// The [`OpusFmtpError`] that names the first parameter with a value that it can't have.
@@ -126,8 +128,9 @@ impl OpusFmtp {
         Ok(fmtp)
     }
 
-    /// What a side says of itself that is set up as `config`: it plays and records at that rate and with those channels,
-    /// and wishes to be sent what it sends. It says nothing of the bit rate, which it can take at any height.
+    /// Returns the parameters of a side that is configured as `config`: it plays and records at that rate and with those
+    /// channels, and wishes to receive the same kind of stream that it sends. They contain no bit rate, since the side can
+    /// receive any.
     pub fn of(config: &OpusEncoderConfig) -> Self {
         Self {
             max_playback_rate_hz: config.sample_rate_hz,
@@ -141,8 +144,8 @@ impl OpusFmtp {
         }
     }
 
-    /// Bends `config` to what the writer of these parameters wishes to receive. Bit rate and bandwidth are capped, never
-    /// raised; two channels are coded as one, unless the writer prefers stereo; FEC is left out where it can't be used;
+    /// Restricts `config` to the stream that the writer of these parameters wishes to receive. Bit rate and bandwidth are capped,
+    /// never raised; two channels are coded as one, unless the writer prefers stereo; FEC is left out where it can't be used;
     /// constant size is set where it's preferred, and kept where we want it; DTX is as the writer prefers.
     pub fn apply(&self, config: &mut OpusEncoderConfig) {
         if let Some(bps) = self.max_average_bitrate_bps {
@@ -160,7 +163,7 @@ impl OpusFmtp {
     }
 }
 
-/// All that are read.
+/// The names that are read.
 const NAMES: [&str; 8] = [
     "maxplaybackrate",
     "sprop-maxcapturerate",
@@ -178,7 +181,7 @@ fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
     text.parse().ok().filter(|number| digits && range.contains(number))
 }
 
-/// As behind the payload type of an `a=fmtp` line; what has its default isn't written, so it may be empty.
+/// Writes the parameters as they follow the payload type of an `a=fmtp` line; defaults aren't written, so the text may be empty.
 impl fmt::Display for OpusFmtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let below_full = |rate_hz| Some(rate_hz).filter(|rate_hz| *rate_hz != 48_000);

@@ -8,7 +8,7 @@
 //!   them (RFC 7587, 4.1), and mono and stereo decoders both take mono and stereo packets.
 //! - [`OpusPacket`] reads the packet's framing without the library: everything that comes from the network goes
 //!   through it first, and libopus only sees packets whose framing is sound.
-//! - [`OpusFmtp`] is what SDP says about Opus (RFC 7587): what the other side wishes to receive becomes settings.
+//! - [`OpusFmtp`] holds the parameters of Opus in SDP (RFC 7587): the other side's wishes as a receiver become settings.
 //! - The cargo feature `opus-dred` builds concealment by a neural net and Deep Redundancy (DRED) in: an encoder then
 //!   sends up to a second of the past along, and a decoder fills any gap that it covers.
 //! - Delay: [`OpusEncoder::lookahead`] samples (6.5 ms, 2.5 ms in the low-delay application); the decoder adds none.
@@ -31,8 +31,8 @@
 //! libopus called from C. Encoder and decoder together hold 50 KB in mono and 76 KB in stereo, more with `opus-dred`. Memory is
 //! allocated only by constructors.
 //!
-//! **Limits.** Multistream Opus (surround) isn't there. CMake builds libopus, so a C compiler is needed. All `unsafe` code of this
-//! crate lies in this module's `ffi` file.
+//! **Limits.** Multistream Opus (surround) isn't supported. CMake builds libopus, so a C compiler is needed. All `unsafe` code of
+//! this crate is in this module's `ffi` file.
 
 use std::fmt;
 
@@ -72,7 +72,7 @@ pub const DEEP_CONCEALMENT: u8 = 5;
 /// Whether deep concealment and Deep Redundancy are in this build (cargo feature `opus-dred`).
 pub const HAS_DRED: bool = cfg!(feature = "opus-dred");
 
-/// Why an encoder or decoder can't be made or set as asked.
+/// The reason why an encoder or decoder can't be made or set as asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpusError {
@@ -108,7 +108,7 @@ pub enum OpusError {
     },
     /// Deep Redundancy was asked for, and this build is without the feature `opus-dred`.
     NoDred,
-    /// Sample rate, channels and application stay what a running encoder was made with.
+    /// Sample rate, channels and application of a running encoder can't be changed.
     Fixed,
     /// libopus refused, with its own error number.
     Library(i32),
@@ -132,7 +132,7 @@ impl fmt::Display for OpusError {
 
 impl std::error::Error for OpusError {}
 
-/// The version of the library that is linked in, for example `libopus 1.6.1`.
+/// Returns the version of the library that is linked in, for example `libopus 1.6.1`.
 pub fn library_version() -> &'static str {
     ffi::version()
 }

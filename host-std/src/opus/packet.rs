@@ -1,5 +1,5 @@
-//! The framing of an Opus packet: the table-of-contents byte and the four ways to put frames behind it
-//! (RFC 6716, 3.1, 3.2 and the requirements R1 to R7 of 3.4), read without libopus.
+//! The framing of an Opus packet: the table-of-contents byte and the four ways to arrange the frames that follow it (RFC 6716,
+//! 3.1, 3.2 and the requirements R1 to R7 of 3.4), read without libopus.
 //!
 //! Durations are in 48 kHz ticks. Cost: O(frames), at most 48 of them.
 
@@ -15,12 +15,12 @@ pub const MAX_PACKET_TICKS: u32 = 5760;
 /// The largest frame in bytes (RFC 6716, 3.2.1, R2).
 const MAX_FRAME: usize = 1275;
 
-/// Which layers coded the packet's frames (RFC 6716, 3.1, table 2).
+/// The layers that coded the packet's frames (RFC 6716, 3.1, table 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpusMode {
     /// Linear prediction: configurations 0 to 11.
     Silk,
-    /// Both layers: configurations 12 to 15.
+    /// Both layers are used: configurations 12 to 15.
     Hybrid,
     /// MDCT: configurations 16 to 31.
     Celt,
@@ -60,7 +60,7 @@ pub enum OpusPacketError {
 }
 
 impl OpusPacketError {
-    /// The rule's number in RFC 6716, 3.4 (of two, the first).
+    /// Returns the rule's number in RFC 6716, 3.4 (of two, the first).
     pub const fn rule(self) -> i32 {
         match self {
             Self::Empty => 1,
@@ -99,7 +99,7 @@ impl From<OpusPacketError> for DecodeError {
     }
 }
 
-/// What the framing of one packet says.
+/// The framing of one packet.
 ///
 /// ```
 /// use host_std::opus::{OpusBandwidth, OpusMode, OpusPacket};
@@ -123,9 +123,9 @@ pub struct OpusPacket {
     pub channels: u8,
     /// Frames in the packet: 1 to 48.
     pub frames: u8,
-    /// How long one frame lasts, in 48 kHz ticks: 120 to 2880.
+    /// The duration of one frame, in 48 kHz ticks: 120 to 2880.
     pub frame_ticks: u32,
-    /// Bytes of the first frame; 0 or 1 stands for a frame not sent (DTX).
+    /// Bytes of the first frame; 0 or 1 means that the frame was not sent (DTX).
     pub first_frame_bytes: usize,
 }
 
@@ -165,7 +165,7 @@ impl OpusPacket {
         Ok(Self { mode, bandwidth, channels, frames, frame_ticks, first_frame_bytes })
     }
 
-    /// How long the packet lasts, in 48 kHz ticks: at most [`MAX_PACKET_TICKS`].
+    /// Returns the duration of the packet, in 48 kHz ticks: at most [`MAX_PACKET_TICKS`].
     pub const fn ticks(&self) -> u32 {
         self.frames as u32 * self.frame_ticks
     }
@@ -193,7 +193,7 @@ fn arbitrary_frames(bytes: &[u8], frame_ticks: u32) -> Result<(u8, usize), OpusP
         return Err(OpusPacketError::FrameCount { frames });
     }
     if head & 0x40 != 0 {
-        // Each 255 stands for 254 bytes of padding and says that another length byte follows.
+        // Each 255 represents 254 bytes of padding and announces another length byte.
         let mut padding = 0;
         loop {
             let (&n, after) = rest.split_first().ok_or(OpusPacketError::Truncated)?;

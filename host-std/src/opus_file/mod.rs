@@ -25,13 +25,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! All times are in ticks of 48 kHz, whatever the rate of the sound. The *pre-skip* is what a player must drop at the beginning, the
-//! encoder's delay. Where a player must stop is in the last page's granule position.
+//! All times are in ticks of 48 kHz, whatever the rate of the sound. The *pre-skip*, the encoder's delay, must be dropped by a
+//! player at the beginning. The last page's granule position says where a player must stop.
 //!
 //! **Cost.** A file is read into memory as a whole. A writer holds one page, of a second.
 //!
-//! **Limits.** Surround sound (other mapping families) and several files one after another in one ([`OpusFileError::Chained`]) aren't
-//! read. Damaged and missing pages are skipped, and told in [`OpusFile::remarks`].
+//! **Limits.** Surround sound (other mapping families) and several files one after another in one ([`OpusFileError::Chained`])
+//! aren't read. Damaged and missing pages are skipped, and reported in [`OpusFile::remarks`].
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -54,7 +54,7 @@ const PAGE_TICKS: u64 = 48_000;
 pub struct OpusHead {
     /// Channels, 1 or 2.
     pub channels: u8,
-    /// How many ticks of 48 kHz to drop at the beginning: the encoder's delay.
+    /// The ticks of 48 kHz to drop at the beginning: the encoder's delay.
     pub pre_skip: u16,
     /// The rate of the sound before it was encoded, in Hz; 0 if it isn't known.
     pub input_rate_hz: u32,
@@ -62,7 +62,7 @@ pub struct OpusHead {
     pub gain_q8: i16,
 }
 
-/// Why a file can't be read.
+/// The reason why a file can't be read.
 #[derive(Debug)]
 pub enum OpusFileError {
     /// Reading failed.
@@ -82,7 +82,7 @@ pub enum OpusFileError {
     },
     /// The file consists of several files, one after another.
     Chained,
-    /// From this packet on, counted from 0, none is Opus.
+    /// This packet, counted from 0, and all later ones aren't Opus.
     Packet(usize),
 }
 
@@ -139,15 +139,15 @@ pub struct OpusFile {
     pub head: OpusHead,
     /// The Opus packets, in their order.
     pub packets: Vec<Vec<u8>>,
-    /// How many ticks of 48 kHz are to be heard, after the pre-skip.
+    /// The audible length after the pre-skip, in ticks of 48 kHz.
     pub ticks: u64,
-    /// What is wrong with the file although it was read: for people, each one sentence without a full stop.
+    /// The defects of the file although it was read: for people, each one sentence without a full stop.
     pub remarks: Vec<String>,
 }
 
 impl OpusFile {
     /// Reads a whole file. Other streams beside the Opus stream are skipped. So are damaged pages and packets that aren't Opus,
-    /// which [`OpusFile::remarks`] tells.
+    /// which [`OpusFile::remarks`] reports.
     ///
     /// # Errors
     /// [`OpusFileError::Read`] if reading fails, [`OpusFileError::Ogg`] or [`OpusFileError::NotOpus`] if this isn't such a file,
@@ -161,7 +161,7 @@ impl OpusFile {
                 return Err(first_page.map_or(OpusFileError::Ogg("it has no whole page"), |()| OpusFileError::NotOpus));
             };
             first_page = Some(());
-            // All streams of a file begin before any goes on (RFC 3533).
+            // All streams of a file begin before any of them continues (RFC 3533).
             let packet = page.parts().next().filter(|_| page.begins).ok_or(OpusFileError::NotOpus)?.0;
             if packet.starts_with(b"OpusHead") {
                 break (OpusHead::parse(packet)?, page.serial);
@@ -171,7 +171,7 @@ impl OpusFile {
         while let Some(page) = pages.next().map_err(OpusFileError::Read)? {
             let is_other = page.serial != serial || stream.ended;
             let has_head = || page.parts().next().is_some_and(|(packet, _)| packet.starts_with(b"OpusHead"));
-            // A stream beside this one would have begun before it went on.
+            // A stream beside this one would have begun before this one continued.
             if page.begins && (stream.ended || (stream.next_page > 1 && has_head())) {
                 return Err(OpusFileError::Chained);
             }
@@ -190,7 +190,7 @@ struct Stream {
     total: u64,
     first: Option<u64>,
     last: u64,
-    /// A packet that goes on in the next page; `None`: what goes on there isn't known.
+    /// A packet that continues in the next page; `None` if the beginning of such a packet isn't known.
     partial: Option<Vec<u8>>,
     next_page: u32,
     /// Pages that are missing, and packets that are no Opus.
@@ -284,7 +284,7 @@ impl Stream {
             _ => remarks.push(format!("{count} {more}: their sound is left out")),
         };
         add(damaged.into(), "page is damaged", "pages are damaged");
-        // What is damaged is missing, and that is told already.
+        // Damaged packets are missing, and that is reported already.
         if damaged == 0 {
             add(self.missing.into(), "place has pages missing", "places have pages missing");
         }
@@ -294,7 +294,7 @@ impl Stream {
 }
 
 impl OpusHead {
-    /// What the sound is multiplied with after decoding (RFC 7845, 5.1).
+    /// Returns the factor that the sound is multiplied by after decoding (RFC 7845, 5.1).
     pub fn gain(&self) -> f64 {
         10f64.powf(f64::from(self.gain_q8) / 256.0 / 20.0)
     }

@@ -1,13 +1,13 @@
-//! The pages of an Ogg file (RFC 3533, 6), also of one that is damaged: what isn't a whole page with a right checksum is
-//! passed over, to the next one that is.
+//! The pages of an Ogg file (RFC 3533, 6), also of a damaged one: data that aren't a whole page with a right checksum are
+//! skipped, up to the next valid page.
 
 use std::io::{self, Read};
 
-/// What every page begins with.
+/// The pattern with which every page begins.
 const CAPTURE: &[u8; 4] = b"OggS";
 /// Octets of a page before its segment table.
 const FIXED: usize = 27;
-/// So many octets may stand before the first page, as some programs put their own in front.
+/// The most octets that may come before the first page, as some programs put their own data in front.
 const MOST_BEFORE: u64 = 64 * 1024;
 /// A file with more places where a page seems to begin but has a wrong checksum is given up.
 const MOST_DAMAGED: u32 = 1_000;
@@ -16,13 +16,13 @@ const BLOCK: u64 = 128 * 1024;
 
 /// A page.
 pub(super) struct Page {
-    /// It goes on with a packet of the page before.
+    /// Whether the page begins with the rest of a packet of the page before.
     pub(super) continued: bool,
     /// The first of its stream.
     pub(super) begins: bool,
     /// The last of its stream.
     pub(super) ends: bool,
-    /// Where the last packet that ends in it ends; `None`: no packet does.
+    /// The position at which the last packet that ends in this page ends; `None` if no packet does.
     pub(super) position: Option<u64>,
     pub(super) serial: u32,
     pub(super) number: u32,
@@ -31,7 +31,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// The parts of packets in it, and of each whether its packet ends there.
+    /// Returns the parts of packets in it, and of each whether its packet ends there.
     pub(super) fn parts(&self) -> impl Iterator<Item = (&[u8], bool)> {
         let (mut begin, mut at) = (0, 0);
         let ends = self.lacing.iter().enumerate().filter_map(move |(n, &length)| {
@@ -47,7 +47,7 @@ impl Page {
 pub(super) struct Pages<R> {
     input: R,
     buffer: Vec<u8>,
-    /// What of the buffer is done with.
+    /// The number of bytes of the buffer that were consumed.
     at: usize,
     found: bool,
     /// Octets that were passed over before the first page.
@@ -63,7 +63,7 @@ impl<R: Read> Pages<R> {
         Self { input, buffer: Vec::new(), at: 0, found: false, before: 0, damaged: 0, cut: false }
     }
 
-    /// The next page; `None` at the end.
+    /// Returns the next page; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Page>> {
         loop {
             self.fill(FIXED)?;
@@ -158,7 +158,7 @@ impl<R: Read> Pages<R> {
         Ok(Some(page))
     }
 
-    /// Has so many octets in the buffer, if the file has them.
+    /// Fills the buffer to at least this many octets. Returns `false` if the file doesn't have them.
     fn fill(&mut self, bytes: usize) -> io::Result<bool> {
         if self.buffer.len() - self.at < bytes {
             self.buffer.drain(..self.at);
@@ -169,7 +169,7 @@ impl<R: Read> Pages<R> {
     }
 }
 
-/// The checksum of RFC 3533, 6: a CRC with the polynomial 0x04c11db7, from the highest bit.
+/// Returns the checksum of RFC 3533, 6: a CRC with the polynomial 0x04c11db7, from the highest bit.
 fn checksum(sum: u32, bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];

@@ -1,35 +1,35 @@
-//! How wide sound really is: the upper edge of its mean spectrum, which tells a telephone's sound in a file of 48 kHz.
+//! The real bandwidth of sound: the upper edge of its mean spectrum, which reveals a telephone's sound in a file of 48 kHz.
 //!
-//! Spectra of half-overlapping Hann windows of 512 samples are summed, those above -70 dBov. A frequency is used if the mean there
-//! is at most 60 dB below the spectrum's highest bin, and four times above what rounding to 16 bits leaves in a bin; the edge
-//! is the end of the highest quarter of a kilohertz that is used in most of its bins, less the two by which the window widens it. Resolution: an 512th of the rate, 16 Hz at 8
-//! kHz and 94 at 48.
+//! Spectra of half-overlapping Hann windows of 512 samples are summed, those above -70 dBov. A frequency is used if the mean
+//! there is at most 60 dB below the spectrum's highest bin, and four times above the rounding noise of 16 bits in a bin; the edge
+//! is the end of the highest quarter of a kilohertz that is used in most of its bins, less the two by which the window widens it.
+//! Resolution: an 512th of the rate, 16 Hz at 8 kHz and 94 at 48.
 
 use dsp_core::spectrum::Spectrum;
 use serde::Serialize;
 
 /// Half a window.
 const HALF: usize = 256;
-/// Below this mean square a window says nothing: -70 dBov.
+/// The least mean square of a window that is evaluated: -70 dBov.
 const LEAST_POWER: f64 = 1e-7;
-/// How far below the highest bin a frequency may lie, as a factor of power.
+/// The least power of a frequency that counts, as a factor of that of the highest bin.
 const BELOW: f64 = 1e-6;
-/// Bins by which the window widens what is in a bin.
+/// The number of bins by which the window widens a line.
 const SMEARED: f64 = 2.0;
 /// Width of what must be used, in Hz.
 const WIDTH_HZ: f64 = 250.0;
 
-/// What a bandwidth is called in telephony.
+/// The telephony name of a bandwidth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Band {
-    /// Up to 4.3 kHz: a telephone.
+    /// Bandwidth up to 4.3 kHz: a telephone.
     Narrowband,
-    /// Up to 8.3 kHz.
+    /// Bandwidth up to 8.3 kHz.
     Wideband,
-    /// Up to 16.3 kHz.
+    /// Bandwidth up to 16.3 kHz.
     SuperWideband,
-    /// Beyond.
+    /// Bandwidth beyond 16.3 kHz.
     Fullband,
 }
 
@@ -41,7 +41,7 @@ pub struct Bandwidth {
 }
 
 impl Bandwidth {
-    /// What it is called.
+    /// Returns the name of the bandwidth.
     pub fn band(self) -> Band {
         match self.edge_hz {
             0..4_300 => Band::Narrowband,
@@ -104,7 +104,7 @@ impl Edge {
         }
         let mean: Vec<f64> = self.power.iter().map(|power| power / self.spectra as f64).collect();
         let highest = mean[1..].iter().copied().fold(0.0, f64::max);
-        // A window of this kind leaves 3/8 of the power of each sample in a bin; rounding has 1/12 of a step squared.
+        // A window of this kind keeps 3/8 of the power of each sample in a bin; rounding has 1/12 of a step squared.
         let rounding = 0.375 * (2 * HALF) as f64 / 12.0 / (32_768.0 * 32_768.0);
         let least = (highest * BELOW).max(4.0 * rounding);
         let bin_hz = f64::from(self.rate_hz) / (2 * HALF) as f64;

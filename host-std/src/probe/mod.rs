@@ -1,4 +1,4 @@
-//! What is in a recording: levels, speech, noise, bandwidth, digits and tones, and what is wrong with it.
+//! The analysis of a recording: levels, speech, noise, bandwidth, digits and tones, and its defects.
 //!
 //! Use a [`Probe`] for recordings that are complete; it is what `media-core probe` runs. In a call that runs
 //! [`CallConfig::metering`](crate::session::CallConfig::metering) finds clipping, silence and howling instead, and digits and tones come by
@@ -72,13 +72,13 @@ pub struct ProbeConfig {
     pub sample_rate_hz: u32,
     /// The number of channels, which are interleaved.
     pub channels: usize,
-    /// How strict the voice detector is, 0 to 3: see [`VoiceConfig::aggressiveness`]. Anything above counts as 3.
+    /// The strictness of the voice detector, 0 to 3: see [`VoiceConfig::aggressiveness`]. Values above 3 count as 3.
     pub aggressiveness: u8,
     /// The country whose call-progress tones are looked for.
     pub country: &'static Country,
 }
 
-/// What is in a recording. Names of fields are those in the JSON, with their units.
+/// The analysis of a recording. Names of fields are those in the JSON, with their units.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProbeReport {
     /// The name of the recording.
@@ -128,10 +128,10 @@ pub struct ChannelReport {
 pub struct ProbedDigit {
     /// The digit: 0 to 9, `*`, `#`, A to D.
     pub digit: char,
-    /// When it begins, in ms.
+    /// The time at which it begins, in ms.
     #[serde(serialize_with = "micros")]
     pub start_ms: f64,
-    /// How long it is, in ms.
+    /// The duration, in ms.
     #[serde(serialize_with = "micros")]
     pub duration_ms: f64,
     /// The level of both frequencies together, in dBm0.
@@ -144,9 +144,9 @@ pub struct ProbedDigit {
 pub struct ProbedTone {
     /// The tone, by the name that `media-core tone` has for it.
     pub tone: &'static str,
-    /// When it begins, in ms, to 20 ms.
+    /// The time at which it begins, in ms, to 20 ms.
     pub start_ms: u64,
-    /// How long it is, in ms, pauses included.
+    /// The duration, in ms, including pauses.
     pub duration_ms: u64,
 }
 
@@ -168,7 +168,7 @@ impl ProbedTone {
     }
 }
 
-/// What a [`SoundMeter`] has measured, as figures with units: in files and in calls.
+/// The measurements of a [`SoundMeter`], as figures with units: in files and in calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct SoundFigures {
     /// The RMS level of the whole sound, in dBov.
@@ -185,42 +185,42 @@ pub struct SoundFigures {
     pub activity: f64,
     /// The DC offset as a share of full scale, -1 to 1.
     pub dc_share: f64,
-    /// How many samples are at the overload point of 16 bits or of G.711.
+    /// The number of samples at the overload point of 16 bits or of G.711.
     pub clipped_samples: u64,
     /// The share of clipped samples among all samples, 0 to 1.
     pub clipped_share: f64,
-    /// How many runs of clipped samples there are, including those below the overload point.
+    /// The number of runs of clipped samples, including those below the overload point.
     pub clipped_runs: u32,
     /// The share of samples in flat tops below the overload point, which were clipped elsewhere and then made quieter. G.711
     /// makes some.
     pub flattened_share: f64,
-    /// When blocks of 10 ms clip.
+    /// The times at which blocks of 10 ms clip.
     pub clipped: Times,
-    /// When blocks have flat tops below the overload point.
+    /// The times at which blocks have flat tops below the overload point.
     pub flattened: Times,
-    /// When blocks are below -70 dBov, DC not counted.
+    /// The times at which blocks are below -70 dBov, DC not counted.
     pub silent: Times,
-    /// When all samples of a block are equal.
+    /// The times at which all samples of a block are equal.
     pub digitally_silent: Times,
-    /// When there is one steady tone that has grown, as of a feedback loop from loudspeaker to microphone.
+    /// The times at which there is one steady tone that has grown, as of a feedback loop from loudspeaker to microphone.
     pub howling: Times,
     /// The frequency of that tone in Hz, within 3 %; `None` where nothing howls.
     pub howling_hz: Option<u32>,
 }
 
-/// When something was so, to 10 ms.
+/// The times at which a condition was met, to 10 ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Times {
     /// The share of the time, 0 to 1.
     #[serde(serialize_with = "micros")]
     pub share: f64,
-    /// How long altogether, in ms.
+    /// The total duration, in ms.
     pub total_ms: u32,
-    /// How long at most without a break, in ms.
+    /// The longest duration without a break, in ms.
     pub longest_ms: u32,
-    /// When it began first, in ms; `None` if it never was.
+    /// The time at which it first began, in ms; `None` if it never was.
     pub from_ms: Option<u32>,
-    /// When it ended last, in ms; `None` if it never was.
+    /// The time at which it last ended, in ms; `None` if it never was.
     pub until_ms: Option<u32>,
 }
 
@@ -272,7 +272,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// One that has heard nothing.
+    /// Creates a probe that has heard nothing.
     ///
     /// # Errors
     /// [`MeteringError`] for a rate that isn't 8,000 to 48,000 Hz.
@@ -292,7 +292,7 @@ impl Probe {
         self.samples += (pcm.len() / count) as u64;
     }
 
-    /// What it comes to; `file` is what the report calls it, `file_hz` the rate that it had before.
+    /// Returns the report; `file` is its name for the recording, `file_hz` the rate that it had before.
     pub fn finish(self, file: &str, file_hz: u32) -> ProbeReport {
         let Self { config, channels, samples, .. } = self;
         let reports = channels.into_iter().enumerate().map(|(n, channel)| channel.finish(n + 1));
@@ -307,13 +307,13 @@ impl Probe {
 }
 
 impl ProbeReport {
-    /// As JSON, a segment of speech a line.
+    /// Returns the report as JSON, with one segment of speech a line.
     pub fn to_json(&self) -> String {
         rows_from(ROW_DEPTH, self)
     }
 }
 
-/// All that hears one channel.
+/// The detectors of one channel.
 struct Channel {
     meter: SoundMeter,
     voice: VoiceDetector,
@@ -323,7 +323,7 @@ struct Channel {
     tones: Vec<ProbedTone>,
     /// A tone that has begun and isn't over.
     sounding: Option<ProbedTone>,
-    /// Where the detectors don't have the sound's rate.
+    /// The resampler for detectors that don't have the sound's rate.
     resampler: Option<Resampler>,
     voice_hz: u32,
     edge: Edge,
@@ -442,7 +442,7 @@ impl Channel {
         }
     }
 
-    /// The noise floor in dBov, and what speech is above it in dB.
+    /// Returns the noise floor in dBov, and what speech is above it in dB.
     fn noise(&self) -> (Option<f64>, Option<f64>) {
         let mut near = self.speech.clone();
         for (frame, _) in self.speech.iter().enumerate().filter(|(_, speech)| **speech) {
@@ -450,7 +450,7 @@ impl Channel {
             near[frame.saturating_sub(AROUND)..end].fill(true);
         }
         let frames = || self.powers.iter().map(|power| f64::from(*power)).enumerate();
-        // Beyond the detector's last frame nobody knows.
+        // After the detector's last frame it isn't known whether there is speech.
         let quiet = |n: usize| near.get(n) == Some(&false);
         let pauses = mean(frames().filter(|&(n, power)| quiet(n) && power > 0.0).map(|(_, power)| power), LEAST_PAUSE);
         let speech = mean(frames().filter(|&(n, _)| self.speech.get(n) == Some(&true)).map(|(_, power)| power), 1);
@@ -459,7 +459,7 @@ impl Channel {
     }
 }
 
-/// The mean of at least so many values.
+/// Returns the mean of the values, if there are at least `least`.
 fn mean(values: impl Iterator<Item = f64>, least: usize) -> Option<f64> {
     let (count, sum) = values.fold((0usize, 0.0), |(count, sum), value| (count + 1, sum + value));
     (count >= least).then(|| sum / count as f64)

@@ -1,13 +1,13 @@
-//! Stretches of speech, of what a voice detector says of each 10 ms.
+//! The stretches of speech, from a voice detector's decision for each 10 ms.
 
 use serde::Serialize;
 
 /// A stretch of speech, in ms from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SpeechSegment {
-    /// Where it begins.
+    /// The begin of the segment.
     pub start_ms: u32,
-    /// Where it ends.
+    /// The end of the segment.
     pub end_ms: u32,
 }
 
@@ -50,7 +50,7 @@ impl Segments {
         }
     }
 
-    /// What was found.
+    /// Returns the segments that were found.
     pub fn finish(self) -> Vec<SpeechSegment> {
         self.found
     }

@@ -1,4 +1,4 @@
-//! What was found in a recording, in words.
+//! The analysis of a recording as text.
 
 use std::fmt;
 
@@ -136,7 +136,7 @@ pub(crate) fn in_words(speech: &[SpeechSegment]) -> String {
     format!("{} s{more}", listed.join(", "))
 }
 
-/// How long and when.
+/// Writes the duration and the time.
 fn during(times: &Times) -> String {
     let seconds = |ms: Option<u32>| f64::from(ms.unwrap_or(0)) / 1e3;
     let total = seconds(Some(times.total_ms));

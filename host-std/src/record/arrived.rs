@@ -1,4 +1,4 @@
-//! The packets that arrived at a call, each with what became of it: for records and reports.
+//! The packets that arrived at a call, each with its fate: for records and reports.
 
 use dsp_core::guard::GuardError;
 use dsp_core::receive::Received;
@@ -10,7 +10,7 @@ use dsp_core::wire::rtp::RtpPacket;
 use crate::report::PacketOutcome;
 use crate::session::{Call, Incoming};
 
-/// One of them.
+/// One arrived packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ArrivedPacket {
     pub(crate) ssrc: Ssrc,
@@ -24,7 +24,7 @@ pub(crate) struct ArrivedPacket {
 pub(crate) struct ArrivedPackets {
     packets: Vec<ArrivedPacket>,
     payload_bytes: u64,
-    /// What arrived and the bytes of its payload, until the call has taken it in.
+    /// The packet that arrived and the bytes of its payload, until the call has taken it in.
     pending: Option<(ArrivedPacket, u64)>,
     /// Places of those in the jitter buffer.
     waiting: Vec<usize>,
@@ -35,7 +35,7 @@ pub(crate) struct ArrivedPackets {
 const WAITING: usize = 1_024;
 
 impl ArrivedPackets {
-    /// With room for so many, so that what arrives takes no memory.
+    /// Reserves room for this many packets, so that arriving packets allocate nothing.
     #[cfg(feature = "web")]
     pub(crate) fn with_room(packets: usize) -> Self {
         let waiting = Vec::with_capacity(WAITING.min(packets));
@@ -46,7 +46,7 @@ impl ArrivedPackets {
         &self.packets
     }
 
-    /// Of all packets that are kept.
+    /// Returns the payload bytes of all packets that are kept.
     pub(crate) fn payload_bytes(&self) -> u64 {
         self.payload_bytes
     }

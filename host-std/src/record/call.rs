@@ -3,7 +3,7 @@
 //! Use it for demos, tests and reports of calls of minutes, since its memory grows with the call. A recording of any length is a
 //! [`recorder`](super::recorder)'s. A [`report`](crate::report) shows the result.
 //!
-//! What one side of a call heard, as a report:
+//! The report of one side of a call, about the sound that it heard:
 //!
 //! ```
 //! use dsp_core::time::Instant;
@@ -46,13 +46,13 @@ use crate::report::{
 use crate::sdp::NegotiatedStream;
 use crate::session::{Call, CallDigit, CallStats, CallTone, Channel, EchoStatus, Incoming, Tap};
 
-/// How long a fast packet stands for the network's smallest delay, in ms: as in the delay estimator.
+/// The time for which a fast packet represents the network's smallest delay, in ms: as in the delay estimator.
 const BASE_WINDOW_MS: f64 = 15_000.0;
 
 /// A datagram as it arrived, for a capture.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// When it arrived.
+    /// The time at which it arrived.
     pub time: Instant,
     /// The port at which it arrived.
     pub channel: Channel,
@@ -90,7 +90,7 @@ pub struct CallRecorder {
 }
 
 impl CallRecorder {
-    /// A recorder that also keeps the datagrams themselves.
+    /// Creates a recorder that also keeps the datagrams themselves.
     pub fn with_arrivals() -> Self {
         Self { keep_arrivals: true, ..Self::default() }
     }
@@ -154,8 +154,8 @@ fn ms(time: Instant) -> f64 {
     time.as_micros() as f64 / 1_000.0
 }
 
-/// Makes one side of a report: what `listener` heard of `speaker`. `call` is the listener's call, whose statistics include all sources
-/// that it heard, and each time that one began anew.
+/// Makes one side of a report: the sound of `speaker` as `listener` heard it. `call` is the listener's call, whose statistics
+/// include all sources that it heard, and every restart of one.
 pub fn side_report(
     names: [&str; 2],
     listener: &CallRecorder,
@@ -210,8 +210,8 @@ pub fn side_report(
     }
 }
 
-/// What a call counted of its receiver and of what the other side told, with the packets that are kept of it: of `seconds`, with
-/// playout delays `base_ms` above the fastest packet.
+/// Returns the statistics of a call: the counts of its receiver and of the other side's reports, with the packets that are kept
+/// of it, over `seconds`, with playout delays `base_ms` above the fastest packet.
 pub(crate) fn call_statistics(
     call: &Call,
     stats: &CallStats,
@@ -246,7 +246,7 @@ fn stream(call: &Call) -> Option<&NegotiatedStream> {
     call.negotiated_stream(0)
 }
 
-/// The codec that is received first, in words.
+/// Returns the codec that is received first, in words.
 pub(crate) fn codec_name(call: &Call) -> String {
     stream(call).and_then(|stream| stream.receive.first().map(|codec| (codec, stream))).map_or_else(
         String::new,
@@ -257,8 +257,8 @@ pub(crate) fn codec_name(call: &Call) -> String {
     )
 }
 
-/// A row a packet that was sent, how many these are, and behind them a row for each that arrived once more; and the
-/// network delay in ms of each that arrived, by arrival in ms.
+/// Returns a row for each packet that was sent, followed by one for each further arrival of a packet; the number of packets that
+/// were sent; and the network delay in ms of each that arrived, by arrival in ms.
 fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRow>, usize, Vec<(f64, f64)>) {
     let mut rows = Vec::with_capacity(speaker.sent.len());
     let mut by_name: HashMap<(Ssrc, Seq), Vec<usize>> = HashMap::new();
@@ -286,14 +286,15 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
         let fate = packet.fate;
         if rows[row].arrival_ms.is_none() {
             rows[row].arrival_ms = Some(arrival);
-            // What arrived first and was here already came as a copy.
+            // A packet that arrives for the first time as a duplicate was superseded by a copy in another packet.
             rows[row].fate = if fate == PacketOutcome::Duplicate { PacketOutcome::Superseded } else { fate };
             network.push((arrival, arrival - rows[row].media_ms));
         } else {
             rows.push(PacketRow { arrival_ms: Some(arrival), fate, ..rows[row] });
         }
     }
-    // What was sent last and has not arrived may still be on its way when the record ends: as long as the slowest took.
+    // The packets that were sent last and have not arrived may still be on their way when the record ends, for as long as the
+    // slowest one took.
     let slowest = network.iter().map(|(_, delay)| *delay).fold(0.0, f64::max);
     let end = listener.played.last().map_or(0.0, |(time, _)| ms(*time));
     let more = rows.split_off(speaker.sent.len());
@@ -305,7 +306,7 @@ fn packet_rows(listener: &CallRecorder, speaker: &CallRecorder) -> (Vec<PacketRo
     (rows, sent, network)
 }
 
-/// Stretches of what was played that are not plainly decoded.
+/// Returns the stretches of played sound that are not plainly decoded.
 pub(crate) fn play_rows(ticks: &[(Instant, Played)], rate_hz: u32) -> Vec<PlayRow> {
     let mut rows: Vec<PlayRow> = Vec::new();
     for (time, played) in ticks {
@@ -364,7 +365,7 @@ fn delay_rows(listener: &CallRecorder, network: &[(f64, f64)]) -> Vec<DelayRow> 
     rows
 }
 
-/// What the canceller told, second by second.
+/// Returns the canceller's status, second by second.
 fn echo_rows(told: &[(Instant, EchoStatus)]) -> Vec<EchoRow> {
     let second = |time: &Instant| time.as_micros() / 1_000_000;
     let seconds = told.chunk_by(|(a, _), (b, _)| second(a) == second(b));
@@ -378,7 +379,7 @@ fn echo_rows(told: &[(Instant, EchoStatus)]) -> Vec<EchoRow> {
         .collect()
 }
 
-/// The same over all of the call.
+/// Returns the same over all of the call.
 fn echo_figures(told: &[(Instant, EchoStatus)]) -> Option<EchoFigures> {
     let (_, last) = told.last()?;
     Some(EchoFigures {
@@ -391,7 +392,7 @@ fn echo_figures(told: &[(Instant, EchoStatus)]) -> Option<EchoFigures> {
     })
 }
 
-/// The mean in dB, of those moments in which there was one.
+/// Returns the mean in dB, of those moments in which there was one.
 fn mean_erle(told: &[(Instant, EchoStatus)]) -> Option<f64> {
     let known = || told.iter().filter_map(|(_, status)| status.erle_db).filter(|erle| erle.is_finite()).map(f64::from);
     let count = known().count();

@@ -1,8 +1,10 @@
-//! How much of a user's own voice comes back from the other side: what echo control is for, measured where the user hears it.
+//! The amount of a user's own voice that comes back from the other side: the quantity that echo control is meant to reduce,
+//! measured where the user hears it.
 //!
-//! Use it to judge a canceller in whole calls of which both sides' sound is known, as in simulations. Only while the other side's user is
-//! silent does one hear nothing but one's own voice, so the power of those moments is compared with that of what was said. It
-//! includes the network, both codecs and what is made up for lost packets: it is what is heard, not what a canceller did.
+//! Use it to judge a canceller in whole calls where both sides' sound is known, as in simulations. Only while the other side's
+//! user is silent does a user hear nothing but the own voice, so the power of those moments is compared with that of the voice as
+//! spoken. It includes the network, both codecs and the concealment of lost packets: it measures the sound that is heard, not the
+//! work of a canceller.
 //!
 //! ```
 //! use host_std::record::echo::OwnVoice;
@@ -28,19 +30,19 @@
 const FRAME_MS: usize = 10;
 /// A user is silent below this power, -60 dBov.
 const SILENT: f64 = 1e-6;
-/// The sound of a user's last word goes on for so long in a room, in ms.
+/// The time for which a user's last word still sounds in a room, in ms.
 const FADING_MS: f64 = 300.0;
-/// Less than so many frames of one's own voice are no measure: 0.2 s.
+/// The fewest frames of the user's own voice that give a measure: 0.2 s.
 const LEAST_FRAMES: usize = 20;
 
-/// What one side of a call said and heard, and what the other side said: interleaved, and all from the same moment on.
+/// The sound that one side of a call said and heard, and that the other side said: interleaved, and all from the same moment on.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnVoice<'a> {
-    /// What this side's user said.
+    /// The voice of this side's user.
     pub said: &'a [i16],
-    /// What the other side's user said.
+    /// The voice of the other side's user.
     pub other: &'a [i16],
-    /// What this side heard.
+    /// The sound that this side heard.
     pub heard: &'a [i16],
     /// The rate of all three, in Hz.
     pub sample_rate_hz: u32,
@@ -53,8 +55,8 @@ pub struct OwnVoice<'a> {
 }
 
 impl OwnVoice<'_> {
-    /// The level of the voice that comes back, relative to that of what was said, in dB; -127 if nothing comes back. `None` if
-    /// this side's user never speaks alone for 0.2 s altogether.
+    /// Returns the level of the voice that comes back, relative to that of the voice as spoken, in dB; -127 if nothing comes
+    /// back. `None` if this side's user never speaks alone for 0.2 s altogether.
     pub fn comes_back_db(&self) -> Option<f64> {
         let powers = |pcm: &[i16]| -> Vec<f64> {
             let frame = self.sample_rate_hz as usize * FRAME_MS / 1_000 * usize::from(self.channels);
@@ -66,7 +68,7 @@ impl OwnVoice<'_> {
         let (way, fading) = (frames(self.from_other_ms), frames(FADING_MS));
         let (mut out, mut back, mut count) = (0.0, 0.0, 0);
         for (at, heard) in heard.iter().enumerate().skip(frames(self.round_trip_ms)) {
-            // What is heard now was said `way` ago, and for a while before it.
+            // The echo that is heard now was said `way` ago, and for a while before that.
             let (Some(begin), end) = (at.checked_sub(way.saturating_add(fading)), at.saturating_sub(way)) else {
                 continue;
             };

@@ -1,14 +1,14 @@
-//! Forking: the sound of a call goes on to somebody else while it runs, such as an analyser or a second call.
+//! The forking of a call's sound to another consumer while it runs, such as an analyser or a second call.
 //!
 //! Use it to have a call's sound on another thread. For files use a [`recorder`](super::recorder), and for a second destination over RTP an
 //! [`RtpFork`](super::rtp_fork::RtpFork). A destination that is to be negotiated, to have another codec or to be protected is a second call
 //! (`sendonly`) whose microphone is the reader.
 //!
-//! [`fork`] makes a [`ForkTap`], which a call is given ([`Call::add_tap`](crate::session::Call::add_tap)), and a [`ForkReader`], which
-//! belongs to another thread. [`Forked`] says which sound is forked: what we say, what we hear, or each source of
-//! it. Each piece says whose it is and when it was.
+//! [`fork`] makes a [`ForkTap`], which a call is given ([`Call::add_tap`](crate::session::Call::add_tap)), and a [`ForkReader`],
+//! which belongs to another thread. [`Forked`] says which sound is forked: ours, the sound that we hear, or each source of it.
+//! Each piece says whose it is and when it was.
 //!
-//! What a call says, for an analyser:
+//! This example gives our side of a call to an analyser:
 //!
 //! ```
 //! use dsp_core::time::{Duration, Instant};
@@ -50,27 +50,27 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::session::Tap;
 
-/// Which sound of a call goes on.
+/// The sound of a call that is forked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forked {
-    /// What we say: after the microphone's gain and the capture chain, as it is encoded.
+    /// Our sound: after the microphone's gain and the capture chain, as it is encoded.
     Said,
-    /// What we hear: the sum of all sources, before the loudspeaker's volume.
+    /// The sound that we hear: the sum of all sources, before the loudspeaker's volume.
     Heard,
-    /// What we say and what we hear.
+    /// Our sound and the sound that we hear.
     Both,
-    /// What we say, and each source that we hear, before they are added up. In a room this is each member.
+    /// Our sound, and each source that we hear, before they are added up. In a room this is each member.
     Sources,
 }
 
-/// Whose sound a piece is.
+/// The party whose sound a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Party {
     /// Our side's.
     Near,
     /// The other side's, the sum of all sources.
     Far,
-    /// That of the source with this SSRC.
+    /// The sound of the source with this SSRC.
     Source(Ssrc),
     /// That of the member of a room with this [number](crate::room::MemberId::number).
     Member(u64),
@@ -79,13 +79,13 @@ pub enum Party {
 /// A piece of sound, as long as a tick or shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Whose sound it is.
+    /// The party whose sound it is.
     pub party: Party,
     /// The number of the call's stream, from 0.
     pub stream: usize,
     /// The time of the first sample, by the call's clock.
     pub at: Instant,
-    /// How many samples there are, all channels together.
+    /// The number of samples, all channels together.
     pub samples: usize,
 }
 
@@ -133,7 +133,7 @@ pub fn fork(forked: Forked, samples: usize) -> (ForkTap, ForkReader) {
 }
 
 impl ForkTap {
-    /// Which sound is forked.
+    /// Returns the sound that is forked.
     pub fn forked(&self) -> Forked {
         self.forked
     }
@@ -175,7 +175,7 @@ impl Tap for ForkTap {
 }
 
 impl ForkReader {
-    /// The next piece: its samples are put behind what is in `pcm`. `None` if there is none yet.
+    /// Returns the next piece and appends its samples to `pcm`. Returns `None` if there is none yet.
     pub fn read(&mut self, pcm: &mut Vec<i16>) -> Option<Piece> {
         let piece = self.pieces.pop().ok()?;
         // They were put in before the piece was.
@@ -190,7 +190,7 @@ impl ForkReader {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Whether the call, or its tap, is gone, and all of it is read.
+    /// Returns whether the call or its tap is dropped and all of its sound has been read.
     pub fn is_over(&self) -> bool {
         self.pieces.is_abandoned() && self.pieces.is_empty()
     }

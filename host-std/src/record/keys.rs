@@ -1,4 +1,4 @@
-//! The keys of a call beside its capture, so that somebody else's tools can read it.
+//! The keys of a call beside its capture, so that other programs can read it.
 //!
 //! A text file; a line that starts with `#` is a remark, any other is four fields with spaces between them:
 //!
@@ -12,8 +12,9 @@
 //! direction (RFC 3711, 4.3 derives the session keys from it). Where packets have an identifier (MKI), it follows the key as in
 //! SDP: `|1:4`, number and length in bytes. An address is IPv4 `1.2.3.4:5` or IPv6 `[::1]:5`.
 //!
-//! Use it to hand a call's capture to somebody else; [`wire`](super::wire) writes such a file beside a capture by itself, and
-//! `replay::read_keys` reads one to play it. **Limits.** Whoever has this file can hear the call, so only its owner may read it.
+//! Use it to hand a call's capture to another person; [`wire`](super::wire) writes such a file beside a capture by itself, and
+//! `replay::read_keys` reads one to play it. **Limits.** Anyone who has this file can hear the call, so only its owner may read
+//! it.
 //!
 //! ```
 //! use host_std::record::keys::{self, KeyLine};
@@ -40,7 +41,7 @@ use dsp_core::guard::srtp::Mki;
 
 use crate::output;
 
-/// What stands at the head of the file.
+/// The header of the file.
 const HEADER: &str = "\
 # SRTP keys of the capture beside this file. Whoever has them can hear the call.
 #
@@ -88,14 +89,14 @@ pub struct KeyLine {
     pub mki: Option<Mki>,
 }
 
-/// Leaves the key out: what is debugged lands in logs.
+/// Leaves the key out, since debug output ends in logs.
 impl fmt::Debug for KeyLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyLine({} {} {}, {} bytes)", self.suite, self.from, self.to, self.key_and_salt.len())
     }
 }
 
-/// The line as it stands in the file, the key in it.
+/// Writes the line as it is in the file, including the key.
 impl fmt::Display for KeyLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {} {}", self.suite, self.from, self.to, STANDARD.encode(&self.key_and_salt))?;
@@ -103,19 +104,19 @@ impl fmt::Display for KeyLine {
     }
 }
 
-/// Why a line isn't `suite from to key`.
+/// The reason why a line isn't `suite from to key`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyLineError {
     /// The line hasn't four fields.
     Fields {
-        /// How many there are.
+        /// The number of fields that were found.
         got: usize,
     },
     /// The second or the third field isn't a socket address.
     Address,
     /// The fourth field isn't base64.
     Base64,
-    /// After `|` the fourth field has no number and length.
+    /// The fourth field has no number and length after its `|`.
     Mki,
 }
 
@@ -175,7 +176,7 @@ pub fn write(path: impl AsRef<Path>, keys: &[KeyLine]) -> io::Result<()> {
 /// Reads the file: every line that is neither empty nor a remark.
 ///
 /// # Errors
-/// What the file system answers; `InvalidData` with the number of a line that is none.
+/// The file system's error; `InvalidData` with the number of a line that is malformed.
 pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<KeyLine>> {
     let text = fs::read_to_string(path)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));

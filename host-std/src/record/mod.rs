@@ -1,4 +1,5 @@
-//! What a call leaves on disk or sends elsewhere while it runs: its sound, and a capture of its datagrams with the keys to read it.
+//! The output of a call to disk or to other hosts while it runs: its sound, and a capture of its datagrams with the keys to read
+//! it.
 //!
 //! | use | for |
 //! |---|---|
@@ -9,7 +10,7 @@
 //! | [`pcap`], [`keys`] | the formats of these two files |
 //! | `call`, `echo` (cargo feature `report`) | everything of a short call in memory, for a report |
 //!
-//! To record a call takes one line. A capture is played again by `replay`.
+//! Recording a call takes one line. `replay` plays a capture again.
 //!
 //! ```
 //! # #[cfg(feature = "record")] {
@@ -30,11 +31,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **Cost.** None of them but `call`, whose memory grows with the call, allocates or blocks on the audio path. Each has a ring of fixed
-//! length and a thread that writes: what a slow disk, network or reader can't take is dropped and counted.
+//! **Cost.** None of them but `call`, whose memory grows with the call, allocates or blocks on the audio path. Each has a ring of
+//! fixed length and a thread that writes: data that a slow disk, network or reader can't take are dropped and counted.
 //!
-//! **Limits.** Whether a recording is allowed, and who must be told, is for the program to decide. Whoever has a capture and its keys can
-//! hear the call.
+//! **Limits.** The program has to decide whether a recording is allowed, and who must be informed. Anyone who has a capture and
+//! its keys can hear the call.
 
 #[cfg(feature = "report")]
 pub(crate) mod arrived;

@@ -67,7 +67,7 @@ pub struct PcapWriter<W: Write> {
 }
 
 impl PcapWriter<BufWriter<OutputFile>> {
-    /// Creates or overwrites the file at `path`, which grows there: what is flushed can be read while more comes.
+    /// Creates or overwrites the file at `path`, which grows there: the part that was flushed can be read while more comes.
     ///
     /// `unix_micros_at_zero` is the wall clock, in microseconds since the Unix epoch, at [`Instant::ZERO`].
     ///
@@ -97,8 +97,8 @@ impl<W: Write> PcapWriter<W> {
     /// Records one UDP datagram with `payload`, seen at `time` on its way from `from` to `to`.
     ///
     /// # Errors
-    /// `InvalidInput` if one address is IPv4 and the other IPv6, or `payload` is longer than a UDP datagram can be
-    /// (65,507 bytes over IPv4, 65,527 over IPv6); else what the file system answers.
+    /// `InvalidInput` if one address is IPv4 and the other IPv6, or `payload` is longer than a UDP datagram can be (65,507 bytes
+    /// over IPv4, 65,527 over IPv6); else the file system's error.
     pub fn datagram(&mut self, time: Instant, from: SocketAddr, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
         let mut headers = [0; RECORD_HEADER + ETHERNET_HEADER + IPV6_HEADER + UDP_HEADER];
         let (record, frame) = headers.split_at_mut(RECORD_HEADER);
@@ -168,7 +168,7 @@ impl<W: Write> PcapWriter<W> {
         Ok(())
     }
 
-    /// Gives what is buffered on, so that a file can be read up to here.
+    /// Writes buffered data, so that the file can be read up to here.
     ///
     /// # Errors
     /// The error of the output.
@@ -202,7 +202,7 @@ fn sum(bytes: &[u8]) -> u64 {
     words.map(|word| u64::from(u16::from_be_bytes([word[0], word[1]]))).sum::<u64>() + odd
 }
 
-/// The internet checksum of a sum: carries folded in, complemented (RFC 1071).
+/// Returns the internet checksum of a sum: carries folded in, complemented (RFC 1071).
 fn fold(mut sum: u64) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

@@ -28,11 +28,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`RtpFork::start`] takes the end of a [`fork`](super::fork::fork) that reads, and a thread sends what comes out of it, so that
-//! neither network nor system calls hold up the call; what the thread can't take is dropped and counted. The first party
-//! goes to the port of [`RtpForkConfig::to`], each further one to the next even port. [`RtpFork::sdp`] is the description
-//! that a receiver needs: `ffmpeg -protocol_whitelist file,udp,rtp -i fork.sdp` plays it. Each stream has a label (RFC 4574),
-//! which [metadata](super::siprec) refers to.
+//! [`RtpFork::start`] takes the end of a [`fork`](super::fork::fork) that reads, and a thread sends the sound from it, so that
+//! neither network nor system calls hold up the call; sound that the thread can't take is dropped and counted. The first party
+//! goes to the port of [`RtpForkConfig::to`], each further one to the next even port. [`RtpFork::sdp`] is the description that a
+//! receiver needs: `ffmpeg -protocol_whitelist file,udp,rtp -i fork.sdp` plays it. Each stream has a label (RFC 4574), which
+//! [metadata](super::siprec) refers to.
 //!
 //! Sound is sent as it was, without encoding. More than 40 ms that were dropped are a gap in timestamps, followed by a marker;
 //! less is made up for in time as the drift of a clock is ([`TrackClock`]), and counted all the same. Packets are of 20 ms,
@@ -55,16 +55,16 @@ use super::fork::{ForkReader, Party};
 use super::recorder::TrackClock;
 use crate::registry::CodecFormat;
 
-/// Of the first stream, the first of the dynamic ones.
+/// The payload type of the first stream, the first of the dynamic ones.
 const PAYLOAD_TYPE: PayloadType = PayloadType::from_low_bits(96);
-/// How often the thread looks for sound.
+/// The interval at which the thread looks for sound.
 const EVERY: Duration = Duration::from_millis(5);
 /// A packet with its header.
 const DATAGRAM_BYTES: usize = 1_500;
 /// The longest tick of a call, 120 ms at 48 kHz, and a packet.
 const ROOM: usize = 6_720;
 
-/// Where an [`RtpFork`] goes, and what is in it.
+/// The destination of an [`RtpFork`], and its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RtpForkConfig {
     /// The address of the first stream. Each further stream goes to the next port but one, up to 65,534.
@@ -79,7 +79,7 @@ pub struct RtpForkConfig {
     pub begin: Instant,
 }
 
-/// Why a fork can't begin.
+/// The reason why a fork can't begin.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RtpForkError {
@@ -198,18 +198,18 @@ impl RtpFork {
         Ok(Self { shared, thread: Some(thread), sdp: sdp(config, ptime_ms), ssrcs })
     }
 
-    /// The description (RFC 8866) of what is sent, as whoever receives it reads it: at the addresses where it arrives, with labels
-    /// 1, 2 and so on in the order of the parties.
+    /// Returns the description (RFC 8866) of the streams from the receiver's point of view: at the addresses where they arrive,
+    /// with labels 1, 2 and so on in the order of the parties.
     pub fn sdp(&self) -> &str {
         &self.sdp
     }
 
-    /// The sources of the streams, in the order of the parties.
+    /// Returns the sources of the streams, in the order of the parties.
     pub fn ssrcs(&self) -> &[Ssrc] {
         &self.ssrcs
     }
 
-    /// The numbers so far.
+    /// Returns the numbers so far.
     pub fn status(&self) -> RtpForkStatus {
         RtpForkStatus {
             packets: self.shared.packets.load(Ordering::Relaxed),
@@ -218,7 +218,7 @@ impl RtpFork {
         }
     }
 
-    /// Sends what is left, ends the fork and returns its numbers.
+    /// Sends the remaining sound, ends the fork and returns its numbers.
     pub fn stop(mut self) -> RtpForkStatus {
         self.end();
         self.status()
@@ -228,7 +228,7 @@ impl RtpFork {
         self.shared.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // A thread that broke off has sent what it could.
+            // A thread that broke off has sent as much as it could.
             let _ = thread.join();
         }
     }
@@ -244,7 +244,7 @@ impl Drop for RtpFork {
 fn send(mut reader: ForkReader, socket: &UdpSocket, streams: &mut [Stream], shared: &Shared) {
     let mut pcm = Vec::with_capacity(ROOM);
     loop {
-        // Before the last look: what was given until then is sent.
+        // The flag is read before the last look, so that sound that was given until then is sent.
         let last = shared.stop.load(Ordering::Acquire) || reader.is_over();
         while let Some(piece) = reader.read(&mut pcm) {
             let of_party = streams.iter_mut().find(|stream| stream.party == piece.party && piece.stream == 0);

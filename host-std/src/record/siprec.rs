@@ -1,11 +1,11 @@
 //! Metadata of a recording as a SIPREC client sends it (RFC 7865): who took part, what each stream is, and when.
 //!
-//! Use it beside an [`RtpFork`](super::rtp_fork::RtpFork), where a recording server wants to know whose sound it gets, or beside a file.
-//! The SIP dialog with the server (RFC 7866) is the SIP stack's.
+//! Use it beside an [`RtpFork`](super::rtp_fork::RtpFork), where a recording server wants to know whose sound it gets, or beside
+//! a file. The SIP dialog with the server (RFC 7866) is the task of the SIP stack.
 //!
-//! [`RecordingMetadata::to_xml`] is a complete `<recording>` of one communication session. Its streams are named by the labels in the SDP of
-//! the recording session ([`RtpFork::sdp`](super::rtp_fork::RtpFork::sdp)). Beside a file a label is the number of a channel. All ids are
-//! UUIDs in base64, as RFC 7865, 6 wants them, and times are those of RFC 3339 in UTC.
+//! [`RecordingMetadata::to_xml`] is a complete `<recording>` of one communication session. Its streams are named by the labels in
+//! the SDP of the recording session ([`RtpFork::sdp`](super::rtp_fork::RtpFork::sdp)). Beside a file a label is the number of a
+//! channel. All ids are UUIDs in base64, as RFC 7865, 6 requires, and times are those of RFC 3339 in UTC.
 //!
 //! The metadata of a call of a minute:
 //!
@@ -35,10 +35,10 @@ use crate::calendar::date;
 pub struct RecordId(pub [u8; 16]);
 
 impl RecordId {
-    /// A random UUID, of version 4.
+    /// Creates a random UUID, of version 4.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
@@ -52,7 +52,7 @@ impl RecordId {
     }
 }
 
-/// Somebody who takes part in a recorded call.
+/// A participant of a recorded call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
     /// The id of the participant.
@@ -61,9 +61,9 @@ pub struct Participant {
     pub aor: String,
     /// The participant's name.
     pub name: Option<String>,
-    /// When the participant joined.
+    /// The time at which the participant joined.
     pub joined: SystemTime,
-    /// When the participant left; `None` while he is there.
+    /// The time at which the participant left; `None` while he is there.
     pub left: Option<SystemTime>,
     /// The streams that the participant sends, as indices into [`RecordingMetadata::streams`].
     pub sends: Vec<usize>,
@@ -80,7 +80,7 @@ pub struct RecordedStream {
     pub label: String,
 }
 
-/// What is recorded, of one call or conference.
+/// The recorded streams and participants of one call or conference.
 ///
 /// [The module's page](self) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,9 +89,9 @@ pub struct RecordingMetadata {
     pub session: RecordId,
     /// The session's `Session-ID` (RFC 7989) or `Call-ID`, if there is one.
     pub sip_session_id: Option<String>,
-    /// When recording began.
+    /// The time at which recording began.
     pub begins: SystemTime,
-    /// When recording ended; `None` while it goes on.
+    /// The time at which recording ended; `None` while it continues.
     pub ends: Option<SystemTime>,
     /// All participants.
     pub participants: Vec<Participant>,
@@ -104,7 +104,7 @@ impl RecordingMetadata {
     /// with the label 1 and hears the one with the label 2.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     pub fn of_call(parties: [(&str, &str); 2], begins: SystemTime) -> Result<Self, getrandom::Error> {
         let stream = |label: &str| {
             Ok(RecordedStream { id: RecordId::random()?, label: label.into() }) as Result<_, getrandom::Error>
@@ -130,7 +130,7 @@ impl RecordingMetadata {
         })
     }
 
-    /// Notes that recording ended at this time, and that everybody who was still there left.
+    /// Notes that recording ended at this time, and that all remaining participants left.
     pub fn end(&mut self, at: SystemTime) {
         self.ends = Some(at);
         for participant in &mut self.participants {
@@ -138,7 +138,7 @@ impl RecordingMetadata {
         }
     }
 
-    /// The document, `application/rs-metadata+xml`.
+    /// Returns the document, `application/rs-metadata+xml`.
     pub fn to_xml(&self) -> String {
         let session = self.session.text();
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -211,7 +211,7 @@ fn escaped(text: &str) -> String {
     xml
 }
 
-/// A time to the millisecond, in UTC. What is before 1970 is 1970.
+/// Formats a time to the millisecond, in UTC. Times before 1970 become 1970.
 fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let unix_us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);

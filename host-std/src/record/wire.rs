@@ -1,14 +1,13 @@
-//! What passes a call on the wire, in files while it runs: a capture (pcap) of its datagrams, protected as they are,
-//! and the SRTP keys that they are read with, whether the descriptions have them (SDES) or a handshake came to them
-//! (DTLS-SRTP).
+//! The recording of a call's datagrams into files while it runs: a capture (pcap) of the datagrams, protected as they are, and
+//! the SRTP keys that decrypt them, whether the keys are from the descriptions (SDES) or from a handshake (DTLS-SRTP).
 //!
 //! Use it to look into a call afterwards, by Wireshark or by `media-core replay`. The sound alone is a
 //! [`recorder`](super::recorder)'s.
 //!
-//! [`record_wire`] gives the call a tap and starts a thread that writes. Between them are rings of fixed length: what
-//! the disk can't take is dropped and counted, and holds up nothing. The capture can be read up to its last fifth of a
-//! second whatever happens, the key file is written anew whole each time that there is another key. `media-core replay
-//! CAPTURE --keys KEYS` plays both; [`keys`] says what the file of keys is like, and what else reads it.
+//! [`record_wire`] gives the call a tap and starts a thread that writes. Between them are rings of fixed length: data that the
+//! disk can't take are dropped and counted, and delay nothing. The capture can be read up to its last fifth of a second whatever
+//! happens; the key file is rewritten as a whole each time that there is another key. `media-core replay CAPTURE --keys KEYS`
+//! plays both; [`keys`] describes the file of keys and the other programs that read it.
 //!
 //! Both files of a call to which one datagram comes:
 //!
@@ -35,7 +34,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Addresses are those that the call knows. What a TURN server passes on is captured as it leaves here, inside its messages.
+//! Addresses are those that the call knows. Packets by way of a TURN server are captured as they are sent here, inside its
+//! messages.
 //!
 //! Cost: a copy of each datagram. Memory: two rings, 1.1 MB together.
 
@@ -56,9 +56,9 @@ use crate::output::OutputFile;
 use crate::sdp::{MasterKey, SrtpKeys};
 use crate::session::{Call, Channel, Tap};
 
-/// How often the thread looks for datagrams.
+/// The interval at which the thread looks for datagrams.
 const EVERY: Duration = Duration::from_millis(20);
-/// How many looks there are between two flushes.
+/// The number of looks between two flushes.
 const FLUSH_EVERY: u32 = 10;
 /// Bytes and datagrams that wait for the disk: five seconds of a call at 1.6 Mbit/s.
 const BYTES: usize = 1 << 20;
@@ -66,12 +66,12 @@ const DATAGRAMS: usize = 4_096;
 /// Keys that wait to be written, and that a file has: a call whose keys change more often isn't an honest one.
 const KEYS: usize = 256;
 
-/// Which files [`record_wire`] writes.
+/// The files that [`record_wire`] writes.
 #[derive(Clone, Debug)]
 pub struct WireConfig {
     /// The file of the capture; `None` writes none.
     pub capture: Option<PathBuf>,
-    /// The key file; `None` writes none. Whoever has it can hear the call.
+    /// The key file; `None` writes none. Anyone who has it can hear the call.
     pub keys: Option<PathBuf>,
     /// Our own addresses, of RTP and of RTCP.
     pub local: [SocketAddr; 2],
@@ -79,7 +79,7 @@ pub struct WireConfig {
     pub unix_micros_at_zero: u64,
 }
 
-/// What a [`WireRecorder`] has written.
+/// The amount that a [`WireRecorder`] has written.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct WireStatus {
@@ -89,7 +89,7 @@ pub struct WireStatus {
     pub dropped: u64,
     /// Lines in the key file: two for each change of keys or addresses.
     pub keys: u64,
-    /// Why writing ended before the call; `None` if it didn't.
+    /// The reason why writing ended before the call; `None` if it didn't.
     pub error: Option<io::Error>,
 }
 
@@ -111,7 +111,7 @@ struct Shared {
 struct WireTap {
     capture: Option<(Producer<u8>, Producer<Entry>)>,
     keys: Option<Producer<KeyLine>>,
-    /// Under what, and to where, RTP and RTCP were sent when the keys were last told.
+    /// The keys and the destinations with which RTP and RTCP were sent when the keys were last recorded.
     known: [Option<(SrtpKeys, SocketAddr)>; 2],
     local: [SocketAddr; 2],
     shared: Arc<Shared>,
@@ -161,7 +161,7 @@ impl Tap for WireTap {
                 mki: key.terms().mki,
             };
             let local = self.local[place];
-            // What finds no room is refused by the file's bound too.
+            // A key for which the ring has no room would be refused by the file's limit too.
             let _ = producer.push(line(local, remote, &keys.outgoing));
             let _ = producer.push(line(remote, local, &keys.incoming));
             self.known[place] = Some((keys.clone(), remote));
@@ -169,7 +169,7 @@ impl Tap for WireTap {
     }
 }
 
-/// A capture that is being written, and what is to be written to it.
+/// A capture that is being written, and the data to be written to it.
 struct CaptureFile {
     writer: PcapWriter<BufWriter<OutputFile>>,
     bytes: Consumer<u8>,
@@ -284,7 +284,7 @@ pub fn record_wire(call: &mut Call, config: &WireConfig) -> io::Result<WireRecor
 }
 
 impl WireRecorder {
-    /// Writes what is left, closes the files and returns what was written.
+    /// Writes the remaining data, closes the files and returns the amount that was written.
     pub fn finish(mut self) -> WireStatus {
         self.end().unwrap_or_default()
     }

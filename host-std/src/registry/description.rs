@@ -1,8 +1,8 @@
-//! What a codec can do, in numbers.
+//! The properties of a codec, in numbers.
 
 use dsp_core::codec::Frames;
 
-/// What a codec can do under one format: [`Codec::describe`](super::Codec::describe).
+/// The properties of a codec under one format: [`Codec::describe`](super::Codec::describe).
 ///
 /// ```
 /// use host_std::registry::{CodecFormat, Registry};
@@ -18,15 +18,15 @@ pub struct CodecDescription {
     pub sample_rate_hz: u32,
     /// Channels of the sound: 1 or 2.
     pub channels: u8,
-    /// How long the sound in one payload can be.
+    /// The possible durations of the sound in one payload.
     pub frames: Frames,
     /// The lowest and the highest bit rate of payloads, in bit/s.
     pub bit_rate_bps: [u32; 2],
     /// Whether the decoder conceals losses by itself.
     pub own_concealment: bool,
-    /// Whether a payload can carry a copy of what was in lost ones, as Opus' in-band FEC does.
+    /// Whether a payload can carry a copy of the sound in lost ones, as Opus' in-band FEC does.
     pub redundancy: bool,
-    /// Whether the encoder by itself sends nothing while nobody speaks (discontinuous transmission, DTX).
+    /// Whether the encoder by itself sends nothing in pauses of speech (discontinuous transmission, DTX).
     pub dtx: bool,
     /// Delay of encoder and decoder together, beyond the length of a payload, in microseconds.
     pub delay_us: u32,
@@ -43,7 +43,7 @@ impl CodecDescription {
         self.frames.packet_ms_within(wished_ms, bit_rate_bps, payload_bytes)
     }
 
-    /// How many bytes a payload of `ms` milliseconds has at `bit_rate_bps`, rounded up.
+    /// Returns the bytes in a payload of `ms` milliseconds at `bit_rate_bps`, rounded up.
     pub fn payload_bytes(&self, ms: u32, bit_rate_bps: u32) -> usize {
         (u64::from(bit_rate_bps) * u64::from(ms)).div_ceil(8_000) as usize
     }

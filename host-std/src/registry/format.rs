@@ -25,17 +25,17 @@ pub struct CodecFormat {
     pub name: Cow<'static, str>,
     /// The RTP clock, which isn't always the sampling rate: G.722 has 8000, Opus always 48000.
     pub rtp_clock_hz: u32,
-    /// Channels; Opus always says 2 (RFC 7587, 7) and tells the true number in each packet.
+    /// Channels; Opus always says 2 (RFC 7587, 7) and gives the true number in each packet.
     pub channels: u8,
-    /// The text after the payload type in `a=fmtp`, empty if there is none. It's what the side that wrote it can or
-    /// wants to *receive*.
+    /// The text after the payload type in `a=fmtp`, empty if there is none. It describes the streams that its writer can or wants
+    /// to *receive*.
     pub fmtp: String,
     /// The number to offer. `None` takes the static number if there is one, else a free dynamic one.
     pub payload_type: Option<PayloadType>,
 }
 
 impl CodecFormat {
-    /// A format without parameters and without a wish for a number.
+    /// Creates a format without parameters and without a wish for a number.
     pub fn new(name: impl Into<Cow<'static, str>>, rtp_clock_hz: u32, channels: u8) -> Self {
         Self { name: name.into(), rtp_clock_hz, channels, fmtp: String::new(), payload_type: None }
     }
@@ -65,7 +65,7 @@ impl CodecFormat {
         Self::new("iLBC", 8_000, 1).with_fmtp(if mode == IlbcMode::Ms20 { "mode=20" } else { "mode=30" })
     }
 
-    /// Comfort noise beside a codec with this clock (RFC 3389): static payload type 13 at 8 kHz.
+    /// Returns comfort noise for a codec with this clock (RFC 3389): static payload type 13 at 8 kHz.
     pub fn comfort_noise(rtp_clock_hz: u32) -> Self {
         Self::new("CN", rtp_clock_hz, 1)
     }
@@ -81,12 +81,12 @@ impl CodecFormat {
         Self::new("opus", 48_000, 2).with_fmtp("minptime=10;useinbandfec=1")
     }
 
-    /// This format with these parameters.
+    /// Returns this format with these parameters.
     pub fn with_fmtp(self, fmtp: impl Into<String>) -> Self {
         Self { fmtp: fmtp.into(), ..self }
     }
 
-    /// This format with this payload type, to be offered.
+    /// Returns this format with this payload type, to be offered.
     pub fn with_payload_type(self, payload_type: PayloadType) -> Self {
         Self { payload_type: Some(payload_type), ..self }
     }
@@ -100,12 +100,12 @@ impl CodecFormat {
         })
     }
 
-    /// Whether both speak of the same encoding. Parameters don't matter: they're each side's wishes as a receiver.
+    /// Returns whether both speak of the same encoding. Parameters don't matter: they're each side's wishes as a receiver.
     pub fn same_encoding(&self, other: &Self) -> bool {
         self.is_named(&other.name) && self.rtp_clock_hz == other.rtp_clock_hz && self.channels == other.channels
     }
 
-    /// Whether this is its encoding name.
+    /// Returns whether `name` is the format's encoding name, in any case.
     pub fn is_named(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
@@ -119,7 +119,7 @@ impl CodecFormat {
         self.is_named("telephone-event")
     }
 
-    /// The format's number in RFC 3551, table 4.
+    /// Returns the format's number in RFC 3551, table 4.
     pub fn static_payload_type(&self) -> Option<PayloadType> {
         let same = |format: &StaticFormat| {
             self.is_named(format.name) && (self.rtp_clock_hz, self.channels) == (format.clock_hz, format.channels)
@@ -127,7 +127,7 @@ impl CodecFormat {
         StaticFormat::ALL.into_iter().find(same).map(|format| format.payload_type)
     }
 
-    /// What a static number means when no `a=rtpmap` says otherwise.
+    /// Returns the format of a static payload type, which holds where no `a=rtpmap` redefines it.
     pub(crate) fn from_static(payload_type: PayloadType) -> Option<Self> {
         let StaticFormat { name, clock_hz, channels, .. } = StaticFormat::find(payload_type)?;
         Some(Self::new(name, clock_hz, channels))
@@ -145,7 +145,7 @@ impl CodecFormat {
         Some(Self::new(name.to_owned(), clock_hz, channels))
     }
 
-    /// The value of `a=rtpmap` without the number. One channel isn't written (RFC 8866, 6.6).
+    /// Returns the value of `a=rtpmap` without the number. One channel isn't written (RFC 8866, 6.6).
     pub fn to_rtpmap(&self) -> String {
         match self.channels {
             1 => format!("{}/{}", self.name, self.rtp_clock_hz),
@@ -154,14 +154,14 @@ impl CodecFormat {
     }
 }
 
-/// As `a=rtpmap` has it: `PCMU/8000`.
+/// Writes the format as `a=rtpmap` does: `PCMU/8000`.
 impl fmt::Display for CodecFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_rtpmap())
     }
 }
 
-/// Whether `text` is a token of RFC 8866, 9 (near enough: printable ASCII without separators that SDP uses).
+/// Returns whether `text` is a token of RFC 8866, 9 (near enough: printable ASCII without separators that SDP uses).
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_graphic() && !b"/:;,=\"<>()[]".contains(&b))
 }

@@ -9,13 +9,13 @@ use super::{Codec, CodecDescription, CodecFormat, Frames, Made, Terms};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ilbc;
 
-/// RFC 3952 has no default for a side that doesn't say; but 20 ms must be said (5). So it's 30 ms, as for one that says
-/// what there is not.
+/// Returns the mode. RFC 3952 has no default for a side that doesn't give one; but 20 ms must be given (5). So it's 30 ms, also
+/// for a side that gives an invalid mode.
 fn mode(format: &CodecFormat) -> IlbcMode {
     if format.parameter("mode") == Some("20") { IlbcMode::Ms20 } else { IlbcMode::Ms30 }
 }
 
-/// Of two frame lengths the longer, if one side wants it (RFC 3952, 5).
+/// Chooses the longer frame length if one side wants it (RFC 3952, 5).
 fn agreed(terms: &Terms<'_>) -> IlbcMode {
     let both_20 = mode(terms.ours) == IlbcMode::Ms20 && mode(terms.theirs) == IlbcMode::Ms20;
     if both_20 { IlbcMode::Ms20 } else { IlbcMode::Ms30 }
@@ -97,7 +97,7 @@ impl Decoder for ByLength {
     fn decode(&mut self, payload: &[u8], pcm: &mut [i16]) -> Result<usize, DecodeError> {
         let mode = self.mode_of(payload);
         if mode != self.mode {
-            // What the other mode's decoder remembers is not what was heard last.
+            // The state of the other mode's decoder doesn't belong to the sound that was heard last.
             self.of(mode).reset();
             self.mode = mode;
         }

@@ -4,9 +4,10 @@
 //! your own. The order in which a call *offers* codecs is another thing: that is `CallConfig::codecs`. Payload types that no SDP
 //! names belong into `OwnDecoders`, and a codec on its own, without calls, is one of [`dsp_core::codec`] or `opus`.
 //!
-//! A [`Codec`] says what it can do ([`CodecDescription`]), how SDP writes it ([`CodecFormat`]), and makes an encoder or a decoder
-//! from what both sides wrote ([`Terms`]). A registry is a list of codecs. Offer and answer ([`sdp`](crate::sdp)) and the call ask
-//! the registry and know no codec by themselves, so your own codec can do whatever a built-in one can.
+//! A [`Codec`] describes its properties ([`CodecDescription`]) and its formats in SDP ([`CodecFormat`]), and makes an encoder or
+//! a decoder from the terms that both sides wrote ([`Terms`]). A registry is a list of codecs. Offer and answer
+//! ([`sdp`](crate::sdp)) and the call ask the registry and know no codec by themselves, so your own codec can do whatever a
+//! built-in one can.
 //!
 //! Opus for speech in little bandwidth, in the place of the built-in Opus:
 //!
@@ -91,19 +92,20 @@ pub use waveform::{G722, L16, Pcma, Pcmu};
 /// An encoder or a decoder on the heap, or why it can't be made.
 pub type Made<T> = Result<Box<T>, Box<dyn Error + Send + Sync>>;
 
-/// What both sides wrote about a codec in their descriptions. Each side's `a=fmtp` is about what it *receives*.
+/// The terms that both sides wrote about a codec in their descriptions. Each side's `a=fmtp` is about the streams that it
+/// *receives*.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
-    /// What our description says or will say: our decoder must be able to decode that.
+    /// The terms of our description: our decoder must be able to decode them.
     pub ours: &'a CodecFormat,
-    /// What the other side's description says: our encoder must keep to that.
+    /// The terms of the other side's description: our encoder must keep to them.
     pub theirs: &'a CodecFormat,
 }
 
 impl<'a> Terms<'a> {
-    /// Terms where there is no other side, or where it hasn't answered yet: `format` stands for both. Its parameters bind the
-    /// encoder as those of another side would. What they don't ask for, such as two channels or pauses of Opus, isn't sent,
-    /// whatever the codec's settings are. [`Codec::offer`] gives a format the parameters that fit the settings.
+    /// Terms where there is no other side, or where it hasn't answered yet: `format` is used for both. Its parameters bind the
+    /// encoder as those of another side would. Features that they don't ask for, such as two channels or pauses of Opus, aren't
+    /// sent, whatever the codec's settings are. [`Codec::offer`] gives a format the parameters that fit the settings.
     pub fn alone(format: &'a CodecFormat) -> Self {
         Self { ours: format, theirs: format }
     }
@@ -113,10 +115,10 @@ impl<'a> Terms<'a> {
 ///
 /// Settings (a bit rate, a complexity) are fields of the type that implements this.
 pub trait Codec: Send + Sync {
-    /// The formats that the codec has, the usual one first.
+    /// Returns the formats that the codec has, the usual one first.
     fn formats(&self) -> Vec<CodecFormat>;
 
-    /// What the codec does under `format`, which is one of [`formats`](Self::formats) with any parameters.
+    /// Returns the codec's properties under `format`, which is one of [`formats`](Self::formats) with any parameters.
     fn describe(&self, format: &CodecFormat) -> CodecDescription;
 
     /// The bit rate in bit/s from which a call reckons how long packets of `format` may be within the MTU. An encoder that
@@ -125,19 +127,20 @@ pub trait Codec: Send + Sync {
         self.describe(format).bit_rate_bps[1]
     }
 
-    /// Makes the encoder, for what the other side receives.
+    /// Makes the encoder, for the other side's receiver.
     ///
     /// # Errors
-    /// Whatever the codec says of settings, or of parameters in `terms`, that it can't have.
+    /// The codec's error for settings, or for parameters in `terms`, that it doesn't support.
     fn encoder(&self, terms: &Terms<'_>) -> Made<dyn Encoder + Send>;
 
-    /// Makes the decoder, for what we receive.
+    /// Makes the decoder, for our receiver.
     ///
     /// # Errors
-    /// Whatever the codec says of settings, or of parameters in `terms`, that it can't have.
+    /// The codec's error for settings, or for parameters in `terms`, that it doesn't support.
     fn decoder(&self, terms: &Terms<'_>) -> Made<dyn Decoder + Send>;
 
-    /// The format that goes into our offer where the user wants `wanted`: its parameters say what we want to receive.
+    /// Returns the format for our offer where the user wants `wanted`: its parameters describe the stream that we want to
+    /// receive.
     fn offer(&self, wanted: &CodecFormat) -> CodecFormat {
         wanted.clone()
     }
@@ -148,7 +151,7 @@ pub trait Codec: Send + Sync {
     }
 }
 
-/// A list of codecs, which is empty by default. Of two codecs with the same format the one that was added later counts.
+/// A list of codecs, which is empty by default. If two codecs have the same format, the one that was added later counts.
 ///
 /// A registry of A-law and G.722 alone, and a call that offers both:
 ///
@@ -184,13 +187,13 @@ static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
 });
 
 impl Registry {
-    /// All codecs of this crate with their usual settings, the best first: Opus (with the cargo feature `opus`), G.722,
+    /// Returns all codecs of this crate with their usual settings, the best first: Opus (with the cargo feature `opus`), G.722,
     /// PCMU, PCMA, iLBC, L16.
     pub fn builtin() -> Self {
         BUILTIN.clone()
     }
 
-    /// This registry with `codec`, which takes the place of a codec all of whose formats it has too, or else comes last.
+    /// Returns this registry with `codec`, which takes the place of a codec all of whose formats it has too, or else comes last.
     #[must_use]
     pub fn with(mut self, codec: impl Codec + 'static) -> Self {
         let formats = codec.formats();
@@ -205,7 +208,7 @@ impl Registry {
         self
     }
 
-    /// All codecs, in the order of preference.
+    /// Returns all codecs, in the order of preference.
     pub fn codecs(&self) -> impl Iterator<Item = &dyn Codec> {
         self.codecs.iter().map(|codec| &**codec)
     }
@@ -216,7 +219,7 @@ impl Registry {
         self.codecs.iter().rev().find(has).map(|codec| &**codec)
     }
 
-    /// What the codec that has this format does under it; `None` if there is none.
+    /// Returns the properties under this format of the codec that has it; `None` if there is none.
     pub fn describe(&self, format: &CodecFormat) -> Option<CodecDescription> {
         self.find(format).map(|codec| codec.describe(format))
     }
@@ -231,7 +234,7 @@ impl Registry {
         }
     }
 
-    /// The names of all codecs, in lower case, each once, in the order of preference.
+    /// Returns the names of all codecs, in lower case, each once, in the order of preference.
     pub fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for name in self.codecs.iter().flat_map(|codec| codec.formats()).map(|format| format.name.to_lowercase()) {
@@ -269,12 +272,12 @@ impl Registry {
     }
 }
 
-/// How long packets are.
+/// The possible durations of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PacketLengths {
-    /// Their length.
+    /// The length of the packets, in ms.
     pub(crate) ms: u32,
-    /// Their length if they might have any number of bytes.
+    /// The length of the packets if they might have any number of bytes, in ms.
     pub(crate) free_ms: u32,
     /// Bytes that a payload has at least, at the codec's lowest bit rate.
     pub(crate) least_bytes: usize,

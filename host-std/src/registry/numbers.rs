@@ -7,13 +7,13 @@ use dsp_core::time::PayloadType;
 
 use super::CodecFormat;
 
-/// Which numbers are in use.
+/// The payload types that are in use.
 pub(crate) struct PayloadTypesInUse {
     taken: [bool; 128],
 }
 
 impl PayloadTypesInUse {
-    /// With these in use.
+    /// Creates a set with these payload types in use.
     pub(crate) fn new(taken: impl IntoIterator<Item = PayloadType>) -> Self {
         let mut numbers = Self { taken: [false; 128] };
         taken.into_iter().for_each(|number| numbers.take(number));

@@ -5,12 +5,12 @@ use dsp_core::codec::{Adaptation, CodecInfo, Decoder, EncodeError, Encoder, Fram
 use super::{Codec, CodecDescription, CodecFormat, Made, Terms};
 use crate::opus::{FRAMES, OpusApplication, OpusDecoder, OpusEncoder, OpusEncoderConfig, OpusFmtp, state_bytes};
 
-/// The codec Opus (RFC 7587) with these settings, restricted by what the other side's parameters forbid. The rate in the settings is the
-/// rate of a call's sound, whatever the other side plays or captures.
+/// The codec Opus (RFC 7587) with these settings, restricted by the other side's parameters. The rate in the settings is the rate
+/// of a call's sound, whatever the other side plays or captures.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opus(pub OpusEncoderConfig);
 
-/// The encoder's lookahead, the same at every rate: asking for it would cost an encoder.
+/// Returns the encoder's lookahead, the same at every rate: asking for it would cost an encoder.
 const fn delay_us(application: OpusApplication) -> u32 {
     match application {
         OpusApplication::Voip | OpusApplication::Audio => 6_500,
@@ -18,7 +18,7 @@ const fn delay_us(application: OpusApplication) -> u32 {
     }
 }
 
-/// The highest complexity at which libopus doesn't analyse what it encodes.
+/// The highest complexity at which libopus doesn't analyse its input.
 const UNANALYSED: u8 = 6;
 
 impl Codec for Opus {
@@ -42,7 +42,7 @@ impl Codec for Opus {
         }
     }
 
-    /// As set up, not the most there is; beyond it Opus makes do with the room that it has.
+    /// Returns the configured bit rate, not the highest possible; beyond it Opus adapts to the room that it has.
     fn packet_bps(&self, _: &CodecFormat) -> u32 {
         self.0.bitrate_bps
     }
@@ -76,51 +76,51 @@ impl Codec for Opus {
     }
 }
 
-/// An encoder that says nothing where RFC 7587, 3.1.3 lets it: in a silence, a payload that renews nothing. The first one
-/// goes out all the same: its length tells the receiver that nothing is lost from now on.
+/// An encoder that sends nothing where RFC 7587, 3.1.3 allows it: in a silence, a payload that renews nothing. The first one is
+/// sent all the same: its length tells the receiver that nothing is lost from now on.
 struct Pausing {
     encoder: OpusEncoder,
     /// `maxaveragebitrate` of the other side, in bit/s.
     most_bps: u32,
     dtx: bool,
-    /// As set up.
+    /// The configured complexity.
     complexity: u8,
-    /// The other side has been told of the pause.
+    /// Whether the other side was notified of the pause.
     told: bool,
     quiet: Quiet,
 }
 
-/// Without speech so much is sent before a pause that the encoder wouldn't make by itself, and every so often within it: as
-/// libopus does in its own.
+/// The time without speech that is sent before a pause that the encoder wouldn't make by itself, and below it the interval at
+/// which a packet is sent within the pause: both as in libopus's own pauses.
 const BEFORE_MS: u32 = 200;
 const RENEWED_MS: u32 = 400;
 /// A background is another one from 6 dB more and 9 dB less on, both in power; below half a step of rms it's silence.
 const LOUDER: f32 = 4.0;
 const SOFTER: f32 = 8.0;
 const SILENCE: f32 = 0.25;
-/// In a quiet room, -60 dBov in steps squared, a breath before a word is heard: what is louder is sent for so long, and
-/// what is softer is another background from 6 dB on.
+/// In a quiet room, below -60 dBov, in steps squared, a breath before a word is audible: sound that is louder than the background
+/// is sent for `RISEN_MS`, and softer sound counts as another background from 6 dB on.
 const QUIET: f32 = 1_073.7;
 const RISEN_MS: u32 = 160;
 /// Packets without voice that describe the background to the other side's decoder.
 const DESCRIBED: u8 = 2;
 
-/// How long nobody speaks, by the word of the capture chain, and what of it was sent.
+/// The duration for which nobody has spoken, according to the capture chain, and the background that was sent meanwhile.
 #[derive(Clone, Copy, Debug, Default)]
 struct Quiet {
-    /// Whether nobody speaks, and for how long.
+    /// Whether there is no speech, and for how long.
     told: bool,
     ms: u32,
-    /// Packets since then that describe the background, and the power of what was sent, in steps squared.
+    /// Packets since then that describe the background; below is the power of the background that was sent, in steps squared.
     described: u8,
     power: f32,
-    /// Nothing was sent for so long.
+    /// The time for which nothing was sent, in ms.
     unsent_ms: u32,
 }
 
 impl Quiet {
-    /// A frame of so many ms was encoded as `payload`; whether it need not be sent. What is louder or softer than the
-    /// background that was sent is another background.
+    /// Returns whether a frame of `ms`, encoded as `payload`, need not be sent. Sound that is louder or softer than the
+    /// background that was sent counts as another background.
     fn skips(&mut self, ms: u32, pcm: &[i16], payload: &[u8]) -> bool {
         if !self.told {
             *self = Self::default();
@@ -149,7 +149,7 @@ impl Quiet {
     }
 }
 
-/// Whether this is a packet of SILK, alone or below CELT, mono, of one frame, in which its own detector heard no voice: a
+/// Returns whether this is a packet of SILK, alone or below CELT, mono, of one frame, in which its own detector heard no voice: a
 /// decoder takes the noise of its pauses from those (RFC 6716, 4.2.3: a bit for each 20 ms).
 fn is_background(payload: &[u8]) -> bool {
     let &[toc, first, _, ..] = payload else { return false };
@@ -171,7 +171,7 @@ impl Encoder for Pausing {
         self.encoder.frames()
     }
 
-    /// Never above what the other side can take. What it said of constant size, pauses and FEC stays.
+    /// Adapts within the other side's limits. Its wishes for constant size, pauses and FEC are kept.
     fn adapt(&mut self, wanted: &Adaptation) -> Adaptation {
         let mut within = *wanted;
         within.bit_rate_bps = wanted.bit_rate_bps.map(|bps| bps.min(self.most_bps));
@@ -182,10 +182,10 @@ impl Encoder for Pausing {
         self.encoder.in_band_redundancy()
     }
 
-    /// In speech it doesn't pause, whatever the encoder itself would say; and it takes nothing that was said before for
-    /// the beginning of a silence. Where there is none, what decides is no longer whether the sound is 25 dB below the loudest, as
-    /// the encoder's analysis has it, which noise never is: without the analysis SILK compares it with the noise that was
-    /// before. The packets of a pause need no finer coding.
+    /// Sets whether there is speech. During speech the encoder doesn't pause, whatever its own detector says; and sound from
+    /// before isn't taken for the beginning of a silence. Without speech the decision no longer depends on whether the sound is
+    /// 25 dB below the loudest, as in the encoder's analysis, which noise never is: without the analysis SILK compares the sound
+    /// with the noise before it. The packets of a pause need no finer coding.
     fn set_speech(&mut self, speech: Option<bool>) {
         if !self.dtx {
             return;
@@ -209,7 +209,7 @@ impl Encoder for Pausing {
         let told = std::mem::replace(&mut self.told, pauses);
         Ok(match (pauses, told) {
             (true, true) => 0,
-            // The first byte says which mode it is that pauses; that there is no frame behind it says that it does.
+            // The first byte gives the mode that pauses; the absence of a frame after it marks the pause.
             (true, false) if !own => {
                 payload[0] &= !3;
                 1

@@ -83,7 +83,7 @@ impl Codec for Pcma {
 pub struct G722 {
     /// The mode. RTP knows only mode 1, of 64 kbit/s; use another one only where the other side knows of it.
     pub mode: Mode,
-    /// Whether the decoder conceals losses. Otherwise the receiver does, and the decoder follows what it plays.
+    /// Whether the decoder conceals losses. Otherwise the receiver does, and the decoder follows the receiver's output.
     pub own_concealment: bool,
 }
 
@@ -96,7 +96,7 @@ impl Codec for G722 {
         CodecDescription {
             // An octet a pair of samples.
             frames: Frames::Of(125),
-            // In every mode: in modes 2 and 3 the rest of each octet is another's data.
+            // The rate is the same in every mode: in modes 2 and 3 the rest of each octet is other data.
             bit_rate_bps: [64_000; 2],
             own_concealment: self.own_concealment,
             // 22 samples, both filters together.
@@ -123,7 +123,7 @@ pub struct L16;
 
 impl Codec for L16 {
     fn formats(&self) -> Vec<CodecFormat> {
-        // The usual one is what has a static number.
+        // The usual format is the one with a static number.
         let mono = [44_100].into_iter().chain(l16::L16::RATES_HZ.into_iter().filter(|rate_hz| *rate_hz != 44_100));
         let formats = |channels| mono.clone().map(move |rate_hz| CodecFormat::l16(rate_hz, channels));
         formats(1).chain(formats(2)).collect()

@@ -1,5 +1,5 @@
 //! Digits in a capture: the telephone events of each of its streams (RFC 4733), those too that have no sound; and those in the
-//! sound (DTMF), as its listener heard it. What is both is one digit, an event.
+//! sound (DTMF), as its listener heard it. A digit in both forms is one digit, an event.
 
 use std::collections::HashMap;
 use std::fs;
@@ -23,7 +23,7 @@ use crate::report::{DigitRow, ToneRow, event_row};
 const PLACES: usize = 16;
 /// The clock of events in a stream without sound, in Hz: that of telephony.
 const USUAL_CLOCK_HZ: u32 = 8_000;
-/// When nothing more can come of an event.
+/// The time after which an event can't continue.
 const LONG_AFTER: Duration = Duration::from_secs(10);
 
 /// The events of one stream as its packets come.
@@ -39,7 +39,7 @@ impl EventLog {
 
     /// Takes in a payload of events.
     pub(super) fn take(&mut self, now: Instant, header: &EventHeader, payload: &[u8]) {
-        // What is no event is none.
+        // A payload that is no event is ignored.
         let _ = self.events.receive(now, header, payload);
         self.settle(now);
     }
@@ -58,7 +58,7 @@ impl EventLog {
     }
 }
 
-/// What a packet says of its events; `clock_hz`: of their payload type.
+/// Returns the header of a packet's events; `clock_hz` is the clock of their payload type.
 pub(super) fn event_header(packet: &RtpPacket<'_>, clock_hz: u32) -> EventHeader {
     EventHeader { ssrc: packet.ssrc(), timestamp: packet.timestamp(), marker: packet.marker(), clock_hz }
 }
@@ -75,7 +75,7 @@ pub struct StreamDigits {
 /// Lists the DTMF digits of all streams of the capture at `path`; streams without any are left out.
 ///
 /// # Errors
-/// As for [`replay`](super::replay).
+/// The same as for [`replay`](super::replay).
 pub fn digits(path: &Path, keys: &CaptureKeys, payloads: &PayloadMap) -> Result<Vec<StreamDigits>, ReplayError> {
     if !fs::metadata(path).map_err(CaptureError::Io)?.is_file() {
         return Err(CaptureError::Other("it is no file, and a capture is read twice").into());
@@ -147,10 +147,11 @@ pub struct StreamTones {
     pub tones: Vec<ToneRow>,
 }
 
-/// The tones of a call's progress in a country, of faxes and of modems in all streams of the capture at `path` that have any.
+/// Returns the tones of a call's progress in a country, of faxes and of modems in all streams of the capture at `path` that have
+/// any.
 ///
 /// # Errors
-/// As for [`replay`](super::replay).
+/// The same as for [`replay`](super::replay).
 pub fn tones(
     path: &Path,
     keys: &CaptureKeys,
@@ -166,7 +167,7 @@ pub fn tones(
     Ok(all.filter(|stream| !stream.tones.is_empty()).collect())
 }
 
-/// Adds what is heard in the sound of each stream that can be played.
+/// Adds the digits heard in the sound of each stream that can be played.
 fn in_sound(
     path: &Path,
     keys: &CaptureKeys,
@@ -189,7 +190,7 @@ fn in_sound(
     Ok(())
 }
 
-/// The sound of a stream, on the axis of the capture.
+/// Returns the sound of a stream, on the axis of the capture.
 fn sound_of(stream: &CaptureStream) -> StreamSound<'_> {
     let numbers = &stream.numbers;
     StreamSound {

@@ -1,8 +1,8 @@
 //! The grid: speech over simulated networks to the real receiver in virtual time, with one row of numbers for each combination of
 //! loss, bursts, jitter and clock drift.
 //!
-//! Use it to see what a change to a receiver or to its delay does on many networks at once. A network that was measured is played by
-//! [`replay`](super::replay) or [`trace`](super::trace) instead; whole calls with their codecs, over one network, are
+//! Use it to see the effect of a change to a receiver or to its delay on many networks at once. A network that was measured is
+//! played by [`replay`](super::replay) or [`trace`](super::trace) instead; whole calls with their codecs, over one network, are
 //! [`virtual_time`](crate::simulate::virtual_time).
 //!
 //! ```
@@ -53,7 +53,7 @@ pub struct GridConfig {
     pub losses: Vec<(f64, f64)>,
     /// Standard deviations of the network's delay, in ms.
     pub jitters_ms: Vec<f64>,
-    /// How much faster the sender's clock runs than the receiver's, in parts per million.
+    /// The sender's clock rates relative to the receiver's clock, in parts per million; positive if the sender is faster.
     pub drifts_ppm: Vec<f64>,
     /// The bounds of the receiver's delay.
     pub delay: DelayConfig,
@@ -72,16 +72,16 @@ impl Default for GridConfig {
     }
 }
 
-/// One network of a grid, and what a listener heard over it.
+/// One network of a grid, and the listener's result over it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The loss in percent, and the mean number of packets that are lost in a row.
     pub loss: (f64, f64),
     /// The standard deviation of the network's delay, in ms.
     pub jitter_ms: f64,
-    /// How much faster the sender's clock runs than the receiver's, in parts per million.
+    /// The sender's clock rate relative to the receiver's clock, in parts per million; positive if the sender is faster.
     pub drift_ppm: f64,
-    /// What the listener heard, in numbers.
+    /// The listener's statistics.
     pub numbers: ListenerReport,
 }
 
@@ -150,10 +150,10 @@ fn cell(
     Ok(player.finish(String::new()).numbers)
 }
 
-/// The grid as a table for people and for `diff`.
+/// Returns the grid as a table for people and for `diff`.
 ///
 /// # Errors
-/// As for [`grid`].
+/// The same as for [`grid`].
 pub fn table(speech: &[i16], config: &GridConfig) -> Result<String, ConfigError> {
     let mut text = format!("Speech of {} s in packets of {FRAME_MS} ms, seed {}\n\n", config.seconds, config.seed);
     text += "   loss  burst  jitter   drift |  buffer     p95 playout | concealed  gaps stretched |  late dropped\n";

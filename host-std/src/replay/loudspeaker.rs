@@ -9,12 +9,12 @@ use dsp_core::time::Instant;
 const MOST_HZ: u32 = 48_000;
 const MOST_TICK_SAMPLES: usize = 2 * MOST_HZ as usize / 100;
 
-/// Where a stream is heard by somebody who says nothing.
+/// A listener that plays a stream and says nothing.
 pub(super) struct Loudspeaker {
     front: FrontEnd<NoBlock, MOST_TICK_SAMPLES>,
 }
 
-/// A stream, by what it plays from an instant on.
+/// A stream, by the sound that it plays from an instant on.
 struct Heard<P>(P);
 
 impl<P: FnMut(Instant, &mut [i16]) -> Played> Media for Heard<P> {
@@ -32,7 +32,7 @@ impl<P: FnMut(Instant, &mut [i16]) -> Played> Media for Heard<P> {
 }
 
 impl Loudspeaker {
-    /// For sound as a receiver of these rates, of the sound and of the timestamps, plays it.
+    /// Creates a loudspeaker for the sound of a receiver with these rates, of the sound and of the timestamps.
     ///
     /// # Errors
     /// [`ConfigError::Rates`] for sound of more than 48 kHz or of hardly any, which no receiver has.
@@ -45,7 +45,7 @@ impl Loudspeaker {
         FrontEnd::new(config, [None; 2], []).map(|front| Self { front }).map_err(|_| refused)
     }
 
-    /// Plays a tick of so many samples a channel, 10 ms at most, behind what was heard so far.
+    /// Plays a tick of this many samples a channel, 10 ms at most, and appends it to the sound that was heard so far.
     pub(super) fn tick(
         &mut self,
         now: Instant,

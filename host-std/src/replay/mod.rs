@@ -1,7 +1,7 @@
 //! Replay: recorded packets through the real receiver, in virtual time.
 //!
-//! Use [`replay`] to learn what the listeners of a captured call heard, and why it was bad where it was; the same capture and
-//! settings give the same bits on every run. Use [`trace`] where only arrival times were recorded, to lay them under speech of
+//! Use [`replay`] to learn what the listeners of a captured call heard, and the causes where it was bad; the same capture and
+//! settings give the same bits on every run. Use [`trace`] where only arrival times were recorded, to apply them to speech of
 //! your own, and [`grid`] to compare receivers on a grid of simulated networks. A call that still runs is watched by
 //! [`monitoring`](crate::monitoring) instead, and two calls over a network that is only simulated are
 //! [`virtual_time`](crate::simulate::virtual_time).
@@ -26,8 +26,8 @@
 //! [`replay_bytes`] does the same with a capture in memory; its example runs as it stands. [`read_keys`] reads the SRTP keys of an
 //! encrypted call. [`digits`] and [`tones`] list the DTMF digits and the tones of a capture without playing it to a listener.
 //!
-//! **Cost.** The file is read twice and not kept in memory. What a report shows is: the sound of all streams together is at most
-//! 2^29 samples, one GiB.
+//! **Cost.** The file is read twice and not kept in memory. The content of a report is: the sound of all streams together is at
+//! most 2^29 samples, one GiB.
 //!
 //! **Limits.** A capture doesn't hold the signalling, so the codec of a dynamic payload type is named by
 //! [`ReplayConfig::payloads`] or guessed from the packets, and the report says when it was guessed. At most 64 streams are played,
@@ -75,14 +75,14 @@ pub struct ReplayReport {
     pub streams: Vec<ListenerReport>,
 }
 
-/// What one stream's listener heard, in numbers. A ratio is a share, from 0 to 1, of the samples that were played.
+/// The statistics of one stream's listener. A ratio is a share, from 0 to 1, of the samples that were played.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ListenerReport {
     /// Name of the stream: that of the file with its sound, without `.wav`.
     pub name: String,
     /// Rate of the sound in Hz.
     pub sample_rate_hz: u32,
-    /// How much sound was played, in seconds.
+    /// The duration of the sound that was played, in seconds.
     pub duration_s: f64,
     /// Time from a packet's arrival to its turn to be played, in ms: the mean over all samples. WebRTC counts its
     /// `jitterBufferDelay` in the same way.
@@ -95,9 +95,9 @@ pub struct ListenerReport {
     pub mean_playout_delay_ms: f64,
     /// The target delay at the end, in ms after the fastest packet.
     pub target_delay_ms: u32,
-    /// Share of samples that were made up for packets that were lost or late.
+    /// The share of samples that were concealed for packets that were lost or late.
     pub concealed_ratio: f64,
-    /// How many gaps were concealed.
+    /// The number of gaps that were concealed.
     pub concealment_events: u32,
     /// Share of samples that time stretching inserted or removed.
     pub stretched_ratio: f64,
@@ -120,15 +120,15 @@ pub struct ListenerReport {
     /// Listening quality by the E-model (ITU-T G.107), 1 to 4.5, from losses, discards and bursts; on the narrowband scale
     /// for every codec. `None` if nothing was played.
     pub mos_lq: Option<f64>,
-    /// Conversational quality by the same model, which counts the length of a packet and the mean playout delay too. How long
-    /// the fastest packet took a capture doesn't tell, so that counts as 0 ms.
+    /// Conversational quality by the same model, which counts the length of a packet and the mean playout delay too. A capture
+    /// doesn't contain the delay of the fastest packet, so that counts as 0 ms.
     pub mos_cq: Option<f64>,
-    /// The rating R behind `mos_cq`; it is 93.2 where nothing impairs the call.
+    /// The rating R from which `mos_cq` is computed; it is 93.2 where nothing impairs the call.
     pub r_factor: Option<f64>,
 }
 
 impl ListenerReport {
-    /// With the figures of the E-model, for what the receiver counted.
+    /// Adds the figures of the E-model for the receiver's counts.
     pub(crate) fn rated(mut self, codec: &CodecFormat, bursts: BurstStats, packet_ms: f64) -> Self {
         let Some(quality) = rating(codec, bursts, packet_ms + self.mean_playout_delay_ms) else { return self };
         self.mos_lq = Some(numbers::thousandth(quality.mos_lq));
@@ -139,15 +139,15 @@ impl ListenerReport {
 }
 
 impl ReplayReport {
-    /// The report as JSON, indented, with a newline at its end.
+    /// Returns the report as JSON, indented, with a newline at its end.
     #[expect(clippy::missing_panics_doc, reason = "it can't: structs of numbers and strings always become JSON")]
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report is plain data") + "\n"
     }
 }
 
-/// How a stream is rated of which only the listener's end is known: without round trip, the network's smallest delay
-/// counts as none. `delay_ms` is a packet's length and the mean delay from there to the ear.
+/// Rates a stream of which only the listener's end is known: without a round-trip time, the network's smallest delay counts as
+/// zero. `delay_ms` is a packet's length plus the mean delay from there to the ear.
 fn rating(codec: &CodecFormat, bursts: BurstStats, delay_ms: f64) -> Option<StreamQuality> {
     let input = VoipMetricsInput {
         bursts,

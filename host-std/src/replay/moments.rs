@@ -1,4 +1,4 @@
-//! What was bad, when, and why: the worst moments of a stream, and a verdict in plain words.
+//! The impairments of a stream, with time and cause: its worst moments, and a verdict in plain words.
 //!
 //! A moment is a cluster of made-up sound, an outage, or a stretch of long delay. Its cause is read off the packets
 //! whose turn it was. The thresholds of the verdict are ours: shares of made-up sound between which listeners' words
@@ -17,12 +17,12 @@ const TOGETHER_MS: f64 = 1_000.0;
 const LONGEST_MS: f64 = 10_000.0;
 /// A receiver's delay over the fastest packet that counts as a moment of its own, in ms.
 const LONG_DELAY_MS: f64 = 300.0;
-/// As long as that must last, in ms.
+/// The time for which that delay must last, in ms.
 const LONG_DELAY_FOR_MS: f64 = 1_000.0;
 /// Packets lost in a row that are an outage: a second of 20 ms packets.
 const OUTAGE_MS: f64 = 1_000.0;
 
-/// Why a moment was bad.
+/// The reason why a moment was bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -32,7 +32,7 @@ pub enum Cause {
     Late,
     /// Packets arrived and could not be used.
     Discarded,
-    /// Nothing came, and nothing is missing: the sender was silent.
+    /// No packet came, and none is missing: the sender was silent.
     Pause,
     /// Everything was there, long after it was said.
     Delay,
@@ -41,19 +41,19 @@ pub enum Cause {
 /// A moment in which a stream sounded bad.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BadMoment {
-    /// When it began, in ms of the stream's sound.
+    /// The time at which it began, in ms of the stream's sound.
     pub at_ms: f64,
     /// The same by the clock of the capture, as `14:32:07.3`; `None` if the capture has no clock.
     pub time: Option<String>,
-    /// How long it lasted, in ms.
+    /// The duration, in ms.
     pub duration_ms: f64,
-    /// Why it was bad.
+    /// The reason why it was bad.
     pub cause: Cause,
-    /// How much sound was made up or missing, in ms.
+    /// The duration of sound that was concealed or missing, in ms.
     pub missing_ms: f64,
-    /// How many packets were lost.
+    /// The number of packets that were lost.
     pub lost: u64,
-    /// How many packets came too late.
+    /// The number of packets that came too late.
     pub late: u64,
     /// The moment in words.
     pub words: String,
@@ -61,7 +61,7 @@ pub struct BadMoment {
     badness: f64,
 }
 
-/// What moments are read off.
+/// The record of a stream from which moments are derived.
 pub(super) struct StreamRecord<'a> {
     pub(super) packets: &'a [PacketRow],
     pub(super) play: &'a [PlayRow],
@@ -96,7 +96,7 @@ impl StreamRecord<'_> {
         let mut clusters: Vec<(f64, f64, f64)> = Vec::new();
         for (begin, end, concealed) in spans {
             match clusters.last_mut() {
-                // Silence counts only behind made-up sound, and has no part in how far moments may lie apart.
+                // Silence counts only after concealed sound, and doesn't extend the distance over which moments are joined.
                 Some(last) if !concealed && begin - last.1 < 30.0 => {
                     last.1 = end;
                     last.2 += end - begin;
@@ -119,7 +119,7 @@ impl StreamRecord<'_> {
     }
 
     fn explain(&self, begin: f64, end: f64, missing_ms: f64) -> BadMoment {
-        // What should have been heard now was sent a delay ago.
+        // The sound that was due now had been sent one delay before.
         let delay = self.delay_at(begin);
         let (from, to) = (begin - delay - self.packet_ms * 1.5, end - delay + self.packet_ms * 0.5);
         let (mut lost, mut late, mut discarded, mut run, mut longest_run, mut slowest) = (0, 0, 0, 0, 0, 0.0f64);
@@ -180,7 +180,7 @@ impl StreamRecord<'_> {
         };
         let badness = match cause {
             Cause::Pause => missing_ms.min(20.0),
-            // Long holes are worse than their sum: what is made up for them has faded.
+            // Long holes are worse than their sum: their concealment has faded out.
             _ => missing_ms + self.packet_ms * longest_run as f64,
         };
         let missing_ms = thousandth(missing_ms);
@@ -223,7 +223,7 @@ impl StreamRecord<'_> {
         moments
     }
 
-    /// Made-up sound where nothing came and nothing is missing, in ms.
+    /// Returns the duration of concealed sound where no packet came and none is missing, in ms.
     fn filled_pauses_ms(&self) -> f64 {
         let pauses: Vec<_> = self
             .clusters()
@@ -243,7 +243,7 @@ impl StreamRecord<'_> {
         if numbers.received == 0 {
             return "Bad: nothing arrived.".into();
         }
-        // What fills the sender's pauses is no word that was lost.
+        // Sound that fills the sender's pauses replaces no lost word.
         let pauses = (self.filled_pauses_ms() / self.duration_ms).min(numbers.concealed_ratio);
         let lost = numbers.concealed_ratio - pauses;
         let lost = if lost < 1e-4 && pauses > 0.0 { 0.0 } else { lost };
@@ -261,7 +261,7 @@ impl StreamRecord<'_> {
             share if share < 0.1 => "less than 0.1 % of the sound is made up".into(),
             share => format!("{share:.1} % of the sound is made up"),
         };
-        // As the receiver counts it, over the fastest packet of the last seconds: a longer route is not jitter.
+        // Delay is counted as in the receiver, over the fastest packet of the last seconds: a longer route is not jitter.
         let delay = self.delays.iter().map(|row| row.playout_ms).sum::<f64>() / self.delays.len().max(1) as f64;
         let delay = match delay {
             delay if delay >= 600.0 => format!(" The jitter adds {delay:.0} ms of delay: people talk into each other."),
@@ -272,7 +272,7 @@ impl StreamRecord<'_> {
     }
 }
 
-/// A length of time for people.
+/// Returns a length of time for people.
 fn length_of(ms: f64) -> String {
     if ms < 1_000.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1_000.0) }
 }

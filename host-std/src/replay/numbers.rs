@@ -12,7 +12,7 @@ pub(super) struct DelayStatistics {
     before: ReceiverStats,
     /// Playout delay of packets over the fastest one, in ms: sum, number and largest.
     playout: (f64, u64, f64),
-    /// The same of what came before the sender began anew.
+    /// The same for the packets before the sender restarted.
     earlier: (f64, u64, f64),
 }
 
@@ -38,7 +38,7 @@ impl DelayStatistics {
         self.playout = (sum + by_ms * count as f64, count, if count > 0 { most + by_ms } else { most });
     }
 
-    /// What follows has another fastest packet.
+    /// Starts a new count, since later packets have another fastest packet.
     pub(super) fn restarted(&mut self) {
         self.earlier = self.all_playout();
         self.playout = (0.0, 0, 0.0);
@@ -49,12 +49,12 @@ impl DelayStatistics {
         (now.0 + earlier.0, now.1 + earlier.1, now.2.max(earlier.2))
     }
 
-    /// The largest playout delay in ms.
+    /// Returns the largest playout delay in ms.
     pub(super) fn max_playout_ms(&self) -> f64 {
         thousandth(self.all_playout().2)
     }
 
-    /// What one can say at the end. Packets are counted by the caller.
+    /// Returns the statistics at the end. Packets are counted by the caller.
     pub(super) fn report(mut self, name: String, stats: &ReceiverStats, sample_rate_hz: u32) -> ListenerReport {
         let played = stats.played_samples.max(1) as f64;
         let ratio = |samples: u64| (samples as f64 / played * 1e6).round() / 1e6;
@@ -87,7 +87,7 @@ impl DelayStatistics {
     }
 }
 
-/// To a thousandth: `61.3`, not `61.300000000000004`.
+/// Rounds to a thousandth: `61.3`, not `61.300000000000004`.
 pub(super) fn thousandth(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }

@@ -26,13 +26,13 @@ use crate::simulate::netsim::{Network, NetworkConfig};
 /// Length of the listener's ticks, and when the first one is.
 const TICK: Duration = Duration::from_millis(10);
 const PHASE: Duration = Duration::from_millis(5);
-/// How long a fast packet stands for the network's smallest delay, in ms: as in the delay estimator.
+/// The time for which a fast packet represents the network's smallest delay, in ms: as in the delay estimator.
 const BASE_WINDOW_MS: f64 = 15_000.0;
 /// Windows of the drift's estimate, in ms, and how many it needs.
 const DRIFT_WINDOW_MS: f64 = 10_000.0;
 const DRIFT_WINDOWS: usize = 6;
 
-/// More packets than these are not missing: the sequence began anew (RFC 3550, A.1).
+/// The largest gap that counts as missing packets: beyond it the sequence restarted (RFC 3550, A.1).
 const MOST_MISSING: i16 = 3_000;
 
 /// A timestamp that is further ahead of a packet without a time has jumped.
@@ -51,7 +51,7 @@ pub struct Loss {
 
 /// A packet as it's recorded.
 struct Packet {
-    /// Which sequence: a restart of the sender begins another.
+    /// The number of the sequence: a restart of the sender begins another.
     sequence: u32,
     seq: i64,
     media_ms: f64,
@@ -59,7 +59,7 @@ struct Packet {
     fate: PacketOutcome,
 }
 
-/// What became of a stream.
+/// The result of playing a stream.
 pub(super) struct PlayedStream {
     pub(super) numbers: ListenerReport,
     pub(super) heard: Vec<i16>,
@@ -91,9 +91,9 @@ pub(super) struct PlayedStream {
 struct Media {
     /// Its timestamp, the clock in Hz in which that counts, and its number.
     last: Option<(u32, u32, Seq)>,
-    /// In ticks of the receiver's clock, from the first packet on.
+    /// The media time in ticks of the receiver's clock, from the first packet on.
     extended: i64,
-    /// How much of that is after the packet before it.
+    /// The difference to the packet before it.
     step: i64,
 }
 
@@ -107,7 +107,7 @@ pub(super) struct StreamPlayer {
     first_us: u64,
     now: Instant,
     arrived: Instant,
-    /// As the receiver sees it.
+    /// The tick rate as the receiver sees it.
     tick_rate: TickRate,
     media: Media,
     /// The newest timestamp, extended.
@@ -115,7 +115,7 @@ pub(super) struct StreamPlayer {
     highest: Option<i64>,
     sequence: u32,
     packets: Vec<Packet>,
-    /// Packets in the buffer, and where they stand in `packets`.
+    /// Packets in the buffer, and their indices in `packets`.
     waiting: VecDeque<(Seq, usize)>,
     /// Packets that may have been strays: they are in no sequence.
     strays: u64,
@@ -204,11 +204,11 @@ impl StreamPlayer {
             return;
         }
         let clock_hz = self.decoders.clock_of(packet.payload_type());
-        // Only what counts in the same clock tells how G.722 counts.
+        // Only packets in the same clock show how G.722 counts.
         let alike = clock_hz == self.decoders.clock_of(PayloadType::G722);
         let timestamp = if alike { self.tick_rate.place(&packet).0 } else { packet.timestamp().0 };
         let has_time = self.decoders.has_time(packet.payload_type());
-        // What has no place in time stands where the packet before it does.
+        // A packet without a media time of its own gets that of the packet before it.
         let extended = if has_time { self.media(packet.seq(), timestamp, clock_hz) } else { self.media.extended };
         let media_ms = extended as f64 * 1e3 / f64::from(self.config.rtp_clock_hz);
         let due = match time_us {
@@ -237,8 +237,8 @@ impl StreamPlayer {
         self.settle();
     }
 
-    /// The time of a packet in ticks of the receiver's clock. Where its own is another than that of the packet before, it
-    /// lies where those before it end, as for the receiver in sound that goes on unbroken.
+    /// Returns the time of a packet in ticks of the receiver's clock. If the packet's clock differs from that of the packet
+    /// before, its time is where the packets before it end, as the receiver does for sound that continues unbroken.
     fn media(&mut self, seq: Seq, timestamp: u32, clock_hz: u32) -> i64 {
         let fine = |ticks: i32| i64::from(ticks) * i64::from(self.config.rtp_clock_hz) / i64::from(clock_hz.max(1));
         let Media { last, extended, step } = self.media;
@@ -254,7 +254,7 @@ impl StreamPlayer {
         extended
     }
 
-    /// When a packet without a time comes: as much later as its timestamp is than the newest, unless that jumped.
+    /// Returns when a packet without a time comes: as much later as its timestamp is than the newest, unless that jumped.
     fn due(&self, extended: i64) -> Instant {
         let ticks = (extended - self.newest).max(0) as u64;
         let later = Duration::from_samples(ticks, self.config.rtp_clock_hz);
@@ -265,7 +265,7 @@ impl StreamPlayer {
     fn record(&mut self, seq: Seq, media_ms: f64, arrival_ms: f64, outcome: Option<(Option<Received>, Option<u32>)>) {
         let received = outcome.map(|(received, _)| received);
         if received == Some(Some(Received::Restarted)) {
-            // Where only the time jumped, packets may be missing as elsewhere.
+            // If only the time jumped, packets may be missing as elsewhere.
             if self.highest.is_some_and(|highest| !(0..MOST_MISSING).contains(&seq.distance(Seq(highest as u16)))) {
                 self.sequence += 1;
                 self.highest = None;
@@ -299,7 +299,7 @@ impl StreamPlayer {
         }
         let base = self.window.front().map_or(transit, |&(_, base)| base);
         let arrival_ms = outcome.map(|_| arrival_ms);
-        // Where it would have arrived, had it been as fast as the fastest.
+        // This is where it would have arrived, had it been as fast as the fastest.
         let media_ms = media_ms + base;
         self.network_ms.extend(arrival_ms.filter(|_| timestamp.is_some()).map(|at| at - media_ms));
         if fate == PacketOutcome::Waiting {
@@ -343,7 +343,7 @@ impl StreamPlayer {
                 self.smallest_ms = Some(transit);
             }
         }
-        // What is not in the buffer any more is of no use; the buffer holds a thousand packets at most.
+        // Packets that have left the buffer are of no use; the buffer holds a thousand packets at most.
         if self.transits.len() > 8_192 {
             self.transits.clear();
         }
@@ -355,7 +355,7 @@ impl StreamPlayer {
         }
     }
 
-    /// Plays a tick, or at its end what is left of the stream.
+    /// Plays a tick, or at its end the rest of the stream.
     fn tick(&mut self, most: usize) {
         let rate = self.config.sample_rate_hz;
         let samples = (TICK.as_samples(rate) as usize).min(most);
@@ -380,12 +380,12 @@ impl StreamPlayer {
         }
     }
 
-    /// Plays out what is in the buffer, and tells what happened.
+    /// Plays out the remaining buffer, and returns the result.
     pub(super) fn finish(mut self, name: String) -> PlayedStream {
         while self.now <= self.arrived && !self.cut_off {
             self.tick(usize::MAX);
         }
-        // What is behind the last packet is not for the receiver to make up.
+        // The receiver need not conceal anything after the last packet.
         let most = (self.config.delay.max_ms / 10 + 200) as usize;
         for _ in 0..most {
             let stats = self.receiver.stats();
@@ -439,7 +439,8 @@ impl StreamPlayer {
         [mean, p95, self.network_ms.last().copied().unwrap_or(0.0)].map(thousandth)
     }
 
-    /// How much faster the sender's clock runs: the slope of the smallest transits, by least squares.
+    /// Returns the rate of the sender's clock relative to the capture's, in ppm: the slope of the smallest transits, by least
+    /// squares.
     fn drift_ppm(&self) -> Option<f64> {
         if self.restarted || self.minima.len() < DRIFT_WINDOWS {
             return None;
@@ -453,13 +454,14 @@ impl StreamPlayer {
     }
 }
 
-/// Rows of packets that never arrived, beside as many as there are others: numbers that jump to and fro would make millions.
+/// The most rows of packets that never arrived, in addition to as many as there are others: numbers that jump back and forth
+/// would make millions.
 const MOST_LOST_ROWS: usize = 100_000;
 
-/// A row a packet in the order of their numbers, those that never arrived between the others; how many numbers there are,
+/// Returns a row a packet in the order of their numbers, those that never arrived between the others; how many numbers there are,
 /// and how many of those that never arrived have no row.
 fn rows(packets: &mut [Packet]) -> (Vec<PacketRow>, u64, u64) {
-    // Duplicates behind their first.
+    // Duplicates come after their first packet.
     packets.sort_by_key(|packet| (packet.sequence, packet.seq, packet.fate == PacketOutcome::Duplicate));
     let mut rows: Vec<PacketRow> = Vec::with_capacity(packets.len());
     let mut before: Option<&Packet> = None;
@@ -489,7 +491,7 @@ fn rows(packets: &mut [Packet]) -> (Vec<PacketRow>, u64, u64) {
             media_ms: packet.media_ms,
             arrival_ms: packet.arrival_ms,
             fate: match packet.fate {
-                // What arrived first and was here already came as a copy.
+                // A packet that arrives for the first time as a duplicate was superseded by a copy in another packet.
                 PacketOutcome::Duplicate if same.is_none_or(|before| before.seq != packet.seq) => {
                     PacketOutcome::Superseded
                 }

@@ -1,4 +1,4 @@
-//! What a replay tells: `report.json`, `report.html`, and a few lines for a terminal.
+//! The output of a replay: `report.json`, `report.html`, and a few lines for a terminal.
 
 use std::fmt;
 use std::io;
@@ -17,8 +17,8 @@ use crate::wav::{WavError, WavSink};
 /// Streams that are not played, of which a person wants to read.
 pub(crate) const MOST_SKIPPED: usize = 20;
 
-/// What the listeners of a capture's streams heard: [`replay`](super::replay) returns it. Its `Display` is the short version for a
-/// terminal.
+/// The report on the listeners of a capture's streams: [`replay`](super::replay) returns it. Its `Display` is the short version
+/// for a terminal.
 #[derive(Clone, Debug, Serialize)]
 pub struct CaptureReport {
     /// The streams that were played, in the order of their first packets.
@@ -40,7 +40,7 @@ pub struct Capture {
     pub begin: Option<String>,
     /// Offset of all times from UTC, in minutes.
     pub utc_offset_minutes: i32,
-    /// From the first RTP packet to the last, in seconds.
+    /// The time from the first RTP packet to the last, in seconds.
     pub duration_s: f64,
     /// Packets of any kind.
     pub packets: u64,
@@ -52,13 +52,13 @@ pub struct Capture {
     pub refused_packets: u64,
     /// Remarks that matter for how far the numbers can be trusted.
     pub remarks: Vec<String>,
-    /// How it was played.
+    /// The settings with which it was played.
     #[serde(skip)]
     pub settings: Vec<(String, String)>,
 }
 
 impl Capture {
-    /// The capture in one line.
+    /// Returns the capture in one line.
     pub fn summary(&self) -> String {
         let begin = match &self.begin {
             Some(begin) => format!(", {begin} {}", zone(self.utc_offset_minutes)),
@@ -86,9 +86,9 @@ pub struct SkippedStream {
     pub to: String,
     /// The synchronisation source, in hex.
     pub ssrc: String,
-    /// How many packets it has.
+    /// The number of packets.
     pub packets: u64,
-    /// Why it could not be played, and what would help.
+    /// The reason why it could not be played, and a hint.
     pub reason: String,
 }
 
@@ -98,12 +98,12 @@ impl fmt::Display for SkippedStream {
     }
 }
 
-/// A stream that was played. In the JSON, the fields of [`ListenerReport`] stand beside these.
+/// A stream that was played. In the JSON, the fields of [`ListenerReport`] are at the same level as these.
 #[derive(Clone, Debug)]
 pub struct CaptureStream {
-    /// What the listener heard, in numbers.
+    /// The listener's statistics.
     pub numbers: ListenerReport,
-    /// When the stream's first packet came, in ms after the first RTP packet of the capture. It isn't in the JSON.
+    /// The time at which the stream's first packet came, in ms after the first RTP packet of the capture. It isn't in the JSON.
     pub begins_ms: f64,
     /// The sender's address; `unknown` in an rtpdump that doesn't say.
     pub from: String,
@@ -117,7 +117,7 @@ pub struct CaptureStream {
     pub codec: String,
     /// All codecs that are heard in the stream, the one of most packets first.
     pub codecs: Vec<String>,
-    /// Whether the codec was guessed from the packets, because nobody said which it is.
+    /// Whether the codec was guessed from the packets, because it was not given.
     pub codec_guessed: bool,
     /// Rate of the RTP clock, in Hz.
     pub rtp_clock_hz: u32,
@@ -125,13 +125,13 @@ pub struct CaptureStream {
     pub packet_ms: f64,
     /// Date and time of the first packet; `None` if the capture has no clock.
     pub begin: Option<String>,
-    /// How the stream sounded, in one plain sentence.
+    /// The quality of the stream, in one plain sentence.
     pub verdict: String,
     /// The worst moments, in the order of time.
     pub worst: Vec<BadMoment>,
     /// Largest playout delay over the fastest packet of the stream, in ms.
     pub max_playout_delay_ms: f64,
-    /// How much later a packet came than the fastest one of the last 15 s, in ms: the mean over all packets.
+    /// The mean delay of all packets over the fastest one of the last 15 s, in ms.
     pub mean_network_delay_ms: f64,
     /// The 95th percentile of the same delay, in ms.
     pub p95_network_delay_ms: f64,
@@ -139,9 +139,10 @@ pub struct CaptureStream {
     pub max_network_delay_ms: f64,
     /// Interarrival jitter at the end, in ms (RFC 3550, 6.4.1).
     pub jitter_ms: f64,
-    /// How much faster the sender's clock ran than the capture's, in parts per million; `None` for less than a minute.
+    /// The rate of the sender's clock relative to the capture's, in parts per million; positive if the sender was faster; `None`
+    /// for less than a minute.
     pub clock_drift_ppm: Option<f64>,
-    /// How its packets were protected: the SRTP suite of the key that opened them, `none`, or `looks encrypted, no key`.
+    /// The protection of its packets: the SRTP suite of the key that opened them, `none`, or `looks encrypted, no key`.
     pub protection: &'static str,
     /// Packets of this source that SRTP refused: damaged, a replay, or of another key.
     pub refused: u64,
@@ -149,7 +150,7 @@ pub struct CaptureStream {
     pub duplicate: u64,
     /// Packets that came after a later one.
     pub reordered: u64,
-    /// Packets that came behind a copy of them in another packet (RFC 2198), which was played instead.
+    /// Packets that came after a copy of them in another packet (RFC 2198), which was played instead.
     pub superseded: u64,
     /// Packets that the decoder refused.
     pub undecodable: u64,
@@ -165,7 +166,7 @@ pub struct CaptureStream {
     pub unusable: u64,
     /// Packets that were left when the sound was cut off.
     pub waiting: u64,
-    /// How often the sender began anew: its sequence numbers or its timestamps jumped.
+    /// The number of restarts of the sender: its sequence numbers or its timestamps jumped.
     pub restarts: u64,
     /// Packets lost on purpose; they are in `lost` too.
     pub lost_on_purpose: u64,
@@ -194,7 +195,7 @@ impl CaptureStream {
         text
     }
 
-    /// The packets that arrived, summed up by what became of them: the same number as
+    /// Returns the packets that arrived, summed up by what became of them: the same number as
     /// [`received`](ListenerReport::received).
     pub fn accounted(&self) -> u64 {
         let n = &self.numbers;
@@ -293,7 +294,7 @@ impl Serialize for CaptureStream {
     }
 }
 
-/// Why a report can't be written.
+/// The reason why a report can't be written.
 #[derive(Debug)]
 pub enum WriteError {
     /// The report can't be written.
@@ -321,12 +322,12 @@ impl std::error::Error for WriteError {
 }
 
 impl CaptureReport {
-    /// The report as JSON, with a row for each packet and each delay of every stream.
+    /// Returns the report as JSON, with a row for each packet and each delay of every stream.
     pub fn to_json(&self) -> String {
         rows(self)
     }
 
-    /// The report as one page of HTML that needs no other file.
+    /// Returns the report as one page of HTML that needs no other file.
     pub fn to_html(&self) -> String {
         page(self)
     }
@@ -351,7 +352,7 @@ impl CaptureReport {
 }
 
 impl BadMoment {
-    /// The time of the moment: by the capture's clock, or in minutes and seconds of the sound.
+    /// Returns the time of the moment: by the capture's clock, or in minutes and seconds of the sound.
     pub fn when(&self) -> String {
         self.time.clone().unwrap_or_else(|| {
             let tenths = (self.at_ms / 100.0) as u64;

@@ -1,10 +1,11 @@
-//! Digits (DTMF) and tones in the sound of a stream as its listener heard it. What is tone and event at once is one digit, an event.
+//! Digits (DTMF) and tones in the sound of a stream as its listener heard it. A digit that is tone and event at once is one
+//! digit, an event.
 
 use dsp_core::tone::{Country, DtmfConfig, DtmfDetector, HeardDigit, ProgressDetector};
 
 use crate::report::{DigitRow, ToneRow, tone_row};
 
-/// A tone and an event of one digit may lie so far apart, in ms.
+/// The largest distance between a tone and an event of the same digit, in ms.
 const APART_MS: f64 = 200.0;
 
 /// A stream's sound.
@@ -14,7 +15,7 @@ pub(super) struct StreamSound<'a> {
     pub(super) pcm: &'a [i16],
     pub(super) rate_hz: u32,
     pub(super) channels: u8,
-    /// Where it begins on the axis of what is told, in ms: it was heard as much later than it arrived as it waited.
+    /// The begin on the report's time axis, in ms: sound is heard later than it arrives by the time that it waits.
     pub(super) begins_ms: f64,
 }
 
@@ -26,7 +27,7 @@ impl StreamSound<'_> {
         self.pcm.chunks_exact(channels).map(mean).collect()
     }
 
-    /// Adds the digits in it, but for those that are events in `digits`.
+    /// Adds the digits in it, except for those that are events in `digits`.
     pub(super) fn add_digits(&self, digits: &mut Vec<DigitRow>) {
         let config = DtmfConfig { sample_rate_hz: self.rate_hz, ..DtmfConfig::default() };
         let Ok(mut detector) = DtmfDetector::new(config) else { return };

@@ -1,8 +1,8 @@
 //! The RTP packets of a capture, decrypted where there are keys: what finding streams and playing them both read.
 //!
-//! Keys are tried by address: a line of the key file whose `from` and `to` are the packet's, else every line, since SRTP
-//! tells itself which is right. A capture that begins in the middle of a call doesn't say how often the sequence
-//! numbers have wrapped (RFC 3711, 3.3.1): the first packet of a source is tried with counters up to [`MOST_ROC`].
+//! Keys are tried by address: a line of the key file whose `from` and `to` are the packet's, else every line, since SRTP itself
+//! shows which is right. A capture that begins in the middle of a call doesn't say how often the sequence numbers have wrapped
+//! (RFC 3711, 3.3.1): the first packet of a source is tried with counters up to [`MOST_ROC`].
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -20,14 +20,15 @@ use crate::record::keys::KeyLine;
 
 /// Roll-over counters that are tried for a source whose beginning was not captured: 28 hours of 20 ms packets.
 const MOST_ROC: u64 = 256;
-/// Packets of a source for which all counters are tried. Later ones are tried with a counter of zero, in which encryption
-/// begins in the middle of a call: with the keys of their addresses each, with all keys every so many.
+/// The number of packets of a source for which all counters are tried. Later packets are tried with a counter of zero, as for
+/// encryption that begins in the middle of a call: each with the keys of its addresses, and every `LATER_TRIES`-th one with all
+/// keys.
 const MOST_TRIES: u32 = 8;
 const LATER_TRIES: u32 = 16;
 /// Flows that may have a guard at once.
 const MOST_GUARDS: usize = 1 << 10;
 
-/// Why a line of a key file can't be used.
+/// The reason why a line of a key file can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyError {
     /// The SRTP suite isn't supported.
@@ -104,7 +105,7 @@ impl CaptureKeys {
 
 type Guard = Srtp<4>;
 
-/// What opens the packets from one address to another.
+/// The guard that opens the packets from one address to another.
 struct Flow {
     guard: Guard,
     former: FormerKeys<16>,
@@ -118,14 +119,14 @@ fn guard(key: &Key) -> Guard {
     outgoing.and_then(|outgoing| Srtp::new(key.profile, &outgoing, &key.key)).expect("keys of the profile's length")
 }
 
-/// What a datagram of the capture is.
+/// The kind of a datagram in a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CapturedDatagramKind {
     /// RTP that parses, decrypted if there are keys.
     Rtp,
     /// RTP that none of the keys opens: plain, or encrypted under another. It's there as it came.
     Unopened,
-    /// As RTP, but SRTP refused it: a replay.
+    /// The datagram looked like RTP, but SRTP refused it as a replay.
     Refused,
     /// RTCP.
     Rtcp,
@@ -140,7 +141,7 @@ pub(super) struct ReplaySource<'a, R: Read> {
     guards: HashMap<(SocketAddr, SocketAddr), Flow>,
     tries: HashMap<(SocketAddr, SocketAddr, Ssrc), u32>,
     pub(super) datagram: Datagram,
-    /// How the datagram was protected, if a key has opened it.
+    /// The protection of the datagram, if a key has opened it.
     pub(super) profile: Option<SrtpProfile>,
 }
 
@@ -154,7 +155,7 @@ impl<'a, R: Read> ReplaySource<'a, R> {
         self.reader.counts()
     }
 
-    /// Whether there are keys.
+    /// Returns whether there are keys.
     pub(super) fn has_keys(&self) -> bool {
         !self.keys.0.is_empty()
     }
@@ -169,7 +170,7 @@ impl<'a, R: Read> ReplaySource<'a, R> {
         if !self.reader.next(&mut self.datagram)? {
             return Ok(None);
         }
-        // rtpdump marks RTCP in its own way, but its packets tell themselves too.
+        // rtpdump marks RTCP in its own way, but the packets can be recognised themselves.
         Ok(Some(match DatagramKind::of(&self.datagram.bytes) {
             DatagramKind::Rtcp => CapturedDatagramKind::Rtcp,
             DatagramKind::Rtp if self.keys.0.is_empty() => match RtpPacket::parse(&self.datagram.bytes) {

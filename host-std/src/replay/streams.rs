@@ -1,9 +1,9 @@
 //! The RTP streams of a capture: found by addresses and SSRC, and believed by the rules of RFC 3550, A.1.
 //!
-//! A UDP payload that begins as RTP does need not be RTP. A source counts when two of its packets followed each other
-//! in sequence, and when few of the rest jump. Where the same source is silent for [`LONGEST_PAUSE_US`], what follows is
-//! another stream: nobody wants to listen to the pause. Memory: [`MOST_SOURCES`] candidates. When there are more, one that
-//! has proved nothing for long makes room; without such a one they are left out, and counted.
+//! A UDP payload that begins like RTP need not be RTP. A source counts when two of its packets followed each other in sequence,
+//! and when few of the rest jump. Where the same source is silent for [`LONGEST_PAUSE_US`], what follows is another stream: the
+//! pause is not worth playing. Memory: [`MOST_SOURCES`] candidates. When there are more, one that has proved nothing for long
+//! makes room; without such a one they are left out, and counted.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -18,7 +18,8 @@ use super::payloads::{PayloadMap, PayloadMeaning, Shape};
 
 /// Candidates that are kept.
 pub(super) const MOST_SOURCES: usize = 1 << 12;
-/// Without proof a candidate keeps its place for a second, or for so many packets of others where there are no times.
+/// The time for which a candidate without proof keeps its place, a second; below is the number of packets of others that replaces
+/// it where there are no times.
 const PATIENCE_US: u64 = 1_000_000;
 const PATIENCE_PACKETS: u64 = 1 << 16;
 /// Candidates that are asked, each time, whether they make room.
@@ -26,7 +27,7 @@ const ASKED: usize = 8;
 /// A longer pause ends a stream: five minutes.
 pub(super) const LONGEST_PAUSE_US: u64 = 300_000_000;
 
-/// Where a stream comes from and goes to.
+/// The source and the destination of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct StreamKey {
     /// The sender's address; unspecified in an rtpdump that doesn't say it.
@@ -35,7 +36,7 @@ pub(super) struct StreamKey {
     pub(super) to: SocketAddr,
     /// The source.
     pub(super) ssrc: Ssrc,
-    /// A key has opened its packets: what is opened and what isn't are two streams, even of one source.
+    /// Whether a key has opened its packets: opened and unopened packets are two streams, even of one source.
     pub(super) secured: bool,
 }
 
@@ -43,16 +44,16 @@ pub(super) struct StreamKey {
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) key: StreamKey,
-    /// Which of those with this key it is, from 0.
+    /// The index of the stream among those with this key, from 0.
     pub(super) part: u32,
     /// Time of the packet that comes first in the capture, and the latest time.
     pub(super) first_us: u64,
     pub(super) last_us: u64,
     pub(super) packets: u64,
-    /// How it was protected, if a key opened it, and how many packets of this source SRTP refused.
+    /// The protection, if a key opened the stream, and the number of packets of this source that SRTP refused.
     pub(super) profile: Option<SrtpProfile>,
     pub(super) refused: u64,
-    /// Which of all packets its last one was.
+    /// The index of its last packet among all packets.
     last_packet: u64,
     sequence: SequenceTracker,
     suspect: u64,
@@ -60,7 +61,7 @@ pub(super) struct Found {
     timestamps: (u32, i64),
     /// The payload type of redundant audio data, if there is any.
     pub(super) redundancy: Option<PayloadType>,
-    /// By payload type; of redundant audio data, by that of the sound in it.
+    /// The shapes by payload type; redundant audio data count under that of the sound in them.
     pub(super) shapes: Vec<(PayloadType, Shape)>,
 }
 
@@ -114,17 +115,17 @@ impl Found {
         self.shapes[place].1.add(packet.seq().0, timestamp, payload);
     }
 
-    /// How the packets of the most frequent payload type look.
+    /// Returns the shape of the packets of the most frequent payload type.
     pub(super) fn main_shape(&self) -> Option<&(PayloadType, Shape)> {
         self.shapes.iter().max_by_key(|(number, shape)| (shape.packets, std::cmp::Reverse(*number)))
     }
 
-    /// Whether this is RTP.
+    /// Returns whether this is RTP.
     fn is_believed(&self) -> bool {
         self.valid && self.suspect * 4 <= self.packets && self.shapes.len() <= 16
     }
 
-    /// The common clock rate that is nearest to how fast the timestamps run; without times, that of telephony.
+    /// Returns the common clock rate that is nearest to how fast the timestamps run; without times, that of telephony.
     pub(super) fn clock_hz(&self) -> u32 {
         let seconds = (self.last_us - self.first_us) as f64 / 1e6;
         let rate = self.timestamps.1 as f64 / seconds;
@@ -137,12 +138,12 @@ impl Found {
     }
 }
 
-/// Which stream a packet belongs to: the same in every reading of a capture.
+/// The assignment of packets to streams: the same in every reading of a capture.
 #[derive(Default)]
 pub(super) struct StreamParts(HashMap<StreamKey, (u32, u64)>);
 
 impl StreamParts {
-    /// The part of the stream `key` in which a packet at `time_us` lies.
+    /// Returns the part of the stream `key` to which a packet at `time_us` belongs.
     pub(super) fn of(&mut self, key: StreamKey, time_us: u64) -> u32 {
         if self.0.len() >= 4 * MOST_SOURCES && !self.0.contains_key(&key) {
             return 0;
@@ -235,12 +236,12 @@ impl<'a> Finder<'a> {
         false
     }
 
-    /// Sources without a place in the end; at least so many.
+    /// Returns the number of sources that found no place in the end; it is a lower bound.
     pub(super) fn left_out(&self) -> usize {
         self.left_out.iter().filter(|place| !self.found.contains_key(place)).count()
     }
 
-    /// The streams, in the order of their first packets, and what proved to be none.
+    /// Returns the streams, in the order of their first packets, and what proved to be none.
     pub(super) fn finish(self) -> (Vec<Found>, Vec<Found>) {
         let (mut streams, others): (Vec<_>, Vec<_>) = self.found.into_values().partition(Found::is_believed);
         streams.sort_by_key(|found| {

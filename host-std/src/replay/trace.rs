@@ -1,8 +1,8 @@
-//! An arrival trace laid under speech, and played through a call in virtual time: what a listener would have heard if these packets
-//! had carried this voice.
+//! An arrival trace applied to speech, and played through a call in virtual time: the result is the sound that a listener would
+//! have heard if these packets had carried this voice.
 //!
-//! Use it where somebody recorded when packets arrived but not what was in them, and to compare receivers on the same network. Where
-//! there is a capture with its payloads use [`replay`](super::replay).
+//! Use it where only the arrival times of packets were recorded and not their content, and to compare receivers on the same
+//! network. Where there is a capture with its payloads use [`replay`](super::replay).
 //!
 //! A trace is CSV with one line for each packet, in the order of arrival: `arrival_ms,seq,rtp_ts[,...]`. Lines that don't begin with a
 //! digit are headings. Each packet becomes one frame of 20 ms. Where the trace's own packets are longer, or pause, the pause is
@@ -43,15 +43,15 @@ const FRAME_MS: u32 = 20;
 /// Length of the listener's ticks, and when the first one is.
 const TICK_MS: u32 = 10;
 const PHASE: Duration = Duration::from_millis(5);
-/// A packet that comes so much earlier or later than is usual in its trace is left out, in ms: nothing waits so long, and
-/// a single wrong number would make hours of silence.
+/// The largest deviation of a packet's delay from the usual one in its trace, in ms. A packet beyond it is left out: nothing
+/// waits that long, and a single wrong number would make hours of silence.
 const FARTHEST_MS: f64 = 60_000.0;
 /// Packets without jitter after the trace.
 const TAIL_MS: u32 = 1_500;
 /// Longer speech is refused: it is kept in memory.
 pub const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// Why a trace can't be played.
+/// The reason why a trace can't be played.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TraceError {
@@ -59,7 +59,7 @@ pub enum TraceError {
     Line {
         /// The number of the line, from 1.
         line: usize,
-        /// What the line should have at this place.
+        /// The syntax that the line should have at this place.
         expected: &'static str,
     },
     /// There is no packet at all.
@@ -96,22 +96,22 @@ impl From<CallError> for TraceError {
     }
 }
 
-/// When each frame arrives.
+/// The arrival times of frames.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
-    /// For each packet, in the order of arrival, the ms since the first arrival and the number of its frame.
+    /// The packets in the order of arrival: each with the ms since the first arrival and the number of its frame.
     pub packets: Vec<(f64, u32)>,
-    /// How many frames the media has, including those that never arrive.
+    /// The number of frames of the media, including those that never arrive.
     pub frames: u32,
-    /// How many packets were left out, because they arrive more than a minute earlier or later than is usual in the trace.
-    /// They count as lost.
+    /// The number of packets that were left out, because they arrive more than a minute earlier or later than is usual in the
+    /// trace. They count as lost.
     pub left_out: u32,
 }
 
 /// A line of a trace: arrival in ms, sequence number and timestamp, both extended.
 type Row = (f64, i64, i64);
 
-/// The middle one of some numbers; 0 of none.
+/// Returns the middle one of some numbers; 0 of none.
 fn middle(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut numbers: Vec<f64> = numbers.collect();
     let at = numbers.len() / 2;
@@ -149,7 +149,7 @@ impl Trace {
         }
         let Some(&(_, _, start)) = rows.first() else { return Err(TraceError::Empty) };
         let transit = |&(arrival, _, timestamp): &Row, rate: f64| arrival - (timestamp - start) as f64 * 1e3 / rate;
-        // Counted at the rate of the media, transits hardly change; what is far off the middle doesn't move it.
+        // At the rate of the media, transits hardly change; outliers don't move the median.
         let spread = |rate: f64| {
             let usual = middle(rows.iter().map(|row| transit(row, rate)));
             middle(rows.iter().map(|row| (transit(row, rate) - usual).abs()))
@@ -190,7 +190,7 @@ impl Trace {
         self.packets.iter().map(|&(ms, frame)| ms - f64::from(frame) * f64::from(FRAME_MS))
     }
 
-    /// All packets with the tail behind them, and when the part that counts ends, in ms.
+    /// Returns all packets followed by the tail, and the end of the part that counts, in ms.
     fn with_tail(&self) -> (Vec<(f64, u32)>, f64) {
         let recent = self.packets.iter().filter(|(_, frame)| frame + 50 >= self.frames);
         let mut delays: Vec<f64> = recent.map(|&(ms, frame)| ms - f64::from(frame) * f64::from(FRAME_MS)).collect();
@@ -217,14 +217,14 @@ pub struct TraceConfig {
     pub delay: DelayConfig,
 }
 
-/// What the listener of a trace heard: [`play`] returns it.
+/// The listener's report on a trace: [`play`] returns it.
 #[derive(Clone, Debug)]
 pub struct TraceRun {
     /// Rate of the sound in Hz.
     pub sample_rate_hz: u32,
     /// The sound; its first sample is the instant of the first arrival.
     pub heard: Vec<i16>,
-    /// The same in numbers.
+    /// The same result in numbers.
     pub report: ListenerReport,
 }
 
@@ -319,7 +319,7 @@ fn calls(config: &TraceConfig) -> Result<[Call; 2], TraceError> {
     Ok([speaker, listener])
 }
 
-/// The datagrams of the first `frames` frames.
+/// Returns the datagrams of the first `frames` frames.
 fn encode(speaker: &mut Call, speech: &[i16], rate: u32, frames: u32) -> Vec<Vec<u8>> {
     let mut buffer = vec![0; 4_096];
     let mut endless = speech.iter().copied().cycle();

@@ -1,4 +1,4 @@
-//! A conference told to people and programs: who was heard, when and by whom. `conference.json`, `conference.html`, and a
+//! A report on a conference for people and programs: who was heard, when and by whom. `conference.json`, `conference.html`, and a
 //! table for the terminal.
 //!
 //! Times are in ms since the conference began. A *stretch* is a pair of them: from when on, and until when.
@@ -16,7 +16,7 @@ use crate::output;
 
 /// Nesting from which the JSON has values on one line: a list of a caller's.
 const ROW_DEPTH: usize = 3;
-/// Of the picture, in its own units: the names on the left, a row, the whole.
+/// The dimensions of the picture, in its own units: the names on the left, a row, the whole.
 const NAMES: f64 = 110.0;
 const ROW: f64 = 26.0;
 const WIDTH: f64 = 1_060.0;
@@ -38,12 +38,12 @@ impl Stretches {
         }
     }
 
-    /// The length of all stretches together, in ms.
+    /// Returns the length of all stretches together, in ms.
     pub fn total_ms(&self) -> u64 {
         self.0.iter().map(|[begin, end]| end - begin).sum()
     }
 
-    /// The length of what lies between `from_ms` and `until_ms`, in ms.
+    /// Returns the total length of the stretches between `from_ms` and `until_ms`, in ms.
     pub fn within_ms(&self, from_ms: u64, until_ms: u64) -> u64 {
         self.0.iter().map(|[begin, end]| (*end).min(until_ms).saturating_sub((*begin).max(from_ms))).sum()
     }
@@ -58,30 +58,30 @@ pub struct CallerReport {
     pub codec: String,
     /// The rate of his call's sound, in Hz.
     pub sample_rate_hz: u32,
-    /// When he joined, in ms.
+    /// The time at which he joined, in ms.
     pub joined_ms: u64,
-    /// When he left, in ms; `None` if he stayed to the end.
+    /// The time at which he left, in ms; `None` if he stayed to the end.
     pub left_ms: Option<u64>,
-    /// When he spoke, in ms.
+    /// The times at which he spoke, in ms.
     pub spoke_ms: Stretches,
-    /// When his own packets said that he speaks (RFC 6464); empty where they don't tell.
+    /// The times at which his own packets said that he speaks (RFC 6464); empty where they don't contain it.
     pub said_speaking_ms: Stretches,
-    /// When the others heard him.
+    /// The times at which the others heard him.
     pub heard_by_others_ms: Stretches,
-    /// When he was the active speaker.
+    /// The times at which he was the active speaker.
     pub active_speaker_ms: Stretches,
-    /// For how many ms he heard each caller speak, in the order of callers; 0 for himself.
+    /// The time for which he heard each caller speak, in ms, in the order of callers; 0 for himself.
     pub hears_ms: Vec<u64>,
-    /// For how many ms his packets named each caller as part of the sound, louder than silence (RFC 6465), in the order of
-    /// callers; zeros where they name nobody.
+    /// The time for which his packets named each caller as part of the sound, louder than silence (RFC 6465), in ms, in the order
+    /// of callers; zeros where they name no caller.
     pub named_ms: Vec<u64>,
-    /// How many samples of what he said were at full scale.
+    /// The number of samples of his own sound that were at full scale.
     pub clipped_samples: u64,
     /// Packets that he received.
     pub packets_received: u64,
     /// Packets to him that were lost.
     pub packets_lost: u64,
-    /// How much of what he heard was made up, in ms.
+    /// The duration of the sound that he heard concealed, in ms.
     pub concealed_ms: u64,
     /// The MOS of what he heard, by the E-model; `None` if it isn't known.
     #[serde(serialize_with = "maybe_micros")]
@@ -100,11 +100,11 @@ pub struct ConferenceReport {
     pub seconds: f64,
     /// The rate of the mix, in Hz.
     pub sample_rate_hz: u32,
-    /// For how many ms the limiter worked.
+    /// The time for which the limiter worked, in ms.
     pub limited_ms: u64,
     /// Settings, name and value, in the order to show.
     pub settings: Vec<(String, String)>,
-    /// All who took part.
+    /// All participants.
     pub callers: Vec<CallerReport>,
     /// Recordings and forks, if there were any.
     #[serde(skip_serializing_if = "KeptReport::is_empty")]
@@ -112,7 +112,7 @@ pub struct ConferenceReport {
 }
 
 impl ConferenceReport {
-    /// Fills [`CallerReport::hears_ms`] from who was heard when, and who was there then.
+    /// Fills [`CallerReport::hears_ms`] from the times at which callers were heard and present.
     pub fn count_hearers(&mut self) {
         let end_ms = (self.seconds * 1e3) as u64;
         let heard: Vec<Stretches> = self.callers.iter().map(|caller| caller.heard_by_others_ms.clone()).collect();
@@ -125,12 +125,12 @@ impl ConferenceReport {
         }
     }
 
-    /// As JSON.
+    /// Returns the report as JSON.
     pub fn to_json(&self) -> String {
         rows_from(ROW_DEPTH, self)
     }
 
-    /// As a page that needs nothing else; the sound is in the files beside it.
+    /// Returns the report as a page that needs no other file but the sound beside it.
     pub fn to_html(&self) -> String {
         let mut page = String::new();
         begin(&mut page, &format!("Conference of {}", self.callers.len()), "conference report");
@@ -247,7 +247,7 @@ impl ConferenceReport {
         *page += "</ul>\n</section>\n";
     }
 
-    /// Who heard whom: a row for each listener, a column for each who spoke.
+    /// Writes the table of who heard whom: a row for each listener, a column for each speaker.
     fn matrix(&self, page: &mut String) {
         *page += "<section>\n<h2>Who heard whom</h2>\n<div class=\"scroll\"><table class=\"sound\">\n<thead><tr><th>seconds of</th>";
         for caller in &self.callers {
@@ -273,7 +273,7 @@ impl ConferenceReport {
         *page += "</tbody>\n</table></div>\n</section>\n";
     }
 
-    /// What each heard, to be played, and how good it was.
+    /// Writes the sound that each caller heard, with a player, and its quality.
     fn sound(&self, page: &mut String) {
         *page += "<section>\n<h2>What each of them heard</h2>\n<div class=\"scroll\"><table class=\"sound\">\n<thead><tr><th>caller</th><th>codec</th><th>Hz</th>\
                   <th>packets</th><th>lost</th><th>made up</th><th>MOS</th><th></th></tr></thead>\n<tbody>\n";
@@ -298,7 +298,7 @@ impl ConferenceReport {
     }
 }
 
-/// For the terminal.
+/// Writes the table for the terminal.
 impl fmt::Display for ConferenceReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -329,7 +329,7 @@ fn seconds(ms: u64) -> String {
     format!("{:.1}", ms as f64 / 1e3)
 }
 
-/// From label to label of the time axis: about ten of them, at round numbers.
+/// Returns the distance between labels of the time axis: about ten of them, at round numbers.
 fn tick_ms(end_ms: f64) -> f64 {
     let steps = [1e3, 2e3, 5e3, 10e3, 20e3, 30e3, 60e3, 120e3, 300e3, 600e3];
     steps.into_iter().find(|step| end_ms / step <= 12.0).unwrap_or(1_800e3)

@@ -1,8 +1,8 @@
-//! What a report is made of: plain data that a call, a demo or a replay fills in.
+//! The data of a report: plain values that a call, a demo or a replay fills in.
 //!
-//! One timeline for everything on a side: `*_ms` is milliseconds since media time 0, the first sample the *other*
-//! side sent. `said` lies on it as it was spoken, `heard` as it was played, so the mouth-to-ear delay shows as a
-//! shift. Rows may stand in any order. Names of fields are the names in `report.json`; their units are in them.
+//! One timeline holds for everything on a side: `*_ms` is milliseconds since media time 0, the first sample the *other* side
+//! sent. `said` is placed on it as it was spoken, `heard` as it was played, so the mouth-to-ear delay shows as a shift. Rows may
+//! be in any order. Names of fields are the names in `report.json`; their units are in them.
 
 use dsp_core::receive::{Fate, ReceiverStats};
 use serde::Serialize;
@@ -44,7 +44,7 @@ pub struct Report {
     pub kept: KeptReport,
 }
 
-/// What one side heard.
+/// The sound that one side heard, with its statistics.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SideReport {
     /// The listener, such as `a`.
@@ -57,11 +57,10 @@ pub struct SideReport {
     pub sample_rate_hz: u32,
     /// The channels of `said` and `heard`, which are interleaved.
     pub channels: u8,
-    /// What the peer said, before coding: 16-bit samples from media time 0. It is empty if it isn't known, and isn't in the
-    /// JSON.
+    /// The peer's sound before coding: 16-bit samples from media time 0. It is empty if it isn't known, and isn't in the JSON.
     #[serde(skip)]
     pub said: Vec<i16>,
-    /// What was played here: 16-bit samples from media time 0. It isn't in the JSON.
+    /// The sound that was played here: 16-bit samples from media time 0. It isn't in the JSON.
     #[serde(skip)]
     pub heard: Vec<i16>,
     /// The file that holds `heard`, relative to the report, such as `a-heard.wav`.
@@ -86,16 +85,16 @@ pub struct SideReport {
     /// Digits that were heard.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub digits: Vec<DigitRow>,
-    /// Tones that were heard, where somebody listened.
+    /// Tones that were heard, where a detector was active.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tones: Vec<ToneRow>,
     /// The listener's sound in levels and faults; not in the JSON where it wasn't measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sound: Option<CallSoundFigures>,
-    /// What is wrong with the listener's sound; not in the JSON where nothing is.
+    /// The defects of the listener's sound; they aren't in the JSON where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<FindingRow>,
-    /// What this side's echo canceller did; not in the JSON without one.
+    /// The figures of this side's echo canceller; they aren't in the JSON without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub echo: Option<EchoFigures>,
     /// The same for each second; not in the JSON without an echo canceller.
@@ -108,9 +107,9 @@ pub struct SideReport {
 pub struct CallSoundFigures {
     /// The microphone, before the capture chain; `None` where there is none.
     pub microphone: Option<SoundFigures>,
-    /// What was sent, before the encoder.
+    /// The sound that was sent, before the encoder.
     pub sent: SoundFigures,
-    /// What was received, before the loudspeaker's volume.
+    /// The sound that was received, before the loudspeaker's volume.
     pub received: SoundFigures,
 }
 
@@ -127,14 +126,14 @@ impl From<&CallSound> for CallSoundFigures {
 /// Something that is wrong with the sound of a call.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FindingRow {
-    /// What, by a name that stays the same, such as `microphone_clipped`.
+    /// The kind of finding, by a name that stays the same, such as `microphone_clipped`.
     pub what: &'static str,
     /// The share of the time in which there was the fault, 0 to 1.
     #[serde(serialize_with = "micros")]
     pub share: f64,
-    /// When it began first, in ms of the call's sound.
+    /// The time at which it first began, in ms of the call's sound.
     pub from_ms: u32,
-    /// When it ended last, in ms of the call's sound.
+    /// The time at which it last ended, in ms of the call's sound.
     pub until_ms: u32,
     /// The finding in a sentence, without a full stop.
     pub words: String,
@@ -153,7 +152,7 @@ impl From<Finding> for FindingRow {
 }
 
 impl FindingRow {
-    /// The same, of a stream of a call: with its number, counted from 1, where it isn't the first.
+    /// Creates the same, of a stream of a call: with its number, counted from 1, where it isn't the first.
     pub fn of_stream(stream: usize, finding: Finding) -> Self {
         let row = Self::from(finding);
         let words = if stream == 0 { row.words } else { format!("Stream {}: {}", stream + 1, row.words) };
@@ -161,7 +160,7 @@ impl FindingRow {
     }
 }
 
-/// What an echo canceller did over a whole recording or call.
+/// The figures of an echo canceller over a whole recording or call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct EchoFigures {
     /// Echo return loss enhancement: how much the echo was lowered, in dB; `None` where it was never heard alone.
@@ -170,22 +169,23 @@ pub struct EchoFigures {
     /// The bulk delay from loudspeaker to microphone at the end, in ms; `None` if it was never found.
     #[serde(serialize_with = "maybe_micros")]
     pub delay_ms: Option<f64>,
-    /// How much faster the loudspeaker's clock runs than the microphone's, at the end, in parts per million.
+    /// The rate of the loudspeaker's clock relative to the microphone's at the end, in parts per million; positive if it is
+    /// faster.
     #[serde(serialize_with = "micros")]
     pub drift_ppm: f64,
     /// Share of the time in which both ends spoke, 0 to 1.
     #[serde(serialize_with = "micros")]
     pub double_talk: f64,
-    /// How often the canceller had diverged and was reset.
+    /// The number of times that the canceller had diverged and was reset.
     pub diverged: u32,
-    /// How often the path had changed.
+    /// The number of times that the echo path had changed.
     pub path_changes: u32,
 }
 
 /// An echo canceller in one second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct EchoRow {
-    /// When the second begins, in ms.
+    /// The time at which the second begins, in ms.
     #[serde(serialize_with = "micros")]
     pub at_ms: f64,
     /// Echo return loss enhancement in dB; `None` where the echo isn't heard alone.
@@ -204,17 +204,17 @@ pub struct EchoRow {
 pub struct PacketRow {
     /// Sequence number, extended over wraps (RFC 3550, A.1).
     pub seq: u64,
-    /// When the packet was sent, in ms.
+    /// The time at which the packet was sent, in ms.
     #[serde(serialize_with = "micros")]
     pub media_ms: f64,
-    /// When the packet arrived, in ms; `None` if it never did.
+    /// The time at which the packet arrived, in ms; `None` if it never did.
     #[serde(serialize_with = "maybe_micros")]
     pub arrival_ms: Option<f64>,
-    /// What became of the packet.
+    /// The fate of the packet.
     pub fate: PacketOutcome,
 }
 
-/// What became of a packet.
+/// The fate of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PacketOutcome {
@@ -247,7 +247,7 @@ pub enum PacketOutcome {
 }
 
 impl From<Fate> for PacketOutcome {
-    /// Of a packet that arrived.
+    /// Converts the fate of a packet that arrived.
     fn from(fate: Fate) -> Self {
         match fate {
             Fate::Played | Fate::Noise => Self::Played,
@@ -259,26 +259,26 @@ impl From<Fate> for PacketOutcome {
     }
 }
 
-/// A stretch of what was played, and where it came from.
+/// A stretch of played sound, and its origin.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct PlayRow {
-    /// When the stretch began to play, in ms.
+    /// The time at which the stretch began to play, in ms.
     #[serde(serialize_with = "micros")]
     pub at_ms: f64,
-    /// How long the stretch is, in ms.
+    /// The duration of the stretch, in ms.
     #[serde(serialize_with = "micros")]
     pub duration_ms: f64,
-    /// Where its sound came from.
+    /// The origin of its sound.
     pub cause: PlayCause,
 }
 
-/// Where played sound came from.
+/// The origin of played sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlayCause {
-    /// From its own packet. Rows with this cause may be left out.
+    /// The sound is from its own packet. Rows with this cause may be left out.
     Decoded,
-    /// Made up for a packet that was not there.
+    /// The sound was concealed for a missing packet.
     Concealed,
     /// Rebuilt from what another packet repeats.
     Recovered,
@@ -326,7 +326,7 @@ pub struct MinMeanMax {
 }
 
 impl MinMeanMax {
-    /// Of `values`; `None` if there are none.
+    /// Returns the statistics of `values`; `None` if there are none.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut spread = Self { min: f64::INFINITY, mean: 0.0, max: f64::NEG_INFINITY };
         let mut count = 0u64;
@@ -341,7 +341,7 @@ impl MinMeanMax {
     }
 }
 
-/// Totals and means of one side. An `Option` is `None` where nobody could know or measure it.
+/// Totals and means of one side. An `Option` is `None` where it could not be known or measured.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Statistics {
     /// Packets the peer sent.
@@ -357,32 +357,31 @@ pub struct Statistics {
     pub packets_late: u64,
     /// Packets that arrived again.
     pub packets_duplicate: u64,
-    /// Packets that arrived behind a later one.
+    /// Packets that arrived after a later one.
     pub packets_reordered: u64,
-    /// Packets that arrived behind a copy of them in another packet (RFC 2198), which was played instead.
+    /// Packets that arrived after a copy of them in another packet (RFC 2198), which was played instead.
     pub packets_superseded: u64,
-    /// Packets that arrived in time and were dropped: there was no room, the delay was above its bound, or the stream began
-    /// anew.
+    /// Packets that arrived in time and were dropped: there was no room, the delay was above its bound, or the stream restarted.
     pub packets_discarded: u64,
     /// Packets that the decoder refused.
     pub packets_undecodable: u64,
     /// Packets with telephone events.
     pub packets_event: u64,
-    /// Packets of a payload type that nobody agreed on, or with nothing in them but padding.
+    /// Packets of a payload type that was not agreed on, or with nothing in them but padding.
     pub packets_other_payload: u64,
     /// Packets that came while their source or sequence had to prove itself.
     pub packets_probation: u64,
-    /// Packets that can't be what they claim: malformed, or too long.
+    /// Packets that can't be used: malformed, or too long.
     pub packets_unusable: u64,
     /// Packets whose turn had not come at the end.
     pub packets_waiting: u64,
     /// Packets that were not let in: SRTP refused them, or they were not to be heard. Not among those received.
     pub packets_refused: u64,
-    /// How often the source began anew: its sequence numbers or its timestamps jumped.
+    /// The number of restarts of the source: its sequence numbers or its timestamps jumped.
     pub restarts: u64,
     /// Changes of the synchronisation source during the call.
     pub ssrc_changes: u64,
-    /// Sound made up for missing packets, in milliseconds.
+    /// The duration of sound that was concealed for missing packets, in milliseconds.
     #[serde(serialize_with = "micros")]
     pub concealed_ms: f64,
     /// Runs of concealed sound.
@@ -423,7 +422,7 @@ pub struct Statistics {
     /// Jitter the peer last reported of what *this* side sent, in milliseconds.
     #[serde(serialize_with = "maybe_micros")]
     pub remote_jitter_ms: Option<f64>,
-    /// The rating R of what was heard, with its delay from mouth to ear: 93.2 where nothing impairs, on the narrowband
+    /// The rating R of the sound that was heard, with its delay from mouth to ear: 93.2 where nothing impairs, on the narrowband
     /// scale for every codec (ITU-T G.107, with G.113's Ie and Bpl). `None` without a round trip.
     #[serde(serialize_with = "maybe_micros")]
     pub r_factor: Option<f64>,
@@ -447,14 +446,14 @@ pub struct Statistics {
     /// The bit rate of RTP payloads that arrived, in bit/s.
     #[serde(serialize_with = "maybe_micros")]
     pub payload_bitrate_bps: Option<f64>,
-    /// Active speech level of what was said, in dBov.
+    /// Active speech level of the peer's sound as it was said, in dBov.
     #[serde(serialize_with = "maybe_micros")]
     pub said_level_dbov: Option<f64>,
-    /// Active speech level of what was heard, in dBov.
+    /// Active speech level of the sound that was heard, in dBov.
     #[serde(serialize_with = "maybe_micros")]
     pub heard_level_dbov: Option<f64>,
-    /// Level of this side's own voice that came back to it over what it said, in dB, where the other side's user was silent:
-    /// -127 for nothing at all.
+    /// Level of this side's own voice that came back to it, relative to the voice as spoken, in dB, where the other side's user
+    /// was silent: -127 for nothing at all.
     #[serde(serialize_with = "maybe_micros")]
     pub own_voice_back_db: Option<f64>,
     /// Memory of this end of the call, in bytes, the heap included.
@@ -464,8 +463,8 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// What a receiver counted of all its sequences and sources, its samples at `rate_hz`; its playout delays lie `base_ms`
-    /// above the fastest packet. Every report of a call and of a capture takes these fields from here.
+    /// Returns a receiver's counts of all its sequences and sources, with its samples at `rate_hz`; its playout delays are
+    /// `base_ms` above the fastest packet. Every report of a call and of a capture takes these fields from here.
     pub fn counted(receiver: &ReceiverStats, rate_hz: u32, base_ms: f64) -> Self {
         let samples_ms = |samples: u64| samples as f64 * 1e3 / f64::from(rate_hz);
         let us_to_ms = |us: u32| f64::from(us) / 1e3;

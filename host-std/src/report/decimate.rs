@@ -1,5 +1,5 @@
-//! From samples and packets to what a plot of so many columns can show: a ten-minute call draws no more than a
-//! ten-second one. Columns divide the time axis evenly; nothing here knows a colour or a pixel.
+//! The reduction of samples and packets to the resolution of a plot: a ten-minute call draws no more than a ten-second one.
+//! Columns divide the time axis evenly; nothing here knows a colour or a pixel.
 
 /// Least, greatest and root mean square of the samples in one column, full scale 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,14 +9,14 @@ pub(super) struct Peak {
     pub(super) rms: f64,
 }
 
-/// The peaks of `samples` at `rate_hz` in `columns` columns over `total_ms`; silence past the last sample.
+/// Returns the peaks of `samples` at `rate_hz` in `columns` columns over `total_ms`; silence past the last sample.
 pub(super) fn peaks(samples: &[i16], rate_hz: u32, total_ms: f64, columns: usize) -> Vec<Peak> {
     let per_column = total_ms / 1e3 * f64::from(rate_hz) / columns as f64;
     let edge = |column: usize| ((column as f64 * per_column) as usize).min(samples.len());
     (0..columns)
         .map(|column| {
             let begin = edge(column);
-            // A column narrower than a sample shows the sample it lies in.
+            // A column narrower than a sample shows the sample that it is in.
             let end = edge(column + 1).max((begin + 1).min(samples.len()));
             let span = &samples[begin..end];
             let energy: f64 = span.iter().map(|&s| f64::from(s) * f64::from(s)).sum();
@@ -38,10 +38,10 @@ pub(super) struct ColumnRun {
     pub(super) strength: u32,
 }
 
-/// How finely [`runs`] tells a column that is wholly covered from one that is just touched.
+/// The number of levels by which [`runs`] distinguishes a column that is wholly covered from one that is just touched.
 pub(super) const STRENGTHS: u32 = 4;
 
-/// The share, 0 to 1, of each column that the `spans` (begin and end in ms) cover.
+/// Returns the share, 0 to 1, of each column that the `spans` (begin and end in ms) cover.
 pub(super) fn coverage(spans: impl IntoIterator<Item = (f64, f64)>, total_ms: f64, columns: usize) -> Vec<f64> {
     let column_ms = total_ms / columns as f64;
     let mut covered_ms = vec![0.0; columns];
@@ -59,7 +59,7 @@ pub(super) fn coverage(spans: impl IntoIterator<Item = (f64, f64)>, total_ms: f6
     covered_ms.into_iter().map(|covered| (covered / column_ms).min(1.0)).collect()
 }
 
-/// The columns covered at all as runs of equal strength.
+/// Returns the columns covered at all as runs of equal strength.
 pub(super) fn runs(coverage: &[f64]) -> Vec<ColumnRun> {
     let mut runs: Vec<ColumnRun> = Vec::new();
     for (column, share) in coverage.iter().enumerate() {
@@ -74,8 +74,8 @@ pub(super) fn runs(coverage: &[f64]) -> Vec<ColumnRun> {
     runs
 }
 
-/// Of points (time in ms, value), at most `a_column` for each column: the greatest, and ranks that change from column
-/// to column, so that no rank shows as a stripe.
+/// Reduces points (time in ms, value) to at most `a_column` for each column: the greatest, and ranks that change from column to
+/// column, so that no rank shows as a stripe.
 pub(super) fn scatter(
     points: impl IntoIterator<Item = (f64, f64)>,
     total_ms: f64,
@@ -100,7 +100,7 @@ pub(super) fn scatter(
     kept
 }
 
-/// Of a line through points (time in ms, value), each column's first, least, greatest and last, in order of time.
+/// Reduces a line through points (time in ms, value) to each column's first, least, greatest and last, in order of time.
 pub(super) fn line(points: impl IntoIterator<Item = (f64, f64)>, total_ms: f64, columns: usize) -> Vec<(f64, f64)> {
     let mut kept = Vec::new();
     for mut column in by_column(points, total_ms, columns) {
@@ -134,7 +134,7 @@ fn by_column(
     sorted.into_iter()
 }
 
-/// A step of 1, 2 or 5 times a power of ten, so that `span` has at most `most` of them.
+/// Returns a step of 1, 2 or 5 times a power of ten, so that `span` has at most `most` of them.
 pub(super) fn nice_step(span: f64, most: f64) -> f64 {
     let least = (span / most).max(f64::MIN_POSITIVE);
     let power = 10f64.powf(least.log10().floor());
@@ -142,7 +142,7 @@ pub(super) fn nice_step(span: f64, most: f64) -> f64 {
     [1.0, 2.0, 5.0].into_iter().map(|n| n * power).find(|step| *step >= least * 0.999_999).unwrap_or(10.0 * power)
 }
 
-/// A step of time in seconds that a clock shows well, so that `span_s` has at most `most` of them.
+/// Returns a step of time in seconds that a clock shows well, so that `span_s` has at most `most` of them.
 pub(super) fn nice_seconds(span_s: f64, most: f64) -> f64 {
     if span_s <= most {
         return nice_step(span_s, most);

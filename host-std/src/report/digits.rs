@@ -17,21 +17,21 @@ use crate::session::{CallDigit, DigitPhase, sign};
 pub struct DigitRow {
     /// `0` to `9`, `*`, `#`, `A` to `D`, `flash`, or the number of another event.
     pub digit: String,
-    /// When it began, as it arrived.
+    /// The time at which it began, as it arrived.
     #[serde(serialize_with = "micros")]
     pub start_ms: f64,
-    /// How long it lasted, as far as is known.
+    /// The duration, as far as is known, in ms.
     #[serde(serialize_with = "micros")]
     pub duration_ms: f64,
     /// The power in dBm0.
     #[serde(serialize_with = "micros")]
     pub level_dbm0: f64,
-    /// What it was heard as: `event` or `in-band`.
+    /// The way in which it was heard: `event` or `in-band`.
     pub source: &'static str,
 }
 
 impl DigitRow {
-    /// Whether two were there at one time, or not further apart than this.
+    /// Returns whether two intervals overlap, or are not further apart than this.
     #[cfg(feature = "replay")]
     pub(crate) fn overlaps(&self, other: &Self, apart_ms: f64) -> bool {
         let before = |a: &Self, b: &Self| a.start_ms <= b.start_ms + b.duration_ms + apart_ms;
@@ -39,7 +39,7 @@ impl DigitRow {
     }
 }
 
-/// In one line, for people.
+/// Writes the digit in one line, for people.
 impl std::fmt::Display for DigitRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { digit, start_ms, duration_ms, level_dbm0, source } = self;
@@ -60,11 +60,11 @@ pub fn digits_in_words(rows: &[DigitRow]) -> String {
     format!("{} ({}{more})", signs.trim(), times.join(", "))
 }
 
-/// What is written down of digits: a row each, its length filled in when it ends.
+/// The log of digits: a row each, whose length is filled in when the digit ends.
 #[derive(Clone, Debug, Default)]
 pub struct DigitLog {
     rows: Vec<DigitRow>,
-    /// Of each row, which digit it is, until it has ended.
+    /// The digit of each row that hasn't ended.
     open: Vec<(usize, usize, u32)>,
 }
 
@@ -72,7 +72,7 @@ impl DigitLog {
     /// Rows that are kept.
     const MOST: usize = 10_000;
 
-    /// Takes in what a call tells of a digit; times count from `zero`.
+    /// Takes in a call's report on a digit; times count from `zero`.
     pub fn add(&mut self, digit: &CallDigit, zero: Instant) {
         let row = |digit: &CallDigit| DigitRow {
             digit: sign(digit.event),
@@ -97,7 +97,7 @@ impl DigitLog {
         }
     }
 
-    /// The rows, in the order in which the digits began.
+    /// Returns the rows, in the order in which the digits began.
     pub fn rows(&self) -> &[DigitRow] {
         &self.rows
     }
@@ -107,7 +107,7 @@ fn ms(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e3
 }
 
-/// The row of an event of a capture, once it has ended; times count from zero.
+/// Returns the row of an event of a capture, once it has ended; times count from zero.
 #[cfg(feature = "replay")]
 pub(crate) fn event_row(report: &EventReport) -> Option<DigitRow> {
     let row = || DigitRow {
@@ -120,7 +120,7 @@ pub(crate) fn event_row(report: &EventReport) -> Option<DigitRow> {
     (report.phase != EventPhase::Began).then(row)
 }
 
-/// The row of a digit in a sound that begins at a time in ms.
+/// Returns the row of a digit in a sound that begins at a time in ms.
 #[cfg(feature = "replay")]
 pub(crate) fn tone_row(heard: &HeardDigit, begins_ms: f64) -> DigitRow {
     DigitRow {

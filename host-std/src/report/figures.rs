@@ -53,14 +53,14 @@ fn count_signed(value: f64) -> String {
 
 fn of_sent(side: &SideReport, packets: u64) -> Option<String> {
     let sent = side.statistics.packets_sent;
-    // Some calls don't know what was sent: the other end is elsewhere and has not said.
+    // In some calls the sent packets aren't known: the other end is elsewhere and has not reported them.
     if sent == 0 || packets == 0 {
         return Some(count(packets));
     }
     Some(format!("{} ({})", count(packets), percent(packets as f64, sent as f64)))
 }
 
-/// A count that is worth a line only where it isn't zero.
+/// Returns a count, which is shown only where it isn't zero.
 fn some(packets: u64) -> Option<String> {
     (packets > 0).then(|| count(packets))
 }
@@ -406,12 +406,12 @@ pub(super) const TABLE: &[FigureGroup] = &[
 ];
 
 impl SideReport {
-    /// How long interleaved sound of this side lasts, in milliseconds.
+    /// Returns the duration of interleaved sound of this side, in milliseconds.
     pub(super) fn sound_ms(&self, sound: &[i16]) -> f64 {
         sound.len() as f64 * 1e3 / f64::from(self.channels.max(1)) / f64::from(self.sample_rate_hz.max(1))
     }
 
-    /// Length of what was played, in milliseconds.
+    /// Returns the length of the played sound, in milliseconds.
     pub(super) fn heard_ms(&self) -> f64 {
         self.sound_ms(&self.heard)
     }

@@ -1,7 +1,7 @@
 //! `report.html`: one page that needs nothing else, neither fonts nor scripts nor pictures from elsewhere.
 //!
-//! Light or dark as the reader's system is. The sound is in the page too, up to [`EMBED_LIMIT`]; above it the page
-//! plays the WAV files that lie beside it. All text that came from outside is escaped.
+//! The page is light or dark as the reader's system is. The sound is in the page too, up to [`EMBED_LIMIT`]; above it the page
+//! plays the WAV files beside it. All text that came from outside is escaped.
 
 use core::fmt::Write as _;
 
@@ -18,7 +18,7 @@ use crate::wav::to_wav;
 const EMBED_LIMIT: usize = 6 << 20;
 
 impl Report {
-    /// The report as a page of HTML.
+    /// Returns the report as a page of HTML.
     pub fn to_html(&self) -> String {
         let total_ms = self.total_ms();
         let embed = embeds(&self.sides.iter().collect::<Vec<_>>());
@@ -41,7 +41,7 @@ impl Report {
         page
     }
 
-    /// The common time axis: as long as the call, or as the longest thing on it.
+    /// Returns the common time axis: as long as the call, or as the longest thing on it.
     fn total_ms(&self) -> f64 {
         let sides = self.sides.iter().map(|side| {
             let said = side.sound_ms(&side.said);
@@ -52,7 +52,7 @@ impl Report {
     }
 }
 
-/// Up to and into the page's header.
+/// Writes the page up to and including its header.
 pub(super) fn begin(page: &mut String, title: &str, kind: &str) {
     *page += "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
     *page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
@@ -63,7 +63,7 @@ pub(super) fn begin(page: &mut String, title: &str, kind: &str) {
     put(page, format_args!("<div class=\"eyebrow\">Media Core · {kind}</div>\n<h1>{}</h1>\n", escape(title)));
 }
 
-/// From the footer to the end.
+/// Writes the page from the footer to the end.
 pub(super) fn end(page: &mut String) {
     close(page, "The same numbers, and every packet, are in report.json.");
 }
@@ -88,7 +88,7 @@ pub(super) fn settings(page: &mut String, settings: &[(String, String)]) {
     *page += "</dl>\n";
 }
 
-/// Whether the sound of all these fits into the page.
+/// Returns whether the sound of all these fits into the page.
 pub(super) fn embeds(sides: &[&SideReport]) -> bool {
     let wav_bytes: usize = sides.iter().map(|side| 44 + 2 * side.heard.len()).sum();
     wav_bytes.div_ceil(3) * 4 <= EMBED_LIMIT
@@ -105,7 +105,7 @@ pub(super) fn table(page: &mut String, heads: &[String], sides: &[&SideReport]) 
         let mut rows = String::new();
         for figure in group.figures {
             let values: Vec<_> = sides.iter().map(|side| (side, (figure.value)(side))).collect();
-            // Nobody knows it: say nothing.
+            // None of the values is known, so nothing is written.
             if values.iter().all(|(_, value)| value.is_none()) {
                 continue;
             }
@@ -140,7 +140,7 @@ fn section(page: &mut String, side: &SideReport, total_ms: f64, embed: bool, pla
     *page += "</section>\n";
 }
 
-/// How this side's sound was: what is wrong in sentences, and the levels.
+/// Writes the quality of this side's sound: its defects in sentences, and the levels.
 fn sound(page: &mut String, side: &SideReport) {
     let Some(CallSoundFigures { microphone, sent, received }) = &side.sound else { return };
     put(page, format_args!("<h3>The sound on {}'s side</h3>\n", escape(&side.name)));
@@ -178,7 +178,7 @@ fn sound(page: &mut String, side: &SideReport) {
               blocks of 10 ms.</p>\n";
 }
 
-/// The sound, with what stands beside it.
+/// Writes the sound, with the files beside it.
 pub(super) fn player(page: &mut String, side: &SideReport, embed: bool, beside: &str) {
     if side.heard.is_empty() || (!embed && side.wav_file.is_empty()) {
         return;
@@ -218,7 +218,7 @@ pub(super) fn picture(page: &mut String, side: &SideReport, total_ms: f64, pins:
             ),
         );
     }
-    // More than that nobody can read.
+    // More digits than that can't be read.
     for digit in side.digits.iter().take(500) {
         let x = left + (right - left) * (digit.start_ms / total_ms).clamp(0.0, 1.0);
         let seek = digit.start_ms / 1e3;
@@ -270,7 +270,7 @@ pub(super) fn picture(page: &mut String, side: &SideReport, total_ms: f64, pins:
     }
 }
 
-/// The few numbers that tell how the call was.
+/// Writes the few numbers that summarise the call's quality.
 fn cards(page: &mut String, side: &SideReport) {
     let s = &side.statistics;
     let sent = s.packets_sent as f64;
@@ -304,7 +304,7 @@ fn cards(page: &mut String, side: &SideReport) {
     put_cards(page, &cards);
 }
 
-/// Numbers with their unit and what they are.
+/// Writes numbers with their units and names.
 pub(super) fn put_cards(page: &mut String, cards: &[(String, &str, String)]) {
     *page += "<div class=\"cards\">\n";
     for (value, unit, what) in cards {
@@ -313,7 +313,7 @@ pub(super) fn put_cards(page: &mut String, cards: &[(String, &str, String)]) {
     *page += "</div>\n";
 }
 
-/// What the colours mean, those that occur.
+/// Writes the legend of the colours that occur.
 fn legend(page: &mut String, side: &SideReport) {
     *page += "<ul class=\"legend\">\n";
     let mut entry = |mark: &str, color, words: &str| {
@@ -365,7 +365,7 @@ pub(super) fn put(page: &mut String, text: core::fmt::Arguments<'_>) {
     let _ = page.write_fmt(text);
 }
 
-/// `text` as it may stand in HTML, between tags or in a quoted attribute.
+/// Escapes `text` for HTML, between tags or in a quoted attribute.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -381,7 +381,7 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// A relative path as a URL (RFC 3986, 2): everything but unreserved characters and `/` by its bytes.
+/// Returns a relative path as a URL (RFC 3986, 2): everything but unreserved characters and `/` by its bytes.
 fn url(path: &str) -> String {
     // A colon in the first segment would read as a scheme; percent-encoded it can't.
     let mut url = String::with_capacity(path.len());

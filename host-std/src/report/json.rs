@@ -11,18 +11,18 @@ use super::Report;
 const ROW_DEPTH: usize = 5;
 
 impl Report {
-    /// The report as JSON. Field names carry their units; samples are left out.
+    /// Returns the report as JSON. Field names carry their units; samples are left out.
     pub fn to_json(&self) -> String {
         rows(self)
     }
 }
 
-/// Plain data as JSON, what lies as deep as the rows of a report on a line of its own.
+/// Writes plain data as JSON, with values as deep as the rows of a report on a line each.
 pub(crate) fn rows(report: &impl Serialize) -> String {
     rows_from(ROW_DEPTH, report)
 }
 
-/// Plain data as JSON, what lies `row_depth` deep or deeper on a line of its own.
+/// Writes plain data as JSON, with values `row_depth` deep or deeper on a line each.
 pub(crate) fn rows_from(row_depth: usize, report: &impl Serialize) -> String {
     let mut json = Vec::new();
     let formatter = Rows { pretty: PrettyFormatter::new(), compact: CompactFormatter, depth: 0, row_depth };
@@ -38,7 +38,7 @@ pub(crate) fn micros<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok,
     serializer.serialize_f64(round(*value))
 }
 
-/// As [`micros`], where there is one.
+/// Does the same as [`micros`], where there is a value.
 pub(crate) fn maybe_micros<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     value.map(round).serialize(serializer)
 }

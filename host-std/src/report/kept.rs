@@ -1,4 +1,4 @@
-//! What was kept of the sound beside a report: recordings, and forks to second destinations. The same numbers for people, in
+//! The sound that was kept beside a report: recordings, and forks to second destinations. The numbers are the same for people, in
 //! HTML and in JSON.
 
 use std::fmt;
@@ -16,14 +16,14 @@ pub struct RecordingRow {
     pub refused_samples: u64,
     /// Samples that came after their place was written: silence in the file.
     pub late_samples: u64,
-    /// Why it ended before its time; `None` if it didn't.
+    /// The reason why it ended before its time; `None` if it didn't.
     pub ended_early: Option<String>,
 }
 
 /// A second destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ForkRow {
-    /// Where its first stream went.
+    /// The destination of its first stream.
     pub to: String,
     /// The streams: one for each party or caller, or one for a mix.
     pub streams: usize,
@@ -45,7 +45,7 @@ pub struct KeptReport {
 }
 
 impl KeptReport {
-    /// Nothing was kept.
+    /// Returns whether nothing was kept.
     pub fn is_empty(&self) -> bool {
         self.recordings.is_empty() && self.forks.is_empty()
     }
@@ -91,7 +91,7 @@ impl KeptReport {
     }
 }
 
-/// For the terminal, a line each.
+/// Writes a line each for the terminal.
 impl fmt::Display for KeptReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines().try_for_each(|line| writeln!(f, "{line}"))

@@ -1,4 +1,4 @@
-//! A finished call, told to people and programs: `report.json`, `report.html` and a short summary for the terminal.
+//! A report on a finished call for people and programs: `report.json`, `report.html` and a short summary for the terminal.
 //!
 //! Use it after a call or a simulation. `record::call` fills a report from what passed a call, and `replay` has reports of its own
 //! for captures. The numbers of a call that still runs are in [`monitoring`](crate::monitoring).

@@ -1,5 +1,5 @@
-//! The picture of one side: what was said, what was heard, what became of the packets, and the delays, one above the
-//! other on one time axis.
+//! The picture of one side: the sound said, the sound heard, the fate of the packets, and the delays, one above the other on one
+//! time axis.
 //!
 //! Drawn with plotters into SVG. Units are half a CSS pixel at full width, since the backend knows whole ones only.
 //! Colours are those of the light page; the style sheet swaps each for its dark twin by its value, so a colour here
@@ -15,13 +15,13 @@ use crate::wav::mean_of_channels;
 
 /// Width of the picture.
 pub(super) const WIDTH: u32 = 2_080;
-/// Where the time axis begins.
+/// The begin of the time axis, in pixels.
 pub(super) const LEFT: i32 = 190;
-/// Where it ends.
+/// The end of the time axis, in pixels.
 pub(super) const RIGHT: i32 = 2_040;
 /// Columns of the time axis, two units each.
 const COLUMNS: usize = ((RIGHT - LEFT) / 2) as usize;
-/// Columns of one bar behind a waveform in a long call.
+/// The columns of one bar in the background of a waveform in a long call.
 const BAR_COLUMNS: usize = 5;
 
 const INK: RGBColor = RGBColor(0x33, 0x41, 0x55);
@@ -42,7 +42,7 @@ const DECELERATED: RGBColor = RGBColor(0x7C, 0x3A, 0xED);
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type Drawn = Result<(), DrawError>;
 
-/// Colour and words of what became of a packet, for those worth a mark.
+/// The colour and the label of a packet's fate, for the fates that are marked.
 pub(super) const FATES: [(PacketOutcome, RGBColor, &str); 3] = [
     (PacketOutcome::LostInNetwork, LOST, "lost on the network"),
     (PacketOutcome::Late, LATE, "arrived too late"),
@@ -62,14 +62,14 @@ pub(super) const NETWORK_DELAY: (RGBColor, &str) = (NETWORK, "network delay of a
 /// Colour and words of the lines among the delays.
 pub(super) const DELAY_LINES: [(RGBColor, &str); 2] = [(TARGET, "target delay"), (HEARD, "playout delay")];
 
-/// Colours and words of what an echo canceller does: lines, and bars.
+/// Colours and labels of an echo canceller's status: lines, and bars.
 pub(super) const ECHO_LINES: [(RGBColor, &str); 2] =
     [(TARGET, "ERLE: how much the echo is lowered, where it is heard alone"), (HEARD, "delay of the echo")];
 /// See [`ECHO_LINES`].
 pub(super) const DOUBLE_TALK: (RGBColor, &str) =
     (CONCEALED, "share of a second in which both ends spoke, of the full height");
 
-/// Every colour, and the property of the style sheet that says what it is on a light or a dark page.
+/// Every colour, and the property of the style sheet with its value on a light or a dark page.
 pub(super) const PALETTE: [(RGBColor, &str); 14] = [
     (INK, "soft"),
     (FAINT, "faint"),
@@ -87,12 +87,12 @@ pub(super) const PALETTE: [(RGBColor, &str); 14] = [
     (DECELERATED, "decelerated"),
 ];
 
-/// The property of the style sheet for a colour of [`PALETTE`].
+/// Returns the property of the style sheet for a colour of [`PALETTE`].
 pub(super) fn css_name(color: RGBColor) -> &'static str {
     PALETTE.iter().find(|(known, _)| *known == color).map_or("soft", |(_, name)| name)
 }
 
-/// The picture of `side` over `total_ms` milliseconds, as an SVG element.
+/// Returns the picture of `side` over `total_ms` milliseconds, as an SVG element.
 pub(super) fn side(side: &SideReport, total_ms: f64) -> String {
     let mut panels = Vec::new();
     let has_packets = !side.packets.is_empty();
@@ -122,13 +122,13 @@ pub(super) fn side(side: &SideReport, total_ms: f64) -> String {
     slim(&svg, "waveforms, missing packets and delays over time")
 }
 
-/// Without what is the default anyway, a third of the text; with what it shows in words.
+/// Removes attributes that have their default anyway, a third of the text, and adds a description of the picture.
 pub(super) fn slim(svg: &str, shows: &str) -> String {
     let mut svg = svg.to_owned();
     for default in [" opacity=\"1\"", " stroke=\"none\"", " stroke-width=\"1\"", " font-family=\"sans-serif\""] {
         svg = svg.replace(default, "");
     }
-    // The page gives it its size, and the statistics below say in words what it shows.
+    // The page gives it its size, and the statistics below describe its content in words.
     if let (Some(width), Some(view_box)) = (svg.find(" width="), svg.find(" viewBox=")) {
         let label = format!(" role=\"img\" aria-label=\"{shows}\"");
         svg.replace_range(width..view_box.max(width), &label);
@@ -155,7 +155,7 @@ struct Plot<'a> {
 impl Plot<'_> {
     fn draw(&self, area: &Area<'_>, panels: &[(Panel, i32, i32)]) -> Drawn {
         self.time_axis(area, panels)?;
-        // Of stereo the mean is drawn.
+        // Stereo is drawn as the mean of its channels.
         let peaks = |samples: &[i16]| {
             let mean = (self.side.channels > 1).then(|| mean_of_channels(samples, self.side.channels));
             decimate::peaks(mean.as_deref().unwrap_or(samples), self.side.sample_rate_hz, self.total_ms, COLUMNS)
@@ -183,7 +183,7 @@ impl Plot<'_> {
                     });
                     self.marks(area, &marks, top, bottom)?;
                     self.wave(area, &heard, loudest, HEARD, top, bottom)?;
-                    // Where nobody knows what was said, there is nobody to tell apart.
+                    // If the sound that was said isn't known, only one side is shown and needs no name.
                     let alone = self.side.said.is_empty();
                     let words = if alone { "heard".into() } else { format!("{} heard", short(&self.side.name)) };
                     name(area, &words, top + 14)?;
@@ -216,8 +216,8 @@ impl Plot<'_> {
         decimate::coverage(spans, self.total_ms, COLUMNS)
     }
 
-    /// Marks behind a waveform: a band over each stretch in a call short enough to see one packet, else bars whose
-    /// height is the share of the time, one kind on top of the other.
+    /// Draws marks in the background of a waveform: a band over each stretch in a call short enough to see one packet, else bars
+    /// whose height is the share of the time, one kind on top of the other.
     fn marks(&self, area: &Area<'_>, marks: &[(RGBColor, Vec<f64>)], top: i32, bottom: i32) -> Drawn {
         if shows_packets(self.side, self.total_ms) {
             for (color, coverage) in marks {
@@ -312,7 +312,7 @@ impl Plot<'_> {
         let mut network: Vec<f64> = arrived(false).chain(arrived(true)).map(|point| point.1).collect();
         network.retain(|delay| delay.is_finite());
         network.sort_by(f64::total_cmp);
-        // A few stragglers must not press all else flat: what lies above is drawn at the rim.
+        // A few stragglers must not flatten everything else: values above the range are drawn at its edge.
         let most_of_network = network.get(network.len().saturating_sub(1) * 995 / 1_000).copied().unwrap_or(0.0);
         let lines =
             side.delays.iter().flat_map(|row| [row.target_ms, row.playout_ms]).filter(|delay| delay.is_finite());
@@ -348,7 +348,7 @@ impl Plot<'_> {
     }
 }
 
-/// Where a time lies on the axis.
+/// Returns the position of a time on the axis.
 pub(super) fn x_of(at_ms: f64, total_ms: f64) -> i32 {
     LEFT + (at_ms / total_ms * f64::from(RIGHT - LEFT)).round() as i32
 }
@@ -364,7 +364,7 @@ pub(super) fn time_axis(
     let total_s = total_ms / 1e3;
     let step = decimate::nice_seconds(total_s, 12.0);
     let style = text(22, FAINT, HPos::Center, VPos::Top);
-    // By a wall clock, whole steps of the clock.
+    // With a wall clock, labels are at whole steps of the clock.
     let begin_s = begins_us.map(|us| us.rem_euclid(86_400_000_000) as f64 / 1e6);
     let first_s = begin_s.map_or(0.0, |begin| (begin / step).ceil() * step - begin);
     let mut tick = 0;
@@ -382,7 +382,7 @@ pub(super) fn time_axis(
         } else if tick == 0 {
             "0 s".into()
         } else {
-            // As many decimals as the step has, at most three.
+            // The label has as many decimals as the step, at most three.
             let text = format!("{at_s:.3}");
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         };
@@ -409,7 +409,7 @@ pub(super) fn erle(area: &Area<'_>, rows: &[EchoRow], total_ms: f64, top: i32, b
     steps(area, rows, |row| row.erle_db, y, TARGET, total_ms)
 }
 
-/// The bulk delay of the echo.
+/// Draws the bulk delay of the echo.
 pub(super) fn echo_delay(area: &Area<'_>, rows: &[EchoRow], total_ms: f64, top: i32, bottom: i32) -> Drawn {
     name(area, "echo after", top + 14)?;
     name(area, "ms", top + 44)?;
@@ -420,7 +420,7 @@ pub(super) fn echo_delay(area: &Area<'_>, rows: &[EchoRow], total_ms: f64, top: 
     steps(area, rows, |row| row.echo_delay_ms, y, HEARD, total_ms)
 }
 
-/// A line of one value a second, with gaps where there is none.
+/// Draws a line of one value a second, with gaps where there is none.
 fn steps(
     area: &Area<'_>,
     rows: &[EchoRow],
@@ -442,10 +442,10 @@ fn steps(
     Ok(())
 }
 
-/// Why a picture can't be drawn, which can't be.
+/// The error type of drawing, which never fails.
 pub(super) type DrawError = DrawingAreaErrorKind<<SVGBackend<'static> as DrawingBackend>::ErrorType>;
 
-/// Lines and numbers of an axis, and what tells where a value lies on it.
+/// Draws the lines and numbers of an axis, and returns the function that places a value on it.
 pub(super) fn scale(
     area: &Area<'_>,
     [low, high]: [f64; 2],
@@ -461,7 +461,7 @@ pub(super) fn scale(
     for tick in 0..=((high - low) / step * 1.000_001) as i32 {
         let value = low + f64::from(tick) * step;
         area.draw(&PathElement::new([(LEFT, y(value)), (RIGHT, y(value))], GRID.stroke_width(2)))?;
-        // As many decimals as the step has, at most two.
+        // The label has as many decimals as the step, at most two.
         let label = format!("{value:.2}");
         let label = label.trim_end_matches('0').trim_end_matches('.').to_owned();
         area.draw(&Text::new(label, (LEFT - 14, y(value)), style.clone()))?;
@@ -480,12 +480,12 @@ fn clock(seconds: f64, step: f64) -> String {
     }
 }
 
-/// Whether the call is short enough for a packet to be seen as a band of its own.
+/// Returns whether the call is short enough for a packet to be seen as a band of its own.
 pub(super) fn shows_packets(side: &SideReport, total_ms: f64) -> bool {
     total_ms / COLUMNS as f64 <= side.packet_ms.max(10.0) * 4.0
 }
 
-/// The stretch of time one bar of the packets' panel stands for, in milliseconds.
+/// Returns the stretch of time that one bar of the packets' panel represents, in milliseconds.
 pub(super) fn bin_ms(side: &SideReport, total_ms: f64) -> f64 {
     let least = (total_ms / 240.0).max(side.packet_ms * 5.0).max(1.0);
     decimate::nice_step(least, 1.0)
@@ -499,7 +499,7 @@ pub(super) fn text(size: i32, color: RGBColor, h: HPos, v: VPos) -> TextStyle<'s
     ("sans-serif", size).into_font().color(&color).pos(Pos::new(h, v))
 }
 
-/// As much of a name as the margin has room for.
+/// Shortens a name to the room in the margin.
 fn short(name: &str) -> String {
     if name.chars().count() <= 6 { name.to_owned() } else { name.chars().take(5).chain(['…']).collect() }
 }

@@ -5,7 +5,7 @@ use super::figures::{count, ms, percent};
 use super::html::{begin, embeds, end, escape, picture, player, put, put_cards, settings, table};
 use crate::replay::{CaptureReport, CaptureStream, MOST_SKIPPED};
 
-/// The page.
+/// Returns the page.
 pub(crate) fn page(report: &CaptureReport) -> String {
     let sides: Vec<_> = report.streams.iter().map(|stream| &stream.side).collect();
     let embed = embeds(&sides);
@@ -28,7 +28,7 @@ pub(crate) fn page(report: &CaptureReport) -> String {
         section(&mut page, stream, embed);
     }
     let heads: Vec<_> = report.streams.iter().map(|stream| stream.numbers.name.clone()).collect();
-    // A table wider than a page helps nobody.
+    // A table wider than a page can't be read.
     for (heads, sides) in heads.chunks(4).zip(sides.chunks(4)) {
         table(&mut page, heads, sides);
     }

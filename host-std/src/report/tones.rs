@@ -10,18 +10,18 @@ use crate::session::{CallTone, DigitPhase};
 /// A tone of a call's progress, of a fax or of a modem.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ToneRow {
-    /// Which, as `media-core tone` calls it: `busy`, `ringing`, `cng` and others.
+    /// The name of the tone, as in `media-core tone`: `busy`, `ringing`, `cng` and others.
     pub tone: &'static str,
-    /// When it began, to 20 ms; in a call as it arrived.
+    /// The time at which it began, to 20 ms; in a call as it arrived.
     #[serde(serialize_with = "micros")]
     pub start_ms: f64,
-    /// How long it lasted, with its pauses; none where it still did at the end.
+    /// The duration with its pauses, in ms; `None` if it still lasted at the end.
     #[serde(serialize_with = "maybe_micros")]
     pub duration_ms: Option<f64>,
 }
 
 impl ToneRow {
-    /// The tones of what a detector told of a sound that begins at a time in ms.
+    /// Returns the tones that a detector reported in a sound that begins at a time in ms.
     pub fn of(told: &[HeardTone], begins_ms: f64) -> Vec<Self> {
         let mut rows: Vec<Self> = Vec::new();
         for told in told {
@@ -38,7 +38,7 @@ impl ToneRow {
     }
 }
 
-/// In one line, for people.
+/// Writes the tone in one line, for people.
 impl std::fmt::Display for ToneRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} at {:.1} s ", self.tone, self.start_ms / 1e3)?;
@@ -57,11 +57,11 @@ pub fn tones_in_words(rows: &[ToneRow]) -> String {
     listed.join(", ") + &more
 }
 
-/// What is written down of tones: a row each, its length filled in when it ends.
+/// The log of tones: a row each, whose length is filled in when the tone ends.
 #[derive(Clone, Debug, Default)]
 pub struct ToneLog {
     rows: Vec<ToneRow>,
-    /// Of each row, which tone it is, until it has ended.
+    /// The tone of each row that hasn't ended.
     open: Vec<(usize, usize, u32)>,
 }
 
@@ -69,7 +69,7 @@ impl ToneLog {
     /// Rows that are kept.
     const MOST: usize = 10_000;
 
-    /// Takes in what a call tells of a tone; times count from `zero`.
+    /// Takes in a call's report on a tone; times count from `zero`.
     pub fn add(&mut self, tone: &CallTone, zero: Instant) {
         match tone.phase {
             DigitPhase::Began if self.rows.len() < Self::MOST => {
@@ -89,7 +89,7 @@ impl ToneLog {
         }
     }
 
-    /// The rows, in the order in which the tones began.
+    /// Returns the rows, in the order in which the tones began.
     pub fn rows(&self) -> &[ToneRow] {
         &self.rows
     }

@@ -25,9 +25,9 @@ use super::MemberId;
 pub struct RoomConfig {
     /// The rate at which all are mixed, in Hz: 8,000, 16,000, 32,000 or 48,000.
     pub sample_rate_hz: u32,
-    /// How many members and announcements there can be together: 1 to 65,535. Their memory is allocated at once.
+    /// The most members and announcements together: 1 to 65,535. Their memory is allocated at once.
     pub capacity: usize,
-    /// How many members are heard at once: the loudest of those who speak. With `None` all are heard.
+    /// The number of members that are heard at once: the loudest of those who speak. With `None` all are heard.
     pub loudest: Option<NonZeroU16>,
 }
 
@@ -38,7 +38,7 @@ impl Default for RoomConfig {
     }
 }
 
-/// Why a room can't do what was asked for.
+/// The reason why a room refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoomError {

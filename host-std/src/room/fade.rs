@@ -1,7 +1,7 @@
 //! Ramps of a member's sound: in where a call begins to sound, in and out where he begins or ceases to hear.
 //!
-//! A [`Conference`](dsp_core::conference::Conference) fades in who joins, but behind it is a call, which is silent until its
-//! jitter buffer has filled, and then begins in the middle of whatever is said.
+//! A [`Conference`](dsp_core::conference::Conference) fades in who joins, but its input is a call, which is silent until its
+//! jitter buffer has filled, and then begins in the middle of the speech.
 
 /// A level that goes from silence to whole sound or back within 5 ms, sample by sample.
 #[derive(Clone, Copy, Debug)]
@@ -9,23 +9,23 @@ pub(super) struct Fade {
     /// 0: silence, `ramp`: all of it.
     level: u16,
     ramp: u16,
-    /// Samples that are left out where a call begins for the first time: a codec is silent for up to 7 ms, but not quite, before
-    /// it comes to what was said, and a ramp over that would be over too early.
+    /// The number of samples that are left out where a call begins for the first time: a codec's output is nearly silent for up
+    /// to 7 ms before the actual sound, and a ramp over that would be over too early.
     skip: u16,
 }
 
 impl Fade {
-    /// From silence.
+    /// Creates a fade that begins with silence.
     pub(super) fn new(sample_rate_hz: u32) -> Self {
         Self { level: 0, ramp: (sample_rate_hz / 200) as u16, skip: 0 }
     }
 
-    /// From silence, for a call that is yet to begin.
+    /// Creates a fade that begins with silence, for a call that hasn't begun yet.
     pub(super) fn of_call(sample_rate_hz: u32) -> Self {
         Self { skip: (sample_rate_hz / 100) as u16, ..Self::new(sample_rate_hz) }
     }
 
-    /// Whether nothing is heard.
+    /// Returns whether the member is silent.
     pub(super) fn is_silent(&self) -> bool {
         self.level == 0
     }

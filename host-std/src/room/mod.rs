@@ -115,17 +115,17 @@ pub struct MemberId {
 }
 
 impl MemberId {
-    /// The member's number: 1 for the first who joined, 2 for the second, and so on.
+    /// Returns the member's number: 1 for the first who joined, 2 for the second, and so on.
     pub fn number(self) -> u64 {
         self.number
     }
 }
 
-/// What is known of a member.
+/// The known state of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemberStats {
-    /// Which member this is about.
+    /// The member in question.
     pub id: MemberId,
     /// The level of the member's sound, over the last 100 ms.
     pub level: Level,
@@ -133,11 +133,11 @@ pub struct MemberStats {
     pub speaks: bool,
     /// The level and the voice flag that the member's own packets carry (RFC 6464), where they do: see [`Room::tell`].
     pub told: Option<AudioLevel>,
-    /// Whether the member is muted: nobody hears him.
+    /// Whether the member is muted: the others don't hear him.
     pub muted: bool,
-    /// Whether the member is on hold: he hears nobody, and nobody hears him.
+    /// Whether the member is on hold: he doesn't hear the others, and they don't hear him.
     pub on_hold: bool,
-    /// What the mixer counts for the member; `heard` says whether the others hear him now.
+    /// The mixer's counts for the member; `heard` says whether the others hear him now.
     pub port: PortStats,
 }
 
@@ -193,7 +193,7 @@ pub struct Room {
     joined: u64,
     tick: u64,
     tick_samples: usize,
-    /// Ports of announcements, and what they play.
+    /// The ports of announcements, and their players.
     #[cfg(feature = "record")]
     announcements: Vec<(usize, Player)>,
     #[cfg(feature = "record")]
@@ -210,7 +210,7 @@ impl fmt::Debug for Room {
 }
 
 impl Room {
-    /// An empty room, whose memory is all allocated.
+    /// Creates an empty room, whose memory is all allocated.
     ///
     /// # Errors
     /// [`RoomError::SampleRate`] if the rate isn't 8,000, 16,000, 32,000 or 48,000 Hz; [`RoomError::Conference`] if the capacity
@@ -246,12 +246,12 @@ impl Room {
         })
     }
 
-    /// The rate at which the room mixes, in Hz.
+    /// Returns the rate at which the room mixes, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.config.sample_rate_hz
     }
 
-    /// How many ticks of 10 ms the room has mixed.
+    /// Returns the number of ticks of 10 ms that the room has mixed.
     pub fn ticks(&self) -> u64 {
         self.tick
     }
@@ -309,7 +309,7 @@ impl Room {
         Ok(self.conference.set_muted(member.port, silent)?)
     }
 
-    /// Puts a member on hold, or takes him off it. On hold he hears nothing but what is played to him alone
+    /// Puts a member on hold, or takes him off it. On hold he hears nothing but sound that is played to him alone
     /// (`Room::announce_to`, with the cargo feature `record`), and nobody hears him.
     ///
     /// # Errors
@@ -339,9 +339,9 @@ impl Room {
         Ok(self.conference.set_priority(member.port, priority)?)
     }
 
-    /// Tells the room which RTP source a member is, and what the source's last packet says of its sound (RFC 6464):
-    /// [`Call::source_level`] has both. A member whose packets say that he doesn't speak is believed. Call this before each
-    /// [`play`](Self::play). A member for whom it was never called is left out of [`contributors`](Self::contributors).
+    /// Tells the room which RTP source a member is, and the level in the source's last packet (RFC 6464): [`Call::source_level`]
+    /// has both. A member whose packets say that he doesn't speak is believed. Call this before each [`play`](Self::play). A
+    /// member for whom it was never called is left out of [`contributors`](Self::contributors).
     ///
     /// # Errors
     /// [`RoomError::Left`] if the member has left.
@@ -353,8 +353,8 @@ impl Room {
         Ok(())
     }
 
-    /// The sources in what a member hears, and how loud each of them is, for [`Call::set_contributors`] (RFC 6465). These are
-    /// the 15 loudest at most, and none while the member is on hold.
+    /// Returns the sources in the sound that a member hears, and their levels, for [`Call::set_contributors`] (RFC 6465). These
+    /// are the 15 loudest at most, and none while the member is on hold.
     ///
     /// [`Call::set_contributors`]: crate::session::Call::set_contributors
     pub fn contributors(&self, listener: MemberId) -> Contributors {
@@ -374,8 +374,8 @@ impl Room {
         loudest
     }
 
-    /// Takes a member's sound of this tick from `media`, his call, and returns what the call has played. `None` if the
-    /// member has left.
+    /// Takes a member's sound of this tick from `media`, his call, and returns the call's playback result. `None` if the member
+    /// has left.
     pub fn play<M: Media>(&mut self, now: Instant, member: MemberId, media: &mut M) -> Option<Played> {
         let mut played = None;
         self.take(member, |pcm, begins| {
@@ -408,8 +408,8 @@ impl Room {
             member.activity = PortActivity::NONE;
         } else {
             member.level.hear(frame);
-            // His own detector hears him before codec and network: where it hears nobody, nobody speaks. How loud he is, and
-            // that he speaks, isn't taken on his word, or whoever says so would have the floor.
+            // His own detector hears him before codec and network, so where it reports no speech, there is none. His level and
+            // his speech aren't believed from that report, since a member could get the floor by claiming them.
             let denied = member.told.is_some_and(|told| !told.voice);
             let probability = if member.voice.hear(frame).speech && !denied { u8::MAX } else { 0 };
             member.activity = PortActivity { level: member.level.rms_dbov(), probability };
@@ -427,7 +427,7 @@ impl Room {
         true
     }
 
-    /// Mixes what members say in this tick, and what is announced to all of them.
+    /// Mixes the members' sound of this tick, and the announcements to all of them.
     pub fn mix(&mut self) {
         #[cfg(feature = "record")]
         self.announce_tick();
@@ -456,8 +456,8 @@ impl Room {
         }
     }
 
-    /// Writes to `pcm` what a member is to hear in this tick: the sum of all others, or what is played to him alone while he is
-    /// on hold. Returns whether the member is there; if not, `pcm` stays as it was.
+    /// Writes to `pcm` the sound for a member in this tick: the sum of all others, or the sound that is played to him alone while
+    /// he is on hold. Returns whether the member exists; if not, `pcm` stays as it was.
     pub fn hear(&mut self, id: MemberId, pcm: &mut [i16]) -> bool {
         let Some(member) = self.members.get_mut(id.port).and_then(Option::as_mut) else { return false };
         if member.number != id.number {
@@ -478,13 +478,13 @@ impl Room {
         true
     }
 
-    /// The active speaker: the member who was the loudest for 300 ms, until another has been the loudest for as long.
+    /// Returns the active speaker: the member who was the loudest for 300 ms, until another has been the loudest for as long.
     pub fn active_speaker(&self) -> Option<MemberId> {
         let port = self.conference.active_speaker()?;
         self.members[port].as_ref().map(|member| MemberId { number: member.number, port })
     }
 
-    /// The statistics of all members who are in the room.
+    /// Returns the statistics of all members who are in the room.
     pub fn members(&self) -> impl Iterator<Item = MemberStats> + '_ {
         self.members.iter().enumerate().filter_map(|(port, member)| {
             let member = member.as_ref()?;
@@ -500,7 +500,7 @@ impl Room {
         })
     }
 
-    /// What the limiter, which keeps the mix below full scale, has done.
+    /// Returns the statistics of the limiter, which keeps the mix below full scale.
     pub fn limiter(&self) -> LimiterStats {
         self.conference.limiter()
     }
@@ -513,7 +513,7 @@ impl Room {
 
 #[cfg(feature = "record")]
 impl Room {
-    /// Plays a file to all members, added to what they hear of each other. Until it ends it takes up one place of
+    /// Plays a file to all members, added to the sound that they hear of each other. Until it ends it takes up one place of
     /// [`RoomConfig::capacity`].
     ///
     /// # Errors
@@ -545,7 +545,7 @@ impl Room {
         self.fork = fork;
     }
 
-    /// Records what one member says, on the same time line as the mix; `None` ends the recording.
+    /// Records the sound of one member, on the same time line as the mix; `None` ends the recording.
     ///
     /// # Errors
     /// [`RoomError::Left`] if the member has left.

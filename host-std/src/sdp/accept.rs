@@ -12,7 +12,7 @@ use super::{LocalMedia, LocalStream};
 
 /// Reads the answer to our `offer`, which may be any bytes: returns what both sides have agreed on.
 ///
-/// What we offered is read from the text of the offer, so keep it until the answer is here.
+/// The content of our offer is read from its text, so keep the text until the answer is here.
 ///
 /// The first stream that the other side took decides where packets go. Further streams are taken if they are in one BUNDLE
 /// group with it; those that can't be are in [`Negotiated::refused`].
@@ -22,7 +22,7 @@ use super::{LocalMedia, LocalStream};
 /// takes no codec of ours, or hasn't the protection that we offered. There is no media then.
 ///
 /// # Examples
-/// An answer without a codec of ours is an error, and its words are for whoever reads the log:
+/// An answer without a codec of ours is an error, whose text is for the log:
 ///
 /// ```
 /// use host_std::sdp::{CodecFormat, LocalMedia, LocalStream, accept, offer};
@@ -43,7 +43,7 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
     let mut answered = SessionDescription::read(answer.as_ref())?;
     let mut bundle = common_group(&offered, &answered);
     if bundle.is_empty() {
-        // Then its sections stand each for itself.
+        // Without a common group each section counts for itself.
         answered.bundles = Bundles::default();
     }
     let live = |place: usize| is_live(&offered, &answered, place);
@@ -68,13 +68,13 @@ pub fn accept(local: &LocalMedia, offer: impl AsRef<[u8]>, answer: impl AsRef<[u
             Err(error) => refused.push((place, error)),
         }
     }
-    // Whoever was refused after all shares nothing.
+    // A stream that was refused after all shares nothing.
     let is_there = |mid: &String| streams.iter().flatten().any(|stream| stream.mid.as_ref() == Some(mid));
     transport.bundle.retain(is_there);
     Negotiated::of(transport, streams, refused)
 }
 
-/// The places in our group that the other side keeps in it, the tagged one first; none, if it has no group.
+/// Returns the places in our group that the other side keeps in it, the tagged one first; none, if it has no group.
 fn common_group(offered: &SessionDescription, answered: &SessionDescription) -> Vec<usize> {
     // A name for another stream than ours: no name counts (RFC 5888, 9.1).
     let renamed = |place: usize| {
@@ -124,7 +124,7 @@ struct Both<'a> {
 }
 
 impl Both<'_> {
-    /// Where the packets of the section at `tag` go, and of all that are in its bundle.
+    /// Determines the destination of the packets of the section at `tag`, and of all sections in its bundle.
     fn transport(&self, tag: usize, bundle: &[usize]) -> Result<NegotiatedTransport, SdpError> {
         let ours = self.offered.audio(tag, DescriptionKind::Offer)?;
         let theirs = self.answered.audio(tag, DescriptionKind::Answer)?;

@@ -1,4 +1,4 @@
-//! What offer and answer come to: one transport, and what each stream over it carries (RFC 3264; RFC 9143 for several).
+//! The result of offer and answer: one transport, and the content of each stream over it (RFC 3264; RFC 9143 for several).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,8 +8,8 @@ use super::error::SdpError;
 use super::format::{NegotiatedCodec, NegotiatedEvents};
 use super::{Direction, NegotiatedDtls, NegotiatedExtensions, NegotiatedFeedback, NegotiatedIce, NoIce, SrtpKeys};
 
-/// What both sides have agreed on, seen from our side: where packets go, and which streams they carry. [`answer`](super::answer)
-/// and [`accept`](super::accept) return it.
+/// The agreement of both sides, seen from our side: where packets go, and which streams they carry. [`answer`](super::answer) and
+/// [`accept`](super::accept) return it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Negotiated {
@@ -18,8 +18,8 @@ pub struct Negotiated {
     /// The streams, as many as in [`LocalMedia::streams`](super::LocalMedia::streams) and in the same order. A stream that is
     /// closed or was rejected is `None`; at least one isn't.
     pub streams: Vec<Option<NegotiatedStream>>,
-    /// The streams beside the first that we wanted and could not take, or that the other side rejected, and why. Streams that
-    /// either side has closed are not among them.
+    /// The streams other than the first that we requested and could not accept, or that the other side rejected, and why. Streams
+    /// that either side has closed are not among them.
     pub refused: Vec<Refused>,
 }
 
@@ -27,9 +27,9 @@ pub struct Negotiated {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
-    /// Which `m=` line of the description, from 0.
+    /// The index of the `m=` line in the description, from 0.
     pub media: usize,
-    /// Why it could not be agreed on.
+    /// The reason why it could not be agreed on.
     pub reason: Arc<SdpError>,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Refused {
 }
 
 impl Negotiated {
-    /// With what is to be told of refusals; if nothing was taken, the first of them is the error.
+    /// Creates the result with the refusals to be reported; if no stream was accepted, the first refusal is the error.
     pub(super) fn of(
         transport: NegotiatedTransport,
         streams: Vec<Option<NegotiatedStream>>,
@@ -60,7 +60,7 @@ impl Negotiated {
     }
 }
 
-/// Where packets go, and how they are protected: what all streams of a [`Negotiated`] share.
+/// The destination of packets, and their protection: the part that all streams of a [`Negotiated`] share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NegotiatedTransport {
@@ -84,14 +84,14 @@ pub struct NegotiatedTransport {
 }
 
 impl NegotiatedTransport {
-    /// Whether there is somewhere to send to. On old-style hold (`c=0.0.0.0`) there isn't, and not even RTCP may go
-    /// out (RFC 3264, 8.4). With ICE the candidates say where, whatever stands in the `c=` line.
+    /// Returns whether there is somewhere to send to. On old-style hold (`c=0.0.0.0`) there isn't, and not even RTCP may go out
+    /// (RFC 3264, 8.4). With ICE the candidates say where, whatever the `c=` line contains.
     pub fn has_remote(&self) -> bool {
         self.ice.is_ok() || !self.remote_rtp.ip().is_unspecified()
     }
 }
 
-/// What both sides have agreed on for one stream, seen from our side.
+/// The agreement of both sides for one stream, seen from our side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NegotiatedStream {
@@ -99,10 +99,10 @@ pub struct NegotiatedStream {
     pub mid: Option<String>,
     /// Whether we send, receive, or both.
     pub direction: Direction,
-    /// What we may send, the best first and never empty, with the other side's payload types and parameters. The first is a
-    /// codec for speech; comfort noise and redundancy come last.
+    /// The codecs that we may send, the best first and never empty, with the other side's payload types and parameters. The first
+    /// is a codec for speech; comfort noise and redundancy come last.
     pub send: Vec<NegotiatedCodec>,
-    /// What the other side may send, in the same order, with our payload types and parameters.
+    /// The codecs that the other side may send, in the same order, with our payload types and parameters.
     pub receive: Vec<NegotiatedCodec>,
     /// The telephone events that we may send, one entry for each RTP clock; empty if there are none.
     pub send_events: Vec<NegotiatedEvents>,
@@ -151,8 +151,8 @@ impl BandwidthLimits {
         of_session.min(self.payload_bps.unwrap_or(u32::MAX))
     }
 
-    /// The same of a codec whose payloads are each sent again so many times (RFC 2198, 3: four bytes of header each, one for the
-    /// last).
+    /// Returns the same for a codec whose payloads are each repeated `copies` times (RFC 2198, 3: four bytes of header each, one
+    /// for the last).
     pub(crate) fn most_codec_bps(&self, packet_ms: u32, header_bytes: usize, copies: usize) -> u32 {
         let most_bps = self.most_payload_bps(packet_ms, header_bytes);
         if copies == 0 || most_bps == u32::MAX {
@@ -162,7 +162,7 @@ impl BandwidthLimits {
         most_bps.saturating_sub(headers_bps) / (copies as u32 + 1)
     }
 
-    /// Whether there is a limit.
+    /// Returns whether there is a limit.
     pub fn is_limited(&self) -> bool {
         *self != Self::default()
     }
@@ -172,7 +172,7 @@ impl BandwidthLimits {
 const LEAST_BPS: u64 = 6_000;
 
 impl NegotiatedStream {
-    /// How many payloads each packet may repeat, of so many, within the bandwidth and at the codec's lowest bit rate.
+    /// Returns how many payloads each packet may repeat, of `wanted`, within the bandwidth and at the codec's lowest bit rate.
     pub(crate) fn copies_within_bandwidth(&self, wanted: usize) -> usize {
         let least_bytes = self.least_packet_bytes.saturating_sub(self.header_bytes) as u64;
         let least_bps = (least_bytes * 8_000 / u64::from(self.send_ptime_ms.max(1))).max(LEAST_BPS);
@@ -182,8 +182,8 @@ impl NegotiatedStream {
         (0..=wanted).rev().find(fits).unwrap_or(0)
     }
 
-    /// The telephone events to send beside a codec with this RTP clock. RFC 4733 wants events with the codec's clock; where the
-    /// other side has only others, as many do with Opus, those are returned. `None` if it has no events at all.
+    /// Returns the telephone events to send together with a codec of this RTP clock. RFC 4733 requires events with the codec's
+    /// clock; where the other side has only others, as many do with Opus, those are returned. `None` if it has no events at all.
     pub fn send_events_beside(&self, rtp_clock_hz: u32) -> Option<NegotiatedEvents> {
         let same_clock = self.send_events.iter().find(|events| events.rtp_clock_hz == rtp_clock_hz);
         same_clock.or(self.send_events.first()).copied()

@@ -18,7 +18,7 @@ use super::{Direction, LocalMedia};
 
 /// Answers an offer, which may be any bytes: returns the text of the answer and what both sides have agreed on.
 ///
-/// As many audio streams are taken as [`LocalMedia::streams`] has; everything else is rejected in its place.
+/// The answer accepts as many audio streams as [`LocalMedia::streams`] has; everything else is rejected in its place.
 ///
 /// The first stream that is taken decides where packets go. Where the offer has several audio streams without a BUNDLE group,
 /// as of a phone that leaves the choice between RTP/SAVP and RTP/AVP, this is the first that suits us, or with
@@ -32,7 +32,7 @@ use super::{Direction, LocalMedia};
 /// `local` contradicts itself. Nothing is agreed on then.
 ///
 /// # Examples
-/// The offer of a phone that has video beside the sound: the video is rejected in its place (RFC 3264, 6).
+/// This is the offer of a phone that has video beside the sound: the video is rejected in its place (RFC 3264, 6).
 ///
 /// ```
 /// use host_std::sdp::{CodecFormat, LocalMedia, LocalStream, answer};
@@ -61,7 +61,7 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
         }
     }
     for place in new {
-        // What is closed before it was there has no place, and nobody else's.
+        // A stream that was closed before it existed has no place, and doesn't take another's.
         if local.streams.get(next).is_none_or(|stream| stream.closed) {
             break;
         }
@@ -73,7 +73,7 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
             Err(error) => refused.push((place, error)),
         }
     }
-    // Of what we take, the first in the group's list that has a port counts for all (RFC 9143, 7.3.1).
+    // Of the accepted sections, the first in the group's list that has a port counts for all (RFC 9143, 7.3.1).
     let is_taken = |place: &usize| taken.iter().any(|taken| taken.place == *place);
     let mut bundle: Vec<_> = group.iter().copied().filter(is_taken).collect();
     let tag = offer.tag(&bundle).and_then(|tag| taken.iter().position(|taken| taken.place == tag));
@@ -143,15 +143,15 @@ pub fn answer(local: &LocalMedia, offer: impl AsRef<[u8]>) -> Result<(String, Ne
     Ok((text, Negotiated::of(transport, streams, refused)?))
 }
 
-/// Which of our streams is to be where in an offer.
+/// The assignment of our streams to places in an offer.
 struct Seats {
     first: Taken,
-    /// What else was there before: our stream, and the place.
+    /// The other streams that existed before: the index of our stream, and the place.
     further: Vec<(usize, usize)>,
     /// The first of our streams that has no place yet, and the places that are new.
     next: usize,
     new: Vec<usize>,
-    /// What is written at places of ours where nothing is taken, so that they stay ours.
+    /// The media lines for our places at which nothing is accepted, so that the places stay ours.
     closed: Vec<(usize, Media)>,
 }
 
@@ -164,7 +164,7 @@ impl Seats {
         before.map_or_else(|| Self::anew(local, offer, &known), Ok)
     }
 
-    /// If any stream of before goes on.
+    /// Assigns the places as before; `None` if no earlier stream continues.
     fn as_before(
         local: &LocalMedia,
         offer: &SessionDescription,
@@ -180,7 +180,7 @@ impl Seats {
         let after = known.last().map_or(0, |last| last + 1);
         let closed = seated().filter_map(|(_, place)| {
             let (ours, theirs) = (previous.session.medias.get(place)?, offer.session.medias.get(place)?);
-            // What the numbers meant is kept, unless another kind of stream has taken the place.
+            // The meaning of the payload types is kept, unless another kind of stream has taken the place.
             let kept = if offer.is_open(place).is_some() { ours } else { theirs };
             let mid = bundle::written_mid(theirs).or(bundle::written_mid(ours));
             Some((place, write::closed(kept, mid)))
@@ -194,7 +194,8 @@ impl Seats {
         })
     }
 
-    /// Where nothing of before goes on, or there is no before. Places of other streams than our first are not for it.
+    /// Assigns the places from scratch, where no earlier stream continues or none exists. Places of our streams other than the
+    /// first are not used for it.
     fn anew(local: &LocalMedia, offer: &SessionDescription, known: &[usize]) -> Result<Self, SdpError> {
         let own = local.streams.iter().position(|stream| !stream.closed).unwrap_or(0);
         let is_others = |place: usize| known.iter().position(|known| *known == place).is_some_and(|other| other != own);
@@ -213,7 +214,7 @@ impl Seats {
     }
 }
 
-/// The first stream that can be taken with a port of its own, or the first with SRTP.
+/// Returns the first stream that can be taken with a port of its own, or the first with SRTP.
 fn first(
     local: &LocalMedia,
     offer: &SessionDescription,
@@ -298,7 +299,7 @@ impl Taken {
         self.transport.srtp.is_some() || self.transport.dtls.is_some()
     }
 
-    /// One more over the port of the first that was taken.
+    /// Accepts one more stream over the port of the first one.
     fn further(
         local: &LocalMedia,
         offer: &SessionDescription,

@@ -1,9 +1,10 @@
 //! Streams over one port: the names of `m=` lines and their BUNDLE groups (RFC 5888, RFC 9143).
 //!
-//! Of each description the group is read as it stands: what a name that nobody has, or that two have, says of streams
-//! is nothing. Work is at most the square of [`MAX_STREAMS`](super::MAX_STREAMS) and linear in the text.
+//! The groups of each description are read exactly as written: a name that no stream has, or that two have, has no meaning for
+//! streams. Work is at most the square of [`MAX_STREAMS`](super::MAX_STREAMS) and linear in the text.
 //!
-//! Packets are told apart by payload type (RFC 9143, 9.2), and by the name in a header extension where both sides have it (15).
+//! Packets are assigned to streams by payload type (RFC 9143, 9.2), and by the name in a header extension where both sides have
+//! it (15).
 
 use sdp_types::{Attribute, Media, Session};
 
@@ -16,10 +17,9 @@ use crate::registry::is_token;
 pub(super) struct Bundles {
     /// The name of each `m=` line, unless it has none or another has the same.
     mids: Vec<Option<String>>,
-    /// Of each group the places, in the order of its list; no place twice.
+    /// The places of each group, in the order of its list; no place occurs twice.
     groups: Vec<Vec<usize>>,
-    /// Of each `m=` line whether its port is 0 because it's only there together with the others of its group
-    /// (RFC 9143, 6).
+    /// Whether the port of each `m=` line is 0 because it's only there together with the others of its group (RFC 9143, 6).
     bundle_only: Vec<bool>,
 }
 
@@ -58,18 +58,18 @@ impl Bundles {
         self.groups.iter().find(|group| group.contains(&place)).map(Vec::as_slice)
     }
 
-    /// The first group.
+    /// Returns the first group.
     pub(super) fn first_group(&self) -> Option<&[usize]> {
         self.groups.first().map(Vec::as_slice)
     }
 
-    /// Whether this `m=` line has the port of its group's tagged section and none of its own.
+    /// Returns whether this `m=` line has the port of its group's tagged section and none of its own.
     fn is_bundle_only(&self, place: usize) -> bool {
         self.bundle_only.get(place).is_some_and(|only| *only)
     }
 }
 
-/// A description and what it says of groups.
+/// A description and its groups.
 #[derive(Debug)]
 pub(super) struct SessionDescription {
     pub(super) session: Session,
@@ -91,7 +91,7 @@ impl SessionDescription {
         self.session.medias.get(place).map_or(0, |media| media.port)
     }
 
-    /// Whether there is an audio stream at this place; `None` if it's something else.
+    /// Returns whether there is an audio stream at this place; `None` if it's something else.
     pub(super) fn is_open(&self, place: usize) -> Option<bool> {
         let media = self.session.medias.get(place)?;
         let is_audio = media.media.eq_ignore_ascii_case("audio");
@@ -122,8 +122,8 @@ impl SessionDescription {
         group.iter().copied().find(|place| self.port(*place) != 0)
     }
 
-    /// The places of our streams in a description of ours, in their order: those that are there, and the closed ones,
-    /// which [`write::closed`](super::write::closed) leaves recognizable among what was rejected.
+    /// Returns the places of our streams in a description of ours, in their order: those that are there, and the closed ones,
+    /// which [`write::closed`](super::write::closed) leaves recognizable among rejected ones.
     pub(super) fn own(&self) -> Vec<usize> {
         let is_own = |place: &usize| {
             let media = &self.session.medias[*place];
@@ -134,15 +134,15 @@ impl SessionDescription {
     }
 }
 
-/// A name for a new stream: its place, or the next number that no other is called.
+/// Returns a name for a new stream: its place, or the next number that no other is called.
 pub(super) fn new_mid(place: usize, taken: &[Option<String>]) -> String {
     let is_taken = |name: &String| taken.iter().flatten().any(|other| other == name);
-    // Among one more than there are names, one is free.
+    // Since there is one more candidate than there are names in use, one is free.
     let mut names = (place..=place + taken.len()).map(|number| number.to_string());
     names.find(|name| !is_taken(name)).unwrap_or_default()
 }
 
-/// The name of a section as it's written there.
+/// Returns the name of a section as it's written there.
 pub(super) fn written_mid(media: &Media) -> Option<&str> {
     media.attributes.iter().find_map(|attribute| value(attribute, "mid")).filter(|mid| is_token(mid))
 }

@@ -1,4 +1,4 @@
-//! What both sides' formats have in common: codecs in pairs, telephone events by clock (RFC 3264, 6.1).
+//! The formats that both sides have in common: codecs in pairs, telephone events by clock (RFC 3264, 6.1).
 //!
 //! Each side sends with the numbers and parameters the other declared. An answer keeps the offer's numbers, so ours
 //! are the same both ways unless the other side answers with numbers of its own.
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::registry::CodecFormat;
 
-/// What a stream has besides its formats.
+/// The properties of a stream other than its formats.
 pub(super) struct StreamAttributes {
     pub(super) mid: Option<String>,
     pub(super) direction: Direction,
@@ -23,7 +23,7 @@ pub(super) struct StreamAttributes {
     pub(super) feedback: NegotiatedFeedback,
 }
 
-/// What a stream may send and receive.
+/// The formats that a stream may send and receive.
 pub(super) struct NegotiatedFormats {
     send: Vec<NegotiatedCodec>,
     receive: Vec<NegotiatedCodec>,
@@ -32,7 +32,7 @@ pub(super) struct NegotiatedFormats {
 }
 
 impl NegotiatedFormats {
-    /// For the answer to `theirs`, without the numbers that earlier streams over the same port have.
+    /// Negotiates for the answer to `theirs`, without the payload types that earlier streams over the same port have.
     pub(super) fn answered(
         local: &LocalMedia,
         own: &LocalStream,
@@ -60,7 +60,7 @@ impl NegotiatedFormats {
         Ok(Self { send, receive, send_events, receive_events })
     }
 
-    /// After `theirs` answered `ours`.
+    /// Negotiates after `theirs` answered `ours`.
     pub(super) fn accepted(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> Result<Self, SdpError> {
         let our_formats: Vec<_> = ours.codecs.iter().map(|codec| codec.format.clone()).collect();
         let pairs = pair(local, &theirs.codecs, &our_formats, CodecOrder::Offer);
@@ -75,7 +75,7 @@ impl NegotiatedFormats {
         Ok(Self { send, receive, send_events, receive_events })
     }
 
-    /// The numbers of what may come.
+    /// Returns the payload types of the formats that may come.
     pub(super) fn numbers(&self) -> impl Iterator<Item = PayloadType> {
         let codecs = self.receive.iter().map(|codec| codec.payload_type);
         codecs.chain(self.receive_events.iter().map(|events| events.payload_type))
@@ -114,8 +114,8 @@ impl NegotiatedFormats {
     }
 }
 
-/// Pairs of their and our formats that go together, each partner once: in the order of theirs, or of ours. `None`
-/// without a true codec. Comfort noise and the like come last, and only beside a codec with the same clock.
+/// Returns pairs of their and our formats that go together, each partner once: in the order of theirs, or of ours. `None` without
+/// a true codec. Comfort noise and the like come last, and only together with a codec with the same clock.
 fn pair<'a>(
     local: &LocalMedia,
     theirs: &'a [NegotiatedCodec],
@@ -173,7 +173,7 @@ fn common_events(theirs: &[NegotiatedEvents], codecs: &[NegotiatedCodec]) -> Vec
     common
 }
 
-/// What we write in the answer to this format of theirs.
+/// Returns the format that we write in the answer to this format of theirs.
 fn agreed(local: &LocalMedia, theirs: &NegotiatedCodec, ours: &CodecFormat) -> CodecFormat {
     local.registry.agree(ours, &theirs.format).unwrap_or_else(|| ours.clone())
 }
@@ -181,7 +181,7 @@ fn agreed(local: &LocalMedia, theirs: &NegotiatedCodec, ours: &CodecFormat) -> C
 /// The most characters of their list that an error names.
 const LISTED: usize = 320;
 
-/// Both lists in full: without clock and channels L16 beside L16 says nothing.
+/// Returns the error with both lists in full: without clock and channels an error "L16 and L16" would say nothing.
 fn no_common<'a>(theirs: &Audio, ours: impl Iterator<Item = &'a CodecFormat>) -> SdpError {
     let ours: Vec<_> = ours.map(CodecFormat::to_rtpmap).collect();
     let mut listed = String::new();

@@ -39,22 +39,22 @@ impl CryptoSuite {
         Self::Aes256CmHmacSha1_32,
     ];
 
-    /// The name in `a=crypto`.
+    /// Returns the name in `a=crypto`.
     pub const fn name(self) -> &'static str {
         self.profile().sdes_name()
     }
 
-    /// The suite of this name, in whatever letters.
+    /// Returns the suite of this name, in whatever letters.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))
     }
 
-    /// The suite of this profile; every profile has one.
+    /// Returns the suite of this profile; every profile has one.
     pub fn of(profile: SrtpProfile) -> Option<Self> {
         Self::ALL.into_iter().find(|suite| suite.profile() == profile)
     }
 
-    /// What it is to SRTP.
+    /// Returns the SRTP profile of this suite.
     pub const fn profile(self) -> SrtpProfile {
         match self {
             Self::AesCm128HmacSha1_80 => SrtpProfile::AesCm128HmacSha1_80,
@@ -79,10 +79,10 @@ pub struct CryptoLine {
 }
 
 impl CryptoLine {
-    /// A line with a fresh key from the operating system.
+    /// Creates a line with a fresh key from the operating system.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     #[expect(clippy::missing_panics_doc, reason = "it can't: the key has the length of its own profile")]
     pub fn generate(tag: u32, suite: CryptoSuite) -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; MasterKey::LONGEST]);
@@ -95,7 +95,7 @@ impl CryptoLine {
     /// Lines for the two suites that every phone has, with fresh keys, the longer tag first.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     pub fn generate_both() -> Result<Vec<Self>, getrandom::Error> {
         Ok(vec![
             Self::generate(1, CryptoSuite::AesCm128HmacSha1_80)?,
@@ -115,7 +115,7 @@ impl CryptoLine {
         Ok(Self { tag, suite, key })
     }
 
-    /// The value of `a=crypto`. It holds the key: for the wire, not for a log.
+    /// Returns the value of `a=crypto`. It holds the key: for the wire, not for a log.
     pub(super) fn to_attribute(&self) -> String {
         let key = Zeroizing::new(BASE64_STANDARD.encode(self.key.as_bytes()));
         let terms = self.key.terms();
@@ -135,7 +135,7 @@ impl CryptoLine {
     }
 }
 
-/// Why an `a=crypto` line can't be used.
+/// The reason why an `a=crypto` line can't be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CryptoError {

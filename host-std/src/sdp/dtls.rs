@@ -1,5 +1,5 @@
-//! What a description says of DTLS-SRTP: certificates by their fingerprints (RFC 8122), who begins the handshake
-//! (`a=setup`, RFC 4145 and RFC 5763, 5), and which association it is (`a=tls-id`, RFC 8842).
+//! The part of a description about DTLS-SRTP: certificates by their fingerprints (RFC 8122), the side that begins the handshake
+//! (`a=setup`, RFC 4145 and RFC 5763, 5), and the association (`a=tls-id`, RFC 8842).
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub enum FingerprintHash {
 impl FingerprintHash {
     const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
 
-    /// The name in `a=fingerprint` (RFC 8122, 5).
+    /// Returns the name in `a=fingerprint` (RFC 8122, 5).
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha-256",
@@ -57,12 +57,12 @@ impl Fingerprint {
         (value.len() == hash.bytes()).then(|| Self { hash, value: value.to_vec() })
     }
 
-    /// The hash function.
+    /// Returns the hash function.
     pub fn hash(&self) -> FingerprintHash {
         self.hash
     }
 
-    /// The hash.
+    /// Returns the hash.
     pub fn value(&self) -> &[u8] {
         &self.value
     }
@@ -93,16 +93,16 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// Who begins the handshake, as one side says it (RFC 4145, 4).
+/// The side that begins the handshake, as one side states it (RFC 4145, 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SetupAttribute {
-    /// Either.
+    /// Either side may begin.
     ActPass,
-    /// Who writes it.
+    /// The side that wrote the attribute begins.
     Active,
     /// The other one.
     Passive,
-    /// Nobody, now.
+    /// Neither side begins the handshake now.
     HoldConn,
 }
 
@@ -131,7 +131,7 @@ impl SetupAttribute {
     }
 }
 
-/// What our descriptions say of DTLS: [`LocalMedia::dtls`](super::LocalMedia::dtls).
+/// The DTLS part of our descriptions: [`LocalMedia::dtls`](super::LocalMedia::dtls).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalDtls {
     /// The fingerprint of our certificate.
@@ -158,7 +158,7 @@ pub struct NegotiatedDtls {
     pub own_tls_id: String,
 }
 
-/// What is written of it in a description of ours.
+/// The DTLS attributes that are written in a description of ours.
 #[derive(Clone, Copy)]
 pub(super) struct OurDtls<'a> {
     pub(super) local: &'a LocalDtls,
@@ -166,27 +166,27 @@ pub(super) struct OurDtls<'a> {
 }
 
 impl<'a> OurDtls<'a> {
-    /// In an offer: either side may begin (RFC 5763, 5; RFC 8842, 5.5 for later ones).
+    /// Returns the attributes for an offer: either side may begin (RFC 5763, 5; RFC 8842, 5.5 for later ones).
     pub(super) fn offered(local: &'a LocalMedia) -> Option<Self> {
         let dtls = local.dtls.as_ref().filter(|_| local.srtp != SrtpPolicy::Off)?;
         Some(Self { local: dtls, setup: SetupAttribute::ActPass })
     }
 
-    /// In an answer.
+    /// Returns the attributes for an answer.
     pub(super) fn answered(local: &'a LocalMedia, agreed: &NegotiatedDtls) -> Option<Self> {
         Some(Self { local: local.dtls.as_ref()?, setup: SetupAttribute::of(agreed.active) })
     }
 }
 
-/// Whether the other side could do DTLS: it says so by its profile, or by a fingerprint beside another one.
+/// Returns whether the other side supports DTLS: it says so by its profile, or by a fingerprint together with another one.
 pub(super) fn speaks_dtls(theirs: &Audio) -> bool {
     theirs.profile == Profile::Dtls || theirs.fingerprint
 }
 
-/// The association for our answer to `theirs`.
+/// Returns the association for our answer to `theirs`.
 pub(super) fn answer_dtls(local: &LocalMedia, theirs: &Audio) -> Result<NegotiatedDtls, SdpError> {
     let own = local.dtls.as_ref().ok_or(SdpError::Dtls(DescriptionKind::Offer))?;
-    // Without the line it's active (RFC 4145, 4).
+    // Without the attribute the side is active (RFC 4145, 4).
     let active = match theirs.setup.unwrap_or(SetupAttribute::Active) {
         SetupAttribute::ActPass => own.active.unwrap_or(true),
         SetupAttribute::Active => false,
@@ -198,7 +198,7 @@ pub(super) fn answer_dtls(local: &LocalMedia, theirs: &Audio) -> Result<Negotiat
     agreed(own, theirs, active, DescriptionKind::Offer)
 }
 
-/// The association after `theirs` answered our offer.
+/// Returns the association after `theirs` answered our offer.
 pub(super) fn accept_dtls(local: &LocalMedia, theirs: &Audio) -> Result<NegotiatedDtls, SdpError> {
     let own = local.dtls.as_ref().ok_or(SdpError::Dtls(DescriptionKind::Answer))?;
     let active = match theirs.setup.unwrap_or(SetupAttribute::Active) {

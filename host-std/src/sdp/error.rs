@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::crypto::CryptoError;
 use super::ice::NoIce;
 
-/// Which of the two descriptions an error speaks of.
+/// The description, of the two, to which an error refers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DescriptionKind {
     /// The offer (RFC 3264, 5).
@@ -24,7 +24,7 @@ impl fmt::Display for DescriptionKind {
     }
 }
 
-/// Why there is no agreement. What an error quotes from the other side's text is short and printable, and never a key.
+/// The reason why there is no agreement. Quotations from the other side's text are short and printable, and never a key.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SdpError {
@@ -32,15 +32,15 @@ pub enum SdpError {
     Local(&'static str),
     /// The description is longer than [`MAX_SDP_BYTES`](super::MAX_SDP_BYTES).
     TooLarge {
-        /// How many bytes it has.
+        /// The size of the description in bytes.
         bytes: usize,
     },
     /// The description has more than [`MAX_LINES`](super::MAX_LINES), [`MAX_STREAMS`](super::MAX_STREAMS) or
     /// [`MAX_FORMATS`](super::MAX_FORMATS).
     TooMany {
-        /// What there are too many of.
+        /// The kind of element of which there are too many.
         what: &'static str,
-        /// How many are allowed.
+        /// The number that is allowed.
         most: usize,
     },
     /// The text isn't SDP.
@@ -51,9 +51,9 @@ pub enum SdpError {
     Rejected(DescriptionKind),
     /// The answer has fewer streams than the offer it answers (RFC 3264, 6).
     MissingStream {
-        /// How many `m=` lines the answer has.
+        /// The number of `m=` lines in the answer.
         answered: usize,
-        /// How many `m=` lines the offer has.
+        /// The number of `m=` lines in the offer.
         offered: usize,
     },
     /// The profile is another than RTP/AVP, RTP/SAVP, UDP/TLS/RTP/SAVP and their variants with feedback.
@@ -64,9 +64,9 @@ pub enum SdpError {
     DtlsRequired(DescriptionKind, String),
     /// The profile is DTLS, and no fingerprint is there by which a certificate could be checked.
     Fingerprint(DescriptionKind),
-    /// The description has our own fingerprint, so somebody sent ours back to us.
+    /// The description has our own fingerprint, so it was reflected to us.
     OwnFingerprint(DescriptionKind),
-    /// With this `a=setup` neither side would begin the handshake.
+    /// Neither side would begin the handshake with this `a=setup`.
     Setup(DescriptionKind, &'static str),
     /// SRTP is required here, and the other side speaks plain RTP.
     SrtpRequired(DescriptionKind, String),
@@ -87,12 +87,12 @@ pub enum SdpError {
     NoAddress(DescriptionKind),
     /// The address of the audio stream isn't a unicast IP address.
     Address(DescriptionKind, String),
-    /// A host name stands in place of the audio stream's address, and nothing is looked up here: see
+    /// A host name is given in place of the audio stream's address, and nothing is looked up here: see
     /// [`resolved`](super::resolved).
     HostName(DescriptionKind, String),
     /// The audio stream's address is of another family than ours, so our socket can't send there.
     Family {
-        /// Which description.
+        /// The description with the error.
         kind: DescriptionKind,
         /// Their address.
         theirs: IpAddr,
@@ -104,8 +104,8 @@ pub enum SdpError {
     /// The stream is not in one BUNDLE group with the first that was taken, or has another profile: it would need a port
     /// of its own.
     NotBundled(DescriptionKind),
-    /// All payload types of the stream that we could take are those of an earlier one over the same port, so that
-    /// nothing would tell their packets apart (RFC 9143, 9.2).
+    /// All payload types of the stream that we could take are those of an earlier one over the same port, so that their packets
+    /// could not be distinguished (RFC 9143, 9.2).
     SharedPayloadTypes(DescriptionKind),
 }
 

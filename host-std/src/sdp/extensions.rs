@@ -30,7 +30,7 @@ impl ExtensionKind {
     pub const ALL: [Self; 5] =
         [Self::AudioLevel, Self::AbsoluteSendTime, Self::TransportSequence, Self::Mid, Self::MixerLevels];
 
-    /// The URI that names it.
+    /// Returns the URI that names it.
     pub const fn uri(self) -> &'static str {
         match self {
             Self::AudioLevel => AUDIO_LEVEL,
@@ -56,29 +56,30 @@ impl ExtensionKind {
 /// Contributing sources in a packet at most, each with a level.
 const MAX_LEVELS: usize = 15;
 
-/// When header extensions are offered. An answer accepts those that are offered and wanted in any case.
+/// The condition under which header extensions are offered. An answer accepts those that are offered and wanted in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OfferExtensions {
-    /// Never.
+    /// No extensions are offered.
     Never,
-    /// In offers with feedback (`RTP/AVPF` and `SAVPF`, as of DTLS calls), as browsers do; the names of the streams of a bundle
-    /// in any offer. The offer of a plain SIP call stays short, since many phones ignore extensions and some fail at them.
+    /// The extensions are in offers with feedback (`RTP/AVPF` and `SAVPF`, as of DTLS calls), as browsers do; the names of the
+    /// streams of a bundle are in any offer. The offer of a plain SIP call stays short, since many phones ignore extensions and
+    /// some fail because of them.
     #[default]
     WithFeedback,
     /// Always.
     Always,
 }
 
-/// Which header extensions we offer and accept, and in which direction: [`Direction::SendOnly`] writes them,
+/// The header extensions that we offer and accept, and their direction: [`Direction::SendOnly`] writes them,
 /// [`Direction::RecvOnly`] reads them, [`Direction::Inactive`] has none.
 ///
-/// They are not encrypted, not even under SRTP: whoever watches the network sees when somebody speaks, and how loud. To avoid
+/// They are not encrypted, not even under SRTP: anyone who watches the network sees when somebody speaks, and how loud. To avoid
 /// that use [`NONE`](Self::NONE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExtensionOptions {
-    /// When extensions are offered.
+    /// The condition under which extensions are offered.
     pub offer: OfferExtensions,
-    /// The level of each packet, and whether somebody speaks (RFC 6464).
+    /// The level of each packet, and whether it contains speech (RFC 6464).
     pub audio_level: Direction,
     /// The level of each contributing source (RFC 6465). A mixer writes it, and those who hear the mixer read it.
     pub mixer_levels: Direction,
@@ -106,7 +107,7 @@ impl Default for ExtensionOptions {
 }
 
 impl ExtensionOptions {
-    /// Of a mixer, which says how loud each of those is whom it mixes.
+    /// Returns the options of a mixer, which reports the level of each participant that it mixes.
     pub fn mixer() -> Self {
         Self { mixer_levels: Direction::SendOnly, ..Self::default() }
     }
@@ -140,14 +141,14 @@ pub struct Extension {
     pub id: u8,
     /// Whether we write it, read it, or both.
     pub direction: Direction,
-    /// Whether levels say if somebody speaks (`vad`: RFC 6464, 4).
+    /// Whether levels mark speech (`vad`: RFC 6464, 4).
     pub voice: bool,
 }
 
 /// The header extensions that a stream has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NegotiatedExtensions {
-    /// In the order of [`ExtensionKind::ALL`].
+    /// The extensions in the order of [`ExtensionKind::ALL`].
     known: [Option<Extension>; ExtensionKind::ALL.len()],
     mixed: bool,
 }
@@ -168,18 +169,18 @@ impl NegotiatedExtensions {
         self.get(kind).filter(|extension| extension.direction.receives()).map(|extension| extension.id)
     }
 
-    /// Whether one stream may have elements of both forms (`a=extmap-allow-mixed`).
+    /// Returns whether one stream may have elements of both forms (`a=extmap-allow-mixed`).
     pub const fn is_mixed(&self) -> bool {
         self.mixed
     }
 
-    /// Whether there are none.
+    /// Returns whether there is none of them.
     pub fn is_empty(&self) -> bool {
         self.known.iter().all(Option::is_none)
     }
 
-    /// How elements are written where a stream's name has so many bytes: in two-byte headers only if a number or a length of
-    /// what we send asks for it.
+    /// Returns the form of elements where a stream's name has this many bytes: two-byte headers only if a number or a length that
+    /// we send requires it.
     pub fn form(&self, mid_bytes: usize) -> ElementForm {
         let long = |kind| match self.sent(kind) {
             Some(id) => id > 14 || kind.data_bytes(mid_bytes) > 16,
@@ -197,7 +198,7 @@ impl NegotiatedExtensions {
         if bytes == 0 { 0 } else { 4 + bytes.next_multiple_of(4) + csrcs }
     }
 
-    /// As far as a stream of this direction has them; of one that is inactive all are kept.
+    /// Restricts the extensions to the direction of the stream; for an inactive stream all are kept.
     pub(super) fn within(mut self, stream: Direction) -> Self {
         for known in self.known.iter_mut().filter(|_| stream != Direction::Inactive) {
             *known = known
@@ -207,7 +208,7 @@ impl NegotiatedExtensions {
         self
     }
 
-    /// Without this one.
+    /// Removes this extension.
     pub(super) fn without(mut self, kind: ExtensionKind) -> Self {
         self.known[kind as usize] = None;
         self
@@ -244,10 +245,10 @@ struct Line {
     kind: ExtensionKind,
 }
 
-/// Numbers that stand for "one of these" in an offer (RFC 8285, 7).
+/// The numbers that mean "one of these" in an offer (RFC 8285, 7).
 const ALTERNATIVES: std::ops::RangeInclusive<u16> = 4_096..=4_351;
 
-/// What a section says of header extensions.
+/// The header extensions of a section.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extensions {
     lines: Vec<Line>,
@@ -271,7 +272,7 @@ impl Extensions {
             };
             let (Ok(id), Some(direction)) = (number.parse::<u16>(), direction) else { continue };
             let usable = (1..=255).contains(&id) && id != 15;
-            // A number that means two things means nothing, but for alternatives.
+            // A number with two meanings is ignored, except for alternatives.
             if !(usable && !read.taken.contains(&id) || ALTERNATIVES.contains(&id)) {
                 continue;
             }
@@ -288,7 +289,7 @@ impl Extensions {
         self.lines.iter().find(|line| line.kind == kind)
     }
 
-    /// What an answer to this section takes.
+    /// Returns the extensions that an answer to this section accepts.
     pub(super) fn answered(&self, options: &ExtensionOptions) -> NegotiatedExtensions {
         let mut agreed = NegotiatedExtensions { mixed: self.mixed, ..Default::default() };
         let mut taken = self.taken.clone();
@@ -300,7 +301,7 @@ impl Extensions {
             }
             let mut id = line.extension.id;
             if ALTERNATIVES.contains(&line.id) {
-                // At most one of those with the same number, under one of the valid range.
+                // At most one of the extensions with the same number is accepted, under a number in the valid range.
                 let free = (1..=14).find(|id| !taken.contains(id));
                 let Some(free) = free.filter(|_| !chosen.contains(&line.id)) else { continue };
                 chosen.push(line.id);
@@ -312,7 +313,7 @@ impl Extensions {
         agreed
     }
 
-    /// What both sections, ours and their answer, agree on.
+    /// Returns the extensions that both sections, ours and their answer, agree on.
     pub(super) fn accepted(ours: &Self, theirs: &Self) -> NegotiatedExtensions {
         let mut agreed = NegotiatedExtensions { mixed: ours.mixed && theirs.mixed, ..Default::default() };
         for line in &theirs.lines {
@@ -326,7 +327,8 @@ impl Extensions {
         agreed
     }
 
-    /// What an offer of ours has: `before` are the sections of our last description, if there was one, whose numbers stay.
+    /// Returns the extensions of an offer of ours: `before` are the sections of our last description, if there was one, whose
+    /// numbers stay.
     pub(super) fn offered(
         options: &ExtensionOptions,
         wanted: impl Fn(ExtensionKind) -> bool,
@@ -340,7 +342,7 @@ impl Extensions {
                 continue;
             }
             let kept = before.iter().find_map(|section| section.line(kind)).map(|line| line.id);
-            // What is new in a session that began with the other side's numbers keeps clear of the low ones.
+            // A new extension in a session that began with the other side's numbers avoids the low ones.
             let fresh = || {
                 let mut ids = Some(number).filter(|_| before.is_empty()).into_iter().chain((1..=14).rev());
                 ids.find(|id| !taken.contains(id))

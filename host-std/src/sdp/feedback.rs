@@ -1,13 +1,13 @@
 //! RTCP feedback in descriptions: the profiles AVPF and SAVPF, `a=rtcp-fb` (RFC 4585, 4; RFC 5124) and `a=rtcp-rsize`
 //! (RFC 5506, 5).
 //!
-//! Of messages only transport-wide feedback (`transport-cc`) is claimed: for sound alone, pictures that were lost mean nothing, and
-//! nothing is sent again. A NACK that comes all the same is counted.
+//! Of the feedback messages only transport-wide feedback (`transport-cc`) is claimed: for sound alone, messages about lost
+//! pictures mean nothing, and nothing is retransmitted. A NACK that comes all the same is counted.
 
 use dsp_core::time::Duration;
 use sdp_types::Attribute;
 
-/// Which RTCP feedback we offer and accept. Feedback needs a profile with AVPF or SAVPF (RFC 4585).
+/// The RTCP feedback that we offer and accept. Feedback needs a profile with AVPF or SAVPF (RFC 4585).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedbackOptions {
     /// Whether offers without DTLS have the profile AVPF or SAVPF. Phones that don't know it refuse such an offer. With DTLS it
@@ -20,7 +20,7 @@ pub struct FeedbackOptions {
 }
 
 impl Default for FeedbackOptions {
-    /// All of it where there is DTLS, none where there isn't.
+    /// Returns the default: all of it with DTLS, and none without.
     fn default() -> Self {
         Self { profile: false, transport_wide: true, reduced_size: true }
     }
@@ -32,7 +32,7 @@ impl Default for FeedbackOptions {
 pub struct NegotiatedFeedback {
     /// Whether reports and feedback have the timing of AVPF (RFC 4585, 3).
     pub early: bool,
-    /// Whether each side tells when the other's packets arrived.
+    /// Whether each side reports when the other's packets arrived.
     pub transport_wide: bool,
     /// The least time between whole reports that was agreed on (`trr-int`).
     pub regular_interval: Option<Duration>,
@@ -41,7 +41,7 @@ pub struct NegotiatedFeedback {
 /// The longest `trr-int` that is taken, in ms.
 const LONGEST_INTERVAL_MS: u32 = 60_000;
 
-/// What a section says of feedback.
+/// The feedback attributes of a section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct FeedbackAttributes {
     /// The profile has it.
@@ -72,24 +72,24 @@ impl FeedbackAttributes {
         read
     }
 
-    /// What an offer of ours has under this profile; a `trr-int` of before stays.
+    /// Returns the attributes of an offer of ours under this profile; an earlier `trr-int` stays.
     pub(super) fn offered(options: &FeedbackOptions, proto: &str, numbered: bool, before: Option<Self>) -> Self {
         let early = proto.to_ascii_uppercase().ends_with('F');
         let interval_ms = before.and_then(|before| before.interval_ms).filter(|_| early);
         Self { early, transport_wide: early && numbered && options.transport_wide, interval_ms }
     }
 
-    /// What an answer of ours to this section has; `numbered`: both sides number their packets.
+    /// Returns the attributes of an answer of ours to this section; `numbered`: both sides number their packets.
     pub(super) fn answered(self, options: &FeedbackOptions, numbered: bool) -> Self {
         Self { transport_wide: self.transport_wide && options.transport_wide && numbered, ..self }
     }
 
-    /// Whether the profile has any.
+    /// Returns whether the profile has feedback.
     pub(super) fn is_early(self) -> bool {
         self.early
     }
 
-    /// What both sections have.
+    /// Returns the attributes that both sections have.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             early: self.early && other.early,

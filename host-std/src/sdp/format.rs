@@ -1,4 +1,4 @@
-//! What SDP agrees on: payload formats and telephone events (RFC 4733, 2.4 and 7.1) under their numbers.
+//! The formats on which SDP agrees: payload formats and telephone events (RFC 4733, 2.4 and 7.1) under their numbers.
 
 use std::fmt;
 
@@ -32,17 +32,17 @@ pub struct NegotiatedEvents {
 pub struct EventSet(u32);
 
 impl EventSet {
-    /// The sixteen DTMF digits: what a description without `a=fmtp` means (RFC 4733, 2.4.1).
+    /// The sixteen DTMF digits: the default of a description without `a=fmtp` (RFC 4733, 2.4.1).
     pub const DTMF: Self = Self(0xffff);
     /// DTMF and the hook flash, `0-16`.
     pub const DTMF_AND_FLASH: Self = Self(0x1_ffff);
 
-    /// Whether `event` is one of them; events above 31 never are.
+    /// Returns whether `event` is one of them; events above 31 never are.
     pub const fn contains(self, event: u8) -> bool {
         event < 32 && self.0 >> event & 1 == 1
     }
 
-    /// The events in both sets.
+    /// Returns the events in both sets.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
@@ -64,7 +64,7 @@ impl EventSet {
 }
 
 impl fmt::Display for EventSet {
-    /// As in `a=fmtp`: `0-15,16` is written `0-16`.
+    /// Writes the events as in `a=fmtp`: `0-15,16` is written `0-16`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut event = 0_u8;
         let mut separator = "";

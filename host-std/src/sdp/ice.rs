@@ -3,9 +3,9 @@
 //!
 //! A description of the other side is read with bounds: as many candidates as [`MAX_CANDIDATES`], of UDP and of the first
 //! component, with addresses and not names. A browser's mDNS name (`*.local`) is no address and is skipped at once: its checks
-//! come from the address behind it, which is all that is needed. Credentials that RFC 8839, 5.4 doesn't allow are none.
+//! come from the real address, which is all that is needed. Credentials that RFC 8839, 5.4 doesn't allow count as absent.
 //!
-//! `a=ice-mismatch` is neither written nor heeded: what a gateway on the way writes into the `c=` line says nothing of the
+//! `a=ice-mismatch` is neither written nor evaluated: a `c=` line that a gateway on the way has changed says nothing about the
 //! candidates.
 
 use std::fmt;
@@ -32,7 +32,7 @@ pub struct IceCredentials {
 }
 
 impl fmt::Debug for IceCredentials {
-    /// Without the password.
+    /// Writes the credentials without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IceCredentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
     }
@@ -42,14 +42,14 @@ impl IceCredentials {
     /// Credentials from the operating system's randomness: 48 bits of name and 144 bits of password.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
         Ok(Self::from_random(&bytes))
     }
 
-    /// Of random bytes.
+    /// Creates credentials from random bytes.
     pub fn from_random(bytes: &[u8; 32]) -> Self {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let text = |bytes: &[u8]| bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])).collect();
@@ -67,7 +67,7 @@ fn is_ice_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
 }
 
-/// Where a candidate's address comes from (RFC 8445, 5.1.1).
+/// The origin of a candidate's address (RFC 8445, 5.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CandidateKind {
     /// An address of a network interface of that side.
@@ -81,7 +81,7 @@ pub enum CandidateKind {
 }
 
 impl CandidateKind {
-    /// As descriptions have it.
+    /// Returns the name in descriptions.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -96,7 +96,7 @@ impl CandidateKind {
         kinds.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name))
     }
 
-    /// The type preference of RFC 8445, 5.1.2.2.
+    /// Returns the type preference of RFC 8445, 5.1.2.2.
     const fn preference(self) -> u32 {
         match self {
             Self::Host => 126,
@@ -118,11 +118,11 @@ pub struct IceCandidate {
     pub address: SocketAddr,
     /// The kind of the candidate.
     pub kind: CandidateKind,
-    /// The address behind it; a host candidate has none.
+    /// The related address (`raddr`); a host candidate has none.
     pub related: Option<SocketAddr>,
 }
 
-/// What an `a=candidate` line says.
+/// The content of an `a=candidate` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CandidateLine {
@@ -136,8 +136,8 @@ pub enum CandidateLine {
 }
 
 impl IceCandidate {
-    /// One of ours, by the recommended formula (RFC 8445, 5.1.2.1). `preference`: 65,535 for the best address of its kind,
-    /// less for others.
+    /// Creates one of ours, by the recommended formula (RFC 8445, 5.1.2.1). `preference`: 65,535 for the best address of its
+    /// kind, less for others.
     pub fn new(kind: CandidateKind, address: SocketAddr, base: SocketAddr, preference: u16) -> Self {
         let priority = (kind.preference() << 24) | (u32::from(preference) << 8) | 255;
         // The same for the same kind and base.
@@ -148,7 +148,7 @@ impl IceCandidate {
         Self { foundation, priority, address, kind, related }
     }
 
-    /// The value of an `a=candidate` attribute.
+    /// Returns the value of an `a=candidate` attribute.
     pub fn to_attribute(&self) -> String {
         let Self { foundation, priority, address, kind, related } = self;
         let (ip, port, kind) = (address.ip(), address.port(), kind.name());
@@ -159,7 +159,7 @@ impl IceCandidate {
         }
     }
 
-    /// Reads the value of an `a=candidate` attribute (RFC 8839, 5.1). What isn't of this form is unusable.
+    /// Reads the value of an `a=candidate` attribute (RFC 8839, 5.1). Any other form is unusable.
     pub fn parse(value: &str) -> CandidateLine {
         Self::read(value).unwrap_or(CandidateLine::Unusable)
     }
@@ -200,13 +200,13 @@ impl IceCandidate {
     }
 }
 
-/// Whether an address is one host's.
+/// Returns whether an address is one host's.
 fn can_be_checked(ip: IpAddr) -> bool {
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast() || v4.is_link_local());
     !broadcast && !ip.is_multicast() && !ip.is_unspecified()
 }
 
-/// What our descriptions say of ICE: [`LocalMedia::ice`](super::LocalMedia::ice).
+/// The ICE part of our descriptions: [`LocalMedia::ice`](super::LocalMedia::ice).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalIce {
     /// Our credentials, which stay the same until a restart.
@@ -219,26 +219,26 @@ pub struct LocalIce {
     pub candidates: Vec<IceCandidate>,
     /// Whether there will be no more candidates.
     pub complete: bool,
-    /// In a running call whose checks we control, the other side's candidate that is selected (RFC 8839, 4.4.1.2.2).
+    /// The other side's candidate that is selected, in a running call whose checks we control (RFC 8839, 4.4.1.2.2).
     pub selected: Option<SocketAddr>,
-    /// Whether the description hides our address: a relayed candidate stands in its place, and until there is one, 0.0.0.0 and
-    /// port 9, as in descriptions of browsers (RFC 8840, 4.1.1).
+    /// Whether the description hides our address: a relayed candidate takes its place, and until there is one, 0.0.0.0 and port
+    /// 9, as in descriptions of browsers (RFC 8840, 4.1.1).
     pub hides_host: bool,
 }
 
-/// What stands for our address and port in a description that doesn't say them.
+/// Returns the placeholder for our address and port in a description that doesn't disclose them.
 pub(super) fn stand_in(local: &LocalMedia) -> Option<SocketAddr> {
     let ice = local.ice.as_ref().filter(|ice| ice.hides_host)?;
     let relayed = ice.candidates.iter().find(|candidate| candidate.kind == CandidateKind::Relayed);
     Some(relayed.map_or_else(|| SocketAddr::new(nowhere(local), 9), |relayed| relayed.address))
 }
 
-/// The unspecified address of our family.
+/// Returns the unspecified address of our family.
 pub(super) fn nowhere(local: &LocalMedia) -> IpAddr {
     if local.address.to_canonical().is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }
 
-/// What a description of the other side says of ICE.
+/// The ICE part of a description of the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemoteIce {
@@ -250,7 +250,7 @@ pub struct RemoteIce {
     pub trickle: bool,
     /// The other side's candidates that can be checked.
     pub candidates: Vec<IceCandidate>,
-    /// How many candidates were skipped because they have a name of multicast DNS in place of an address.
+    /// The number of candidates that were skipped because they have a name of multicast DNS in place of an address.
     pub hidden: usize,
     /// Whether there will be no more candidates.
     pub complete: bool,
@@ -266,13 +266,13 @@ pub struct NegotiatedIce {
     pub local: IceCredentials,
     /// Whether we only answer checks.
     pub lite: bool,
-    /// What the other side's description says.
+    /// The ICE part of the other side's description.
     pub remote: RemoteIce,
     /// Whether we are the controlling side, which chooses the pair, unless the roles were settled before (RFC 8445, 6.1.1).
     pub controlling: bool,
 }
 
-/// Why there is no ICE in a call.
+/// The reason why there is no ICE in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoIce {
@@ -282,7 +282,7 @@ pub enum NoIce {
     OtherSide,
     /// RTP and RTCP do not share a port, and only one port is checked here.
     Unmultiplexed,
-    /// Both sides only answer checks, so nobody would send any.
+    /// Both sides only answer checks, so none would be sent.
     BothLite,
 }
 
@@ -297,7 +297,7 @@ impl fmt::Display for NoIce {
     }
 }
 
-/// Reads what a section and its session say.
+/// Reads the attributes of a section and its session.
 pub(super) fn read<'a>(
     of_media: impl Fn(&'static str) -> Vec<&'a str>,
     of_both: impl Fn(&'static str) -> Option<&'a str>,
@@ -354,7 +354,7 @@ pub(super) fn check(local: &LocalMedia) -> Result<(), SdpError> {
     Ok(())
 }
 
-/// What the session says.
+/// Returns the attributes at the session level.
 pub(super) fn of_session(ice: Option<&LocalIce>) -> Vec<Attribute> {
     let Some(ice) = ice else { return Vec::new() };
     let mut attributes = Vec::new();
@@ -366,7 +366,7 @@ pub(super) fn of_session(ice: Option<&LocalIce>) -> Vec<Attribute> {
     attributes
 }
 
-/// What the section says that carries the packets.
+/// Returns the attributes of the section that carries the packets.
 pub(super) fn of_section(ice: &LocalIce) -> Vec<Attribute> {
     let mut attributes =
         vec![attribute("ice-ufrag", ice.credentials.ufrag.clone()), attribute("ice-pwd", ice.credentials.pwd.clone())];
@@ -384,7 +384,7 @@ fn attribute(name: &str, value: String) -> Attribute {
     Attribute { attribute: name.into(), value: Some(value) }
 }
 
-/// What our answer to `theirs` comes to, and what it says of ICE.
+/// Returns the ICE agreement and the attributes for our answer to `theirs`.
 ///
 /// # Errors
 /// [`SdpError::IceRequired`].
@@ -395,7 +395,7 @@ pub(super) fn answered(local: &LocalMedia, theirs: &Audio) -> Result<Result<Nego
     required(ours.required, DescriptionKind::Offer, agreed)
 }
 
-/// What the answer to our offer comes to; what we said is in the offer.
+/// Returns the ICE agreement after the answer to our offer; our own attributes are in the offer.
 ///
 /// # Errors
 /// [`SdpError::IceRequired`].

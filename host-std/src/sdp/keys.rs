@@ -9,10 +9,10 @@ use super::error::{DescriptionKind, SdpError, quote};
 use super::read::{Audio, Profile};
 use super::{LocalMedia, NegotiatedDtls, SrtpKeys, SrtpPolicy};
 
-/// What protects the packets; `L`: what belongs into the answer.
+/// The protection of the packets; `L`: the part that belongs into the answer.
 #[derive(Debug)]
 pub(super) enum NegotiatedKeys<L> {
-    /// Nothing.
+    /// No protection: plain RTP.
     Plain,
     /// Keys in the descriptions.
     Described(SrtpKeys, L),
@@ -20,10 +20,10 @@ pub(super) enum NegotiatedKeys<L> {
     Dtls(NegotiatedDtls),
 }
 
-/// The keys for an answer, and our line in it.
+/// Returns the keys for an answer, and our line in it.
 pub(super) fn answer_keys(local: &LocalMedia, theirs: &Audio) -> Result<NegotiatedKeys<CryptoLine>, SdpError> {
     let plain = theirs.profile == Profile::Plain;
-    // Whoever has both means the line for those that have no DTLS.
+    // A side that has both means the crypto line for peers without DTLS.
     let either = speaks_dtls(theirs) && (local.dtls.is_some() || theirs.crypto.is_empty());
     let dtls = either || theirs.profile == Profile::Dtls;
     match local.srtp {
@@ -56,7 +56,7 @@ fn described(local: &LocalMedia, theirs: &Audio, plain: bool) -> Result<Negotiat
     }
 }
 
-/// The first of their lines that we can use (RFC 4568, 5.1.2): our answer has its tag and suite and a key of ours.
+/// Returns the first of their lines that we can use (RFC 4568, 5.1.2): our answer has its tag and suite and a key of ours.
 fn pick_line(local: &LocalMedia, theirs: &Audio) -> Result<(SrtpKeys, CryptoLine), CryptoError> {
     let mut first_error = None;
     for line in &theirs.crypto {
@@ -84,7 +84,7 @@ fn pick_line(local: &LocalMedia, theirs: &Audio) -> Result<(SrtpKeys, CryptoLine
     Err(first_error.unwrap_or(CryptoError::Missing))
 }
 
-/// The keys after the answer to our offer.
+/// Returns the keys after the answer to our offer.
 pub(super) fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> Result<NegotiatedKeys<()>, SdpError> {
     let plain = theirs.profile == Profile::Plain;
     if ours.crypto.is_empty() && ours.fingerprints.is_empty() {
@@ -137,12 +137,12 @@ pub(super) fn accept_keys(local: &LocalMedia, ours: &Audio, theirs: &Audio) -> R
         .map_err(|error| SdpError::Crypto(DescriptionKind::Answer, error))
 }
 
-/// Whether our offer leaves it to the other side.
+/// Returns whether our offer leaves the choice to the other side.
 fn may_be_plain(local: &LocalMedia, ours: &Audio) -> bool {
     local.srtp != SrtpPolicy::Required && ours.profile == Profile::Plain
 }
 
-/// None of our keys may be theirs, whichever line it stands in: it protects what we send, now or later.
+/// Checks that none of our keys is theirs, in whichever line it is: it protects our packets, now or later.
 fn keys(local: &LocalMedia, ours: &CryptoLine, theirs: &CryptoLine) -> Result<SrtpKeys, CryptoError> {
     if ours.key == theirs.key || local.lines().any(|ours| ours.key == theirs.key) {
         return Err(CryptoError::SameKey);

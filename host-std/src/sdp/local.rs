@@ -1,4 +1,4 @@
-//! What we have and want: our transport, and the streams over it.
+//! The configuration of our side: our transport, and the streams over it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::registry::Registry;
 
-/// What this side has and wants: the settings of [`offer`](super::offer), [`answer`](super::answer) and
+/// The capabilities and wishes of this side: the settings of [`offer`](super::offer), [`answer`](super::answer) and
 /// [`accept`](super::accept).
 ///
 /// The default is a plain RTP call at 127.0.0.1 with one stream ([`LocalStream::default`]); set at least the port.
@@ -55,27 +55,27 @@ pub struct LocalMedia {
     pub dtls: Option<LocalDtls>,
     /// Our keys for suites that we don't offer but accept in an offer: one line for each suite, and no suite of `crypto`.
     pub crypto_answered: Vec<CryptoLine>,
-    /// What we allow an offer to leave unencrypted by `UNENCRYPTED_SRTP` and `UNENCRYPTED_SRTCP` (RFC 4568, 6.3.2). We ask
-    /// for it ourselves where the terms of our keys say so.
+    /// The parts that we allow an offer to leave unencrypted by `UNENCRYPTED_SRTP` and `UNENCRYPTED_SRTCP` (RFC 4568, 6.3.2). We
+    /// request it ourselves where the terms of our keys contain it.
     pub unencrypted: Unencrypted,
     /// Our ICE credentials and candidates; `None` is no ICE. ICE needs `rtcp_mux`.
     pub ice: Option<LocalIce>,
-    /// Which RTP header extensions we offer and accept.
+    /// The RTP header extensions that we offer and accept.
     pub extensions: ExtensionOptions,
-    /// Which RTCP feedback we offer and accept.
+    /// The RTCP feedback that we offer and accept.
     pub feedback: FeedbackOptions,
-    /// The codecs behind the formats: they decide which formats are the same and how long packets can be.
+    /// The codecs of the formats: they decide which formats are the same and how long packets can be.
     pub registry: Registry,
-    /// Whose order of preference an answer of ours follows.
+    /// The side whose order of preference an answer of ours follows.
     pub codec_order: CodecOrder,
     /// The streams: at most [`MAX_STREAMS`](super::MAX_STREAMS), and at least one that is open. Streams after the first use
     /// its port (BUNDLE, RFC 9143) or are rejected. A stream keeps its place in this list as long as the session lasts; add
     /// new ones at the end.
     pub streams: Vec<LocalStream>,
     /// [`NegotiatedTransport::bundle`](super::NegotiatedTransport::bundle) of the last agreement in this session. Where it is
-    /// empty a later offer asks for the group anew.
+    /// empty a later offer asks for the group again.
     pub bundle: Vec<String>,
-    /// How the `o=` line names the session.
+    /// The identity of the session in the `o=` line.
     pub session: SessionId,
     /// The description that we sent last in this session, offer or answer; `None` before the first. A later one keeps its
     /// streams in their places and its payload types (RFC 3264, 8), and counts the version up if it says anything new.
@@ -83,18 +83,18 @@ pub struct LocalMedia {
 }
 
 impl LocalMedia {
-    /// All keys of ours, those that are offered first.
+    /// Returns all keys of ours, those that are offered first.
     pub(crate) fn lines(&self) -> impl Iterator<Item = &CryptoLine> + Clone {
         self.crypto.iter().chain(&self.crypto_answered)
     }
 
-    /// As [`lines`](Self::lines), to be changed.
+    /// Returns the same lines as [`lines`](Self::lines), to be changed.
     pub(crate) fn lines_mut(&mut self) -> impl Iterator<Item = &mut CryptoLine> {
         self.crypto.iter_mut().chain(&mut self.crypto_answered)
     }
 }
 
-/// What may go over the network unencrypted although SRTP was agreed on. It is still authenticated.
+/// The packets that may go over the network unencrypted although SRTP was agreed on. They are still authenticated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unencrypted {
     /// Whether RTP may: anybody on the way can then hear the call.
@@ -130,7 +130,7 @@ impl Default for LocalMedia {
 }
 
 impl fmt::Debug for LocalMedia {
-    /// Without `previous`, which holds keys.
+    /// Writes all fields but `previous`, which holds keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalMedia")
             .field("address", &self.address)
@@ -163,8 +163,8 @@ pub struct LocalStream {
     pub direction: Direction,
     /// Whether we offer and accept telephone events (RFC 4733).
     pub telephone_event: bool,
-    /// How many earlier payloads a packet of redundant audio data repeats (RFC 2198), if `red` is among the codecs. Its `a=fmtp`
-    /// lists as many payload types and one more (RFC 2198, 5).
+    /// The number of earlier payloads that a packet of redundant audio data repeats (RFC 2198), if `red` is among the codecs. Its
+    /// `a=fmtp` lists as many payload types and one more (RFC 2198, 5).
     pub redundancy: u8,
     /// Whether `red` stands before the codecs in our lines, which asks the other side to send redundant audio data.
     pub ask_redundancy: bool,
@@ -175,7 +175,7 @@ pub struct LocalStream {
 }
 
 impl LocalStream {
-    /// A stream with these codecs, the best first, and otherwise the default.
+    /// Creates a stream with these codecs, the best first, and otherwise the default.
     pub fn of(codecs: impl Into<Vec<CodecFormat>>) -> Self {
         Self { codecs: codecs.into(), ..Self::default() }
     }

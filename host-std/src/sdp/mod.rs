@@ -1,8 +1,8 @@
 //! SDP offer and answer for audio streams over one transport, as pure functions from text to text: no I/O, no clock, no state.
 //!
-//! Use [`offer`], [`answer`] and [`accept`] where you negotiate for media that you carry yourself: a proxy, a gateway, a test, a media
-//! server of your own. A [`Call`](crate::session::Call) does all of this itself, so whoever has one needs nothing from this page
-//! but the types in its settings and results. On a machine without a heap use [`dsp_core::sdp`].
+//! Use [`offer`], [`answer`] and [`accept`] where you negotiate for media that you carry yourself: a proxy, a gateway, a test, a
+//! media server of your own. A [`Call`](crate::session::Call) does all of this itself, so users of a call need nothing from this
+//! page but the types in its settings and results. On a machine without a heap use [`dsp_core::sdp`].
 //!
 //! One function takes one step of RFC 3264:
 //!
@@ -12,11 +12,11 @@
 //! | who is called | reads it, writes the answer, and knows what was agreed on | [`answer`] |
 //! | who calls | reads the answer, and knows what was agreed on | [`accept`] |
 //!
-//! [`LocalMedia`] says what this side has and wants, with one [`LocalStream`] for each stream. [`Negotiated`] says what both sides
-//! agreed on, with one [`NegotiatedStream`] in the same place of its list, and one [`NegotiatedTransport`] for what all streams
-//! share: addresses, ports, keys. For a later offer (hold, other codecs, another stream) put the last description of this side
-//! into [`LocalMedia::previous`]. Several streams share one port as a BUNDLE group (RFC 9143) and are told apart by payload type;
-//! a description of one stream has no group unless the other side began with one.
+//! [`LocalMedia`] describes the capabilities and wishes of this side, with one [`LocalStream`] for each stream. [`Negotiated`] is
+//! the agreement of both sides, with one [`NegotiatedStream`] in the same place of its list, and one [`NegotiatedTransport`] for
+//! the data that all streams share: addresses, ports, keys. For a later offer (hold, other codecs, another stream) put the last
+//! description of this side into [`LocalMedia::previous`]. Several streams share one port as a BUNDLE group (RFC 9143) and are
+//! distinguished by payload type; a description of one stream has no group unless the other side began with one.
 //!
 //! ```
 //! use host_std::sdp::{CodecFormat, LocalMedia, LocalStream, accept, answer, offer};
@@ -40,10 +40,10 @@
 //! **Cost.** Two calls of PCMU that are made and agree with each other, SRTP keys included, take 37 µs together (BENCHMARKS.md);
 //! most of that isn't the text. Everything here allocates, so it belongs off the audio path.
 //!
-//! **Limits.** Only audio is agreed on. Every other `m=` line (video, fax, chat) is rejected in its place, as RFC 3264, 6 wants, and
-//! the call goes on. Text from the network may be any bytes: what is longer than [`MAX_SDP_BYTES`], [`MAX_LINES`],
-//! [`MAX_STREAMS`] or [`MAX_FORMATS`] is an error, and nothing panics. Names of hosts in `c=` lines are not looked up here:
-//! [`resolved`] puts addresses in their place.
+//! **Limits.** Only audio is agreed on. Every other `m=` line (video, fax, chat) is rejected in its place, as RFC 3264, 6
+//! requires, and the call continues. Text from the network may be any bytes: a text that exceeds [`MAX_SDP_BYTES`],
+//! [`MAX_LINES`], [`MAX_STREAMS`] or [`MAX_FORMATS`] is an error, and nothing panics. Names of hosts in `c=` lines are not looked
+//! up here: [`resolved`] puts addresses in their place.
 //!
 //! **Standards.** Offer and answer follow RFC 3264 and the text RFC 8866, read by the crate `sdp-types`.
 //!
@@ -60,7 +60,7 @@
 //! | parameters of Opus | RFC 7587 |
 //! | static payload types | RFC 3551 |
 //!
-//! Where phones and servers in the field deviate from these in a harmless way, the deviation is accepted.
+//! Harmless deviations of phones and servers in the field are accepted.
 
 mod accept;
 mod agreed;
@@ -134,14 +134,14 @@ pub enum SrtpPolicy {
     /// Plain RTP only: offers of SRTP alone are refused.
     #[default]
     Off,
-    /// SRTP if the other side can, else plain RTP: `a=crypto` or `a=fingerprint` beside RTP/AVP (RFC 8643). Anybody who can
-    /// change the description on its way can remove the protection.
+    /// SRTP if the other side can, else plain RTP: `a=crypto` or `a=fingerprint` with RTP/AVP (RFC 8643). Anyone who can change
+    /// the description on its way can remove the protection.
     Offered,
     /// SRTP or no call: the profile is RTP/SAVP, or UDP/TLS/RTP/SAVPF with DTLS.
     Required,
 }
 
-/// Whose order of preference an answer follows.
+/// The side whose order of preference an answer follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CodecOrder {
     /// The order of the offer, as RFC 3264, 6.1 recommends.
@@ -151,7 +151,7 @@ pub enum CodecOrder {
     Ours,
 }
 
-/// How the `o=` line names the session (RFC 8866, 5.2).
+/// The identity of the session in the `o=` line (RFC 8866, 5.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionId {
     /// The user's name, without blanks, or `-`.
@@ -175,9 +175,9 @@ impl Default for SessionId {
 pub struct SrtpKeys {
     /// The suite, which is the same in both directions.
     pub suite: CryptoSuite,
-    /// The key that protects what we send.
+    /// The key that protects the packets that we send.
     pub outgoing: MasterKey,
-    /// The key that protects what we receive.
+    /// The key that protects the packets that we receive.
     pub incoming: MasterKey,
 }
 

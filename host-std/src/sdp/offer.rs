@@ -62,7 +62,7 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     let rejected =
         medias.iter().enumerate().map(|(place, media)| media.map(|media| write::rejected(media, mid(place))));
     let mut medias: Vec<_> = rejected.collect();
-    // What stands where we rejected something says nothing of our numbers.
+    // A line at which we rejected something doesn't show our numbers.
     let old = |place: &usize| before.own.contains(place).then(|| before.audio(*place)).flatten();
     let old: Vec<_> = places.iter().map(old).collect();
     // All bundled streams have one profile (RFC 9143, 9.1).
@@ -119,7 +119,7 @@ pub fn offer(local: &LocalMedia) -> Result<String, SdpError> {
     Ok(write::session(local, attributes, medias.into_iter().flatten().collect(), Vec::new()))
 }
 
-/// What the other side may send in one stream of an offer of ours as soon as it has the offer: [`offered`].
+/// The formats that the other side may send in one stream of an offer of ours as soon as it has the offer: [`offered`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offered {
     /// The codecs, with the payload types that the offer gives them.
@@ -148,7 +148,7 @@ pub fn offered(offer: impl AsRef<[u8]>) -> Result<Vec<Offered>, SdpError> {
     places.into_iter().map(of).collect()
 }
 
-/// What we said last in this session.
+/// Our last description in this session.
 struct Before {
     text: Option<SessionDescription>,
     /// The places of our streams.
@@ -166,9 +166,9 @@ impl Before {
         Ok(Self { text, own })
     }
 
-    /// What is written at each place, and the places of our streams. Streams never leave a session (RFC 3264, 8): what was
-    /// rejected once stays in its place with port 0. What is new comes last, or where audio was rejected behind all of ours
-    /// (8.1): the other side may have kept that place for its stream.
+    /// Returns the earlier line for each place, and the places of our streams. Streams never leave a session (RFC 3264, 8): one
+    /// that was rejected stays in its place with port 0. A new stream comes last, or in a place after all of ours where audio was
+    /// rejected (8.1): the other side may have kept that place for its stream.
     fn lay_out(&self, local: &LocalMedia) -> Result<(Vec<Option<&Media>>, Vec<usize>), SdpError> {
         let medias = self.text.iter().flat_map(|text| &text.session.medias);
         let mut medias: Vec<_> = medias.map(Some).collect();
@@ -195,7 +195,7 @@ impl Before {
         self.text.as_ref().is_some_and(|text| text.bundles.group(place).is_some())
     }
 
-    /// The place whose address counted for all. It stays, as long as it's open: a side without BUNDLE knows no other.
+    /// Returns the place whose address counted for all. It stays, as long as it's open: a side without BUNDLE knows no other.
     fn tag(&self) -> Option<usize> {
         let text = self.text.as_ref()?;
         let tagged = text.bundles.first_group().and_then(|group| text.tag(group));
@@ -204,8 +204,8 @@ impl Before {
     }
 }
 
-/// The name of each section: what it has, and if all shall have one new ones for those without (RFC 5888, 6: either all
-/// have names or none counts).
+/// Returns the name of each section: its own, and, if all are to have one, a new one for each section without (RFC 5888, 6:
+/// either all have names or none counts).
 fn mids(medias: &[Option<&Media>], named: bool) -> Vec<Option<String>> {
     let mut mids: Vec<Option<String>> = Vec::with_capacity(medias.len());
     for media in medias {
@@ -220,7 +220,7 @@ fn mids(medias: &[Option<&Media>], named: bool) -> Vec<Option<String>> {
     mids
 }
 
-/// The profile of an offer. Phones take it ill when it changes during a call, so it stays what it was if it can.
+/// Returns the profile of an offer. Some phones fail if it changes during a call, so it stays the same if possible.
 fn profile<'a>(local: &LocalMedia, before: Option<&'a Audio>) -> &'a str {
     let keeps = |before: &&Audio| match local.srtp {
         SrtpPolicy::Off => before.profile == Profile::Plain,

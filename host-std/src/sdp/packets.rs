@@ -1,4 +1,4 @@
-//! The length of packets: what the receiver asks for, within the MTU and what the codec has (RFC 8866, 6.4).
+//! The length of packets: as the receiver requests it, within the MTU and the codec's limits (RFC 8866, 6.4).
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use super::read::Audio;
 use super::{LocalMedia, LocalStream, NegotiatedTransport};
 use crate::registry::{CodecFormat, PacketLengths, Terms};
 
-/// What bounds the packets of a stream.
+/// The bounds on the packets of a stream.
 pub(super) struct PacketLengthBounds {
     /// The smaller `maxptime`, in whole tens of milliseconds.
     pub(super) max_ptime_ms: u32,
@@ -52,15 +52,15 @@ pub(crate) fn ip_overhead(address: IpAddr) -> usize {
     if address.is_ipv4() { 20 + 8 } else { 40 + 8 }
 }
 
-/// Bytes of one payload, where `room` is to hold it and the copies of those before it (RFC 2198, 3: four bytes of header
-/// each, one for the last). What is too long to be copied goes alone.
+/// Returns the bytes of one payload, where `room` has to hold it and the copies of those before it (RFC 2198, 3: four bytes of
+/// header each, one for the last). A payload that is too long to be copied is sent alone.
 fn payload_bytes(stream: &LocalStream, codec: &CodecFormat, room: usize) -> usize {
     let repeats = stream.codecs.iter().any(|own| own.same_encoding(&CodecFormat::redundancy(codec)));
     let copies = if repeats { usize::from(stream.redundancy) } else { 0 };
     if copies == 0 { room } else { room.saturating_sub(4 * copies + 1) / (copies + 1) }
 }
 
-/// The packet length to ask for before there is another side: that of the best codec, within the MTU.
+/// Returns the packet length to ask for before there is another side: that of the best codec, within the MTU.
 pub(crate) fn offered_ptime_ms(local: &LocalMedia, stream: &LocalStream, wished_ms: u32) -> u32 {
     let Some(best) = stream.codecs.first() else { return wished_ms };
     let tag = local.crypto.iter().map(CryptoLine::growth_bytes).max().unwrap_or(0);

@@ -1,9 +1,9 @@
 //! SDP text of another program into its audio streams (RFC 8866), as tolerant as the field demands.
 //!
 //! Only the lines that matter to a call's media (`v= t= m= c= a=`, and `b=` of the kinds and the form that we know) reach the
-//! parser: a name in Latin-1, a bandwidth with a fraction or a user name with a blank shall not end a call. Blanks at line ends, runs of blanks and bare
-//! line feeds are taken as they come. Work and memory are linear in the text but for the formats of one stream (at
-//! most [`MAX_FORMATS`] times its attributes).
+//! parser: a name in Latin-1, a bandwidth with a fraction or a user name with a blank must not end a call. Blanks at line ends,
+//! runs of blanks and bare line feeds are taken as they come. Work and memory are linear in the text except for the formats of
+//! one stream (at most [`MAX_FORMATS`] times its attributes).
 
 use std::iter;
 use std::net::{IpAddr, SocketAddr};
@@ -22,10 +22,10 @@ use super::ice::{self, RemoteIce};
 use super::{Direction, LocalMedia, MAX_FORMATS, MAX_LINES, MAX_SDP_BYTES, MAX_STREAMS};
 use crate::registry::CodecFormat;
 
-/// How many clocks a payload type of telephone events is read with.
+/// The most clocks that are read for a payload type of telephone events.
 const MAX_EVENT_CLOCKS: usize = 8;
 
-/// How the packets of a stream travel.
+/// The transport profile of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Profile {
     /// RTP/AVP, RTP/AVPF.
@@ -36,7 +36,7 @@ pub(super) enum Profile {
     Dtls,
 }
 
-/// One `m=audio` line with what the session level adds to it, and the tagged section of its BUNDLE group.
+/// One `m=audio` line with the attributes that the session level adds to it, and the tagged section of its BUNDLE group.
 #[derive(Debug)]
 pub(super) struct Audio {
     pub(super) proto: String,
@@ -45,9 +45,9 @@ pub(super) struct Audio {
     pub(super) rtcp: Option<SocketAddr>,
     pub(super) rtcp_mux: bool,
     pub(super) voip_metrics: bool,
-    /// As that side wrote it, but a side at address zero can't be sent to.
+    /// The direction as that side wrote it, but a side at address zero can't be sent to.
     pub(super) direction: Direction,
-    /// In that side's order of preference.
+    /// The codecs in that side's order of preference.
     pub(super) codecs: Vec<NegotiatedCodec>,
     pub(super) events: Vec<NegotiatedEvents>,
     pub(super) ptime_ms: Option<u32>,
@@ -85,7 +85,7 @@ pub(super) fn session(text: &[u8]) -> Result<Session, SdpError> {
     Ok(session)
 }
 
-/// The lines that matter, in a form a strict parser takes.
+/// Returns the lines that matter, in a form a strict parser takes.
 fn tidy(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len() + 64);
     let mut session_address = false;
@@ -119,7 +119,7 @@ fn tidy(text: &str) -> String {
             [b'b', b'=', ..] if in_media && is_bandwidth(line) => push_fields(&mut tidied, line, 1),
             // Another line of the form x=value says nothing about media.
             [b'a'..=b'z', b'=', ..] if !matches!(line.as_bytes()[0], b'v' | b'a') => {}
-            // What isn't of this form at all is left for the parser to complain of.
+            // A line of another form is left for the parser, which reports it.
             [] => {}
             _ => {
                 tidied.push_str(line);
@@ -130,13 +130,14 @@ fn tidy(text: &str) -> String {
     tidied
 }
 
-/// Whether it's of a kind that we know, with a whole number.
+/// Returns whether the line has a known kind and a whole number.
 fn is_bandwidth(line: &str) -> bool {
     let fields = line.strip_prefix("b=").and_then(|line| line.split_once(':'));
     fields.is_some_and(|(kind, number)| ["AS", "TIAS"].contains(&kind) && number.parse::<u64>().is_ok())
 }
 
-/// What bounds a stream. Zero is what some write for a stream that they don't want to hear; its direction says that.
+/// Returns the bandwidth limits of a stream. A limit of zero is ignored, since some implementations write it for a stream that
+/// they don't want to receive; the stream's direction says that.
 fn bandwidth(lines: &[sdp_types::Bandwidth]) -> BandwidthLimits {
     let of = |kind: &str, unit: u64| {
         let line = lines.iter().find(|line| line.bwtype == kind && line.bandwidth > 0)?;
@@ -237,7 +238,7 @@ impl Audio {
         }
     }
 
-    /// All numbers that mean something.
+    /// Returns all payload types that have a meaning.
     pub(super) fn numbers(&self) -> impl Iterator<Item = PayloadType> {
         let codecs = self.codecs.iter().map(|codec| codec.payload_type);
         codecs.chain(self.events.iter().map(|events| events.payload_type))
@@ -260,7 +261,8 @@ impl<'a> Levels<'a> {
         self.all().any(|attribute| attribute.attribute.trim() == name)
     }
 
-    /// Whether this side wants a kind of extended report: a stream's own list counts before the session's (RFC 3611, 5.1).
+    /// Returns whether this side wants a kind of extended report: a stream's own list counts before the session's (RFC 3611,
+    /// 5.1).
     fn reports(self, kind: &str) -> bool {
         let list = self.value("rtcp-xr").unwrap_or_default();
         list.split_whitespace().any(|format| format.split('=').next() == Some(kind))
@@ -271,7 +273,7 @@ impl<'a> Levels<'a> {
         attribute.value.as_deref().map(str::trim)
     }
 
-    /// The values of the stream, then those of the session.
+    /// Returns the values of the stream, then those of the session.
     fn values(self, name: &'static str) -> impl Iterator<Item = &'a str> {
         let named = self.all().filter(move |attribute| attribute.attribute == name);
         named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
@@ -282,7 +284,7 @@ impl<'a> Levels<'a> {
         named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
     }
 
-    /// The values of the stream, or if it has none those of the session (RFC 8122, 5).
+    /// Returns the values of the stream, or if it has none those of the session (RFC 8122, 5).
     fn nearest(self, name: &'static str) -> impl Iterator<Item = &'a str> {
         let own = self.media.iter().any(|attribute| attribute.attribute == name);
         let level = if own { self.media } else { self.session };
@@ -290,7 +292,7 @@ impl<'a> Levels<'a> {
         named.map(|attribute| attribute.value.as_deref().unwrap_or_default().trim())
     }
 
-    /// Without a direction attribute a stream is `sendrecv` (RFC 8866, 6.7).
+    /// Returns the direction; without an attribute a stream is `sendrecv` (RFC 8866, 6.7).
     fn direction(self) -> Direction {
         self.all().find_map(|attribute| Direction::from_name(attribute.attribute.trim())).unwrap_or_default()
     }
@@ -302,7 +304,7 @@ impl<'a> Levels<'a> {
     }
 }
 
-/// A unicast address or the zero address of old-style hold. An IPv4 address that is written as an IPv6 one
+/// Returns a unicast address or the zero address of old-style hold. An IPv4 address that is written as an IPv6 one
 /// (`::ffff:192.0.2.1`; RFC 4291, 2.5.5.2) is the IPv4 address, whatever is asked of it.
 fn ip_address(text: &str) -> Option<IpAddr> {
     let address = text.split('/').next()?.parse::<IpAddr>().ok()?.to_canonical();
@@ -310,14 +312,14 @@ fn ip_address(text: &str) -> Option<IpAddr> {
     (!address.is_multicast() && !broadcast).then_some(address)
 }
 
-/// The host name that stands in place of an address (RFC 8866, 5.7 allows one), if it can be one at all (RFC 1123, 2.1;
-/// with the underscores that some have).
+/// Returns the host name in place of an address (RFC 8866, 5.7 allows one), if it can be one at all (RFC 1123, 2.1; with the
+/// underscores that some have).
 pub(super) fn host_name(text: &str) -> Option<&str> {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     let labels = || text.strip_suffix('.').unwrap_or(text).split('.');
-    // With digits alone it's an address that has gone wrong.
+    // A name of digits alone is a malformed address.
     let is_number = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
     (text.len() <= 253 && labels().all(is_label) && !labels().all(is_number)).then_some(text)
 }
@@ -334,8 +336,8 @@ fn rtcp_address(levels: Levels<'_>, address: IpAddr, rtp_port: u16) -> Option<So
     written.or_else(|| Some(SocketAddr::new(address, rtp_port.checked_add(1)?)))
 }
 
-/// G.722 is sampled at 16 kHz, and whoever writes that as its clock means what is registered as 8 kHz (RFC 3551, 4.5.2).
-/// Its packets show how it counts.
+/// Corrects the clock of G.722: it is sampled at 16 kHz, and implementations that write that as its clock mean the registered 8
+/// kHz (RFC 3551, 4.5.2). Its packets show the real clock.
 fn as_meant(format: CodecFormat) -> CodecFormat {
     match format.rtp_clock_hz {
         16_000 if format.is_named("G722") => CodecFormat { rtp_clock_hz: 8_000, ..format },
@@ -343,7 +345,7 @@ fn as_meant(format: CodecFormat) -> CodecFormat {
     }
 }
 
-/// The formats of the `m=` line that have a meaning, each number once.
+/// Returns the formats of the `m=` line that have a meaning, each number once.
 fn formats(media: &Media, levels: Levels<'_>) -> (Vec<NegotiatedCodec>, Vec<NegotiatedEvents>) {
     let mut codecs: Vec<NegotiatedCodec> = Vec::new();
     let mut events: Vec<NegotiatedEvents> = Vec::new();
@@ -376,7 +378,7 @@ fn formats(media: &Media, levels: Levels<'_>) -> (Vec<NegotiatedCodec>, Vec<Nego
     (codecs, events)
 }
 
-/// What follows the payload type in each `a=<name>:<payload type> ...` of the stream.
+/// Returns the text after the payload type in each `a=<name>:<payload type> ...` of the stream.
 fn values_of<'a>(levels: Levels<'a>, name: &'static str, payload_type: PayloadType) -> impl Iterator<Item = &'a str> {
     levels.media_values(name).filter_map(move |value| {
         let (number, rest) = value.split_once(char::is_whitespace)?;
@@ -384,8 +386,8 @@ fn values_of<'a>(levels: Levels<'a>, name: &'static str, payload_type: PayloadTy
     })
 }
 
-/// A socket of one address family can't send to the other. Where either address is the zero of old-style hold nothing
-/// is sent.
+/// Checks the address families: a socket of one family can't send to the other. Where either address is the zero of old-style
+/// hold nothing is sent.
 pub(super) fn same_family(local: &LocalMedia, theirs: &Audio, kind: DescriptionKind) -> Result<(), SdpError> {
     let (ours, theirs) = (local.address.to_canonical(), theirs.rtp.ip());
     if ours.is_ipv4() == theirs.is_ipv4() || ours.is_unspecified() || theirs.is_unspecified() {

@@ -1,4 +1,4 @@
-//! Host names in a description (RFC 8866, 5.7): what a name's address is only the host can find out.
+//! Host names in a description (RFC 8866, 5.7): only the host can resolve a name.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -41,14 +41,14 @@ pub fn resolved<'a>(
             }
         };
         let Some(address) = address else { continue };
-        // What was put in before moves what follows.
+        // Earlier insertions have moved the text that follows.
         let at = text.len() - (description.len() - begin - place);
         text.to_mut().splice(at..at + name.len(), address.to_string().into_bytes());
     }
     text
 }
 
-/// The name in `c=IN IP4 name` or `a=rtcp:port IN IP4 name`, and where it begins.
+/// Returns the name in `c=IN IP4 name` or `a=rtcp:port IN IP4 name`, and where it begins.
 fn name_in(line: &[u8]) -> Option<(&str, usize)> {
     let line = std::str::from_utf8(line).ok()?;
     let types = line.strip_prefix("c=").or_else(|| Some(line.strip_prefix("a=rtcp:")?.split_once(' ')?.1))?;

@@ -11,7 +11,7 @@ use super::ice;
 use super::{Direction, LocalIce, LocalMedia, LocalStream, MAX_STREAMS, NegotiatedExtensions, SrtpPolicy};
 use crate::registry::is_token;
 
-/// What our `m=audio` line says besides the address.
+/// The content of our `m=audio` line besides the address.
 pub(super) struct OurAudio<'a> {
     pub(super) mid: Option<&'a str>,
     pub(super) carries: Carries,
@@ -29,7 +29,7 @@ pub(super) struct OurAudio<'a> {
     pub(super) reduced_size: bool,
 }
 
-/// What a section says of the way that packets take (RFC 9143, 7.1.3).
+/// The transport attributes that a section contains (RFC 9143, 7.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Carries {
     /// It's alone, or the tagged one of an offer: address, RTCP and keys are its.
@@ -112,7 +112,7 @@ fn check_stream(stream: &LocalStream) -> Result<(), SdpError> {
 
 /// Our `m=audio` line and its attributes.
 pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_>) -> Media {
-    // What is asked for stands first; what it repeats is found by its fmtp.
+    // Redundancy that we ask for comes first; the codec that it repeats is found by its fmtp.
     let asked = |codec: &&NegotiatedCodec| stream.ask_redundancy && codec.format.is_named("red");
     let first = ours.codecs.iter().filter(|codec| asked(codec));
     let codecs = first.chain(ours.codecs.iter().filter(|codec| !asked(codec)));
@@ -186,7 +186,8 @@ pub(super) fn audio(local: &LocalMedia, stream: &LocalStream, ours: &OurAudio<'_
     }
 }
 
-/// The payload types in packets with redundant audio data: the best codec of the same clock, so many times (RFC 2198, 5).
+/// Returns the payload types in packets with redundant audio data: the best codec of the same clock, once for each payload in the
+/// packet (RFC 2198, 5).
 fn redundant(stream: &LocalStream, codecs: &[NegotiatedCodec], red: &NegotiatedCodec) -> String {
     let beside = |codec: &&NegotiatedCodec| {
         let (own, red) = (&codec.format, &red.format);
@@ -196,7 +197,8 @@ fn redundant(stream: &LocalStream, codecs: &[NegotiatedCodec], red: &NegotiatedC
     vec![number; usize::from(stream.redundancy.max(1)) + 1].join("/")
 }
 
-/// A stream we don't take, or that's over: port 0, the rest as it was (RFC 3264, 6), and its name (RFC 5888, 9.1).
+/// Returns the line of a stream that we reject, or that is over: port 0, the rest as it was (RFC 3264, 6), and its name (RFC
+/// 5888, 9.1).
 pub(super) fn rejected(media: &Media, mid: Option<&str>) -> Media {
     Media {
         media: media.media.clone(),
@@ -212,8 +214,8 @@ pub(super) fn rejected(media: &Media, mid: Option<&str>) -> Media {
     }
 }
 
-/// A stream of ours that's closed (RFC 9143, 7.5.3). It keeps what its numbers mean, to be opened again; the direction tells
-/// it from what was merely rejected.
+/// Returns the line of a closed stream of ours (RFC 9143, 7.5.3). Its payload types keep their meaning, so that it can be opened
+/// again; the direction distinguishes it from a line that was merely rejected.
 pub(super) fn closed(ours: &Media, mid: Option<&str>) -> Media {
     let mut media = rejected(ours, mid);
     let kept = |attribute: &&Attribute| matches!(&*attribute.attribute, "rtpmap" | "fmtp");
@@ -226,19 +228,19 @@ fn named(mid: &str) -> Attribute {
     Attribute { attribute: "mid".into(), value: Some(mid.into()) }
 }
 
-/// The attribute of a BUNDLE group; none without a member.
+/// Returns the attribute of a BUNDLE group; none without a member.
 pub(super) fn group<'a>(mids: impl IntoIterator<Item = &'a str>) -> Vec<Attribute> {
     let list: String = mids.into_iter().map(|mid| format!(" {mid}")).collect();
     let group = Attribute { attribute: "group".into(), value: Some(format!("BUNDLE{list}")) };
     if list.is_empty() { Vec::new() } else { vec![group] }
 }
 
-/// The whole text. Its version is the previous description's, plus one if the text says anything else, and then at least that of
-/// `local`: one that a refused offer had is not said again of something else.
+/// Returns the whole text. Its version is the previous description's, plus one if the text says anything else, and then at least
+/// that of `local`: one that a refused offer had is not said again of something else.
 pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Vec<Media>, times: Vec<Time>) -> String {
     let address = local.address.to_canonical();
     let addrtype = if address.is_ipv4() { AddrType::Ip4 } else { AddrType::Ip6 };
-    // The origin stays as it is, whatever stands for our address now (RFC 8866, 5.2).
+    // The origin stays as it is, whatever represents our address now (RFC 8866, 5.2).
     let stand_in = ice::stand_in(local);
     let origin = if stand_in.is_some() { ice::nowhere(local) } else { address };
     let address = stand_in.map_or(address, |stand_in| stand_in.ip());
@@ -275,7 +277,7 @@ pub(super) fn session(local: &LocalMedia, attributes: Vec<Attribute>, medias: Ve
     session.to_string()
 }
 
-/// The version in the `o=` line.
+/// Returns the version in the `o=` line.
 pub(crate) fn version(text: &str) -> Option<u64> {
     let origin = text.lines().find_map(|line| line.strip_prefix("o="))?;
     origin.split_whitespace().nth(2)?.parse().ok()

@@ -1,4 +1,4 @@
-//! Announcements and music on hold: a file that the other side hears beside the microphone, or in its place.
+//! Announcements and music on hold: a file that the other side hears together with the microphone, or in its place.
 
 use crate::player::{Blend, Player};
 use crate::session::Call;
@@ -10,12 +10,12 @@ const LONGEST: usize = 11_520;
 pub(super) struct Announcement {
     player: Player,
     blend: Blend,
-    /// What is said, with the file in it.
+    /// The sound to be sent, with the file in it.
     pcm: Vec<i16>,
 }
 
 impl Announcement {
-    /// What is said, with the file in it.
+    /// Returns the sound to be sent, with the file in it.
     pub(super) fn blend(&mut self, microphone: &[i16]) -> &[i16] {
         self.pcm.clear();
         self.pcm.extend_from_slice(&microphone[..microphone.len().min(LONGEST)]);
@@ -29,9 +29,9 @@ impl Announcement {
 }
 
 impl Call {
-    /// Plays a file to the other side, mixed with what the microphone gives or in its place, until it ends; instead of one
-    /// that still plays. The player's rate and channels are those of the call ([`Call::sample_rate_hz`],
-    /// [`Call::channels`]). It is behind the capture chain and the microphone's mute, and recorded as what we say.
+    /// Plays a file to the other side, mixed with the microphone's sound or in its place, until it ends; it replaces one that
+    /// still plays. The player's rate and channels are those of the call ([`Call::sample_rate_hz`], [`Call::channels`]). It is
+    /// inserted after the capture chain and the microphone's mute, and recorded as our own sound.
     pub fn announce(&mut self, player: Player, blend: Blend) {
         self.announcement = Some(Box::new(Announcement { player, blend, pcm: Vec::with_capacity(LONGEST) }));
     }

@@ -8,12 +8,12 @@
 //! microphone -> capture(captured_at, pcm)                   transmit(now, buffer)    -> network, until there is none
 //! ```
 //!
-//! [`Call::next_deadline`] says when something leaves that no tick brings. Three owners are behind it: this one knows
-//! which streams there are, `transport` addresses and keys, `stream` codecs and sound.
+//! [`Call::next_deadline`] says when something is due to be sent outside of ticks. Three modules share the work: this one knows
+//! the streams, `transport` has addresses and keys, `stream` has codecs and sound.
 //!
-//! A later offer (hold, another address, new keys, another codec, one stream more or less) changes the running call:
-//! streams keep their SSRC unless the RTP clock changed, and the receive road goes on; where the codecs' sound changed
-//! it is new, and the one before fades out under it.
+//! A later offer (hold, another address, new keys, another codec, one stream more or less) changes the running call: streams keep
+//! their SSRC unless the RTP clock changed, and the receivers are kept; where the codecs' sound changed they are new, and the old
+//! ones fade out under them.
 
 mod arrival;
 mod change;
@@ -66,12 +66,12 @@ use crate::sdp::{Direction, LocalMedia, Refused, SrtpKeys};
 /// | [`capture`](Self::capture) | takes a tick of sound from the microphone | each tick, after `play` |
 /// | [`transmit`](Self::transmit) | writes the next datagram for the network | until there is none: after each tick, and at [`next_deadline`](Self::next_deadline) |
 ///
-/// A tick is 10 ms in all drivers of this crate. With a device use a [`front_end`](Self::front_end), which calls `play`, `capture` and
-/// `transmit` in the right order and has gains, meters and the capture chain. A later offer or answer (hold, another address, new
-/// keys, other codecs, another stream) changes the running call; if it fails, the call goes on as it was. Before dropping a call
-/// [`hang_up`](Self::hang_up), and send what is left to transmit.
+/// A tick is 10 ms in all drivers of this crate. With a device use a [`front_end`](Self::front_end), which calls `play`,
+/// `capture` and `transmit` in the right order and has gains, meters and the capture chain. A later offer or answer (hold,
+/// another address, new keys, other codecs, another stream) changes the running call; if it fails, the call continues unchanged.
+/// Before dropping a call [`hang_up`](Self::hang_up), and send the remaining datagrams.
 ///
-/// Two calls agree on mu-law, and one hears what the other says:
+/// In this example two calls agree on mu-law, and one hears the other's sound:
 ///
 /// ```
 /// use dsp_core::time::{Duration, Instant};
@@ -96,22 +96,22 @@ use crate::sdp::{Direction, LocalMedia, Refused, SrtpKeys};
 /// assert!(heard.iter().all(|sample| (7_500..8_500).contains(sample)));
 /// # Ok::<(), host_std::session::CallError>(())
 /// ```
-// In this order: what every tick touches lies together.
+// The order of fields keeps those together that every tick touches.
 #[repr(C)]
 pub struct Call {
     pub(super) transport: Option<CallTransport>,
-    /// As those of `local`; `None` for one that was never agreed on.
+    /// The streams in the order of those in `local`; `None` for one that was never agreed on.
     pub(super) streams: Vec<Option<Stream>>,
     pub(super) tap: Option<Box<dyn Tap>>,
     stats: CallStats,
-    /// What is known of the network that the first stream goes through, where the call follows it.
+    /// The estimate of the network that the first stream goes through, where the call adapts to it.
     network: Option<Box<CongestionControl>>,
-    /// As the streams, where their sound is metered, else none.
+    /// The meters of each stream, where sound is metered; otherwise empty.
     meters: Vec<Meters>,
-    /// What is played to the other side.
+    /// The file that is played to the other side.
     #[cfg(feature = "record")]
     pub(super) announcement: Option<Box<Announcement>>,
-    /// What offers and answers are made of.
+    /// The settings from which offers and answers are made.
     local: LocalMedia,
     pub(super) settings: CallSettings,
     identity: Identity,
@@ -119,9 +119,9 @@ pub struct Call {
     #[cfg(feature = "ice")]
     ice: Option<Box<OwnIce>>,
     offered: Option<String>,
-    /// What was agreed on, while something else is wanted or offered.
+    /// The last agreement, while a change is pending or offered.
     before: Option<Box<pending::Before>>,
-    /// What the last offer and answer could not come to.
+    /// The streams that the last offer and answer refused.
     refused: Vec<Refused>,
     spare: Spare,
     pub(super) digits: BoundedQueue<CallDigit>,
@@ -129,7 +129,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call that has neither offered nor answered yet.
+    /// Creates a call that has neither offered nor answered yet.
     ///
     /// # Errors
     /// - [`CallError::Randomness`] when the operating system has no randomness for the SRTP keys.
@@ -216,7 +216,7 @@ impl Call {
         Ok(self.streams.len() - 1)
     }
 
-    /// Opens or closes a stream in the next offer or answer. A stream that is opened again begins anew, as another source.
+    /// Opens or closes a stream in the next offer or answer. A stream that is opened again starts as another source.
     ///
     /// # Errors
     /// [`CallError::Stream`] if there is no stream with this number.
@@ -250,7 +250,7 @@ impl Call {
         self.local.streams[0].direction = direction;
     }
 
-    /// As [`set_direction`](Self::set_direction), for the stream with this number.
+    /// Does the same as [`set_direction`](Self::set_direction), for the stream with this number.
     ///
     /// # Errors
     /// [`CallError::Stream`] if there is no stream with this number.
@@ -288,7 +288,7 @@ impl Call {
         Ok(())
     }
 
-    /// What is captured next doesn't follow what was captured last.
+    /// Marks that the next captured sound doesn't follow the last one.
     #[cfg(feature = "tokio")]
     pub(crate) fn break_off(&mut self) {
         self.streams.iter_mut().flatten().for_each(Stream::break_off);
@@ -330,15 +330,15 @@ impl Call {
         self.keys.renew(&mut self.local)
     }
 
-    /// How much of their lifetimes the SRTP keys have used up. Once they are due make a new offer, which then has fresh keys, or
-    /// wait for one of the other side. When they are used up nothing is sent or accepted any more, and
-    /// [`should_end`](Self::should_end) says so.
+    /// Returns how much of their lifetimes the SRTP keys have used up. Once they are due, make a new offer, which then has fresh
+    /// keys, or wait for one of the other side. When they are used up nothing is sent or accepted any more, and
+    /// [`should_end`](Self::should_end) reports it.
     pub fn key_age(&self) -> KeyAge {
         self.transport.as_ref().map_or(KeyAge::Fresh, CallTransport::key_age)
     }
 
-    /// The SRTP keys in use for RTP or for RTCP, from the descriptions or from a DTLS handshake; `None` if there are none. They
-    /// serve to decrypt a capture of the call. Keep them secret: whoever has them can hear the call.
+    /// Returns the SRTP keys in use for RTP or for RTCP, from the descriptions or from a DTLS handshake; `None` if there are
+    /// none. They serve to decrypt a capture of the call. Keep them secret: anyone who has them can hear the call.
     pub fn srtp_keys(&self, channel: Channel) -> Option<&SrtpKeys> {
         self.transport.as_ref()?.srtp_keys(channel)
     }
@@ -357,18 +357,18 @@ impl Call {
         self.streams.iter_mut().flatten().any(|stream| stream.set_priority(ssrc, priority))
     }
 
-    /// Lets `policy` decide how what the call sends is adapted to the network, instead of the policy before. Returns whether the
-    /// call adapts at all ([`CallConfig::adaptation`]); if not, the policy is dropped.
+    /// Sets the policy that decides how the call adapts its sending to the network, instead of the policy before. Returns whether
+    /// the call adapts at all ([`CallConfig::adaptation`]); if not, the policy is dropped.
     pub fn set_adaptation_policy(&mut self, policy: Box<dyn AdaptationPolicy>) -> bool {
         let adapter = self.network.as_mut().and_then(|network| network.adapter.as_mut());
         adapter.map(|adapter| adapter.set_policy(policy)).is_some()
     }
 
-    /// Changes bit rate, expected loss and packet length of what we send in the first stream, from the next packet on and
-    /// without a gap. Returns what was done: bit rate and expected loss as far as the codec has such settings, and within what
-    /// was agreed on (such as `maxaveragebitrate` of Opus); and the longest packet that is no longer than `wanted`, 10 ms at
-    /// least, and within the other side's `a=maxptime` and the MTU. It lasts until the next call, also through later offers.
-    /// Memory is allocated only for packets that are longer than any before.
+    /// Changes bit rate, expected loss and packet length of our sending in the first stream, from the next packet on and without
+    /// a gap. Returns the values that are used: bit rate and expected loss as far as the codec has such settings, and within the
+    /// agreement (such as `maxaveragebitrate` of Opus); and the longest packet that is no longer than `wanted`, 10 ms at least,
+    /// and within the other side's `a=maxptime` and the MTU. It lasts until the next call, also through later offers. Memory is
+    /// allocated only for packets that are longer than any before.
     ///
     /// # Errors
     /// [`CallError::Stream`] before the call is agreed on.
@@ -393,7 +393,7 @@ impl Call {
         self.adapt_stream(0, wanted)
     }
 
-    /// As [`adapt`](Self::adapt), for the stream with this number.
+    /// Does the same as [`adapt`](Self::adapt), for the stream with this number.
     ///
     /// # Errors
     /// [`CallError::Stream`] if no stream with this number was agreed on.
@@ -423,7 +423,7 @@ impl Call {
         self.play_stream(now, 0, pcm)
     }
 
-    /// As [`play`](Self::play), for the stream with this number; silence if there is none.
+    /// Does the same as [`play`](Self::play), for the stream with this number; plays silence if there is none.
     pub fn play_stream(&mut self, now: Instant, stream: usize, pcm: &mut [i16]) -> Played {
         let mut tap = self.tap.take();
         let played = match self.streams.get_mut(stream).and_then(Option::as_mut) {
@@ -453,23 +453,23 @@ impl Call {
         self.capture_stream(captured_at, 0, pcm);
     }
 
-    /// Tells the stream with this number whether somebody speaks in the sound that it captures from now on, so that pauses
-    /// aren't sent. With `None` the sender's own detector decides. A [`front_end`](Self::front_end) calls this by itself.
+    /// Sets whether there is speech in the sound that the stream with this number captures from now on, so that pauses aren't
+    /// sent. With `None` the sender's own detector decides. A [`front_end`](Self::front_end) calls this by itself.
     pub fn hear_activity(&mut self, stream: usize, activity: Option<Activity>) {
         if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
             stream.hear_activity(activity);
         }
     }
 
-    /// Sets who is in the sound that the stream with this number captures from now on, and how loud each of them is. A mixer
-    /// tells this to those who hear it (RFC 6465), if they accept it ([`takes_contributors`](Self::takes_contributors)).
+    /// Sets the contributors to the sound that the stream with this number captures from now on, and how loud each of them is. A
+    /// mixer sends this to its listeners (RFC 6465), if they accept it ([`takes_contributors`](Self::takes_contributors)).
     pub fn set_contributors(&mut self, stream: usize, contributors: &Contributors) {
         if let Some(stream) = self.streams.get_mut(stream).and_then(Option::as_mut) {
             stream.set_contributors(contributors);
         }
     }
 
-    /// As [`capture`](Self::capture), for the stream with this number.
+    /// Does the same as [`capture`](Self::capture), for the stream with this number.
     pub fn capture_stream(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
         #[cfg(feature = "record")]
         if stream == 0
@@ -482,7 +482,7 @@ impl Call {
         self.capture_with_tones(captured_at, stream, pcm);
     }
 
-    /// Digits as tones, and tones of a call's progress, take the place of what is captured.
+    /// Captures sound, or replaces it by digits as tones and tones of a call's progress.
     fn capture_with_tones(&mut self, captured_at: Instant, stream: usize, pcm: &[i16]) {
         let open = self.may_send(captured_at);
         let Some(speaking) = self.streams.get_mut(stream).and_then(Option::as_mut) else {
@@ -498,7 +498,7 @@ impl Call {
         }
     }
 
-    /// Whether anything may leave at all.
+    /// Returns whether anything may be sent at all.
     fn may_send(&self, now: Instant) -> bool {
         self.transport.as_ref().is_some_and(|transport| transport.may_send(now) && transport.agreed().has_remote())
     }
@@ -547,8 +547,8 @@ impl Call {
         self.leave_servers();
     }
 
-    /// When to call [`transmit`](Self::transmit) next, if no tick comes before. It is `None` before the call is agreed on, unless
-    /// ICE asks servers for candidates.
+    /// Returns when to call [`transmit`](Self::transmit) next, if no tick comes before. It is `None` before the call is agreed
+    /// on, unless ICE asks servers for candidates.
     pub fn next_deadline(&self) -> Option<Instant> {
         #[cfg(feature = "ice")]
         if let Some(query) = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref()).and_then(|own| own.next_deadline())
@@ -559,8 +559,8 @@ impl Call {
         self.transport.as_ref()?.next_deadline()
     }
 
-    /// Says that this machine slept for this many samples (of one channel) of the first stream. Time goes on without sound, in
-    /// both directions and in all streams.
+    /// Records that this machine slept for this many samples (of one channel) of the first stream. Media time advances without
+    /// sound, in both directions and in all streams.
     pub fn skip(&mut self, samples: usize) {
         if self.transport.is_none() {
             return;
@@ -570,8 +570,8 @@ impl Call {
         self.stats.slept = self.stats.slept + Duration::from_samples(samples as u64, rate_hz);
     }
 
-    /// Says that there was no device for this many samples (of one channel) of the first stream. Time goes on without sound, in
-    /// both directions and in all streams. Unlike [`skip`](Self::skip) this isn't counted as sleep.
+    /// Records that there was no device for this many samples (of one channel) of the first stream. Media time advances without
+    /// sound, in both directions and in all streams. Unlike [`skip`](Self::skip) this isn't counted as sleep.
     pub fn rest(&mut self, samples: usize) {
         let rate_hz = self.stream_sound(0).unwrap_or(NO_SOUND).0;
         for stream in self.streams.iter_mut().flatten() {

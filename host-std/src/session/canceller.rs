@@ -24,14 +24,14 @@ const LONG: usize = 26;
 /// The echo canceller of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EchoSettings {
-    /// Which parts of the canceller run.
+    /// The parts of the canceller that run.
     pub config: EchoConfig,
     /// The longest tail of the echo that is cancelled, in ms, at most 260. The bulk delay before the tail doesn't count.
     pub tail_ms: u32,
 }
 
 impl Default for EchoSettings {
-    /// Everything, and 128 ms.
+    /// Returns the default: all parts, and a tail of 128 ms.
     fn default() -> Self {
         Self { config: EchoConfig::default(), tail_ms: 128 }
     }
@@ -99,13 +99,13 @@ struct Suppressor {
 }
 
 impl HostEcho {
-    /// The suppressor for one channel, at any rate of a call.
+    /// Creates the suppressor for one channel, at any rate of a call.
     pub(super) fn suppressor(config: EchoSuppressorConfig, sample_rate_hz: u32) -> Self {
         let block = EchoSuppressor::new(EchoSuppressorConfig { sample_rate_hz, ..config });
         Self(Kind::Suppressor(Box::new(Suppressor { block, frame: [0; FRAME] })))
     }
 
-    /// How the canceller does, as of the last frame; `None` of a suppressor, which lowers everything or nothing.
+    /// Returns the canceller's status as of the last frame; `None` for a suppressor, which attenuates everything or nothing.
     pub fn status(&self) -> Option<EchoStatus> {
         match &self.0 {
             Kind::Canceller(canceller) => Some(EchoStatus::from(canceller.stats())),
@@ -113,7 +113,7 @@ impl HostEcho {
         }
     }
 
-    /// Whether a suppressor turns the microphone down now.
+    /// Returns whether a suppressor turns the microphone down now.
     pub fn is_suppressing(&self) -> bool {
         matches!(&self.0, Kind::Suppressor(suppressor) if suppressor.block.is_suppressing())
     }

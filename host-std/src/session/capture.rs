@@ -20,7 +20,7 @@ use super::{BoxedFloatBlock, EchoStatus};
 
 /// The capture chain between microphone and stream: [`CallConfig::capture`](super::CallConfig::capture). By default it is empty.
 ///
-/// An echo canceller, and an effect of your own behind it:
+/// This example has an echo canceller, followed by an effect of your own:
 ///
 /// ```
 /// use dsp_core::front::{CaptureBlock, Near};
@@ -46,7 +46,7 @@ use super::{BoxedFloatBlock, EchoStatus};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct CaptureConfig {
-    /// The corner frequency, in Hz, of a high-pass filter against rumble and DC: 80 to 120 Hz leave a voice as it is.
+    /// The corner frequency, in Hz, of a high-pass filter against rumble and DC: 80 to 120 Hz don't change a voice.
     pub high_pass_hz: Option<u32>,
     /// The echo canceller, at 8, 16, 32 and 48 kHz.
     pub echo: Option<EchoSettings>,
@@ -74,12 +74,12 @@ pub struct CaptureConfig {
 }
 
 impl CaptureConfig {
-    /// Whether a step looks back on what was played.
+    /// Returns whether a step needs the history of the played sound.
     pub(super) fn hears_far_end(&self) -> bool {
         self.echo.is_some() || self.echo_suppressor.is_some() || self.own.is_some()
     }
 
-    /// Whether there is nothing between microphone and stream.
+    /// Returns whether the chain between microphone and stream is empty.
     pub(super) fn is_empty(&self) -> bool {
         let Self { high_pass_hz, echo, echo_suppressor, noise, detector, gain, own, .. } = self;
         let echo = echo.is_some() || echo_suppressor.is_some();
@@ -87,7 +87,7 @@ impl CaptureConfig {
         !hears && detector.is_none() && gain.is_none() && own.is_none()
     }
 
-    /// Whether noise is suppressed by a net.
+    /// Returns whether noise is suppressed by a neural net.
     fn has_neural_noise(&self) -> bool {
         #[cfg(feature = "nnnoiseless")]
         return self.neural_noise;
@@ -95,7 +95,7 @@ impl CaptureConfig {
         false
     }
 
-    /// Whether the detector is a net.
+    /// Returns whether the detector is a neural net.
     fn has_neural_detector(&self) -> bool {
         #[cfg(feature = "earshot")]
         return self.neural_detector;
@@ -103,7 +103,7 @@ impl CaptureConfig {
         false
     }
 
-    /// What suppresses noise, if anything does.
+    /// Returns the noise suppressor, if there is one.
     fn noise(&self, rate_hz: u32) -> Result<Option<HostNoise>, FrontError> {
         #[cfg(feature = "nnnoiseless")]
         if self.neural_noise {
@@ -114,7 +114,7 @@ impl CaptureConfig {
 }
 
 impl From<OwnBlock> for CaptureConfig {
-    /// A block of your own and nothing else.
+    /// Creates a block of your own and nothing else.
     fn from(own: OwnBlock) -> Self {
         Self { own: Some(own), ..Self::default() }
     }
@@ -160,7 +160,7 @@ impl fmt::Debug for HostBlock {
 }
 
 impl HostBlock {
-    /// The chain for a channel at this rate.
+    /// Creates the chain for a channel at this rate.
     ///
     /// # Errors
     /// [`FrontError`] for a corner that is 0 or not below half the rate, and for a rate that a block doesn't have.
@@ -190,8 +190,8 @@ impl HostBlock {
         Ok(Self(InFloat::new(chain, sample_rate_hz)?))
     }
 
-    /// Switches a step on or off within the next frames, without a click and without a change of delay; what it has learned
-    /// stays. Returns whether there is such a step.
+    /// Switches a step on or off within the next frames, without a click and without a change of delay; its adapted state stays.
+    /// Returns whether there is such a step.
     pub fn set_step(&mut self, step: CaptureStep, on: bool) -> bool {
         let chain = self.0.block();
         match step {
@@ -205,13 +205,13 @@ impl HostBlock {
         .is_some()
     }
 
-    /// What the noise suppressor knows; `None` if there is none, or a net, or if it's off.
+    /// Returns the noise suppressor's statistics; `None` if there is none, or a neural net, or if it's off.
     pub fn noise(&mut self) -> Option<NoiseStats> {
         let stage = self.0.block().noise.as_ref().filter(|stage| stage.is_on())?;
         stage.block().stats()
     }
 
-    /// How the echo canceller does; `None` if there is none, or a suppressor, or if it's off.
+    /// Returns the echo canceller's status; `None` if there is none, or a suppressor, or if it's off.
     pub fn echo(&mut self) -> Option<EchoStatus> {
         let stage = self.0.block().echo.as_ref().filter(|stage| stage.is_on())?;
         stage.block().status()
@@ -238,9 +238,9 @@ impl CaptureBlock<i16> for HostBlock {
 
 /// A block of the user's own, in a chain that computes in `f32`.
 pub enum HostOwn {
-    /// In floating point, as the chain is.
+    /// A block in floating point, like the chain itself.
     Float(BoxedFloatBlock),
-    /// On 16 bits, with room for a frame.
+    /// A block on 16 bits, with room for a frame.
     Short(BoxedBlock, Box<[i16; FRAME]>),
 }
 

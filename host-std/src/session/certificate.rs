@@ -1,7 +1,7 @@
 //! The certificate that one side of a call shows in DTLS-SRTP (RFC 5763): self-signed, by an ECDSA key on P-256.
 //!
 //! The other side knows it by its fingerprint alone, which the description carries (RFC 8122). A call without one makes one for
-//! itself; keep one in a file ([`Certificate::to_pem`]) where the fingerprint is to stay what it was.
+//! itself; keep one in a file ([`Certificate::to_pem`]) where the fingerprint has to stay the same.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,16 +27,16 @@ const MAX_PEM_BYTES: usize = 64 * 1024;
 const CERTIFICATE: &str = "CERTIFICATE";
 const PRIVATE_KEY: &str = "PRIVATE KEY";
 
-/// Where the keys of SRTP come from.
+/// The origin of the SRTP keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Keying {
-    /// From the descriptions, by `a=crypto` (SDES, RFC 4568). Whoever reads the signalling can hear the call.
+    /// The keys are in the descriptions, by `a=crypto` (SDES, RFC 4568). Anyone who reads the signalling can hear the call.
     #[default]
     Described,
-    /// From a DTLS handshake on the media path (DTLS-SRTP, RFC 5763), with certificates whose fingerprints the descriptions
-    /// have.
+    /// The keys are from a DTLS handshake on the media path (DTLS-SRTP, RFC 5763), with certificates whose fingerprints are in
+    /// the descriptions.
     Dtls,
-    /// By DTLS in our offers. In our answers by DTLS if the offer has it, else by the description.
+    /// Our offers have DTLS. Our answers have DTLS if the offer has it, else keys in the description.
     Either,
 }
 
@@ -69,7 +69,7 @@ struct Parts {
     key: Zeroizing<Vec<u8>>,
 }
 
-/// Why there is no certificate.
+/// The reason why there is no certificate.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CertificateError {
@@ -86,7 +86,7 @@ pub enum CertificateError {
 }
 
 impl Certificate {
-    /// A new one, which nobody else has.
+    /// Generates a new certificate.
     ///
     /// # Errors
     /// [`CertificateError::Randomness`] when the operating system has no randomness to give.
@@ -94,10 +94,10 @@ impl Certificate {
         Self::for_names(&[])
     }
 
-    /// A new one of a server, for these names and addresses: what a page over TLS has.
+    /// Generates a new certificate of a server, for these names and addresses: for a page over TLS.
     ///
     /// # Errors
-    /// [`CertificateError::Randomness`], and [`CertificateError::Encoding`] for what is no name of a server.
+    /// [`CertificateError::Randomness`], and [`CertificateError::Encoding`] for a text that is no name of a server.
     pub fn for_names(names: &[String]) -> Result<Self, CertificateError> {
         let key = loop {
             let mut bytes = Zeroizing::new([0; 32]);
@@ -115,7 +115,8 @@ impl Certificate {
         // RFC 5280, 4.1.2.2: positive. Browsers want no number twice.
         serial[0] = serial[0] & 0x7f | 1;
         if !names.is_empty() {
-            // Of a server's they also want its use, and no more than 398 days. Clocks of others may be behind ours.
+            // Of a server's certificate browsers also require its use, and at most 398 days. Other clocks may be slow, so it
+            // begins a day earlier.
             let day = Duration::from_secs(86_400);
             let now = SystemTime::now();
             (params.not_before, params.not_after) = ((now - day).into(), (now + 396 * day).into());
@@ -128,12 +129,12 @@ impl Certificate {
         Ok(Self(Arc::new(Parts { certificate, key })))
     }
 
-    /// From the text that [`to_pem`](Self::to_pem) gives: a certificate and its private key, in either order. That they belong
-    /// together is not checked here: a handshake with others fails.
+    /// Reads the text that [`to_pem`](Self::to_pem) returns: a certificate and its private key, in either order. Whether they
+    /// belong together is not checked here: a handshake with others fails.
     ///
     /// # Errors
-    /// A [`CertificateError`] that says what is wrong with the text: a part is missing or damaged, the key isn't on the curve
-    /// P-256, or it doesn't belong to the certificate. The text may be anything.
+    /// A [`CertificateError`] with the fault of the text: a part is missing or damaged, the key isn't on the curve P-256, or it
+    /// doesn't belong to the certificate. The text may be anything.
     pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
         if text.len() > MAX_PEM_BYTES {
             return Err(CertificateError::TooLarge(text.len()));
@@ -144,18 +145,18 @@ impl Certificate {
         Ok(Self(Arc::new(Parts { certificate, key })))
     }
 
-    /// Certificate and private key as text (RFC 7468). Whoever has it can be us.
+    /// Returns certificate and private key as text (RFC 7468). Anyone who has it can impersonate us.
     pub fn to_pem(&self) -> Zeroizing<String> {
         let part = |label, der: &[u8]| pem_rfc7468::encode_string(label, LineEnding::LF, der).unwrap_or_default();
         Zeroizing::new(part(CERTIFICATE, &self.0.certificate) + &*Zeroizing::new(part(PRIVATE_KEY, &self.0.key)))
     }
 
-    /// The fingerprint, by which the other side knows the certificate.
+    /// Returns the fingerprint, by which the other side knows the certificate.
     pub fn fingerprint(&self) -> Fingerprint {
         sha256(&self.0.certificate)
     }
 
-    /// For a description, with a fresh name for the association.
+    /// Returns the certificate for a description, with a fresh name for the association.
     pub(super) fn local(&self) -> Result<LocalDtls, CallError> {
         Ok(LocalDtls { fingerprint: self.fingerprint(), tls_id: tls_id()?, active: None })
     }
@@ -165,7 +166,7 @@ impl Certificate {
     }
 }
 
-/// A name for an association, of 128 random bits (RFC 8842, 4: 120 at least, 20 characters at least).
+/// Returns a name for an association, of 128 random bits (RFC 8842, 4: 120 at least, 20 characters at least).
 pub(super) fn tls_id() -> Result<String, CallError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(CallError::Randomness)?;
@@ -176,7 +177,7 @@ fn sha256(der: &[u8]) -> Fingerprint {
     Fingerprint::new(FingerprintHash::Sha256, &Sha256::digest(der)).expect("32 bytes, as that hash has")
 }
 
-/// The first part with this label.
+/// Returns the first part with this label.
 fn part(text: &str, label: &'static str) -> Result<Vec<u8>, CertificateError> {
     let wrong = || CertificateError::Pem(label);
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
@@ -186,7 +187,7 @@ fn part(text: &str, label: &'static str) -> Result<Vec<u8>, CertificateError> {
     Ok(der)
 }
 
-/// Who signs.
+/// The key that signs, and its public half.
 struct Signatory {
     key: SigningKey,
     /// The point, uncompressed.

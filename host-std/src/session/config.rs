@@ -1,4 +1,4 @@
-//! How a call is made.
+//! The configuration of a call.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -78,8 +78,8 @@ pub struct CallConfig {
     /// Whether digits are offered and accepted as telephone events (RFC 4733), at the clock of each codec: see
     /// [`Call::send_digits`](super::Call::send_digits) and [`Call::next_digit`](super::Call::next_digit).
     pub telephone_events: bool,
-    /// When DTMF digits are looked for in the sound that is received. None are found where the receivers' rate isn't a multiple
-    /// of 8 kHz.
+    /// The condition under which DTMF digits are detected in the received sound. None are found where the receivers' rate isn't a
+    /// multiple of 8 kHz.
     pub tones: ToneDetection,
     /// Whether DTMF digits that are found in the received sound are muted. The first 10 to 16 ms of each remain, too short to
     /// be taken for a digit.
@@ -90,8 +90,8 @@ pub struct CallConfig {
     /// The country whose call-progress tones are looked for in the received sound, together with the tones of faxes and modems:
     /// see [`Call::next_tone`](super::Call::next_tone). `None` looks for none.
     pub progress_tones: Option<&'static Country>,
-    /// How many earlier payloads each packet repeats (RFC 2198), 0 to 4, if the other side accepts that; 0 is off. Each one
-    /// costs the codec's bit rate once more. A payload that is lost is then heard from a later packet. Payloads of more than
+    /// The number of earlier payloads that each packet repeats (RFC 2198), 0 to 4, if the other side accepts that; 0 is off. Each
+    /// one costs the codec's bit rate once more. A payload that is lost is then heard from a later packet. Payloads of more than
     /// 1,023 bytes are never repeated.
     pub redundancy: u8,
     /// Whether packets repeat payloads only while the other side reports losses: from the first loss of 1 % until 30 s have
@@ -108,25 +108,25 @@ pub struct CallConfig {
     pub mtu: u16,
     /// Whether the call is to be encrypted by SRTP.
     pub srtp: SrtpPolicy,
-    /// Where the keys of SRTP come from: the descriptions (SDES) or a DTLS handshake.
+    /// The origin of the SRTP keys: the descriptions (SDES) or a DTLS handshake.
     #[cfg(feature = "dtls")]
     pub keying: Keying,
     /// The certificate that we show in the DTLS handshake. `None` makes one for this call alone.
     #[cfg(feature = "dtls")]
     pub certificate: Option<Certificate>,
-    /// Which SRTP suites are offered and accepted, and on what terms.
+    /// The SRTP suites that are offered and accepted, and their terms.
     pub srtp_options: SrtpOptions,
-    /// Which RTP header extensions are offered and accepted: audio levels, names of streams, transport-wide numbers. By
+    /// The RTP header extensions that are offered and accepted: audio levels, names of streams, transport-wide numbers. By
     /// default an offer with DTLS has the extensions that browsers have, an offer without DTLS has none, and an answer accepts
     /// those that are offered.
     pub extensions: ExtensionOptions,
-    /// Which RTCP feedback is offered and accepted; by default only with DTLS.
+    /// The RTCP feedback that is offered and accepted; by default only with DTLS.
     pub feedback: FeedbackOptions,
     /// The settings of ICE, which finds by checks the addresses that work, if the other side has it too. ICE needs `rtcp_mux`, and
     /// is off where `path` is set.
     #[cfg(feature = "ice")]
     pub ice: IceConfig,
-    /// From which addresses packets are accepted.
+    /// The addresses from which packets are accepted.
     pub latching: Latching,
     /// Your own rule for addresses, instead of `latching`.
     pub path: Option<OwnPath>,
@@ -135,11 +135,11 @@ pub struct CallConfig {
     /// The capture chain between microphone and call ([`Call::front_end`](super::Call::front_end)): high-pass filter, echo
     /// canceller, noise suppressor, gain control, and a block of your own.
     pub capture: CaptureConfig,
-    /// Whether the sound of each stream is measured: levels, clipping, silence and howling of the microphone, of what is sent and
-    /// of what is received, in [`CallStats::sound`](super::CallStats::sound) and
+    /// Whether the sound of each stream is measured: levels, clipping, silence and howling of the microphone, of the sent and of
+    /// the received sound, in [`CallStats::sound`](super::CallStats::sound) and
     /// [`CallStats::findings`](super::CallStats::findings). This takes 3.4 KB for each stream, and many times the computing time
-    /// of a call of PCMU, so it is off by default; a server switches it on for the calls that it wants to know about. Without
-    /// it one-way sound is found by packets alone.
+    /// of a call of PCMU, so it is off by default; a server switches it on for the calls that it wants to know about. Without it
+    /// one-way sound is found by packets alone.
     pub metering: bool,
     /// Your own speech detector, which decides when comfort noise is sent ([`comfort_noise`](Self::comfort_noise)). By default this
     /// is the core's energy gate.
@@ -150,11 +150,11 @@ pub struct CallConfig {
     /// Your own decoders, which are asked before those of the [`registry`](Self::registry): for payload types that no
     /// description names, or to wrap a decoder. A codec that offers and answers are to name belongs into the registry.
     pub decoders: Option<OwnDecoders>,
-    /// How many sources (SSRCs) are heard at once in each stream, 1 to [`MAX_SOURCES`](super::MAX_SOURCES). Each has a receiver of
-    /// its own. With 1, a new source takes the place of the one before. With more, their sum is heard, as in a conference whose
+    /// The number of sources (SSRCs) that are heard at once in each stream, 1 to [`MAX_SOURCES`](super::MAX_SOURCES). Each has a
+    /// receiver of its own. With 1, a new source replaces the one before. With more, their sum is heard, as in a conference whose
     /// server forwards packets and doesn't mix them. All sources share one address and one key.
     pub sources: usize,
-    /// How many bytes of received payloads all sources may hold together, counted in the cells of 64 bytes in which they are
+    /// The most bytes of received payloads that all sources may hold together, counted in the cells of 64 bytes in which they are
     /// stored: at least [`PACKET_BYTES`](super::PACKET_BYTES) for each of `sources`. Beyond this packets are dropped, first those
     /// of the sources with the lowest [priority](super::Call::set_priority) ([`budget`](dsp_core::streams::budget)). With `None`
     /// each source may fill its own receiver.
@@ -163,19 +163,20 @@ pub struct CallConfig {
     pub delay: DelayConfig,
     /// The length of a tick, in which sound is played and captured: 10 ms by default, as the drivers have it.
     pub tick: Duration,
-    /// [`Call::should_end`](super::Call::should_end) says so when the other side has sent an RTCP goodbye and then for this long
-    /// neither RTP nor RTCP; on hold after 30 s at least. The default is 7 s, because a side that says goodbye at a hold and goes
-    /// on is heard of within 6.2 s, the longest RTCP interval of two parties (RFC 3550, 6.3.1). `None` leaves it to signalling.
+    /// The time after an RTCP goodbye without further RTP or RTCP from the other side, after which
+    /// [`Call::should_end`](super::Call::should_end) reports it; on hold it is 30 s at least. The default is 7 s, because a side
+    /// that says goodbye at a hold and continues sends within 6.2 s, the longest RTCP interval of two parties (RFC 3550, 6.3.1).
+    /// `None` leaves it to signalling.
     pub after_goodbye: Option<Duration>,
-    /// [`Call::should_end`](super::Call::should_end) says so when for this long neither RTP nor RTCP has come from the other side,
-    /// except on hold. `None`, the default, leaves it to signalling.
+    /// The time without RTP or RTCP from the other side, except on hold, after which
+    /// [`Call::should_end`](super::Call::should_end) reports it. `None`, the default, leaves it to signalling.
     pub after_silence: Option<Duration>,
-    /// Lets what the first stream sends follow the network, within what is agreed on: bit rate, packet length and redundancy.
+    /// The adaptation of the first stream's sending to the network, within the agreement: bit rate, packet length and redundancy.
     /// With `None` only [`Call::adapt`](super::Call::adapt) changes them.
     pub adaptation: Option<AdaptationConfig>,
-    /// [`Call::should_end`](super::Call::should_end) says so when the other side's reports show that sending on is hopeless (RFC
-    /// 8083): nothing arrives, far too much is lost for what is sent, or reports have ceased. It can't tell for a side that
-    /// never reports.
+    /// Whether [`Call::should_end`](super::Call::should_end) reports that the other side's reports show further sending to be
+    /// useless (RFC 8083): nothing arrives, far too much is lost for the bit rate, or reports have ceased. It can't decide for a
+    /// side that never reports.
     pub circuit_breaker: bool,
     /// The random names and numbers of this side.
     pub identity: Identity,
@@ -184,8 +185,8 @@ pub struct CallConfig {
 }
 
 impl CallConfig {
-    /// The defaults, with random names and numbers from the operating system, for a call that receives RTP at this port. The wall
-    /// clock is the system's, for a host whose [`Instant`](dsp_core::time::Instant) is zero now, as that of
+    /// Creates the defaults, with random names and numbers from the operating system, for a call that receives RTP at this port.
+    /// The wall clock is the system's, for a host whose [`Instant`](dsp_core::time::Instant) is zero now, as that of
     /// [`Clock::start`](super::driver::Clock::start) is; otherwise set [`wall_clock`](Self::wall_clock).
     ///
     /// # Errors
@@ -196,8 +197,8 @@ impl CallConfig {
         Ok(Self { wall_clock, ..Self::with_identity(rtp_port, Identity::random()?) })
     }
 
-    /// The defaults, with these names and numbers. The wall clock begins at 2000-01-01, so that sender reports are repeatable: set
-    /// [`wall_clock`](Self::wall_clock) where real ones are wanted.
+    /// Creates the defaults, with these names and numbers. The wall clock begins at 2000-01-01, so that sender reports are
+    /// repeatable: set [`wall_clock`](Self::wall_clock) where real ones are wanted.
     pub fn with_identity(rtp_port: u16, identity: Identity) -> Self {
         let registry = Registry::builtin();
         let mut codecs = vec![CodecFormat::opus(), CodecFormat::g722(), CodecFormat::pcmu(), CodecFormat::pcma()];
@@ -253,12 +254,13 @@ impl CallConfig {
         }
     }
 
-    /// Each setting goes to where it counts: to what offers and answers are made of, or to what is not said in them.
+    /// Moves each setting to the place where it is used: to the content of offers and answers, or to the settings that are not in
+    /// them.
     ///
     /// # Errors
-    /// What can't be, as [`Call::new`](super::Call::new) says.
+    /// The invalid setting, as for [`Call::new`](super::Call::new).
     pub(super) fn split(self) -> Result<(LocalMedia, CallSettings, Identity), CallError> {
-        // All of them by name: a setting that nobody takes is one that does nothing.
+        // All fields are named here: a setting that is not used would do nothing.
         let Self {
             address,
             bind,
@@ -288,7 +290,7 @@ impl CallConfig {
             srtp_options: _,
             extensions,
             feedback,
-            // Its candidates are looked for by what has it.
+            // Its candidates are gathered by the owner of the gatherer.
             #[cfg(feature = "ice")]
                 ice: _,
             latching,
@@ -385,10 +387,10 @@ impl CallConfig {
     }
 }
 
-/// What of a call's configuration is not said in a description.
+/// The part of a call's configuration that is not in a description.
 #[derive(Clone)]
 pub(super) struct CallSettings {
-    /// Where DTLS is spoken.
+    /// The certificate, where DTLS is used.
     #[cfg(feature = "dtls")]
     pub(super) certificate: Option<Certificate>,
     #[cfg(feature = "dtls")]
@@ -425,7 +427,7 @@ pub(super) struct CallSettings {
 }
 
 impl CallSettings {
-    /// Whether descriptions may have keys.
+    /// Returns whether descriptions may have keys.
     pub(super) fn describes_keys(&self) -> bool {
         #[cfg(feature = "dtls")]
         return self.keying != Keying::Dtls;
@@ -433,7 +435,7 @@ impl CallSettings {
         true
     }
 
-    /// One stream more, with these codecs.
+    /// Adds a stream with these codecs.
     ///
     /// # Errors
     /// Why one of them can't be in a call.
@@ -454,7 +456,7 @@ impl CallSettings {
     /// Other codecs for a stream that there is.
     ///
     /// # Errors
-    /// As for [`add_stream`](Self::add_stream); nothing changes then.
+    /// The same as for [`add_stream`](Self::add_stream); nothing changes then.
     pub(super) fn set_codecs(
         &self,
         local: &mut LocalMedia,

@@ -21,7 +21,7 @@ enum Rate {
 }
 
 impl HostNoise {
-    /// A suppressor for one channel.
+    /// Creates a suppressor for one channel.
     ///
     /// # Errors
     /// [`FrontError::BlockRate`] for a rate that it doesn't have.
@@ -36,7 +36,7 @@ impl HostNoise {
         }))
     }
 
-    /// A net for one channel.
+    /// Creates a net for one channel.
     ///
     /// # Errors
     /// [`FrontError::BlockRate`] for a rate that it doesn't have.
@@ -45,7 +45,7 @@ impl HostNoise {
         Ok(Self(Rate::Neural(Box::new(super::NeuralNoise::new(rate_hz)?))))
     }
 
-    /// What it knows; a net tells nothing.
+    /// Returns the suppressor's statistics; `None` for a neural net.
     pub fn stats(&self) -> Option<NoiseStats> {
         Some(match &self.0 {
             Rate::Narrowband(block) => block.stats(),

@@ -1,4 +1,4 @@
-//! What a call says of digits: those that it hears, and why some can't be sent.
+//! The reports of a call on digits: those that it hears, and why some can't be sent.
 
 use dsp_core::send::KeyPress;
 use dsp_core::time::{Duration, Instant, Ssrc};
@@ -7,25 +7,25 @@ use dsp_core::tone::EventCode;
 use super::Call;
 use crate::sdp::EventSet;
 
-/// Digits that wait for somebody to ask for them: more than anybody presses between two looks.
+/// The most digits that wait to be fetched: more than a person presses between two looks.
 pub(super) const WAITING: usize = 32;
 
-/// How a digit was received.
+/// The way in which a digit was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DigitSource {
-    /// As packets of telephone events (RFC 4733).
+    /// The digit came in packets of telephone events (RFC 4733).
     Event,
-    /// As DTMF tones in the sound: see [`CallConfig::tones`](super::CallConfig::tones).
+    /// The digit came as DTMF tones in the sound: see [`CallConfig::tones`](super::CallConfig::tones).
     InBand,
 }
 
-/// When DTMF tones are looked for in the sound: [`CallConfig::tones`](super::CallConfig::tones).
+/// The condition under which DTMF tones are detected in the sound: [`CallConfig::tones`](super::CallConfig::tones).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ToneDetection {
-    /// Never.
+    /// Tones are never detected in the sound.
     Off,
-    /// Where no telephone events were agreed on; a side that has events sends no tones.
+    /// Tones are detected where no telephone events were agreed on; a side that has events sends no tones.
     #[default]
     WithoutEvents,
     /// Always. A digit that comes as tone and event at once is counted as one.
@@ -33,7 +33,7 @@ pub enum ToneDetection {
 }
 
 impl DigitSource {
-    /// The name in reports and JSON.
+    /// Returns the name in reports and JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Event => "event",
@@ -45,14 +45,14 @@ impl DigitSource {
 /// Whether a digit or a tone begins or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DigitPhase {
-    /// It has just begun, and goes on.
+    /// It has just begun, and continues.
     Began,
     /// It has ended.
     Ended,
 }
 
-/// A digit, or another telephone event, of the other side: [`Call::next_digit`](super::Call::next_digit). It is told once when
-/// it begins and once when it has ended.
+/// A digit, or another telephone event, of the other side: [`Call::next_digit`](super::Call::next_digit). It is reported once
+/// when it begins and once when it has ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CallDigit {
@@ -64,26 +64,26 @@ pub struct CallDigit {
     pub phase: DigitPhase,
     /// The event: [`EventCode::digit`] names the sixteen digits, and 16 is a hook flash.
     pub event: EventCode,
-    /// How it was received first.
+    /// The way in which it was received first.
     pub source: DigitSource,
     /// The source that sent it.
     pub ssrc: Ssrc,
-    /// When it began to arrive, on the host's clock.
+    /// The time at which it began to arrive, on the host's clock.
     pub begun: Instant,
-    /// How long it has lasted.
+    /// The duration so far.
     pub duration: Duration,
-    /// The power in dBm0, as the sender tells it or as it was measured. For events that aren't tones it means nothing.
+    /// The power in dBm0, as reported by the sender or measured. It has no meaning for events that aren't tones.
     pub level_dbm0: f32,
 }
 
 impl CallDigit {
-    /// The digit itself, `flash`, or the number of the event.
+    /// Returns the digit itself, `flash`, or the number of the event.
     pub fn sign(&self) -> String {
         sign(self.event)
     }
 }
 
-/// The sign of an event: `0` to `9`, `*`, `#`, `A` to `D`, `flash`, or its number.
+/// Returns the sign of an event: `0` to `9`, `*`, `#`, `A` to `D`, `flash`, or its number.
 pub fn sign(event: EventCode) -> String {
     match event.digit() {
         Some(digit) => digit.to_string(),
@@ -92,7 +92,7 @@ pub fn sign(event: EventCode) -> String {
     }
 }
 
-/// Why digits can't be sent.
+/// The reason why digits can't be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DigitError {
@@ -105,9 +105,9 @@ pub enum DigitError {
     NoTone(EventCode),
     /// The other side doesn't accept this event.
     NotTaken {
-        /// Which.
+        /// The event that it doesn't accept.
         event: EventCode,
-        /// What it takes.
+        /// The events that it accepts.
         taken: EventSet,
     },
     /// The digits would have to wait, and there is no room for as many.
@@ -145,7 +145,7 @@ impl std::fmt::Display for DigitError {
 impl std::error::Error for DigitError {}
 
 impl DigitError {
-    /// The same for a log: without the digit, which may be one of a secret.
+    /// Returns the same for a log: without the digit, which may be one of a secret.
     #[cfg(feature = "tokio")]
     pub(super) fn without_digits(&self) -> &'static str {
         match self {
@@ -158,7 +158,7 @@ impl DigitError {
     }
 }
 
-/// Why digits wait to be sent: [`Call::digits_wait`](super::Call::digits_wait).
+/// The reason why digits wait to be sent: [`Call::digits_wait`](super::Call::digits_wait).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DigitsWait {
@@ -189,32 +189,32 @@ impl std::fmt::Display for DigitsWait {
 pub struct DigitStats {
     /// Digits and other events that were received.
     pub heard: u32,
-    /// Those of them that were received first as tones in the sound.
+    /// The received digits that came first as tones in the sound.
     pub in_band: u32,
     /// Events whose end was never received; they ended by silence or by the next event.
     pub lost_ends: u32,
     /// Digits that we have begun to send, as events or as tones.
     pub sent: u32,
-    /// Those of them that were sent as tones in the sound.
+    /// The sent digits that went as tones in the sound.
     pub sent_in_band: u32,
     /// Digits that wait to be sent: for those before them, or until something may be sent.
     pub waiting: u32,
     /// Digits that were given up while they waited, because the other side accepts no events any more.
     pub given_up: u32,
-    /// Beginnings and ends of received digits that nobody fetched in time; the oldest were dropped.
+    /// Beginnings and ends of received digits that were not fetched in time; the oldest were dropped.
     pub dropped: u32,
 }
 
 impl Call {
-    /// Returns the next beginning or end of a received digit; `None` if there is none. Each digit begins once and ends once.
-    /// Call this after [`receive`](Self::receive) and [`play`](Self::play). Up to 32 wait; then the oldest are dropped and
-    /// [counted](DigitStats::dropped). A [`Tap`](super::Tap) is told all of them.
+    /// Returns the next beginning or end of a received digit; `None` if there is none. Each digit begins once and ends once. Call
+    /// this after [`receive`](Self::receive) and [`play`](Self::play). Up to 32 wait; then the oldest are dropped and
+    /// [counted](DigitStats::dropped). A [`Tap`](super::Tap) receives all of them.
     pub fn next_digit(&mut self) -> Option<CallDigit> {
         self.digits.pop()
     }
 
-    /// Presses keys in the first stream, one after the other and after those that were pressed before. Telephone events are sent in
-    /// place of what is captured. To a side that accepts none they are sent as tones in the sound, of at least 40 ms
+    /// Presses keys in the first stream, one after the other and after those that were pressed before. Telephone events are sent
+    /// in place of the captured sound. To a side that accepts none they are sent as tones in the sound, of at least 40 ms
     /// ([`CallConfig::digits_as_tones`](super::CallConfig::digits_as_tones)). While nothing may be sent they wait:
     /// [`digits_wait`](Self::digits_wait) says why.
     ///
@@ -239,16 +239,17 @@ impl Call {
         self.send_digits_in(0, keys)
     }
 
-    /// As [`send_digits`](Self::send_digits), in the stream with this number.
+    /// Does the same as [`send_digits`](Self::send_digits), in the stream with this number.
     ///
     /// # Errors
-    /// As for [`send_digits`](Self::send_digits).
+    /// The same as for [`send_digits`](Self::send_digits).
     pub fn send_digits_in(&mut self, stream: usize, keys: &[KeyPress]) -> Result<(), DigitError> {
         let open = self.streams.get_mut(stream).and_then(Option::as_mut).filter(|stream| !stream.is_closed());
         open.ok_or(DigitError::Stream(stream))?.press(keys)
     }
 
-    /// Why digits of the first stream that are pressed now wait; `None` where they go out at once, behind those before them.
+    /// Returns why digits of the first stream that are pressed now wait; `None` where they are sent at once, after those before
+    /// them.
     pub fn digits_wait(&self) -> Option<DigitsWait> {
         let Some(transport) = &self.transport else { return Some(DigitsWait::NotAgreed) };
         let Some(stream) = self.streams.first().and_then(Option::as_ref) else { return Some(DigitsWait::NotAgreed) };
@@ -263,12 +264,12 @@ impl Call {
         }
     }
 
-    /// The events that the other side takes in the first stream, if any were agreed on.
+    /// Returns the events that the other side takes in the first stream, if any were agreed on.
     pub fn taken_events(&self) -> Option<EventSet> {
         self.streams.first()?.as_ref()?.taken_events()
     }
 
-    /// Asks the streams what they have heard.
+    /// Collects the digits that the streams have heard.
     pub(super) fn collect_digits(&mut self, now: Instant) {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let Some(stream) = stream else { continue };

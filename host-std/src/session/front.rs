@@ -10,14 +10,14 @@ use super::{Call, TICK_MS, Transmit};
 
 /// Samples of a tick of 10 ms at 48 kHz in stereo, with some to spare.
 pub(super) const FRAME: usize = 1_024;
-/// Samples of what was played that a step can look back on: 1.3 s at 48 kHz, of stereo half.
+/// The samples of played sound that a step can look back on: 1.3 s at 48 kHz, half of that in stereo.
 const HISTORY: usize = 65_536;
 
 /// Rate in Hz and channels of a device side without a stream.
 pub(super) const NO_SOUND: (u32, u8) = (8_000, 1);
 
-/// The device side of a call on a host, which [`Call::front_end`] makes: gains, mute, level meters and the capture chain, for sound
-/// of up to 48 kHz in stereo. What was played is kept, for 1.3 s of mono at 48 kHz, only if a step of the chain needs it.
+/// The device side of a call on a host, which [`Call::front_end`] makes: gains, mute, level meters and the capture chain, for
+/// sound of up to 48 kHz in stereo. The played sound is kept, for 1.3 s of mono at 48 kHz, only if a step of the chain needs it.
 ///
 /// A tick is [`begin`](FrontEnd::begin) and then [`step`](FrontEnd::step) until there is no step left, in the order that the echo
 /// canceller needs. The [`Driver`](crate::session::driver) does this for you.
@@ -69,7 +69,7 @@ pub fn front_end(sample_rate_hz: u32, channels: u8, capture: &CaptureConfig) -> 
 impl Call {
     /// Makes the device side of the first stream, for a device with the call's rate and channels, with the capture chain of
     /// [`CallConfig::capture`](super::CallConfig::capture). Before the call is agreed on its sound is mono at 8 kHz, unless
-    /// [`CallConfig::sound`](super::CallConfig::sound) says what it is.
+    /// [`CallConfig::sound`](super::CallConfig::sound) sets it.
     ///
     /// # Errors
     /// [`FrontError::Frame`] if the call's sound is more than 48 kHz in stereo, as a codec of your own may have it; another
@@ -78,19 +78,19 @@ impl Call {
         self.stream_front_end(0)
     }
 
-    /// As [`front_end`](Self::front_end), for the stream with this number. Step it with [`stream`](Self::stream) in place of the
-    /// call.
+    /// Does the same as [`front_end`](Self::front_end), for the stream with this number. Step it with [`stream`](Self::stream) in
+    /// place of the call.
     ///
     /// # Errors
-    /// As for [`front_end`](Self::front_end).
+    /// The same as for [`front_end`](Self::front_end).
     pub fn stream_front_end(&self, stream: usize) -> Result<Box<HostFront>, FrontError> {
         let (sample_rate_hz, channels) = self.stream_sound(stream).unwrap_or(NO_SOUND);
         front_end(sample_rate_hz, channels, &self.settings.capture)
     }
 }
 
-/// One stream of a call, as the front end of that stream needs it: [`Call::stream`]. What it transmits are the datagrams of all
-/// streams: whichever front end asks first gets them.
+/// One stream of a call, as the front end of that stream needs it: [`Call::stream`]. It transmits the datagrams of all streams:
+/// whichever front end asks first gets them.
 pub struct CallStream<'a> {
     call: &'a mut Call,
     stream: usize,

@@ -1,4 +1,4 @@
-//! What a call knows of ICE besides its path: the settings, our credentials, and candidates that come before there is a path.
+//! The ICE state of a call outside its path: the settings, our credentials, and candidates that come before there is a path.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -38,32 +38,32 @@ pub struct IceConfig {
     pub mode: IceMode,
     /// Whether a call is refused if the other side has no ICE. Otherwise packets then go where its description says.
     pub required: bool,
-    /// Further addresses of this machine at which our socket receives, besides
+    /// Further addresses of this machine at which our socket receives, in addition to
     /// [`CallConfig::address`](super::CallConfig::address). Bind the socket to all addresses then
     /// ([`CallConfig::bind`](super::CallConfig::bind)).
     pub addresses: Vec<IpAddr>,
-    /// STUN servers, which tell the address at which we are seen from outside (RFC 8489). With [`IceMode::Lite`] none is asked.
+    /// STUN servers, which report the address at which we are seen from outside (RFC 8489). With [`IceMode::Lite`] none is asked.
     pub stun: Vec<SocketAddr>,
     /// TURN servers, which relay packets where no direct path is found (RFC 8656). With [`IceMode::Lite`] none is asked.
     pub turn: Vec<TurnServer>,
-    /// Whether all packets go through a TURN server, so that neither descriptions nor packets tell the other side our address.
-    /// ICE is then required, and `mode` must be [`IceMode::Full`].
+    /// Whether all packets go through a TURN server, so that neither descriptions nor packets disclose our address to the other
+    /// side. ICE is then required, and `mode` must be [`IceMode::Full`].
     pub relay_only: bool,
 }
 
-/// How a TURN server is reached. What it relays is UDP in any case.
+/// The transport to a TURN server. The relayed packets are UDP in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TurnTransport {
-    /// Over UDP, from the call's own socket.
+    /// UDP, from the call's own socket.
     #[default]
     Udp,
-    /// Over TCP, by a connection that a driver has (`TurnConnection`). The call sees datagrams from and to the server's address,
-    /// which the driver carries over the connection.
+    /// TCP, by a connection of the driver (`TurnConnection`). The call sees datagrams from and to the server's address, which the
+    /// driver carries over the connection.
     Tcp,
 }
 
 impl TurnTransport {
-    /// The name of the transport in `turn:` URIs (RFC 7065).
+    /// Returns the name of the transport in `turn:` URIs (RFC 7065).
     pub const fn name(self) -> &'static str {
         match self {
             Self::Udp => "udp",
@@ -93,7 +93,7 @@ impl TurnTransport {
 pub struct TurnServer {
     /// The address of the server. Each address is asked once, over one transport.
     pub address: SocketAddr,
-    /// How the server is reached.
+    /// The transport to the server.
     pub transport: TurnTransport,
     /// Our user name there.
     pub user: String,
@@ -102,7 +102,7 @@ pub struct TurnServer {
 }
 
 impl fmt::Debug for TurnServer {
-    /// Without the password.
+    /// Writes all fields but the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, transport, user, .. } = self;
         f.debug_struct("TurnServer")
@@ -113,7 +113,7 @@ impl fmt::Debug for TurnServer {
     }
 }
 
-/// What became of our request for a relayed address at a TURN server.
+/// The state of our request for a relayed address at a TURN server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RelayState {
@@ -165,30 +165,30 @@ impl fmt::Display for RelayState {
 pub struct RelayStats {
     /// The address of the server.
     pub server: SocketAddr,
-    /// How the server is reached.
+    /// The transport to the server.
     pub transport: TurnTransport,
-    /// What became of our request for a relayed address.
+    /// The state of our request for a relayed address.
     pub state: RelayState,
-    /// How many requests were sent to the server, repetitions included.
+    /// The number of requests that were sent to the server, repetitions included.
     pub questions: u32,
-    /// How many addresses of the other side the server relays for.
+    /// The number of addresses of the other side that the server relays for.
     pub permitted: u32,
-    /// How many addresses of the other side the server refused.
+    /// The number of addresses of the other side that the server refused.
     pub refused: u32,
 }
 
 /// ICE of our side.
 pub(super) struct OwnIce {
     config: IceConfig,
-    /// What looks for candidates, until a path has it.
+    /// The gatherer of candidates, until a path has it.
     pub(super) gatherer: Option<Gatherer>,
-    /// What our candidates are for.
+    /// The address and port that our candidates are for.
     place: (IpAddr, u16),
     /// The next offer has other credentials.
     pub(super) restart: bool,
     /// Those of the other side that came before its answer.
     pub(super) early: Vec<(Option<String>, IceCandidate)>,
-    /// How many credentials were drawn.
+    /// The number of credentials that were generated.
     drawn: u64,
 }
 
@@ -229,7 +229,7 @@ impl OwnIce {
         Ok(IceCredentials::from_random(&identity.random_bytes(self.drawn)?))
     }
 
-    /// Looks for candidates anew.
+    /// Gathers candidates again.
     ///
     /// # Errors
     /// [`CallError::Randomness`].
@@ -241,12 +241,13 @@ impl OwnIce {
         Ok(())
     }
 
-    /// What our candidates are for.
+    /// Returns the address and port that our candidates are for.
     pub(super) fn place(&self) -> (IpAddr, u16) {
         self.place
     }
 
-    /// An offer of other candidates was taken back. `has_path`: those of before belong to a path that has them.
+    /// Returns to the earlier candidates after an offer of others was taken back. `has_path`: the earlier ones belong to a path
+    /// that has them.
     pub(super) fn return_to(&mut self, place: (IpAddr, u16), restart: bool, has_path: bool) {
         if self.place != place && has_path {
             self.gatherer = None;
@@ -254,7 +255,8 @@ impl OwnIce {
         (self.place, self.restart) = (place, restart);
     }
 
-    /// The same for another call of the same offer: what servers have told is known there too, and nobody is asked again.
+    /// Returns the same for another call of the same offer: candidates that servers have reported are known there too, and no
+    /// server is asked again.
     pub(super) fn fork(&self) -> Self {
         Self {
             config: self.config.clone(),
@@ -266,17 +268,17 @@ impl OwnIce {
         }
     }
 
-    /// Whether we receive elsewhere than our candidates say.
+    /// Returns whether we receive at another address than that of our candidates.
     pub(super) fn has_moved(&self, local: &LocalMedia) -> bool {
         self.place != (local.address, local.rtp_port)
     }
 
-    /// What a path is made of.
+    /// Returns the parts of a path.
     pub(super) fn gathered(&mut self, seed: u32) -> Gathered {
         Gathered { gatherer: self.gatherer.take(), seed }
     }
 
-    /// Keeps a candidate that nobody can check yet.
+    /// Keeps a candidate that can't be checked yet.
     pub(super) fn keep_early(&mut self, ufrag: Option<String>, candidate: IceCandidate) -> bool {
         let room = self.early.len() < MAX_CANDIDATES;
         if room {

@@ -28,7 +28,7 @@ use crate::sdp::CryptoSuite;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The synchronisation source of what we send.
+    /// The synchronisation source of our packets.
     pub ssrc: Ssrc,
     /// The sequence number of the first packet; with SRTP it is below 2^15 (RFC 4568, 6.4).
     pub first_seq: Seq,
@@ -45,7 +45,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// An unpredictable identity from the operating system's randomness, as a real call needs it.
+    /// Creates an unpredictable identity from the operating system's randomness, as a real call needs it.
     ///
     /// # Errors
     /// [`CallError::Randomness`] when the operating system has no randomness to give.
@@ -56,13 +56,13 @@ impl Identity {
         Ok(Self::from_words(std::array::from_fn(|n| u64::from_le_bytes(words[n]))))
     }
 
-    /// A repeatable identity, SRTP keys included, for simulations and tests. Never use it in a real call: whoever knows the seed
-    /// knows the keys, and two calls with one seed send under the same key. Needs the cargo feature `simulate`.
+    /// Creates a repeatable identity, SRTP keys included, for simulations and tests. Never use it in a real call: anyone who
+    /// knows the seed knows the keys, and two calls with one seed send under the same key. Needs the cargo feature `simulate`.
     #[cfg(feature = "simulate")]
     pub fn seeded(seed: u64) -> Self {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let (first, second) = (random.next_u64(), random.next_u64());
-        // The suites that came later have numbers of their own, so that what a seed stands for stays what it was.
+        // Suites that were added later have numbers of their own, so that each seed keeps its meaning.
         let mut later = Xoshiro256PlusPlus::seed_from_u64(!seed);
         let key = |suite: CryptoSuite| {
             let (random, bytes) = match suite {
@@ -77,7 +77,7 @@ impl Identity {
         Self { keys, ..Self::from_words([first, second, random.next_u64(), random.next_u64()]) }
     }
 
-    /// The source that the first stream is.
+    /// Returns the source that the first stream is.
     pub(super) fn source(&self) -> InitialRtpState {
         InitialRtpState { ssrc: self.ssrc, seq: self.first_seq, timestamp: self.first_timestamp }
     }
@@ -85,7 +85,7 @@ impl Identity {
     /// Random bytes, others for each number. Repeatable if this identity is.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     #[cfg(feature = "ice")]
     pub(super) fn random_bytes(&self, number: u64) -> Result<[u8; 32], CallError> {
         let mut bytes = [0; 32];
@@ -103,7 +103,7 @@ impl Identity {
     /// Numbers of sources to come. Repeatable if this identity is.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// The operating system's error if it has no random numbers.
     pub(super) fn spare(&self) -> Result<Spare, CallError> {
         #[cfg(feature = "simulate")]
         if self.keys.is_some() {

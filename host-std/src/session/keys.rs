@@ -1,8 +1,8 @@
 //! Our own keys in a call: one for each suite, offered until it is used, and used until it is left.
 //!
-//! A key of ours protects one stretch of a call. As soon as another one is agreed on, or plain RTP, a fresh one takes its
-//! place in what we offer and answer next; where we receive at another address or port, or a key in use is near its end,
-//! all of them are fresh (RFC 4568, 7.1.4; RFC 3711, 9.2).
+//! A key of ours protects one stretch of a call. As soon as another one is agreed on, or plain RTP, a fresh one takes its place
+//! in our next offer or answer; where we receive at another address or port, or a key in use is near its end, all of them are
+//! fresh (RFC 4568, 7.1.4; RFC 3711, 9.2).
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use dsp_core::guard::srtp::{KeyTerms, Mki};
 use super::{CallError, Identity};
 use crate::sdp::{CryptoLine, CryptoSuite, LocalMedia, SrtpKeys, SrtpPolicy, Unencrypted};
 
-/// Which SRTP suites a call offers and accepts, and on what terms.
+/// The SRTP suites that a call offers and accepts, and their terms.
 ///
 /// A key of ours protects one stretch of a call. As soon as another key is agreed on, or plain RTP, the next offer or answer has a
 /// fresh one. All of our keys are fresh after we have moved to another address or port, and when a key in use is nearly used up
@@ -32,10 +32,10 @@ pub struct SrtpOptions {
     pub offered: Vec<CryptoSuite>,
     /// The suites that we don't offer but accept in an offer.
     pub answered: Vec<CryptoSuite>,
-    /// The terms of our own keys: an identifier in each packet (MKI), after how many packets a key must be replaced, and what
-    /// we ask to leave unencrypted. The identifier counts up with each key.
+    /// The terms of our own keys: an identifier in each packet (MKI), after how many packets a key must be replaced, and the
+    /// parts that we ask to leave unencrypted. The identifier counts up with each key.
     pub terms: KeyTerms,
-    /// What may be left unencrypted, in both directions, if the other side asks for it.
+    /// The packets that may be left unencrypted, in both directions, if the other side asks for it.
     pub unencrypted: Unencrypted,
 }
 
@@ -56,7 +56,7 @@ impl Default for SrtpOptions {
     }
 }
 
-/// When our keys are to change.
+/// Our keys, and the conditions under which they change.
 #[derive(Clone)]
 pub(super) struct OwnKeys {
     /// The address and port that the present ones were made for.
@@ -72,8 +72,8 @@ pub(super) struct OwnKeys {
 pub(super) struct Successors(Vec<(usize, CryptoLine)>);
 
 impl OwnKeys {
-    /// The keys of a new call: those of a simulation's identity, else from the operating system.
-    /// `described`: whether the descriptions shall have any.
+    /// Returns the keys of a new call: those of a simulation's identity, else from the operating system. `described`: whether the
+    /// descriptions shall have any.
     pub(super) fn new(
         options: SrtpOptions,
         described: bool,
@@ -113,7 +113,7 @@ impl OwnKeys {
         let mut line = CryptoLine::generate(tag, suite).map_err(CallError::Randomness)?;
         let mut terms = self.options.terms;
         if let Some(first) = terms.mki {
-            // Where the field is too short it begins anew: a few bytes are enough to tell neighbours apart.
+            // Where the field is too short it wraps around: a few bytes are enough to distinguish neighbouring keys.
             let bytes = first.len_bytes() as u8;
             let range = u64::MAX >> (64 - 8 * u32::from(bytes.min(8)));
             terms.mki = Mki::new(first.value().wrapping_add(self.made) & range, bytes);
@@ -135,12 +135,12 @@ impl OwnKeys {
         Ok(())
     }
 
-    /// Before each offer and answer of a running call. `worn`: a key in use is near its end.
+    /// Renews the keys, if necessary, before each offer and answer of a running call. `worn`: a key in use is near its end.
     pub(super) fn follow(&mut self, local: &mut LocalMedia, worn: bool) -> Result<(), CallError> {
         if !worn && self.place == (local.address, local.rtp_port) { Ok(()) } else { self.renew(local) }
     }
 
-    /// The address and port that the present keys were made for.
+    /// Returns the address and port that the present keys were made for.
     pub(super) fn place(&self) -> (IpAddr, u16) {
         self.place
     }
@@ -150,7 +150,7 @@ impl OwnKeys {
         self.place = place;
     }
 
-    /// What takes the place of the key that is left when `new` is agreed on after `old`.
+    /// Returns the replacements of the key that is dropped when `new` is agreed on after `old`.
     pub(super) fn successors(
         &mut self,
         local: &LocalMedia,

@@ -1,10 +1,9 @@
-//! What a call measures of its sound, and what is wrong with it in words.
+//! The measurements of a call's sound, and its defects as text.
 //!
-//! Three places are metered, each channel by the core's [`SoundMeter`]: the microphone as the device gives it, before
-//! the capture chain, which would hide what is wrong with it; what is sent, behind chain, gain and mute; and what is
-//! received, before the loudspeaker's volume. Each stream of a call has its own meters
-//! ([`Call::stream_stats`](super::Call::stream_stats)). Nothing is allocated while sound runs. Where the sound's rate
-//! or channels change, measuring begins anew.
+//! Three places are metered, each channel by the core's [`SoundMeter`]: the microphone as the device delivers it, before the
+//! capture chain, which would hide its defects; the sent sound, after chain, gain and mute; and the received sound, before the
+//! loudspeaker's volume. Each stream of a call has its own meters ([`Call::stream_stats`](super::Call::stream_stats)). Nothing is
+//! allocated while sound runs. Where the sound's rate or channels change, measuring restarts.
 //!
 //! Times are those of the sound that was metered, from the moment that it began: in a call those of the call. Cost: see
 //! [`CallConfig::metering`](super::CallConfig::metering).
@@ -18,29 +17,30 @@ use super::stream::Sound;
 
 /// Less sound says nothing, in ms.
 const LEAST_MS: u32 = 3_000;
-/// Packets that are sent in so long at least.
+/// The fewest packets that are sent in this time.
 const LEAST_PACKETS: u32 = 40;
 /// Sound that is so silent, as a share of the time, is silent all the time.
 const ALWAYS: f32 = 0.95;
-/// Digital silence without a break that is worth a word, in ms.
+/// The shortest digital silence without a break that is reported, in ms.
 const LONG_MS: u32 = 10_000;
-/// Clipping that is worth a word: a share of the time, and at least so long in all. A loud voice may reach the end now and then.
+/// The least clipping that is reported: a share of the time, and a total duration. A loud voice may reach full scale now and
+/// then.
 const CLIPPED: f32 = 0.002;
 const CLIPPED_MS: u32 = 50;
-/// The same of what was clipped elsewhere: some voices have a few flat tops.
+/// The same limit for sound that was clipped elsewhere: some voices have a few flat tops.
 const FLATTENED: f32 = 0.02;
 const FLATTENED_MS: u32 = 200;
 
-/// What was measured of a call's sound: [`CallStats::sound`](super::CallStats::sound). In stereo levels are those of the louder
+/// The measurements of a call's sound: [`CallStats::sound`](super::CallStats::sound). In stereo levels are those of the louder
 /// channel, each fault is that of the channel that has more of it, and silence is that of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallSound {
     /// The microphone as the device gave it; `None` where nothing passed a [front end](super::Call::front_end).
     pub microphone: Option<SoundStats>,
-    /// What was sent, before the encoder.
+    /// The sent sound, before the encoder.
     pub sent: SoundStats,
-    /// What was received, with all that was made up for lost packets.
+    /// The received sound, with everything that was concealed for lost packets.
     pub received: SoundStats,
 }
 
@@ -49,9 +49,9 @@ pub struct CallSound {
 pub enum MeasurementPoint {
     /// The microphone, before the capture chain.
     Microphone,
-    /// What is sent, before the encoder.
+    /// The sent sound, before the encoder.
     Sent,
-    /// What is received, after concealment.
+    /// The received sound, after concealment.
     Received,
 }
 
@@ -84,18 +84,18 @@ pub struct Finding {
     pub fault: Fault,
     /// The share of the time in which there was the fault, 0 to 1.
     pub share: f32,
-    /// When it began first, in ms of the call's sound.
+    /// The time at which it first began, in ms of the call's sound.
     pub first_ms: u32,
-    /// When it ended last, in ms of the call's sound.
+    /// The time at which it last ended, in ms of the call's sound.
     pub last_ms: u32,
-    /// How long it lasted altogether, in ms.
+    /// The total duration, in ms.
     pub total_ms: u32,
     /// The frequency of a tone that howls, in Hz; 0 for other faults.
     pub howling_hz: u32,
 }
 
 impl Finding {
-    /// A short name that stays the same from version to version, such as `microphone_clipped`.
+    /// Returns a short name that stays the same from version to version, such as `microphone_clipped`.
     pub fn name(&self) -> &'static str {
         match (self.place, self.fault) {
             (MeasurementPoint::Microphone, Fault::Clipped) => "microphone_clipped",
@@ -190,7 +190,7 @@ impl fmt::Display for Percent {
     }
 }
 
-/// What is wrong, by the numbers of a call.
+/// Returns the findings, derived from the statistics of a call.
 pub(super) fn findings(stats: &CallStats) -> impl Iterator<Item = Finding> + use<> {
     // A place for each that there can be.
     let mut found = [None; 11];
@@ -304,7 +304,7 @@ impl PlaceMeter {
         let channels = usize::from(sound.channels.clamp(1, 2));
         let is_ours = |meter: &SoundMeter| meter.sample_rate_hz() == sound.rate_hz;
         if !self.channels[0].as_ref().is_some_and(is_ours) || self.channels[1].is_some() != (channels == 2) {
-            // Calls have 8 to 48 kHz; a codec of one's own may have another rate, and isn't metered then.
+            // Calls have 8 to 48 kHz; a codec of your own may have another rate, and isn't metered then.
             let meter = SoundMeter::new(sound.rate_hz).ok();
             self.channels = [meter, meter.filter(|_| channels == 2)];
         }
@@ -333,7 +333,7 @@ impl PlaceMeter {
     }
 }
 
-/// Of two channels what [`CallSound`] says.
+/// Combines two channels as [`CallSound`] describes.
 fn both(left: SoundStats, right: SoundStats) -> SoundStats {
     let more = |left: Spell, right: Spell| if right.total_ms > left.total_ms { right } else { left };
     let less = |left: Spell, right: Spell| if right.total_ms < left.total_ms { right } else { left };

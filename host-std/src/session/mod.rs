@@ -1,4 +1,4 @@
-//! A call: what one side of it knows and does, from the offer to the last report.
+//! A call: the state and actions of one side, from the offer to the last report.
 //!
 //! | use | where |
 //! |---|---|

@@ -1,8 +1,8 @@
 //! Noise suppression by a neural net, RNNoise's, as the crate nnnoiseless has it: a step of the capture chain that costs more than
 //! the core's suppressor, and takes more noise away, above all noise that changes.
 //!
-//! The net runs at 48 kHz; sound at 8, 16 and 32 kHz is brought there and back by the core's resampler. What isn't a number
-//! counts as silence, since the net's state would keep it.
+//! The net runs at 48 kHz; sound at 8, 16 and 32 kHz is brought there and back by the core's resampler. NaN counts as silence,
+//! since the net's state would keep it.
 //!
 //! Delay: 10 ms, and at other rates than 48 kHz the resamplers': 18 ms in all at 8 kHz, 14 at 16, 12 at 32. Cost: a recurrent net
 //! and three transforms of 960 points each 10 ms. Memory: on the heap, most of it the
@@ -20,7 +20,7 @@ use crate::resample::{ResampleError, Resampler};
 const NET_HZ: u32 = 48_000;
 /// A frame of the net: 10 ms.
 const FRAME: usize = DenoiseState::FRAME_SIZE;
-/// What full scale is for the net.
+/// The net's value of full scale.
 const FULL_SCALE: f32 = 32_768.0;
 /// Louder than this no sound is.
 const LOUDEST: f32 = 4.0;
@@ -30,7 +30,7 @@ const LOUDEST: f32 = 4.0;
 /// [`OwnBlock`](super::OwnBlock), or wherever a block goes.
 pub struct NeuralNoise {
     net: Box<DenoiseState<'static>>,
-    /// To the net's rate and back, where the sound has another.
+    /// The resamplers to the net's rate and back, where the sound has another rate.
     ways: Option<[Resampler; 2]>,
     delay: usize,
     given: [f32; FRAME],
@@ -44,7 +44,7 @@ impl fmt::Debug for NeuralNoise {
 }
 
 impl NeuralNoise {
-    /// A suppressor that has heard nothing.
+    /// Creates a suppressor that has heard nothing.
     ///
     /// # Errors
     /// [`FrontError::BlockRate`] for a rate that is neither 8, 16, 32 nor 48 kHz.
@@ -62,7 +62,7 @@ impl NeuralNoise {
         Ok(Self { net: DenoiseState::new(), ways, delay, given: [0.0; FRAME], made: [0.0; FRAME] })
     }
 
-    /// Gives the net what is in `given`; what it makes of that is in `made`.
+    /// Runs the net on `given`; its output is in `made`.
     fn run(&mut self) {
         for sample in &mut self.given {
             let sound = if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };

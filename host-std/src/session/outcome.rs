@@ -1,4 +1,4 @@
-//! What a call says: errors, what became of a datagram, what to send, numbers.
+//! The results of a call: errors, the fate of a datagram, datagrams to send, statistics.
 
 use std::net::SocketAddr;
 
@@ -23,7 +23,7 @@ use super::digits::DigitStats;
 use super::metering::{self, CallSound, Finding};
 use crate::sdp::{CandidateKind, SdpError};
 
-/// Why a call can't be made or changed. A running call goes on as it was.
+/// The reason why a call can't be made or changed. A running call continues unchanged.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError {
@@ -33,7 +33,7 @@ pub enum CallError {
     CodecSetup {
         /// The codec, as `a=rtpmap` writes it.
         codec: String,
-        /// What the codec says of it.
+        /// The codec's error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The receiver refused its settings.
@@ -207,7 +207,7 @@ pub enum Channel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transmit {
-    /// How many bytes of the buffer to send.
+    /// The number of bytes of the buffer to send.
     pub len: usize,
     /// Our address from which to send: the one that the socket is bound to.
     pub from: SocketAddr,
@@ -217,7 +217,7 @@ pub struct Transmit {
     pub channel: Channel,
 }
 
-/// What became of a datagram that arrived: [`Call::receive`](super::Call::receive) returns it.
+/// The fate of a datagram that arrived: [`Call::receive`](super::Call::receive) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incoming {
@@ -228,8 +228,8 @@ pub enum Incoming {
     Unheard(Admission),
     /// It was RTCP, and was read.
     Control,
-    /// It was RTCP with a goodbye of a source that is heard, of the last one where there are several. The call goes on until
-    /// [`Call::should_end`](super::Call::should_end) says otherwise, since some phones say goodbye at every hold.
+    /// The datagram was RTCP with a goodbye of a source that is heard, of the last one where there are several. The call
+    /// continues until [`Call::should_end`](super::Call::should_end) reports an end, since some phones say goodbye at every hold.
     Bye,
     /// It came from an address from which packets aren't accepted, and nothing proved that it is of the other side.
     Foreign,
@@ -243,14 +243,14 @@ pub enum Incoming {
     Ignored,
 }
 
-/// Why a call should end although nobody signalled it: [`Call::should_end`](super::Call::should_end).
+/// The reason why a call should end although it wasn't signalled: [`Call::should_end`](super::Call::should_end).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
     /// The other side sent an RTCP goodbye, and nothing since then for
     /// [`after_goodbye`](super::CallConfig::after_goodbye).
     Goodbye,
-    /// For this long nothing has come from the other side: [`after_silence`](super::CallConfig::after_silence).
+    /// Nothing has come from the other side for this time: [`after_silence`](super::CallConfig::after_silence).
     Silence(Duration),
     /// There are no SRTP keys, and there will be none, so nothing can be sent or played.
     Handshake(HandshakeFailure),
@@ -259,7 +259,7 @@ pub enum Ending {
     KeysOver,
     /// ICE has found no addresses between which packets pass ([`IceState::Failed`]).
     ChecksFailed,
-    /// For 30 s the other side has not renewed its consent to receive packets ([`IceState::ConsentGone`]).
+    /// The other side has not renewed its consent to receive packets for 30 s ([`IceState::ConsentGone`]).
     ConsentGone,
     /// Packets may only go through a TURN server, and no server gives us an address: [`Call::relays`](super::Call::relays) says
     /// why.
@@ -288,26 +288,26 @@ impl Ending {
     }
 }
 
-/// Why a call ended, as a name and in words.
+/// The reason why a call ended, as a name and in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reason {
     /// A short name that stays the same from version to version, such as `hung_up`.
     pub name: &'static str,
-    /// The same in words.
+    /// The same reason as text.
     pub words: &'static str,
 }
 
-/// Why a DTLS handshake failed.
+/// The reason why a DTLS handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandshakeFailure {
-    /// The other side's certificate is not the one whose fingerprint its description has: somebody may stand between.
+    /// The other side's certificate is not the one whose fingerprint its description has: there may be a man in the middle.
     Fingerprint,
     /// The other side showed none, or one that can't be checked: neither of ECDSA on P-256 or P-384 nor of RSA with
     /// 2048 to 8192 bits.
     Certificate,
-    /// It refused what was offered.
+    /// The other side refused the offer.
     Refused,
     /// It was not over after 30 s.
     Timeout,
@@ -332,7 +332,7 @@ impl std::fmt::Display for HandshakeFailure {
     }
 }
 
-/// How the packets of a call are protected now.
+/// The current protection of a call's packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protection {
@@ -398,15 +398,15 @@ pub struct IceStats {
     pub strays: u32,
     /// Candidates of the other side that were skipped, because they have names of multicast DNS in place of addresses.
     pub hidden: u32,
-    /// How often ICE was restarted.
+    /// The number of ICE restarts.
     pub restarts: u32,
-    /// How long the other side's consent still lasts.
+    /// The remaining time of the other side's consent.
     pub consent_left: Option<Duration>,
     /// The round-trip time of the last check of the pair in use.
     pub round_trip: Option<Duration>,
 }
 
-/// What became of datagrams between a call and its sockets, for [`Call::count`](super::Call::count).
+/// The fate of datagrams between a call and its sockets, for [`Call::count`](super::Call::count).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missed {
@@ -442,9 +442,9 @@ pub enum Missed {
 pub struct CallStats {
     /// Datagrams that arrived.
     pub datagrams: u64,
-    /// When RTP or RTCP of the other side came last.
+    /// The time at which RTP or RTCP of the other side came last.
     pub last_heard: Option<Instant>,
-    /// How long this machine slept during the call, without playing or capturing anything.
+    /// The time for which this machine slept during the call, without playing or capturing anything.
     pub slept: Duration,
     /// Packets that the guard refused: not of the other side, damaged, or sent again.
     pub refused: u32,
@@ -462,7 +462,7 @@ pub struct CallStats {
     pub foreign_goodbyes: u32,
     /// Packets with our own SSRC: a loop, or a collision (RFC 3550, 8.2). They are not played.
     pub own_source: u32,
-    /// How often we took another SSRC because of that.
+    /// The number of times that we took another SSRC because of that.
     pub source_changes: u32,
     /// Ticks that could not be captured, frames that could not be encoded or encrypted, and reports that were too long.
     pub send_errors: u32,
@@ -471,24 +471,25 @@ pub struct CallStats {
     /// Datagrams that came before the call could use them, such as before its answer. Those that a driver gave to the call are
     /// in `ignored` too.
     pub early: u32,
-    /// How the first stream adapts to the network; `None` if it doesn't ([`adaptation`](super::CallConfig::adaptation)).
+    /// The adaptation of the first stream to the network; `None` if it doesn't adapt
+    /// ([`adaptation`](super::CallConfig::adaptation)).
     pub adaptation: Option<AdaptationStats>,
     /// Datagrams that were not read before it was too late, because this machine slept.
     pub stale: u32,
     /// The receiver of the first source now. [`Call::sources`](super::Call::sources) has those of all sources.
     pub receiver: ReceiverStats,
-    /// What was counted in the whole call for all sources, including those that left or began anew. Its `reception`, target
-    /// delay and drift are those of `receiver`.
+    /// The counts of the whole call for all sources, including those that left or restarted. Its `reception`, target delay and
+    /// drift are those of `receiver`.
     pub total: ReceiverStats,
-    /// Which sources were admitted and which weren't, where several are heard at once.
+    /// The sources that were admitted and those that weren't, where several are heard at once.
     pub sources: SourcesStats,
     /// The sender of the first stream.
     pub sender: SendStats,
     /// Digits in both directions, of all streams.
     pub digits: DigitStats,
-    /// Why the packets of the first source wait as long as they do; `None` unless the delay is that of a conversation.
+    /// The reason why the packets of the first source wait as long as they do; `None` unless the delay is that of a conversation.
     pub delay_choice: Option<DelayChoice>,
-    /// The round-trip time by the last RTCP report that told it.
+    /// The round-trip time by the last RTCP report that contained it.
     pub round_trip: Option<Duration>,
     /// The share of our packets, 0 to 1, that the other side lost by its last report.
     pub remote_fraction_lost: Option<f32>,
@@ -504,16 +505,17 @@ pub struct CallStats {
     pub mos_lq: Option<f64>,
     /// The conversational quality by the same model, with delay: a MOS of 1 to 4.5. `None` as `r_factor`.
     pub mos_cq: Option<f64>,
-    /// How the call is heard here, as our own reports tell it (RFC 3611, 4.7), with the delay and echo that the other side told.
+    /// The quality of the call as heard here, as in our own reports (RFC 3611, 4.7), with the delay and echo that the other side
+    /// reported.
     pub local_voip: VoipMetricsInput,
-    /// How the other side hears us, by its last report (RFC 3611, 4.7).
+    /// The quality of our sound as heard by the other side, by its last report (RFC 3611, 4.7).
     pub remote_voip: Option<VoipMetrics>,
-    /// How packets are protected now; `None` before the call is agreed on.
+    /// The current protection of packets; `None` before the call is agreed on.
     pub protection: Option<Protection>,
-    /// How often new SRTP keys came into use, by descriptions or by a handshake. From 2 on they have changed in the running
-    /// call.
+    /// The number of times that new SRTP keys came into use, by descriptions or by a handshake. From 2 on they have changed in
+    /// the running call.
     pub keyed: u32,
-    /// Why the last DTLS handshake failed, while there are no keys yet; another one may succeed until the call ends.
+    /// The reason why the last DTLS handshake failed, while there are no keys yet; another one may succeed until the call ends.
     pub handshake: Option<HandshakeFailure>,
     /// Whether the first stream sends and receives, as it was agreed on.
     pub directions: Directions,
@@ -523,7 +525,7 @@ pub struct CallStats {
     pub nacked: u32,
     /// The highest bit rate, in bit/s, that the other side says it can receive (REMB).
     pub remote_maximum_bps: Option<u64>,
-    /// What became of our packets by transport-wide feedback; `None` where that was not agreed on.
+    /// The fate of our packets by transport-wide feedback; `None` where that was not agreed on.
     pub feedback: Option<FeedbackStats>,
     /// The connectivity checks; `None` without ICE.
     pub ice: Option<IceStats>,
@@ -554,14 +556,14 @@ impl CallStats {
         *count = count.saturating_add(1);
     }
 
-    /// The faults of the sound: clipping, silence, howling, and sound in one direction only. Each finding says how much, since when,
-    /// and what in words. A call without faults has none.
+    /// Returns the faults of the sound: clipping, silence, howling, and sound in one direction only. Each finding says how much,
+    /// since when, and what in words. A call without faults has none.
     pub fn findings(&self) -> impl Iterator<Item = Finding> + '_ {
         metering::findings(self)
     }
 
-    /// How many datagrams the equation above doesn't account for, and how many packets the receivers don't
-    /// ([`ReceiverStats::unaccounted`]). All of these are 0, or there is a fault in this crate.
+    /// Returns the number of datagrams that the equation above doesn't account for, and of packets that the receivers don't
+    /// account for ([`ReceiverStats::unaccounted`]). All of these are 0, or there is a fault in this crate.
     pub fn unaccounted(&self) -> [i64; 5] {
         let counted = [self.foreign, self.refused, self.control, self.handshakes, self.ignored, self.own_source]
             .iter()

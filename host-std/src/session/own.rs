@@ -26,7 +26,7 @@ pub type BoxedGuard = Box<dyn PacketGuard + Send>;
 pub type BoxedBlock = Box<dyn CaptureBlock<i16> + Send>;
 /// A block of the capture chain for one channel, in floating point.
 pub type BoxedFloatBlock = Box<dyn CaptureBlock<f32> + Send>;
-/// What decides for one receiver of a call.
+/// The strategy of one receiver of a call.
 pub(super) type BoxedStrategy = Box<dyn Strategy + Send>;
 /// Decoders of one receiver of a call, by payload type.
 pub(super) type BoxedDecoders = Box<dyn PayloadTable + Send>;
@@ -108,7 +108,8 @@ pub struct OwnBlock(Arc<MakeBlock>);
 
 /// Makes the speech detector of a stream: [`CallConfig::detector`](super::CallConfig::detector).
 ///
-/// A push-to-talk key as a detector. While nobody presses it comfort noise is sent, whatever the microphone picks up:
+/// This example is a push-to-talk key as a detector. While it isn't pressed comfort noise is sent, whatever the microphone picks
+/// up:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -210,12 +211,12 @@ impl OwnDetector {
         Self(Arc::new(move |rate_hz| HostDetector::new(make(rate_hz))))
     }
 
-    /// The core's voice detector, which distinguishes voices from noise, while the default energy gate only measures the level.
-    /// `aggressiveness` is 0 to 3, and anything above counts as 3. At rates that aren't multiples of 8 kHz this is the energy
-    /// gate all the same.
+    /// Creates the core's voice detector, which distinguishes voices from noise, while the default energy gate only measures the
+    /// level. `aggressiveness` is 0 to 3, and anything above counts as 3. At rates that aren't multiples of 8 kHz this is the
+    /// energy gate all the same.
     pub fn voice(aggressiveness: u8) -> Self {
         let aggressiveness = aggressiveness.min(3);
-        // What follows a word is part of it.
+        // The time just after a word belongs to it.
         let hangover_ms = 40;
         Self(Arc::new(move |sample_rate_hz| {
             match VoiceDetector::new(VoiceConfig { sample_rate_hz, aggressiveness, hangover_ms }) {
@@ -238,7 +239,7 @@ impl OwnStrategy {
         Self(Arc::new(move |receiver| Box::new(make(receiver))))
     }
 
-    /// By default a receiver decides by itself.
+    /// Makes the strategy; by default a receiver has its standard one.
     pub(super) fn make(own: Option<&Self>, receiver: &ReceiverConfig) -> BoxedStrategy {
         own.map_or_else(|| Box::new(Standard) as BoxedStrategy, |own| (own.0)(receiver))
     }
@@ -286,7 +287,7 @@ impl OwnBlock {
         Self(Arc::new(move |rate_hz| HostOwn::short(make(rate_hz))))
     }
 
-    /// As [`new`](Self::new), for blocks in floating point, in which the chain itself computes.
+    /// Does the same as [`new`](Self::new), for blocks in floating point, in which the chain itself computes.
     pub fn in_float<B: CaptureBlock<f32> + Send + 'static>(make: impl Fn(u32) -> B + Send + Sync + 'static) -> Self {
         Self(Arc::new(move |rate_hz| HostOwn::Float(Box::new(make(rate_hz)))))
     }

@@ -1,7 +1,8 @@
 //! A tap: sees what passes a call, for records, analysis and reports. It must not block.
 //!
-//! A call has any number, whoever drives it: [`Call::set_tap`] and [`Call::add_tap`] put them in. Sound is told as the call has it: what is played
-//! before the loudspeaker's volume, what is captured behind the microphone's gain and the capture chain.
+//! A call may have any number of taps, with any driver: [`Call::set_tap`] and [`Call::add_tap`] insert them. A tap gets sound as
+//! the call has it: the played sound before the loudspeaker's volume, the captured sound after the microphone's gain and the
+//! capture chain.
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -16,18 +17,18 @@ use super::{Call, CallDigit, CallTone, Channel, EchoStatus, Incoming};
 /// The direction of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketDirection {
-    /// From the other side to us.
+    /// The direction from the other side to us.
     In,
-    /// From us to the other side.
+    /// The direction from us to the other side.
     Out,
 }
 
 /// An observer of a call, for recordings, analysis and reports. Each method does nothing unless you write it.
 ///
-/// A call may have several taps, whoever drives it: [`Call::add_tap`] adds one. They run on the audio path, so they must neither
-/// block nor allocate; [`record`](crate::record) has taps that pass on to a thread. Sound is told as the call has it: what is played
-/// before the loudspeaker's volume, what is captured after the microphone's gain and the capture chain. `stream` is the number of
-/// a stream of the call, 0 for the first.
+/// A call may have several taps, with any driver: [`Call::add_tap`] adds one. They run on the audio path, so they must neither
+/// block nor allocate; [`record`](crate::record) has taps that pass on to a thread. A tap gets sound as the call has it: the
+/// played sound before the loudspeaker's volume, the captured sound after the microphone's gain and the capture chain. `stream`
+/// is the number of a stream of the call, 0 for the first.
 ///
 /// A tap that counts what arrives:
 ///
@@ -107,7 +108,7 @@ pub trait Tap: Any + Send {
     }
 }
 
-/// Several taps of one call, told in the order in which they were added.
+/// Several taps of one call, called in the order in which they were added.
 struct Taps(Vec<Box<dyn Tap>>);
 
 impl Tap for Taps {
@@ -180,7 +181,7 @@ impl Call {
         });
     }
 
-    /// The first tap that is a `T`.
+    /// Returns the first tap that is a `T`.
     pub fn tap<T: Tap>(&self) -> Option<&T> {
         let tap: &dyn Any = self.tap.as_deref()?;
         match tap.downcast_ref::<Taps>() {
@@ -204,7 +205,7 @@ impl Call {
         }
     }
 
-    /// Tells the tap, which may ask the call.
+    /// Calls the tap, which may ask the call.
     pub(super) fn tell(&mut self, what: impl FnOnce(&mut dyn Tap, &Self)) {
         if let Some(mut tap) = self.tap.take() {
             what(&mut *tap, self);

@@ -1,19 +1,19 @@
 //! Tones of a call: those of its progress, of faxes and of modems, as they are heard and as they are sent.
 //!
-//! They are listened for in the receivers' sound where [`CallConfig::progress_tones`](super::CallConfig::progress_tones) names a
-//! country, and sent in place of what is captured, behind the capture chain.
+//! They are detected in the receivers' sound where [`CallConfig::progress_tones`](super::CallConfig::progress_tones) names a
+//! country, and sent in place of the captured sound, after the capture chain.
 
 use dsp_core::time::{Duration, Instant, Ssrc};
 use dsp_core::tone::{Country, ProgressError, Segment, ToneSignal};
 
 use super::{Call, DigitPhase};
 
-/// Tones that wait for somebody to ask for them.
+/// The most tones that wait to be fetched.
 pub(super) const WAITING: usize = 16;
 /// A tone that we send, unless another level is asked for, in hundredths of a dBm0.
 const USUAL_LEVEL: i16 = -1_000;
 
-/// A call-progress, fax or modem tone of the other side: [`Call::next_tone`](super::Call::next_tone). It is told once when it
+/// A call-progress, fax or modem tone of the other side: [`Call::next_tone`](super::Call::next_tone). It is reported once when it
 /// is recognised, after 1.4 s or its cadence, and once when it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,30 +28,30 @@ pub struct CallTone {
     pub signal: ToneSignal,
     /// The source that sent it.
     pub ssrc: Ssrc,
-    /// When it began to arrive, on the host's clock, to 20 ms.
+    /// The time at which it began to arrive, on the host's clock, to 20 ms.
     pub begun: Instant,
-    /// How long it has lasted, pauses included.
+    /// The duration so far, pauses included.
     pub duration: Duration,
 }
 
-/// A tone that is sent in place of what is captured: [`Call::send_tone`](super::Call::send_tone).
+/// A tone that is sent in place of the captured sound: [`Call::send_tone`](super::Call::send_tone).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentTone {
     /// The tones and pauses that it is made of, which are repeated.
     pub segments: &'static [Segment],
     /// The level in hundredths of a dBm0: -6,300 to 0.
     pub level_hundredths_dbm0: i16,
-    /// After how long it ends. With `None` it ends when it is complete, as the answer tone of a fax, or never.
+    /// The time after which it ends. With `None` it ends when it is complete, as the answer tone of a fax, or never.
     pub duration: Option<Duration>,
 }
 
 impl SentTone {
-    /// The tone as this country has it, at -10 dBm0 and without an end of its own.
+    /// Returns the tone as this country has it, at -10 dBm0 and without an end of its own.
     pub const fn of(signal: ToneSignal, country: &Country) -> Self {
         Self { segments: signal.segments(country), level_hundredths_dbm0: USUAL_LEVEL, duration: None }
     }
 
-    /// When it is over, if it ever is.
+    /// Returns when it is over, if it ever is.
     pub(super) fn length(&self) -> Option<Duration> {
         let ends = self.segments.last().is_some_and(|last| last.hz == 0 && last.ms == 0);
         let own = ends.then(|| Duration::from_millis(self.segments.iter().map(|segment| u64::from(segment.ms)).sum()));
@@ -62,7 +62,7 @@ impl SentTone {
     }
 }
 
-/// Why a tone can't be sent.
+/// The reason why a tone can't be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendToneError {
@@ -85,13 +85,13 @@ impl std::error::Error for SendToneError {}
 
 impl Call {
     /// Returns the next beginning or end of a received tone; `None` if there is none. Each tone begins once and ends once. Call
-    /// this after [`play`](Self::play). Up to 16 wait; then the oldest are dropped. A [`Tap`](super::Tap) is told all of them.
-    /// A tone that still sounds when the call is over has no end.
+    /// this after [`play`](Self::play). Up to 16 wait; then the oldest are dropped. A [`Tap`](super::Tap) receives all of them. A
+    /// tone that still sounds when the call is over has no end.
     pub fn next_tone(&mut self) -> Option<CallTone> {
         self.tones.pop()
     }
 
-    /// Sends a tone in the first stream, from the next tick on and in place of what is captured, after digits that are sent as
+    /// Sends a tone in the first stream, from the next tick on and in place of the captured sound, after digits that are sent as
     /// tones. It replaces a tone that is being sent. While nothing may be sent, such as on hold, it waits.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl Call {
         self.streams.first_mut().and_then(Option::as_mut).is_some_and(|stream| stream.end_tone())
     }
 
-    /// Asks the streams what they have heard.
+    /// Collects the tones that the streams have heard.
     pub(super) fn collect_tones(&mut self, now: Instant) {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let Some(stream) = stream else { continue };

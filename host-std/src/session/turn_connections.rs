@@ -28,11 +28,11 @@ mod with {
         more: bool,
     }
 
-    /// All of a call.
+    /// All connections of a call.
     pub(crate) struct TurnConnections(Vec<Connection>);
 
     impl TurnConnections {
-        /// A connection that can't be waited for counts as closed.
+        /// Takes the connections; one that can't be waited for counts as closed.
         pub(in crate::session) fn new(connections: Vec<TurnConnection>) -> Self {
             let connection = |own: TurnConnection| {
                 let ready = own.stream().try_clone().and_then(TcpStream::from_std).ok();
@@ -56,7 +56,7 @@ mod with {
             .await
         }
 
-        /// Takes in what has come, some of it if it is much; the server, if the connection is over.
+        /// Takes in the received data, some of them if there are many; returns the server, if the connection is over.
         pub(in crate::session) fn receive(
             &mut self,
             number: usize,
@@ -65,7 +65,8 @@ mod with {
             let Connection { own, ready, more } = self.0.get_mut(number)?;
             let server = own.server();
             if let Some(ready) = ready {
-                // All is read behind its back, and what comes from now on is news.
+                // The connection reads without tokio's knowledge, so its readiness is cleared: whatever comes from now on is
+                // reported.
                 let _ = ready.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
             }
             *more = false;
@@ -97,16 +98,16 @@ mod with {
 mod without {
     use std::net::SocketAddr;
 
-    /// Without ICE there are none.
+    /// The connections to TURN servers; without ICE there are none.
     pub(crate) struct TurnConnections;
 
     impl TurnConnections {
-        /// Nothing ever comes.
+        /// Waits for ever, since there are no connections.
         pub(crate) async fn readable(&self) -> usize {
             std::future::pending().await
         }
 
-        /// Nothing has.
+        /// Does nothing, since there are no connections.
         pub(in crate::session) fn receive(
             &mut self,
             _: usize,

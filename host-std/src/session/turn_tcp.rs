@@ -1,8 +1,8 @@
-//! A connection to a TURN server by TCP (RFC 8656, 12.5): what is a datagram to the call is a stretch of a stream here. A message
-//! of STUN says its length, and so does channel data, which is padded to four bytes.
+//! A connection to a TURN server by TCP (RFC 8656, 12.5): a datagram of the call is a stretch of a stream here. A STUN message
+//! contains its length, and so does channel data, which is padded to four bytes.
 //!
-//! Nothing waits: what the system doesn't take at once is kept, up to [`BACKLOG`] bytes, and beyond that dropped whole, as a
-//! network that is too slow would.
+//! Nothing waits: data that the system doesn't take at once are kept, up to [`BACKLOG`] bytes, and beyond that dropped whole, as
+//! a network that is too slow would.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,14 +13,14 @@ pub const BACKLOG: usize = 65_536;
 /// Read at once.
 const READ: usize = 4_096;
 
-/// What came and is no whole message yet.
+/// The received bytes that are no whole message yet.
 #[derive(Clone, Debug, Default)]
 pub struct TurnFrameBuffer {
     bytes: Vec<u8>,
     begin: usize,
 }
 
-/// The stream isn't one of TURN: what comes next is neither a message nor channel data.
+/// The stream isn't one of TURN: the next data are neither a message nor channel data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoFrame;
 
@@ -56,10 +56,10 @@ impl TurnFrameBuffer {
         Ok((rest.len() >= padded).then_some((len, padded)))
     }
 
-    /// The next whole message; `None` until more has come.
+    /// Returns the next whole message; `None` until more has come.
     ///
     /// # Errors
-    /// [`NoFrame`] if what comes isn't a STUN message or channel data. Nothing that comes later can be read then.
+    /// [`NoFrame`] if the data aren't a STUN message or channel data. Later data can't be read then.
     pub fn next_frame(&mut self) -> Result<Option<&mut [u8]>, NoFrame> {
         let Some((len, padded)) = self.whole()? else { return Ok(None) };
         let begin = self.begin;
@@ -68,7 +68,7 @@ impl TurnFrameBuffer {
     }
 }
 
-/// How many bytes a datagram of the call has behind it in the stream.
+/// Returns the number of padding bytes after a datagram of the call in the stream.
 fn padding(datagram: &[u8]) -> usize {
     if matches!(datagram, [0x40..=0x4f, ..]) { datagram.len().next_multiple_of(4) - datagram.len() } else { 0 }
 }
@@ -94,18 +94,18 @@ impl TurnConnection {
         Ok(Self { stream, server, frames: TurnFrameBuffer::default(), waiting: Vec::with_capacity(BACKLOG) })
     }
 
-    /// The server, as calls name it ([`TurnServer::address`](super::TurnServer::address)).
+    /// Returns the server, as calls name it ([`TurnServer::address`](super::TurnServer::address)).
     pub fn server(&self) -> SocketAddr {
         self.server
     }
 
-    /// The connection, to wait for.
+    /// Returns the connection, to wait for.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    /// The next message that has come whole, for [`Call::receive`](super::Call::receive) from the server's address; `None` if
-    /// none has.
+    /// Returns the next message that has come whole, for [`Call::receive`](super::Call::receive) from the server's address;
+    /// `None` if none has.
     ///
     /// # Errors
     /// The connection is closed or broken, or brings something else than TURN.
@@ -123,7 +123,7 @@ impl TurnConnection {
         self.frames.next_frame().map_err(io::Error::other)
     }
 
-    /// Sends what the call has for the server; whether there was room.
+    /// Sends a datagram of the call to the server; returns whether there was room.
     ///
     /// # Errors
     /// An error if the connection is closed or broken.

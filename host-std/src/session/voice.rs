@@ -18,7 +18,8 @@ enum Kind {
 }
 
 impl HostVoice {
-    /// A detector for one channel; `None` at a rate that it doesn't have, where the sender's own is what there is.
+    /// Creates a detector for one channel; `None` at a rate that it doesn't support, where only the sender's own detector is
+    /// available.
     pub(super) fn new(config: VoiceConfig, neural: bool) -> Option<Self> {
         #[cfg(feature = "earshot")]
         if neural {

@@ -1,4 +1,5 @@
-//! What waits in a call until somebody asks for it: a short queue that drops its oldest and counts what it dropped.
+//! A queue of reports that wait in a call until they are fetched: it is short, drops its oldest entry and counts those that it
+//! dropped.
 
 /// A queue of fixed size.
 pub(super) struct BoundedQueue<T> {
@@ -9,12 +10,12 @@ pub(super) struct BoundedQueue<T> {
 }
 
 impl<T: Copy> BoundedQueue<T> {
-    /// Room for so many.
+    /// Creates a queue with this many places.
     pub(super) fn new(places: usize) -> Self {
         Self { places: vec![None; places].into(), first: 0, count: 0, dropped: 0 }
     }
 
-    /// How many have room.
+    /// Returns the number of places.
     pub(super) fn places(&self) -> usize {
         self.places.len()
     }

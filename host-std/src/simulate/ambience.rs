@@ -1,4 +1,4 @@
-//! The noise around a microphone: a recording that is added to what is said into it, and is repeated when it ends.
+//! The noise around a microphone: a recording that is added to the speech into it, and is repeated when it ends.
 //!
 //! Use it in front of a noise suppressor that is tested. Whole calls have one on each side in
 //! [`virtual_time`](super::virtual_time) ([`End::ambience`](super::virtual_time::End::ambience)).
@@ -35,7 +35,7 @@ pub struct Ambience {
     gain: f32,
 }
 
-/// Why an [`Ambience`] can't be made.
+/// The reason why an [`Ambience`] can't be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AmbienceError {
@@ -82,7 +82,7 @@ impl Ambience {
         from: f64,
     ) -> Result<Self, AmbienceError> {
         let (noise, channels) = (noise.into(), usize::from(channels.max(1)));
-        // Of stereo the louder channel is the speech.
+        // In stereo the louder channel counts as the speech.
         let mut active = None;
         for channel in 0..channels {
             let mut meter = ActiveLevelMeter::new(sample_rate_hz).map_err(AmbienceError::Rate)?;

@@ -1,6 +1,6 @@
 //! The narrowest link of a network: a rate, a queue in front of it that drops what doesn't fit, and others who send through it.
 //!
-//! Use it to see how what a call sends adapts to a link with little room. Usually it stands in front of a
+//! Use it to see how a call adapts its sending to a link with little room. Usually it precedes a
 //! [`Network`](super::netsim::Network) ([`Network::behind`](super::netsim::Network::behind)).
 //!
 //! Packets of 182 kbit/s come to a link of 80 kbit/s, which lets fewer than half of them through; [`Bottleneck`] has an example
@@ -38,7 +38,7 @@ const HEADERS: usize = 28;
 const BULK_BYTES: usize = 1_500;
 /// Packets that it begins with (RFC 6928).
 const FIRST_WINDOW: f64 = 10.0;
-/// How long it waits for acknowledgements before it begins anew.
+/// The time without acknowledgements after which it restarts.
 const BULK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A link, and what else is sent through it.
@@ -56,9 +56,9 @@ pub struct BottleneckConfig {
 /// A TCP connection that always has something to send.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BulkConfig {
-    /// When it begins, in ms.
+    /// The time at which it begins, in ms.
     pub from_ms: f64,
-    /// When it ends, in ms.
+    /// The time at which it ends, in ms.
     pub until_ms: f64,
     /// The round-trip time of the transfer without the queue, in ms.
     pub round_trip_ms: f64,
@@ -83,14 +83,14 @@ pub struct BulkConfig {
 #[derive(Clone, Debug)]
 pub struct Bottleneck {
     config: BottleneckConfig,
-    /// When everything that waits will have left.
+    /// The time at which everything that waits will have been sent.
     idle_from: Instant,
     dropped: u64,
     bulk: Option<Bulk>,
 }
 
 impl Bottleneck {
-    /// A link with an empty queue.
+    /// Creates a link with an empty queue.
     pub fn new(config: BottleneckConfig) -> Self {
         Self { config, idle_from: Instant::ZERO, dropped: 0, bulk: config.bulk.map(Bulk::new) }
     }
@@ -107,17 +107,17 @@ impl Bottleneck {
         passed
     }
 
-    /// How many datagrams were dropped, not counting those of the bulk transfer.
+    /// Returns the number of datagrams that were dropped, not counting those of the bulk transfer.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// How long a packet would wait now.
+    /// Returns how long a packet would wait now.
     pub fn waiting(&self, now: Instant) -> Duration {
         self.idle_from.since(now)
     }
 
-    /// How many bytes of the bulk transfer have passed.
+    /// Returns how many bytes of the bulk transfer have passed.
     pub fn bulk_bytes(&self) -> u64 {
         self.bulk.as_ref().map_or(0, |bulk| bulk.delivered * BULK_BYTES as u64)
     }
@@ -131,7 +131,7 @@ impl Bottleneck {
         Some(self.idle_from)
     }
 
-    /// How long the link is busy with so many bytes.
+    /// Returns how long the link is busy with this many bytes.
     fn takes(&self, bytes: usize) -> Duration {
         Duration::from_micros((bytes as f64 * 8e6 / self.config.rate_bps.max(1.0)) as u64)
     }
@@ -144,13 +144,13 @@ struct Bulk {
     /// Packets that may be under way.
     window: f64,
     threshold: f64,
-    /// When the packets under way are acknowledged.
+    /// The times at which the packets under way are acknowledged.
     acknowledged: VecDeque<Instant>,
     /// A loss before this is known already.
     recovered: Instant,
     delivered: u64,
     begun: bool,
-    /// When it was last able to send.
+    /// The time at which it was last able to send.
     now: Instant,
     /// Makes the delays of the acknowledgements.
     delays: u64,
@@ -171,7 +171,7 @@ impl Bulk {
         }
     }
 
-    /// How much later an acknowledgement comes, evenly spread up to `most`.
+    /// Returns a random extra delay of an acknowledgement, evenly distributed up to `most`.
     fn delay(&mut self, most: Duration) -> Duration {
         // Knuth's linear congruential generator (MMIX); its upper bits are the good ones.
         self.delays = self.delays.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -3,8 +3,8 @@
 //!
 //! Use it to test or measure a conference; two calls without a room are [`virtual_time`](super::virtual_time).
 //!
-//! Every 10 ms each caller plays and speaks, the room takes what the legs play and mixes it, and each leg sends its caller the
-//! sum of the others. Nothing reads a clock, so the same seed gives the same sound, faster than real time.
+//! Every 10 ms each caller plays and speaks, the room mixes the sound that the legs play, and each leg sends its caller the sum
+//! of the others. Nothing reads a clock, so the same seed gives the same sound, faster than real time.
 //!
 //! Two callers who hear each other through a room for a second:
 //!
@@ -60,7 +60,7 @@ pub struct Arrived {
     pub caller: usize,
     /// The end at which it arrived.
     pub to: Side,
-    /// When it arrived.
+    /// The time at which it arrived.
     pub at: Instant,
     /// The address from which it came.
     pub from: SocketAddr,
@@ -75,7 +75,7 @@ pub trait Carrier {
     /// Sends a datagram that left one end of a caller's line.
     fn send(&mut self, caller: usize, from: Side, now: Instant, channel: Channel, datagram: &[u8]);
 
-    /// Returns the next datagram that has arrived by now; `None` if there is none.
+    /// Returns the next datagram that has arrived until `now`; `None` if there is none.
     fn arrived(&mut self, now: Instant) -> Option<Arrived>;
 }
 
@@ -85,7 +85,7 @@ pub struct SimulatedCaller {
     pub call: Call,
     /// The room's end of the call.
     pub leg: Call,
-    /// What he says, at his call's rate, repeated from its start when it ends.
+    /// His speech, at his call's rate, repeated from its start when it ends.
     pub speech: Vec<i16>,
     /// All that he said since this was cleared, at his call's rate.
     pub said: Vec<i16>,
@@ -101,8 +101,8 @@ pub struct SimulatedCaller {
 }
 
 impl SimulatedCaller {
-    /// A caller who joins the room and leaves it at these times. The two calls agree here, and the leg's sound is set to the
-    /// room's rate.
+    /// Creates a caller who joins the room and leaves it at these times. The two calls agree here, and the leg's sound is set to
+    /// the room's rate.
     ///
     /// # Errors
     /// A [`CallError`] that says why the two calls can't agree.
@@ -134,7 +134,7 @@ impl SimulatedCaller {
         })
     }
 
-    /// The rate of his sound, in Hz.
+    /// Returns the rate of his sound, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.rate_hz
     }
@@ -152,7 +152,7 @@ impl SimulatedCaller {
 /// Runs one tick of 10 ms for the room and all callers at `now`.
 ///
 /// # Errors
-/// [`RoomError::Conference`] if the room has no place for somebody who joins.
+/// [`RoomError::Conference`] if the room has no place for a caller who joins.
 pub fn tick(
     room: &mut Room,
     callers: &mut [SimulatedCaller],
@@ -223,7 +223,7 @@ pub fn tick(
     Ok(())
 }
 
-/// A tick before.
+/// Returns a tick before.
 fn before(now: Instant) -> Instant {
     Instant::from_micros(now.as_micros().saturating_sub(Duration::from_millis(TICK_MS.into()).as_micros()))
 }
@@ -231,7 +231,7 @@ fn before(now: Instant) -> Instant {
 /// Simulated networks, one for each direction of each caller's line.
 pub struct SimulatedLines {
     networks: Vec<[Network; 2]>,
-    /// To this end of a caller's line, for one of its ports.
+    /// The datagrams on their way to this end of a caller's line, for one of its ports.
     in_flight: InFlight<(usize, Side, Channel)>,
 }
 

@@ -60,12 +60,12 @@ impl<To: Copy> InFlight<To> {
         }
     }
 
-    /// When the next one arrives.
+    /// Returns when the next one arrives.
     pub(super) fn next_arrival(&self) -> Option<Instant> {
         self.datagrams.peek().map(|Reverse(next)| next.arrival)
     }
 
-    /// Takes the one that arrives first.
+    /// Takes the datagram that arrives first.
     pub(super) fn take(&mut self) -> Option<DatagramInFlight<To>> {
         self.datagrams.pop().map(|Reverse(next)| next)
     }

@@ -33,7 +33,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::bottleneck::Bottleneck;
 
-/// How bad a network is. The default is a perfect one with a one-way delay of 20 ms.
+/// The impairments of a network. The default is a perfect one with a one-way delay of 20 ms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NetworkConfig {
     /// The share of packets that are lost, in percent.
@@ -80,18 +80,18 @@ pub struct Network {
     config: NetworkConfig,
     random: Xoshiro256PlusPlus,
     in_burst: bool,
-    /// Nothing that keeps its order arrives before this.
+    /// The earliest arrival of the next packet that keeps its order.
     last_arrival: Instant,
     bottleneck: Option<Bottleneck>,
 }
 
-/// How long a packet that is overtaken is held back.
+/// The time for which a packet that is overtaken is held back.
 const HELD_BACK: Duration = Duration::from_millis(45);
-/// How much later than the first the second of a pair arrives.
+/// The delay of the second packet of a pair after the first.
 const DUPLICATE_AFTER: Duration = Duration::from_millis(1);
 
 impl Network {
-    /// A network with this seed. Give the two directions of a link different seeds.
+    /// Creates a network with this seed. Give the two directions of a link different seeds.
     pub fn new(config: NetworkConfig, seed: u64) -> Self {
         Self {
             config,
@@ -107,24 +107,24 @@ impl Network {
         self.config = config;
     }
 
-    /// This network behind a narrow link.
+    /// Puts a narrow link in front of this network.
     #[must_use]
     pub fn behind(self, bottleneck: Bottleneck) -> Self {
         Self { bottleneck: Some(bottleneck), ..self }
     }
 
-    /// The narrow link, if there is one.
+    /// Returns the narrow link, if there is one.
     pub fn bottleneck(&self) -> Option<&Bottleneck> {
         self.bottleneck.as_ref()
     }
 
-    /// When a datagram of this many bytes, sent at `sent`, arrives: never, once or twice.
+    /// Returns when a datagram of this many bytes, sent at `sent`, arrives: never, once or twice.
     pub fn carry_datagram(&mut self, sent: Instant, bytes: usize) -> [Option<Instant>; 2] {
         let Some(link) = &mut self.bottleneck else { return self.carry(sent) };
         link.pass(sent, bytes).map_or([None, None], |passed| self.carry(passed))
     }
 
-    /// When a datagram that is sent at `sent`, behind the narrow link if there is one, arrives: never, once or twice.
+    /// Returns when a datagram that is sent at `sent` arrives, after the narrow link if there is one: never, once or twice.
     pub fn carry(&mut self, sent: Instant) -> [Option<Instant>; 2] {
         // All dice are thrown for every packet, so that changing one share leaves the other events where they were.
         let lost = self.lose();

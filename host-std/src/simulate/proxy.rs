@@ -45,12 +45,12 @@ use crate::simulate::in_flight::InFlight;
 use crate::simulate::netsim::{Network, NetworkConfig};
 use crate::sockets::{SocketConfig, Sockets};
 
-/// Two sockets. What comes in on one goes out of the other, over the simulated network.
+/// Two sockets. Datagrams that come in on one leave through the other, over the simulated network.
 ///
 /// [The module's page](self) has an example.
 pub struct Proxy {
     sockets: [UdpSocket; 2],
-    /// Who sits behind each socket.
+    /// The peer of each socket.
     peers: [SocketAddr; 2],
     networks: [Network; 2],
 }
@@ -77,7 +77,7 @@ impl Proxy {
         self.networks = self.networks.clone().map(|network| network.behind(Bottleneck::new(config)));
     }
 
-    /// The ports that the first and the second peer send to.
+    /// Returns the ports that the first and the second peer send to.
     ///
     /// # Errors
     /// The error of the system if a socket has no address.

@@ -1,4 +1,4 @@
-//! A simulated room with a seed: what a microphone picks up of a loudspeaker, without I/O.
+//! A simulated room with a seed: the part of a loudspeaker's sound that a microphone picks up, without I/O.
 //!
 //! Use it in front of an echo canceller that is tested. Whole calls have one on each side in
 //! [`virtual_time`](super::virtual_time) ([`End::room`](super::virtual_time::End::room)).
@@ -45,27 +45,27 @@ use std::fmt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// How long a change of path takes, in ms.
+/// The duration of a change of path, in ms.
 const CHANGE_MS: f64 = 10.0;
-/// What was played and not heard for longer than this is given up: nobody reads the microphone.
+/// The longest time for which played sound is kept until the microphone is read, in seconds; older sound is dropped.
 const UNHEARD_S: u32 = 2;
 /// Full scale.
 const FULL: f64 = 32_768.0;
 
-/// What the room is like.
+/// The acoustics of the room.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AcousticRoomConfig {
-    /// From the loudspeaker's tick until the direct sound is at the microphone, in ms: 0 to 1000.
+    /// The delay from the loudspeaker's tick until the direct sound is at the microphone, in ms: 0 to 1000.
     pub delay_ms: f64,
-    /// How long the reverberation takes to decay by 60 dB (RT60), in ms: 1 to 1000.
+    /// The time in which the reverberation decays by 60 dB (RT60), in ms: 1 to 1000.
     pub tail_ms: f64,
-    /// How much weaker the echo of white noise is than what was played, in dB: -20 to 60.
+    /// The attenuation of the echo of white noise relative to the played noise, in dB: -20 to 60.
     pub echo_return_loss_db: f64,
     /// Level of the noise at the microphone, in dBov: at most 0; `None`: silence.
     pub noise_dbov: Option<f64>,
     /// A peak that the loudspeaker comes near to and never reaches, in dBov: -60 to 0; `None`: it is linear.
     pub saturation_dbov: Option<f64>,
-    /// When the path becomes another one: something is moved, or a door opened.
+    /// The time at which the path becomes another one: something is moved, or a door opened.
     pub change: Option<PathChange>,
     /// Seed of the paths and of the noise.
     pub seed: u64,
@@ -74,14 +74,14 @@ pub struct AcousticRoomConfig {
 /// Another path from a time on, with the same loss and the same tail.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PathChange {
-    /// When the path changes, in ms of captured sound.
+    /// The time at which the path changes, in ms of captured sound.
     pub at_ms: u64,
     /// The bulk delay from then on, in ms: 0 to 1000.
     pub delay_ms: f64,
 }
 
 impl Default for AcousticRoomConfig {
-    /// An office: 20 ms of delay, a tail of 128 ms, and 6 dB of loss, as a desk phone's loudspeaker has.
+    /// Returns an office: 20 ms of delay, a tail of 128 ms, and 6 dB of loss, as a desk phone's loudspeaker has.
     fn default() -> Self {
         Self {
             delay_ms: 20.0,
@@ -95,13 +95,13 @@ impl Default for AcousticRoomConfig {
     }
 }
 
-/// Why a [`AcousticRoom`] can't be made.
+/// The reason why a [`AcousticRoom`] can't be made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RoomError {
     /// The rate is not from 8000 to 48000 Hz.
     SampleRate(u32),
-    /// Neither one channel nor two.
+    /// The number of channels is neither one nor two.
     Channels(u8),
     /// A delay that is not from 0 to 1000 ms.
     Delay(f64),
@@ -141,7 +141,7 @@ pub struct AcousticRoom {
     sides: Vec<Side>,
     /// Samples a channel that the microphone has captured.
     captured: u64,
-    /// When the path changes, in such samples, and how long that takes.
+    /// The time at which the path changes, in samples of the microphone; below is the duration of the change.
     change_at: Option<u64>,
     change_samples: u64,
 }
@@ -151,7 +151,8 @@ pub struct AcousticRoom {
 struct Side {
     /// The path at first, and the one from the change on.
     paths: Vec<Path>,
-    /// What was played, as far back as a path reaches; `heard`: how much of it is of before what is captured next.
+    /// The played sound, as far back as a path reaches; `heard` is the number of its samples that are older than the next
+    /// captured one.
     played: Vec<f32>,
     heard: usize,
     noise: Xoshiro256PlusPlus,
@@ -161,12 +162,12 @@ struct Side {
 #[derive(Clone, Debug)]
 struct Path {
     delay: usize,
-    /// From the last tap to the first: as what was played lies in memory.
+    /// The taps from the last to the first, in the same order as the played sound in memory.
     taps: Vec<f32>,
 }
 
 impl AcousticRoom {
-    /// A room in which it is still quiet.
+    /// Creates a room in which it is still quiet.
     ///
     /// # Errors
     /// [`RoomError`], with the number that is out of range.
@@ -216,12 +217,12 @@ impl AcousticRoom {
         })
     }
 
-    /// What it was made with.
+    /// Returns the configuration with which it was made.
     pub fn config(&self) -> AcousticRoomConfig {
         self.config
     }
 
-    /// The loudspeaker plays these samples next, interleaved. What nobody captures within 2 s is given up.
+    /// Plays these samples next, interleaved. Sound that isn't captured within 2 s is dropped.
     pub fn play(&mut self, pcm: &[i16]) {
         let limit = self.config.saturation_dbov.map(|dbov| (FULL * decibels(dbov)) as f32);
         let (channels, unheard) = (self.sides.len(), (UNHEARD_S * self.sample_rate_hz) as usize);
@@ -231,8 +232,8 @@ impl AcousticRoom {
         }
     }
 
-    /// The microphone captures these samples next, interleaved, in which what is said into it lies already: the echo and
-    /// the noise are added. Where the loudspeaker plays nothing, there is silence.
+    /// Captures the next samples of the microphone, interleaved: `pcm` contains the speech into it, and echo and noise are added.
+    /// Where the loudspeaker plays nothing, there is no echo.
     pub fn capture(&mut self, pcm: &mut [i16]) {
         let channels = self.sides.len();
         let noise = self.config.noise_dbov.map(|dbov| (FULL * decibels(dbov)) as f32);
@@ -262,10 +263,10 @@ impl AcousticRoom {
 }
 
 impl Side {
-    /// What comes by a path at the moment behind `heard`.
+    /// Returns the echo over a path at the sample after `heard`.
     fn echo(&self, path: usize) -> f32 {
         let Some(path) = self.paths.get(path) else { return 0.0 };
-        // At least all that a path reaches back to lies before `heard`.
+        // There are always at least as many samples before `heard` as the path reaches back.
         let end = self.heard - path.delay;
         product(&path.taps, &self.played[end - path.taps.len()..end])
     }
@@ -296,18 +297,18 @@ impl Path {
         Self { delay, taps: taps.iter().rev().map(|tap| (tap * scale) as f32).collect() }
     }
 
-    /// How many samples back it reaches.
+    /// Returns how many samples back the path reaches.
     fn reach(&self) -> usize {
         self.delay + self.taps.len()
     }
 }
 
-/// A factor of amplitude.
+/// Returns a factor of amplitude.
 fn decibels(db: f64) -> f64 {
     libm::pow(10.0, db / 20.0)
 }
 
-/// How much of the other path there is at a sample: 0 to 1.
+/// Returns the share of the other path at a sample: 0 to 1.
 fn changed(at: u64, change_at: Option<u64>, change_samples: u64) -> f32 {
     match change_at {
         Some(change_at) if at >= change_at => {
@@ -318,7 +319,7 @@ fn changed(at: u64, change_at: Option<u64>, change_samples: u64) -> f32 {
     }
 }
 
-/// A loudspeaker that goes linearly at first and never beyond the limit.
+/// Returns a loudspeaker that goes linearly at first and never beyond the limit.
 fn saturated(sample: f32, limit: Option<f32>) -> f32 {
     match limit {
         Some(limit) => {
@@ -336,7 +337,7 @@ fn normal(random: &mut Xoshiro256PlusPlus) -> f32 {
     sum / 32_768.0 * (3.0f32 / 4.0).sqrt()
 }
 
-/// The sum of products, in sixteen sums that a compiler can hold in registers; their order is fixed.
+/// Returns the sum of products, in sixteen sums that a compiler can hold in registers; their order is fixed.
 fn product(taps: &[f32], samples: &[f32]) -> f32 {
     let (whole, rest) = taps.as_chunks::<16>();
     let (whole_samples, rest_samples) = samples.as_chunks::<16>();

@@ -26,9 +26,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Both sides do what a driver on a real machine does, in the same order: datagrams as they arrive, and every 10 ms an
-//! audio tick that plays, captures the 10 ms that have passed, sends what is finished and reports that are due. The second
-//! side's audio clock may run fast or slow against the first's.
+//! Both sides do the same as a driver on a real machine, in the same order: datagrams as they arrive, and every 10 ms an audio
+//! tick that plays, captures the 10 ms that have passed, sends finished packets and reports that are due. The second side's audio
+//! clock may run fast or slow against the first's.
 
 use std::net::SocketAddr;
 
@@ -49,11 +49,11 @@ const PHASE_US: f64 = 3_700.0;
 /// Room for a datagram: L16 at 48 kHz, stereo, in packets of 60 ms and all smaller ones.
 const DATAGRAM_BYTES: usize = 12_288;
 
-/// One side of [`VirtualTime`]: a call, its device, and what is said into it.
+/// One side of [`VirtualTime`]: a call, its device, and the speech into it.
 pub struct End {
     /// The call.
     pub call: Call,
-    /// What the user says, at the call's rate and with its channels, from media time 0 on. It is repeated when it ends.
+    /// The user's speech, at the call's rate and with its channels, from media time 0 on. It is repeated when it ends.
     pub speech: Vec<i16>,
     /// The device side: gains, levels and the capture chain.
     pub front: Box<HostFront>,
@@ -77,7 +77,7 @@ pub struct VirtualTime {
     /// The offerer and the answerer.
     pub ends: [End; 2],
     networks: [Network; 2],
-    /// To a side, from an address, for one of its ports.
+    /// The datagrams on their way to a side, with the sender's address, for one of its ports.
     in_flight: InFlight<(usize, SocketAddr, Channel)>,
 }
 
@@ -100,7 +100,7 @@ impl VirtualTime {
         Self::agreed(calls, addresses, network, drift_ppm, seed)
     }
 
-    /// As [`connect`](Self::connect), for two calls that have agreed already.
+    /// Does the same as [`connect`](Self::connect), for two calls that have agreed already.
     ///
     /// # Errors
     /// [`CallError::Sound`] or [`CallError::Conversion`] if a call's sound can't be set, [`CallError::Front`] if its device side can't
@@ -233,13 +233,13 @@ impl End {
         self.channels
     }
 
-    /// The end of this side's tick that is next: how far its media time has come.
+    /// Returns the end of this side's next tick: the progress of its media time.
     pub fn media_time(&self) -> Duration {
         Duration::from_millis(self.tick * u64::from(TICK_MS))
     }
 }
 
-/// What is said next, from the start again when it ends.
+/// Copies the next speech, from the start again when it ends.
 fn speak(speech: &[i16], spoken: &mut usize, pcm: &mut [i16]) {
     if speech.is_empty() {
         pcm.fill(0);

@@ -58,17 +58,17 @@ impl Dscp {
         if code_point < 64 { Ok(Self(code_point)) } else { Err(DscpError::Range(code_point as u32)) }
     }
 
-    /// The code point, 0 to 63.
+    /// Returns the code point, 0 to 63.
     pub const fn code_point(self) -> u8 {
         self.0
     }
 
-    /// The octet of the IP header that it is in, with no congestion bits.
+    /// Returns the octet of the IP header that it is in, with no congestion bits.
     pub(super) const fn octet(self) -> u32 {
         (self.0 as u32) << 2
     }
 
-    /// The code point in that octet of an IP header.
+    /// Returns the code point in that octet of an IP header.
     pub(super) const fn of_octet(octet: u32) -> Self {
         Self((octet as u8) >> 2)
     }
@@ -96,13 +96,13 @@ impl FromStr for Dscp {
     }
 }
 
-/// Why something is no code point.
+/// The reason why a value is no code point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DscpError {
     /// A number above 63.
     Range(u32),
-    /// Neither a number nor one of the names.
+    /// The text is neither a number nor one of the names.
     Name,
 }
 

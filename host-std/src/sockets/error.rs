@@ -1,4 +1,4 @@
-//! Why there are no sockets, and where they are not quite what was asked for: in one line each for the operator.
+//! The reasons why there are no sockets, and the requests that were granted only in part: in one line each for the operator.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -6,21 +6,21 @@ use std::{fmt, io};
 
 use super::Dscp;
 
-/// Why the sockets of a call can't be opened.
+/// The reason why the sockets of a call can't be opened.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SocketError {
     /// All ports of the range are in use.
     Full {
-        /// Where they were to be bound.
+        /// The address to which they were to be bound.
         address: IpAddr,
         /// The range's first port.
         first: u16,
         /// Its last.
         last: u16,
-        /// How many ports for RTP it has, each of which was tried once.
+        /// The number of ports for RTP, each of which was tried once.
         tried: usize,
-        /// What the system said of the last that was tried.
+        /// The system's error for the last port that was tried.
         source: io::Error,
     },
     /// The range has no port, or none that is even and has the next one in the range for RTCP.
@@ -34,25 +34,25 @@ pub enum SocketError {
     },
     /// The system gives no port at this address.
     Bind {
-        /// Where it was to be bound.
+        /// The address to which it was to be bound.
         address: IpAddr,
         /// The port for RTP, 0 for any.
         port: u16,
         /// Whether the next one was to be bound too.
         with_rtcp: bool,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// This process, or the whole system, has as many files and sockets open as it may.
     Descriptors {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Packets can't be marked.
     Dscp {
-        /// What they were to be marked with.
+        /// The DSCP with which they were to be marked.
         dscp: Dscp,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The system takes no such buffer size.
@@ -61,7 +61,7 @@ pub enum SocketError {
         which: &'static str,
         /// The bytes asked for.
         bytes: usize,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// There is no randomness to draw a port with.
@@ -107,11 +107,11 @@ impl Error for SocketError {
     }
 }
 
-/// What the system granted less of than was asked for, without an error.
+/// A request that the system granted only in part, without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SocketWarning {
-    /// The buffer of what comes in is smaller, in bytes.
+    /// The buffer for incoming datagrams is smaller, in bytes.
     ReceiveBuffer {
         /// Asked for.
         asked: usize,

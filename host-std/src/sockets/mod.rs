@@ -21,8 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **Limits.** Windows marks packets only where its settings allow it. Where the system doesn't do what was asked, the sockets are
-//! there all the same, and [`Sockets::warnings`] says what is different.
+//! **Limits.** Windows marks packets only where its settings allow it. Where the system doesn't grant a request, the sockets are
+//! opened all the same, and [`Sockets::warnings`] lists the differences.
 //!
 //! **Standards.** Ports: RFC 3550, 11 and RFC 5761. Marks (DSCP): RFC 2474, and RFC 4594 for which to choose.
 
@@ -40,10 +40,10 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 pub use dscp::{Dscp, DscpError};
 pub use error::{SocketError, SocketWarning};
 
-/// So often the system is asked for a free port whose next one is free too.
+/// The number of times that the system is asked for a free port whose next one is free too.
 const DRAWS: usize = 50;
 
-/// Which UDP ports may be bound.
+/// The UDP ports that may be bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Ports {
     /// Any ports that the system has free.
@@ -66,10 +66,10 @@ pub struct SocketConfig {
     /// The mark of packets (differentiated services); `None` leaves it to the system. Windows marks IPv4 only where its
     /// settings allow it, and IPv6 not at all.
     pub dscp: Option<Dscp>,
-    /// How many bytes of datagrams can wait to be read from each socket; `None` is the system's default. Systems count their own
+    /// The bytes of datagrams that can wait to be read from each socket; `None` is the system's default. Systems count their own
     /// overhead too.
     pub receive_buffer: Option<usize>,
-    /// How many bytes of datagrams can wait to be sent, likewise.
+    /// The bytes of datagrams that can wait to be sent from each socket, likewise.
     pub send_buffer: Option<usize>,
 }
 
@@ -88,11 +88,11 @@ impl Default for SocketConfig {
 /// The bound sockets of a call. They don't block, as `tokio::net::UdpSocket::from_std` wants them.
 #[derive(Debug)]
 pub struct Sockets {
-    /// For RTP, and for RTCP where it has none of its own.
+    /// The socket for RTP, and for RTCP where it has none of its own.
     pub rtp: UdpSocket,
     /// The socket of RTCP, on the next port; `None` if it shares the port of RTP.
     pub rtcp: Option<UdpSocket>,
-    /// What isn't as it was asked for.
+    /// The requests that were granted only in part.
     pub warnings: Vec<SocketWarning>,
 }
 
@@ -101,8 +101,8 @@ impl Sockets {
     ///
     /// # Errors
     /// [`SocketError::Full`] for a range without a free port, [`SocketError::NoPort`] for one that can't have one,
-    /// [`SocketError::Bind`] for an address that is not of this machine or a port in use, [`SocketError::Descriptors`]
-    /// where no more files can be open, and what the system can't set.
+    /// [`SocketError::Bind`] for an address that is not of this machine or a port in use, [`SocketError::Descriptors`] where no
+    /// more files can be open, and the error of an option that the system can't set.
     pub fn open(config: &SocketConfig, with_rtcp: bool) -> Result<Self, SocketError> {
         let (rtp, rtcp) = match &config.ports {
             Ports::Any | Ports::At(0) => any(config.address, with_rtcp)?,
@@ -128,12 +128,12 @@ impl Sockets {
     }
 }
 
-/// What the system said, if it's that there are no descriptors; else what it means for this port.
+/// Returns the error for missing descriptors, if the system reported that; else the error for this port.
 fn descriptors(source: io::Error, otherwise: impl FnOnce(io::Error) -> SocketError) -> SocketError {
     if is_out_of_descriptors(&source) { SocketError::Descriptors { source } } else { otherwise(source) }
 }
 
-/// Whether the limit of the process (`EMFILE`) or of the system (`ENFILE`) is reached. The standard library has no kind
+/// Returns whether the limit of the process (`EMFILE`) or of the system (`ENFILE`) is reached. The standard library has no kind
 /// for it.
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     match error.raw_os_error() {
@@ -162,7 +162,7 @@ fn bind(address: IpAddr, port: u16, with_rtcp: bool) -> io::Result<Bound> {
     Ok((rtp, Some(one(next)?)))
 }
 
-/// A port that the system chooses, an even one if RTCP has its own.
+/// Returns a port that the system chooses, an even one if RTCP has its own.
 fn any(address: IpAddr, with_rtcp: bool) -> Result<Bound, SocketError> {
     let mut last = io::ErrorKind::AddrInUse.into();
     for _ in 0..DRAWS {
@@ -179,7 +179,7 @@ fn any(address: IpAddr, with_rtcp: bool) -> Result<Bound, SocketError> {
     Err(SocketError::Bind { address, port: 0, with_rtcp, source: last })
 }
 
-/// A port of the range, and the one after it for RTCP, in random order until one is free.
+/// Returns a port of the range, and the one after it for RTCP, in random order until one is free.
 fn within(address: IpAddr, range: &RangeInclusive<u16>, with_rtcp: bool) -> Result<Bound, SocketError> {
     let (first, last) = (*range.start(), *range.end());
     let fits = |port: &u16| *port != 0 && (!with_rtcp || (port.is_multiple_of(2) && *port < last));
@@ -194,7 +194,7 @@ fn within(address: IpAddr, range: &RangeInclusive<u16>, with_rtcp: bool) -> Resu
         let port = ports.swap_remove(drawn);
         match bind(address, port, with_rtcp) {
             Ok(bound) => return Ok(bound),
-            // In use, or kept by the system for itself.
+            // The port is in use, or reserved by the system.
             Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
                 refused = Some(error);
             }
@@ -209,7 +209,7 @@ fn within(address: IpAddr, range: &RangeInclusive<u16>, with_rtcp: bool) -> Resu
     })
 }
 
-/// Marks and sizes one socket, and says what was granted less of.
+/// Marks and sizes one socket, and returns the requests that were granted only in part.
 fn set_up(socket: SockRef<'_>, config: &SocketConfig) -> Result<Vec<SocketWarning>, SocketError> {
     let mut warnings = Vec::new();
     if let Some(asked) = config.dscp {
@@ -238,17 +238,17 @@ fn set_up(socket: SockRef<'_>, config: &SocketConfig) -> Result<Vec<SocketWarnin
     Ok(warnings)
 }
 
-/// The option is a C `int`.
+/// Converts the size to the option's type, a C `int`.
 fn as_option(bytes: usize) -> usize {
     bytes.min(i32::MAX as usize)
 }
 
-/// Linux keeps as much again for its own overhead, and tells the sum (socket(7)).
+/// Returns the granted size: Linux adds as much again for its own overhead, and reports the sum (socket(7)).
 fn granted(told: usize) -> usize {
     if cfg!(any(target_os = "linux", target_os = "android")) { told / 2 } else { told }
 }
 
-/// Marks what leaves; what it's marked with then.
+/// Marks outgoing packets; returns the mark that they have then.
 fn mark(socket: &Socket, address: IpAddr, dscp: Dscp) -> io::Result<Dscp> {
     match address {
         IpAddr::V4(_) => {
@@ -256,7 +256,7 @@ fn mark(socket: &Socket, address: IpAddr, dscp: Dscp) -> io::Result<Dscp> {
             socket.tos_v4().map(Dscp::of_octet)
         }
         IpAddr::V6(_) => {
-            // What goes to IPv4 from a socket of both families takes its mark from there, where the system has that.
+            // IPv4 packets from a socket of both families take their mark from this option, where the system has it.
             let _ = socket.set_tos_v4(dscp.octet());
             mark_v6(socket, dscp)
         }

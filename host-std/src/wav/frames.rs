@@ -11,9 +11,9 @@ use crate::resample::Quality;
 /// Samples of a channel that are read in one go.
 const PART: usize = 480;
 
-/// Reads a WAV file as interleaved frames at the wanted rate. A file with more channels is mixed down to one or two as ITU-R BS.775
-/// says ([`dsp_core::format::Downmix`]). Otherwise each channel is the file's own, and its last channel stands for those that it
-/// doesn't have.
+/// Reads a WAV file as interleaved frames at the wanted rate. A file with more channels is mixed down to one or two as ITU-R
+/// BS.775 says ([`dsp_core::format::Downmix`]). Otherwise each channel is the file's own, and its last channel is used for those
+/// that it doesn't have.
 ///
 /// ```
 /// use host_std::wav::{WavFrames, to_wav};
@@ -36,7 +36,7 @@ impl WavFrames {
     /// Opens the file at `path` for sound at `rate_hz`, of 1 to 64 `channels`.
     ///
     /// # Errors
-    /// As for [`WavSource::open`].
+    /// The same as for [`WavSource::open`].
     pub fn open(path: impl AsRef<Path>, rate_hz: u32, channels: u8) -> Result<Self, WavError> {
         Self::of(channels, || WavSource::open(&path, rate_hz))
     }
@@ -44,15 +44,15 @@ impl WavFrames {
     /// Opens a file in memory, which errors call `name`.
     ///
     /// # Errors
-    /// As for [`WavSource::from_bytes`].
+    /// The same as for [`WavSource::from_bytes`].
     pub fn from_bytes(name: &str, bytes: &'static [u8], rate_hz: u32, channels: u8) -> Result<Self, WavError> {
         Self::of(channels, || WavSource::from_bytes(name, bytes, rate_hz))
     }
 
-    /// As [`open`](Self::open), with a chosen [`Quality`] of resampling.
+    /// Does the same as [`open`](Self::open), with a chosen [`Quality`] of resampling.
     ///
     /// # Errors
-    /// As for [`WavSource::open`].
+    /// The same as for [`WavSource::open`].
     pub fn with_quality(
         path: impl AsRef<Path>,
         rate_hz: u32,
@@ -84,22 +84,22 @@ impl WavFrames {
         self
     }
 
-    /// Channels of what is read.
+    /// Returns the channels of the frames.
     pub fn channels(&self) -> usize {
         self.channels.len()
     }
 
-    /// The length of the whole file in samples of one channel, at the wanted rate.
+    /// Returns the length of the whole file in samples of one channel, at the wanted rate.
     pub fn len(&self) -> u64 {
         self.channels.first().map_or(0, WavSource::len)
     }
 
-    /// Never: an empty file isn't opened.
+    /// Returns `false`: an empty file isn't opened.
     pub fn is_empty(&self) -> bool {
         false
     }
 
-    /// What is wrong with the file although it is read, as [`WavSource::remarks`] has it.
+    /// Returns the defects of the file although it is read, as [`WavSource::remarks`] does.
     pub fn remarks(&self) -> &[String] {
         self.channels.first().map_or(&[], WavSource::remarks)
     }
@@ -108,7 +108,7 @@ impl WavFrames {
     /// for only at the end of the file, and 0 after it.
     ///
     /// # Errors
-    /// As for [`WavSource::read`].
+    /// The same as for [`WavSource::read`].
     pub fn read(&mut self, pcm: &mut [i16]) -> Result<usize, WavError> {
         let count = self.channels.len();
         if let [mono] = &mut self.channels[..] {
@@ -131,10 +131,10 @@ impl WavFrames {
         Ok(filled)
     }
 
-    /// Reads what is left into memory: the whole file is `longest` at most.
+    /// Reads the rest into memory: the whole file is `longest` at most.
     ///
     /// # Errors
-    /// As for [`WavSource::read_all`].
+    /// The same as for [`WavSource::read_all`].
     pub fn read_all(self, longest: Duration) -> Result<Vec<i16>, WavError> {
         let count = self.channels.len();
         let channels: Vec<_> =
@@ -149,13 +149,13 @@ impl WavFrames {
     /// Goes back to the start of the file.
     ///
     /// # Errors
-    /// As for [`WavSource::rewind`].
+    /// The same as for [`WavSource::rewind`].
     pub fn rewind(&mut self) -> Result<(), WavError> {
         self.channels.iter_mut().try_for_each(WavSource::rewind)
     }
 }
 
-/// The mean of all channels of interleaved sound, for who can hear only one.
+/// Returns the mean of all channels of interleaved sound, for consumers of one channel.
 pub fn mean_of_channels(pcm: &[i16], channels: u8) -> Vec<i16> {
     let channels = usize::from(channels.max(1));
     pcm.chunks_exact(channels).map(|frame| format::mean(frame.iter().copied())).collect()

@@ -1,8 +1,8 @@
 //! The header of a WAV file: where its sound is, how much of it, and how it is coded.
 //!
-//! RIFF in both byte orders, and RF64 or BW64 for what is longer than 4 GB (EBU Tech 3306, ITU-R BS.2088). It reads what
-//! sox and ffmpeg read: sizes that a writer never knew or never wrote, files that break off, wrong byte rates. What was
-//! odd is told in [`Header::remarks`].
+//! The formats are RIFF in both byte orders, and RF64 or BW64 for files longer than 4 GB (EBU Tech 3306, ITU-R BS.2088). Like sox
+//! and ffmpeg it reads files with sizes that a writer never knew or never wrote, files that break off, and wrong byte rates.
+//! Oddities are reported in [`Header::remarks`].
 
 use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
@@ -13,15 +13,15 @@ use super::WavErrorKind;
 const MOST_CHUNKS: usize = 1_000;
 /// The longest format chunk that is known: WAVEFORMATEXTENSIBLE.
 const LONGEST_FORMAT: usize = 40;
-/// What some writers put where they don't know a length; sox counts down from here.
+/// The size that some writers use for an unknown length; sox counts down from here.
 const SURELY_UNKNOWN: u64 = 0x7fff_0000;
-/// How a format's GUID ends after the two octets of the coding: of Microsoft's, and of ambisonic sound.
+/// The ends of a format's GUID after the two octets of the coding: Microsoft's, and that of ambisonic sound.
 const GUID_TAILS: [[u8; 14]; 2] = [
     [0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x80, 0x00, 0x00, 0xaa, 0x00, 0x38, 0x9b, 0x71],
     [0x00, 0x00, 0x21, 0x07, 0xd3, 0x11, 0x86, 0x44, 0xc8, 0xc1, 0xca, 0x00, 0x00, 0x00],
 ];
 
-/// How a WAV file codes its samples.
+/// The coding of samples in a WAV file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WavCoding {
     /// Integers: of 8 bits without a sign, of more with one.
@@ -34,7 +34,7 @@ pub enum WavCoding {
     MuLaw,
 }
 
-/// What a WAV file has.
+/// The format of a WAV file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WavSpec {
     /// Channels, 1 to 64.
@@ -43,7 +43,7 @@ pub struct WavSpec {
     pub sample_rate: u32,
     /// Bits of a sample in the file.
     pub bits_per_sample: u16,
-    /// What these bits are.
+    /// The meaning of these bits.
     pub coding: WavCoding,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Header {
     pub(super) big_endian: bool,
     /// Octets of a sample: its bits are the upper ones of these.
     pub(super) sample_bytes: usize,
-    /// Where the sound begins, in octets from the beginning of the file.
+    /// The begin of the sound, in octets from the beginning of the file.
     pub(super) data_at: u64,
     /// Samples of each channel that are there.
     pub(super) frames: u64,
@@ -140,7 +140,7 @@ impl Header {
                 }
                 _ => {}
             }
-            // An odd chunk has an octet of padding behind it.
+            // An odd chunk is followed by an octet of padding.
             at += u64::from(size) + u64::from(size & 1);
         }
         Err(WavErrorKind::NotWav(match format {
@@ -159,7 +159,7 @@ fn fill(input: &mut (impl Read + ?Sized), bytes: &mut [u8]) -> Result<bool, WavE
     }
 }
 
-/// What stands in the format chunk.
+/// The content of the format chunk.
 struct Format {
     spec: WavSpec,
     sample_bytes: usize,
@@ -199,7 +199,7 @@ impl Format {
             return Err(WavErrorKind::Unsupported(format!("a file of {channels} channels, not 1 to 64,")));
         }
         let mut remarks = Vec::new();
-        // A sample may lie in more octets than its bits need, if the block says so.
+        // A sample may occupy more octets than its bits need, if the block size says so.
         let in_block = if block % channels == 0 { usize::from(block / channels) } else { 0 };
         let bits = match (coding, bits) {
             (WavCoding::ALaw | WavCoding::MuLaw, _) => 8,
@@ -230,7 +230,7 @@ impl Format {
         Ok(Self { spec, sample_bytes, remarks })
     }
 
-    /// `claimed` octets of sound, of `rest` that the file goes on.
+    /// Returns the header of a file that claims `claimed` octets of sound and has `rest` octets left.
     fn header(self, big_endian: bool, data_at: u64, claimed: u64, rest: u64) -> Result<Header, WavErrorKind> {
         let Self { spec, sample_bytes, mut remarks } = self;
         let frame_bytes = sample_bytes as u64 * u64::from(spec.channels);

@@ -62,16 +62,16 @@ pub use sink::{WavSink, to_wav};
 /// Input frames read at a time.
 const STEP: usize = 256;
 
-/// Why a WAV file can't be read or written. One line with the path; the cause below, if any, is in `source()`.
+/// The reason why a WAV file can't be read or written. One line with the path; the cause below, if any, is in `source()`.
 #[derive(Debug)]
 pub struct WavError {
     /// The file with which something is wrong.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The kind of error.
     pub kind: WavErrorKind,
 }
 
-/// What is wrong with a WAV file.
+/// The kind of an error in a WAV file.
 #[derive(Debug)]
 pub enum WavErrorKind {
     /// The file can't be opened or created.
@@ -95,7 +95,7 @@ pub enum WavErrorKind {
 }
 
 impl WavError {
-    /// The same once more: an error is told where it happens, and again when one asks.
+    /// Returns a copy: an error is reported where it happens, and again on request.
     pub(crate) fn again(&self) -> Self {
         let of = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
         let kind = match &self.kind {
@@ -142,10 +142,9 @@ impl std::error::Error for WavError {
 
 /// A WAV file as 16-bit mono at a chosen rate.
 ///
-/// It reads integers of 8, 16, 24, 32 and 64 bits, floats of 32 and 64 bits, A-law and mu-law, at 4 to 192 kHz, in RIFF, RIFX, RF64
-/// and BW64. 1 to 64 channels are mixed as ITU-R BS.775 says ([`Downmix`]). Files with a wrong header that sox and ffmpeg read are read
-/// here too, and [`WavSource::remarks`] says what was wrong.
-/// [The module's page](self) has an example.
+/// It reads integers of 8, 16, 24, 32 and 64 bits, floats of 32 and 64 bits, A-law and mu-law, at 4 to 192 kHz, in RIFF, RIFX,
+/// RF64 and BW64. 1 to 64 channels are mixed as ITU-R BS.775 says ([`Downmix`]). Files with a wrong header that sox and ffmpeg
+/// read are read here too, and [`WavSource::remarks`] lists the faults. [The module's page](self) has an example.
 pub struct WavSource {
     input: Box<dyn Input>,
     header: Header,
@@ -156,7 +155,7 @@ pub struct WavSource {
     /// Output samples not yet given.
     samples_left: u64,
     samples: u64,
-    /// None where the file has the wanted rate already.
+    /// The resampler; `None` where the file has the wanted rate already.
     resampler: Option<Resampler>,
     /// A step of the file as it is, and as sound.
     bytes: Vec<u8>,
@@ -164,23 +163,23 @@ pub struct WavSource {
     /// All channels of one moment, and how they are one.
     frame: Vec<f32>,
     mixer: Downmix<f32>,
-    /// Which of the mixer's is read.
+    /// The index of the mixer's side that is read.
     side: usize,
     /// The one channel that is read; `None`: all, mixed.
     only: Option<usize>,
     dither: Option<Dither>,
 }
 
-/// What a WAV can be read from.
+/// A source from which a WAV can be read.
 trait Input: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> Input for T {}
 
 impl WavSource {
-    /// A WAV that lies in memory, `name` standing for its path in errors.
+    /// Reads a WAV in memory; `name` replaces its path in errors.
     ///
     /// # Errors
-    /// As for [`WavSource::open`].
+    /// The same as for [`WavSource::open`].
     pub fn from_bytes(name: &str, bytes: impl AsRef<[u8]> + Send + 'static, rate_hz: u32) -> Result<Self, WavError> {
         let path = PathBuf::from(name);
         let input = Box::new(Cursor::new(bytes));
@@ -196,17 +195,17 @@ impl WavSource {
         Self::with_quality(path, rate_hz, Quality::Best)
     }
 
-    /// The same, resampled by a filter of one's choice; of the others it is the best.
+    /// Creates the same, resampled by a filter of one's choice; of the others it is the best.
     ///
     /// # Errors
-    /// As for [`WavSource::open`].
+    /// The same as for [`WavSource::open`].
     pub fn with_quality(path: impl AsRef<Path>, rate_hz: u32, quality: Quality) -> Result<Self, WavError> {
         let path = path.as_ref().to_path_buf();
         Self::open_file(&path, rate_hz, quality).map_err(|kind| WavError { path, kind })
     }
 
     fn open_file(path: &Path, rate_hz: u32, quality: Quality) -> Result<Self, WavErrorKind> {
-        // A pipe that nobody writes to would be opened for ever.
+        // A pipe without a writer would block for ever.
         let about = std::fs::metadata(path).map_err(WavErrorKind::Open)?;
         if about.is_dir() {
             return Err(WavErrorKind::Open(io::ErrorKind::IsADirectory.into()));
@@ -252,17 +251,17 @@ impl WavSource {
         })
     }
 
-    /// The rate of the sound that [`WavSource::read`] gives, in Hz.
+    /// Returns the rate of the sound that [`WavSource::read`] gives, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.rate_hz
     }
 
-    /// What the file itself has: rate, channels, bits.
+    /// Returns the format of the file itself: rate, channels, bits.
     pub fn spec(&self) -> WavSpec {
         self.header.spec
     }
 
-    /// What is odd about the file, though it is read: each a sentence without a full stop, for people.
+    /// Returns the oddities of the file, though it is read: each a sentence without a full stop, for people.
     pub fn remarks(&self) -> &[String] {
         &self.header.remarks
     }
@@ -292,12 +291,12 @@ impl WavSource {
         self
     }
 
-    /// The whole file's length in samples at the wanted rate.
+    /// Returns the whole file's length in samples at the wanted rate.
     pub fn len(&self) -> u64 {
         self.samples
     }
 
-    /// Never: an empty file isn't opened.
+    /// Returns `false`: an empty file isn't opened.
     pub fn is_empty(&self) -> bool {
         false
     }
@@ -316,7 +315,7 @@ impl WavSource {
         Ok(filled)
     }
 
-    /// Reads what is left, of a file just opened all of it, into memory: the whole file is `longest` at most.
+    /// Reads the rest, of a file just opened all of it, into memory: the whole file is `longest` at most.
     ///
     /// # Errors
     /// `TooLong`, before anything is read, and what [`WavSource::read`] gives.
@@ -380,7 +379,7 @@ impl WavSource {
                     self.mixer.frame(&self.frame)[self.side]
                 }
             };
-            // A float file may hold anything; what isn't a number is silence.
+            // A float file may hold anything; a value that isn't a number becomes silence.
             *slot = if mono.is_finite() { mono } else { 0.0 };
         }
         self.frames_left -= frames as u64;
@@ -391,7 +390,7 @@ impl WavSource {
 /// Floats to 16 bits.
 fn round(samples: &[f32], pcm: &mut [i16], dither: &mut Option<Dither>) {
     let to = &mut pcm[..samples.len()];
-    // Of one length, which is all that can be wrong.
+    // The only possible error is a different length, and the lengths are equal.
     let _ = match dither {
         Some(dither) => format::write_dithered(samples, to, dither),
         None => format::write(samples, to),
@@ -407,7 +406,7 @@ impl fmt::Debug for WavSource {
 impl Header {
     /// A sample from its octets, full scale at 1.0.
     fn sample(&self, bytes: &[u8]) -> f32 {
-        /// The octets as the upper ones of a number, the highest first.
+        /// Returns the octets as the upper ones of a number, the highest first.
         fn upper<const N: usize>(bytes: &[u8], big_endian: bool) -> [u8; N] {
             let mut upper = [0; N];
             if big_endian {
@@ -421,7 +420,7 @@ impl Header {
             (WavCoding::MuLaw, [code, ..]) => ulaw_to_linear(*code).read(),
             (WavCoding::ALaw, [code, ..]) => alaw_to_linear(*code).read(),
             (WavCoding::Int, [octet]) => octet.read(),
-            // Of 64 bits the lower 32 are far below what anybody can hear.
+            // The lower 32 of 64 bits are far below the threshold of hearing.
             (WavCoding::Int, _) => i32::from_be_bytes(upper(bytes, self.big_endian)).read(),
             (WavCoding::Float, [_, _, _, _]) => f32::from_be_bytes(upper(bytes, self.big_endian)).read(),
             (WavCoding::Float, _) => f64::from_be_bytes(upper(bytes, self.big_endian)).read(),

@@ -13,14 +13,14 @@ const HEADER: usize = 44;
 const BUFFER: usize = 8_192;
 /// The most samples, all channels together, that a WAV file's 32-bit sizes allow.
 const MAX_SAMPLES: u32 = (u32::MAX - 64) / 2;
-/// What stands for a length that isn't known, in a file where one can't go back: as ffmpeg has it.
+/// The value for a length that isn't known, in a file without seeking: ffmpeg writes the same.
 const UNKNOWN: u32 = u32::MAX;
 
 /// Writes a 16-bit WAV file while sound comes.
 ///
-/// The header is written again at least after each second of sound, so that the file can be read whatever happens to the
-/// program or the disk. In a pipe, where one can't go back, the header says that the length is unknown. Dropping this
-/// writes the last header too; [`WavSink::finish`] also tells whether that worked.
+/// The header is written again at least after each second of sound, so that the file can be read whatever happens to the program
+/// or the disk. In a pipe, which can't be rewound, the header says that the length is unknown. Dropping this writes the last
+/// header too; [`WavSink::finish`] also returns whether that worked.
 ///
 /// ```
 /// use host_std::wav::{WavSink, WavSource};
@@ -60,7 +60,8 @@ impl WavSink {
         Self::create_with(path, rate_hz, 1)
     }
 
-    /// As [`create`](Self::create), with this many channels, interleaved. Give [`write`](Self::write) whole frames of them.
+    /// Does the same as [`create`](Self::create), with this many channels, interleaved. Give [`write`](Self::write) whole frames
+    /// of them.
     ///
     /// # Errors
     /// [`WavErrorKind::Open`] if the file can't be created, [`WavErrorKind::Write`] if it can't be written.
@@ -68,8 +69,8 @@ impl WavSink {
         Self::open(path.as_ref(), OutputFile::in_place(&path), rate_hz, channels)
     }
 
-    /// As [`create_with`](Self::create_with), but an existing file is replaced only when the new one is whole, by
-    /// [`finish`](Self::finish).
+    /// Does the same as [`create_with`](Self::create_with), but an existing file is replaced only when the new one is complete,
+    /// by [`finish`](Self::finish).
     ///
     /// # Errors
     /// [`WavErrorKind::Open`] if the file can't be created, [`WavErrorKind::Write`] if it can't be written.
@@ -140,7 +141,7 @@ impl WavSink {
         WavError { path: self.path.clone(), kind }
     }
 
-    /// Brings what is collected into the file. Where that fails, the header tells what got there.
+    /// Writes the collected samples into the file. Where that fails, the header counts those that were written.
     fn flush(&mut self) -> Result<(), WavError> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let (mut done, mut outcome) = (0, Ok(()));
@@ -160,7 +161,7 @@ impl WavSink {
         })
     }
 
-    /// Writes the header of what is in the file: whole samples of all channels.
+    /// Writes the header for the sound that is in the file: whole samples of all channels.
     fn tell(&mut self) -> Result<(), WavError> {
         let whole = self.written - self.written % (2 * u32::from(self.channels.max(1)));
         self.told = self.written;
@@ -194,7 +195,7 @@ pub fn to_wav(pcm: &[i16], rate_hz: u32, channels: u16) -> Vec<u8> {
     file
 }
 
-/// The header of so many octets of sound.
+/// Returns the header for this many octets of sound.
 fn header(bytes: u32, rate_hz: u32, channels: u16) -> [u8; HEADER] {
     let frame = channels.saturating_mul(2);
     let mut header = [0; HEADER];

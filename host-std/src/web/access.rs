@@ -1,9 +1,8 @@
-//! Who may ask for what: tokens (RFC 6750), pages of other sites (CORS), and the names that this server is asked for by.
+//! The access control: tokens (RFC 6750), pages of other sites (CORS), and the names by which this server is addressed.
 //!
-//! A page of another site may be opened in the browser of whoever may call here. Its requests say so (`Origin`), and
-//! are refused unless the site is allowed. Where a site lets its own name point to this machine (DNS rebinding) it
-//! would be the same site to a browser; so requests are only taken for addresses, `localhost`, and names that were
-//! given.
+//! A page of another site may be open in the browser of a permitted caller. Its requests carry its `Origin`, and are refused
+//! unless that site is allowed. A site that points its own name to this machine (DNS rebinding) would be the same site to a
+//! browser; so requests are only accepted for addresses, `localhost`, and names that were configured.
 
 use std::net::IpAddr;
 
@@ -18,7 +17,7 @@ const EXPOSED: &str = "Location, ETag, Link, Retry-After";
 /// Headers that it may send.
 const ALLOWED: &str = "Authorization, Content-Type, If-Match";
 
-/// Refuses what the token doesn't allow, in a time that says nothing of the token but its length.
+/// Refuses requests without the token, in a time that reveals nothing about the token but its length.
 pub(super) fn check_token(token: Option<&str>, headers: &HeaderMap) -> Result<(), Problem> {
     let Some(token) = token else { return Ok(()) };
     let sent = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
@@ -28,10 +27,10 @@ pub(super) fn check_token(token: Option<&str>, headers: &HeaderMap) -> Result<()
     if is_bearer && bool::from(sent.ct_eq(token.as_bytes())) { Ok(()) } else { Err(Problem::Unauthorized) }
 }
 
-/// The site whose page asks, if that is another one than ours.
+/// Returns the site of the requesting page, if it isn't ours.
 ///
 /// # Errors
-/// It isn't allowed to.
+/// The site isn't allowed to call.
 pub(super) fn check_origin<'a>(origins: &[String], parts: &'a Parts) -> Result<Option<&'a HeaderValue>, Problem> {
     let Some(origin) = parts.headers.get(header::ORIGIN) else { return Ok(None) };
     let text = origin.to_str().unwrap_or_default();
@@ -39,12 +38,12 @@ pub(super) fn check_origin<'a>(origins: &[String], parts: &'a Parts) -> Result<O
     if origins.iter().any(allowed) {
         return Ok(Some(origin));
     }
-    // The same site: its name is the one that it asks for.
+    // The request is from the same site if the origin is the name that it addresses.
     let own = text.split_once("://").map(|(_, own)| own);
     if own.is_some_and(|own| Some(own) == host(parts)) {
         return Ok(None);
     }
-    // Whatever a header may hold, it's told as a line.
+    // The header may hold anything, so it is reported without control characters.
     Err(Problem::Origin(text.chars().filter(|sign| !sign.is_control()).take(100).collect()))
 }
 
@@ -77,7 +76,7 @@ pub(super) fn check_host(names: Option<&[String]>, parts: &Parts) -> Result<(), 
     }
 }
 
-/// The name and port that a request is for.
+/// Returns the name and port that a request is for.
 fn host(parts: &Parts) -> Option<&str> {
     let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     named.or_else(|| parts.uri.authority().map(|authority| authority.as_str()))

@@ -1,7 +1,7 @@
-//! A page that shows how calls go while they run, and the numbers behind it as JSON: of whatever calls a [`Monitor`] watches.
+//! A page that shows running calls, and its numbers as JSON: of all calls that a [`Monitor`] watches.
 //!
-//! Who may look is decided for each request, by [`DashboardAccess`]. Pages of other sites may not, whoever's browser they
-//! are open in; nor may they under a name that they let point to this machine (DNS rebinding).
+//! Access is decided for each request, by [`DashboardAccess`]. Pages of other sites have no access, in any browser; nor do they
+//! under a name that they point to this machine (DNS rebinding).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,20 +23,20 @@ const HTML: &str = include_str!("page/dashboard.html");
 const STYLES: &str = concat!(include_str!("page/page.css"), include_str!("page/dashboard.css"));
 const SCRIPT: &str = concat!(include_str!("page/graph.js"), include_str!("page/dashboard.js"));
 const METHODS: &str = "GET, HEAD";
-/// What somebody in between says of whom it asks for: then the connection is not that of who looks.
+/// The headers in which a proxy names the client: if one is present, the connection's address is not the viewer's.
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
-/// Who may see a [`Dashboard`].
+/// The access to a [`Dashboard`].
 ///
-/// With a token everybody who has it may, from anywhere. Without a token only programs of this machine may, and only without a proxy in
-/// between. The server must know the connection's address by axum's `ConnectInfo<SocketAddr>` ([`serve`](super::serve) has it);
-/// otherwise nobody may look without a token. Pages of other sites may never look, not even under a name that they let point to this
-/// machine (DNS rebinding).
+/// With a token everybody who has it has access, from anywhere. Without a token only programs of this machine have access, and
+/// only without a proxy in between. The server must know the connection's address by axum's `ConnectInfo<SocketAddr>`
+/// ([`serve`](super::serve) has it); otherwise there is no access without a token. Pages of other sites never have access, not
+/// even under a name that they point to this machine (DNS rebinding).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DashboardAccess {
     /// The token that must be sent, as `Authorization: Bearer TOKEN`; the page asks its user for it. `None` allows this machine only.
     pub token: Option<String>,
-    /// The host names under which the page may be asked for, besides addresses and `localhost`; `None` allows any name.
+    /// The host names by which the page may be requested, in addition to addresses and `localhost`; `None` allows any name.
     pub names: Option<Vec<String>>,
 }
 
@@ -49,7 +49,7 @@ impl Default for DashboardAccess {
 
 /// A page that shows how the calls of a [`Monitor`] go while they run, and its numbers as JSON.
 ///
-/// Use it beside any calls that are watched, such as those of drivers; the calls of a [`Web`](super::Web) have one by
+/// Use it for any calls that are watched, such as those of drivers; the calls of a [`Web`](super::Web) have one by
 /// [`Web::dashboard`](super::Web::dashboard).
 ///
 /// ```no_run
@@ -77,7 +77,7 @@ struct Shown {
 }
 
 impl Dashboard {
-    /// A page of this monitor's calls, for those who may see it.
+    /// Creates a page of this monitor's calls, for clients with access.
     pub fn new(monitor: Monitor, access: DashboardAccess) -> Self {
         Self { monitor, access }
     }
@@ -110,7 +110,7 @@ impl Shown {
     }
 }
 
-/// Whether a program of this machine asks.
+/// Returns whether the request is from a program of this machine.
 fn is_of_this_machine(parts: &Parts) -> bool {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let is_here = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
@@ -125,7 +125,7 @@ async fn page(State(shown): State<Arc<Shown>>, request: Request) -> Response {
     }
 }
 
-/// The calls; with the query `all` with all moments that are kept.
+/// Returns the calls; with the query `all` with all moments that are kept.
 async fn numbers(State(shown): State<Arc<Shown>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let mut response = match shown.check(&parts, false) {

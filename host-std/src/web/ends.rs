@@ -1,5 +1,5 @@
-//! Who is at the other end of a browser's call: an echo, a file, a sound card, whatever else gives and takes sound. A
-//! room is one too (`rooms`).
+//! The other end of a browser's call: an echo, a file, a sound card, or anything else that gives and takes sound. A room is one
+//! too (`rooms`).
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -26,10 +26,10 @@ use crate::session::{CaptureConfig, EchoSettings};
 
 /// The rate of ends that are our own choice, in Hz: that of Opus.
 pub(super) const RATE_HZ: u32 = 48_000;
-/// An echo holds so much at most, in samples: a browser's whole tick, whatever the driver's are.
+/// The most samples that an echo holds: a browser's whole tick, whatever the driver's are.
 const LONGEST_ECHO: usize = RATE_HZ as usize;
 
-/// Who calls, as far as a [`SoundEnd`] is told.
+/// The caller, as far as a [`SoundEnd`] is informed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caller {
@@ -40,7 +40,7 @@ pub struct Caller {
 /// A closure that looks at a call between two of its ticks.
 pub type Follow = Box<dyn FnMut(&mut Call) + Send>;
 
-/// A closure that tells who is there.
+/// A closure that returns the people who are present.
 pub type People = Box<dyn Fn() -> Vec<Person> + Send + Sync>;
 
 /// The other end of one call, as a [`SoundEnd`] opens it.
@@ -50,7 +50,7 @@ pub struct Opened {
     pub audio: Box<dyn AudioIo>,
     /// A closure that is called some 20 times a second, between two ticks of the call.
     pub follow: Option<Follow>,
-    /// Who is there, for the page.
+    /// The people who are present, for the page.
     pub people: Option<People>,
     /// Something that is dropped when the call is over, such as the place that it takes.
     pub place: Option<Box<dyn Any + Send>>,
@@ -68,7 +68,7 @@ impl<A: AudioIo + 'static> From<A> for Opened {
     }
 }
 
-/// Why a [`SoundEnd`] can't take a call.
+/// The reason why a [`SoundEnd`] can't take a call.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EndError {
@@ -115,7 +115,7 @@ pub trait SoundEnd: Send + Sync {
     /// Opens the other end of one more call. It may block, since it is called on a thread of its own.
     ///
     /// # Errors
-    /// An [`EndError`] that says why there is none, which the caller is told.
+    /// An [`EndError`] with the reason, which is reported to the caller.
     fn open(&self, caller: &Caller) -> Result<Opened, EndError>;
 
     /// Changes the settings of a call before it is made.
@@ -123,12 +123,12 @@ pub trait SoundEnd: Send + Sync {
         let _ = config;
     }
 
-    /// What the page calls the other end.
+    /// Returns the name of the other end on the page.
     fn words(&self) -> String {
         "this server".into()
     }
 
-    /// Whether callers meet each other, so that the page asks for a name.
+    /// Returns whether callers meet each other, so that the page asks for a name.
     fn is_room(&self) -> bool {
         false
     }
@@ -157,7 +157,7 @@ impl SoundEnd for Echo {
     }
 }
 
-/// What is played is captured again, in the same tick.
+/// The sound that is played is captured again, in the same tick.
 #[derive(Default)]
 struct Echoed {
     held: VecDeque<i16>,
@@ -176,7 +176,7 @@ impl AudioIo for Echoed {
 
     fn write(&mut self, pcm: &[i16]) -> usize {
         self.held.extend(pcm);
-        // Ticks that nobody captured.
+        // These are the samples of ticks that were not captured.
         let beyond = self.held.len().saturating_sub(LONGEST_ECHO);
         self.held.drain(..beyond);
         pcm.len()
@@ -209,7 +209,7 @@ impl Recording {
         Ok(Self { path, spoken: None })
     }
 
-    /// Writes what the latest caller says to this WAV file, which each caller replaces.
+    /// Writes the latest caller's speech to this WAV file, which each caller replaces.
     #[must_use]
     pub fn with_spoken(self, path: impl AsRef<Path>) -> Self {
         Self { spoken: Some(path.as_ref().to_owned()), ..self }
@@ -245,7 +245,7 @@ impl SoundEnd for Card {
         if self.in_use.swap(true, Ordering::AcqRel) {
             return Err(EndError::Busy("microphone and loudspeaker are in another call".into()));
         }
-        // From here on it's free again when this is dropped.
+        // From here on the card becomes free again when `place` is dropped.
         let place = InUse(self.in_use.clone());
         let card = CardIo::open(CardConfig { sample_rate_hz: RATE_HZ, ..CardConfig::default() })?;
         Ok(Opened { place: Some(Box::new(place)), ..card.into() })

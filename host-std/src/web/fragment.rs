@@ -1,9 +1,9 @@
 //! Bodies of `PATCH`: what `application/trickle-ice-sdpfrag` (RFC 8840) says, and a restart of ICE made of it (RFC
 //! 9725, 4.3.2).
 //!
-//! A fragment with other credentials than those of the last offer is a restart. What it leaves out stays as it was, so
-//! the offer that the call answers is the last one with these credentials and candidates; what goes back is the same
-//! part of the answer.
+//! A fragment with other credentials than those of the last offer is a restart. Attributes that it leaves out stay as they were,
+//! so the offer that the call answers is the last one with these credentials and candidates; the response is the same part of the
+//! answer.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ const MAX_CREDENTIAL: usize = 256;
 /// The most candidates of a restart: more than a call takes.
 const MAX_CANDIDATES: usize = 64;
 
-/// What a fragment has.
+/// The content of a fragment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fragment<'a> {
     pub(super) ufrag: Option<&'a str>,
@@ -49,12 +49,12 @@ fn credential(value: &str, least: usize) -> Option<&str> {
 }
 
 impl Fragment<'_> {
-    /// Whether it restarts what an offer began.
+    /// Returns whether the fragment restarts the ICE session that an offer began.
     pub(super) fn restarts(&self, offer: &str) -> bool {
         self.ufrag.zip(self.pwd).is_some_and(|(ufrag, _)| attribute(offer, "ice-ufrag:") != Some(ufrag))
     }
 
-    /// The offer that this makes of the last one.
+    /// Returns the offer that results from applying this fragment to the last one.
     pub(super) fn offer(&self, last: &str) -> Option<String> {
         let (ufrag, pwd) = self.ufrag.zip(self.pwd)?;
         let mut offer = String::with_capacity(last.len() + 1_024);
@@ -68,7 +68,7 @@ impl Fragment<'_> {
             }
         };
         for line in last.lines() {
-            // At the end of the first section, whose transport all share.
+            // The attributes belong at the end of the first section, whose transport all share.
             sections += usize::from(line.starts_with("m="));
             if sections == 2 && line.starts_with("m=") {
                 tell(&mut offer);
@@ -92,7 +92,7 @@ impl Fragment<'_> {
     }
 }
 
-/// The part of an answer that a restart has.
+/// Returns the part of an answer that a restart has.
 pub(super) fn of_answer(answer: &str) -> String {
     let mut session = String::new();
     let mut media = String::new();
@@ -117,7 +117,7 @@ pub(super) fn of_answer(answer: &str) -> String {
     session + &media
 }
 
-/// The value of the first attribute of this name, which ends with a colon.
+/// Returns the value of the first attribute of this name, which ends with a colon.
 pub(super) fn attribute<'a>(description: &'a str, name: &str) -> Option<&'a str> {
     description.lines().find_map(|line| line.strip_prefix("a=")?.strip_prefix(name)).map(str::trim)
 }

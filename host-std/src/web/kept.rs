@@ -1,6 +1,7 @@
-//! What is kept of a call for its report: each packet's fate, the delays, what was made up, and the sound at 8 kHz.
-//! Bounded: of a longer call it's the first ten minutes. Room for them is made when the call is, so that its packets and
-//! ticks take no memory: some 16 MB of addresses, of which a system gives memory to what is in use, some 20 KB a second.
+//! The record of a call for its report: each packet's fate, the delays, the concealed sound, and the sound at 8 kHz. It is
+//! bounded: of a longer call it covers the first ten minutes. It is allocated together with the call, so that its packets and
+//! ticks allocate nothing: some 16 MB of addresses, of which a system gives memory to the part that is in use, some 20 KB a
+//! second.
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -15,7 +16,7 @@ use crate::report::{
 };
 use crate::session::{Call, CallDigit, Channel, Incoming, Tap};
 
-/// Of the call's beginning.
+/// The length of the call's beginning that is recorded.
 const LONGEST: Duration = Duration::from_secs(600);
 /// The most packets: 100 a second.
 const MOST_PACKETS: usize = 60_000;
@@ -46,7 +47,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// The rate of the call's sound, a multiple of 8 kHz, and its channels.
+    /// Creates the rate of the call's sound, a multiple of 8 kHz, and its channels.
     pub(super) fn new(rate_hz: u32, channels: u8) -> Self {
         Self {
             arrived: ArrivedPackets::with_room(MOST_PACKETS),
@@ -69,14 +70,14 @@ impl Kept {
         at.since(self.begins.unwrap_or(at)).as_micros() as f64 / 1e3
     }
 
-    /// The digits that were pressed.
+    /// Returns the digits that were pressed.
     pub(super) fn digits(&self) -> String {
         let signs: Vec<_> = self.digits.rows().iter().map(|row| row.digit.clone()).collect();
         let last = signs.len().saturating_sub(64);
         signs[last..].concat()
     }
 
-    /// What it comes to, with the call's own numbers.
+    /// Returns the report, with the call's own numbers.
     pub(super) fn report(&self, call: &Call, title: String, mut settings: Vec<(String, String)>) -> Report {
         let stats = call.stats();
         let stream = call.negotiated_stream(0);
@@ -122,8 +123,8 @@ impl Kept {
         rows
     }
 
-    /// A row a packet in the order of their numbers, those too that are missing in between. Where they lie is told by
-    /// those that arrived: the fastest had no delay.
+    /// Returns a row for each packet in the order of their numbers, including those that are missing in between. Their media
+    /// times are derived from those that arrived: the fastest had no delay.
     fn packet_rows(&self) -> Vec<PacketRow> {
         let packets = self.arrived.packets();
         let Some(first) = packets.first() else { return Vec::new() };
@@ -132,7 +133,7 @@ impl Kept {
         for packet in packets {
             let step = if packet.ssrc == last.ssrc { packet.seq.distance(last.seq) } else { 1 };
             let arrival_ms = self.ms(packet.time);
-            // What is missing is put evenly between its neighbours; it's taken back if it comes later.
+            // Missing packets are spread evenly between their neighbours; such a row is removed if the packet comes later.
             if (2..1_000).contains(&step) && rows.len() + step as usize <= 2 * MOST_PACKETS {
                 let before = self.ms(last.time);
                 for n in 1..step {
@@ -204,7 +205,7 @@ impl Tap for Kept {
     }
 }
 
-/// Bytes of a report, but for those that are few.
+/// Returns the bytes of a report, except for the small parts.
 pub(super) fn bytes(report: &Report) -> usize {
     let side = |side: &SideReport| {
         size_of_val(&side.heard[..])
@@ -215,7 +216,7 @@ pub(super) fn bytes(report: &Report) -> usize {
     report.sides.iter().map(side).sum()
 }
 
-/// The time of the day as a title has it, in UTC.
+/// Returns the time of the day as a title has it, in UTC.
 pub(super) fn time_of_day(at: SystemTime) -> String {
     let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()) % 86_400;
     format!("{:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)

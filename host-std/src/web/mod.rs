@@ -3,13 +3,13 @@
 //! Use it to let people talk by a browser, to a machine or to each other. Phones call by SIP, for which
 //! [`manager`](crate::manager) is; the calls of both meet in a [`Room`](crate::room::Room).
 //!
-//! A browser sends its offer and gets our answer. Sound goes over DTLS-SRTP between addresses that ICE finds. Each call
-//! is a [`Call`](crate::session::Call) with a [`Driver`](crate::session::driver::Driver) of its own. A [`SoundEnd`] decides whom it
-//! talks to: itself ([`Echo`]), a file ([`Recording`]), the user of this machine ([`Card`]), all other callers ([`RoomEnd`]), or what you
-//! write. WHIP itself is for sound in one direction; here it goes in both, and a later offer (hold) is a `PATCH` with
-//! `application/sdp`. Lines for video and data are rejected, and the call goes on without them.
+//! A browser sends its offer and gets our answer. Sound goes over DTLS-SRTP between addresses that ICE finds. Each call is a
+//! [`Call`](crate::session::Call) with a [`Driver`](crate::session::driver::Driver) of its own. A [`SoundEnd`] decides who its
+//! peer is: itself ([`Echo`]), a file ([`Recording`]), the user of this machine ([`Card`]), all other callers ([`RoomEnd`]), or
+//! one that you write. WHIP itself is for sound in one direction; here it goes in both, and a later offer (hold) is a `PATCH`
+//! with `application/sdp`. Lines for video and data are rejected, and the call continues without them.
 //!
-//! In a router of your own:
+//! The routes can be part of your own router:
 //!
 //! ```no_run
 //! use host_std::web::{Echo, Web, WebConfig};
@@ -36,9 +36,10 @@
 //!
 //! **Cost.** For its report a running call keeps its first ten minutes: some 20 KB a second, 16 MB at most.
 //!
-//! **Who may call.** Whoever has the [`token`](WebConfig::token), from pages of this site and of [`origins`](WebConfig::origins). The URL
-//! of a call has 128 random bits, so that nobody can ask for another one's. Refusals are told in words (RFC 9457) and counted
-//! ([`Web::stats`]). [`DashboardAccess`] says who may see how all calls go.
+//! **Who may call.** Anyone who has the [`token`](WebConfig::token), from pages of this site and of
+//! [`origins`](WebConfig::origins). The URL of a call has 128 random bits, so that another one's can't be guessed. Refusals are
+//! explained in the response (RFC 9457) and counted ([`Web::stats`]). [`DashboardAccess`] says who may see the quality of all
+//! calls.
 //!
 //! **Standards.** WHIP: RFC 9725. DTLS-SRTP: RFC 5763. ICE: RFC 8445. Opus: RFC 7587.
 
@@ -78,7 +79,7 @@ pub use serve::{Tls, TlsError};
 #[doc(hidden)]
 pub use whip::fuzz_texts;
 
-/// Reports that are made at once; who asks for more of them waits.
+/// The number of reports that are made at once; further requests wait.
 const REPORTS: usize = 2;
 
 /// Settings of a [`Web`]: who may call, how long, and how many at once.
@@ -103,7 +104,7 @@ const REPORTS: usize = 2;
 /// ```
 #[derive(Clone, Debug)]
 pub struct WebConfig {
-    /// The address at which packets of calls come in. With `0.0.0.0` or `::` it is the address that leads to whoever asks, which
+    /// The address at which packets of calls come in. With `0.0.0.0` or `::` it is the address that routes to the caller, which
     /// needs axum's `ConnectInfo<SocketAddr>` ([`serve`] has it).
     pub address: IpAddr,
     /// The UDP ports of calls.
@@ -112,36 +113,37 @@ pub struct WebConfig {
     pub token: Option<String>,
     /// Further sites whose pages may call, as `https://example.com`, besides this one.
     pub origins: Vec<String>,
-    /// The host names under which this server may be asked, besides addresses and `localhost`; `None` allows any name. Any name is
-    /// dangerous: a foreign site can let its own name point to this machine, and is then the same site to a browser.
+    /// The host names by which this server may be addressed, in addition to addresses and `localhost`; `None` allows any name.
+    /// Any name is dangerous: a foreign site can let its own name point to this machine, and is then the same site to a browser.
     pub names: Option<Vec<String>>,
     /// The most calls at once.
     pub max_calls: usize,
-    /// The most calls at once from one address of which no packet of the browser has come yet; a network of 64 bits of IPv6 counts
-    /// as one address. This needs axum's `ConnectInfo<SocketAddr>`, as [`serve`] has it. Behind a proxy all calls have its address.
+    /// The most calls at once from one address for which no packet of the browser has come yet; a network of 64 bits of IPv6
+    /// counts as one address. This needs axum's `ConnectInfo<SocketAddr>`, as [`serve`] has it. Behind a proxy all calls have its
+    /// address.
     pub max_unconnected: usize,
-    /// How long a call may last.
+    /// The longest duration of a call.
     pub call_time: Duration,
-    /// How long it may take until the first packet of the browser comes.
+    /// The time within which the first packet of the browser must come.
     pub setup_time: Duration,
     /// The most bytes of a request's body, a description.
     pub body_bytes: usize,
-    /// How long a request's body may take to arrive.
+    /// The time within which a request's body must arrive.
     pub body_time: Duration,
-    /// How long the numbers and the report of a finished call are kept, for 32 calls at most.
+    /// The time for which the numbers and the report of a finished call are kept, for 32 calls at most.
     pub kept_time: Duration,
     /// The most bytes that these take together. Those of the call that ended first are deleted first.
     pub kept_bytes: usize,
     /// STUN servers, by which both sides learn their addresses as seen from outside.
     pub stun: Vec<SocketAddr>,
-    /// What is sent follows the network that the browser's feedback shows, with at most one payload repeated in a packet; `None`: bit
-    /// rate and packet length stay.
+    /// The adaptation of our sending to the network that the browser's feedback shows, with at most one payload repeated in a
+    /// packet; `None`: bit rate and packet length stay.
     pub adaptation: Option<AdaptationConfig>,
 }
 
 impl Default for WebConfig {
-    /// On 127.0.0.1, without a token, for pages of the same site, asked by address or as `localhost`: at most 64 calls of an hour
-    /// each, of which one address may begin 32 at once.
+    /// The default listens on 127.0.0.1, without a token, for pages of the same site, addressed by address or as `localhost`: at
+    /// most 64 calls of an hour each, of which one address may begin 32 at once.
     fn default() -> Self {
         Self {
             address: Ipv4Addr::LOCALHOST.into(),
@@ -163,17 +165,17 @@ impl Default for WebConfig {
     }
 }
 
-/// What a [`Web`] has done so far.
+/// The counts of a [`Web`] so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebStats {
-    /// How many calls run now.
+    /// The number of calls that are running.
     pub running: usize,
-    /// How many calls have begun.
+    /// The number of calls that have begun.
     pub begun: u32,
-    /// How many finished calls there are whose numbers and report are kept.
+    /// The number of finished calls whose numbers and report are kept.
     pub kept: usize,
-    /// How many requests were refused, for each reason.
+    /// The number of requests that were refused, for each reason.
     pub refused: Vec<(&'static str, u32)>,
 }
 
@@ -197,12 +199,12 @@ struct Shared {
 }
 
 impl Web {
-    /// A server with these settings, which connects each call with an end that `end` makes.
+    /// Creates a server with these settings, which connects each call with an end that `end` makes.
     pub fn new(config: WebConfig, end: impl SoundEnd + 'static) -> Self {
         Self::shared(config, Arc::new(end))
     }
 
-    /// As [`new`](Self::new), with a [`SoundEnd`] that is shared with other parts of the program.
+    /// Does the same as [`new`](Self::new), with a [`SoundEnd`] that is shared with other parts of the program.
     pub fn shared(config: WebConfig, end: Arc<dyn SoundEnd>) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -217,8 +219,8 @@ impl Web {
         }
     }
 
-    /// The endpoint, to be nested in your router where you like. It has neither timeouts nor limits on connections, so whatever
-    /// listens must have them, as [`serve`] does.
+    /// Returns the endpoint, to be nested in your router where you like. It has neither timeouts nor limits on connections, so
+    /// whatever listens must have them, as [`serve`] does.
     pub fn endpoint(&self) -> Router {
         whip::router(self.shared.clone())
     }
@@ -228,22 +230,22 @@ impl Web {
         page::router(&self.shared, endpoint)
     }
 
-    /// A page at this path that shows how all calls go: to whoever has the token, and without one to programs of this
-    /// machine ([`Dashboard`]). It names no caller and no address.
+    /// Returns a page at this path that shows the quality of all calls: to anyone who has the token, and without one to programs
+    /// of this machine ([`Dashboard`]). It names no caller and no address.
     pub fn dashboard(&self, path: &str) -> Router {
         let WebConfig { token, names, .. } = &self.shared.config;
         let access = DashboardAccess { token: token.clone(), names: names.clone() };
         Dashboard::new(self.monitor().clone(), access).router(path)
     }
 
-    /// From now on the numbers of each call that begins are published as metrics
-    /// ([`CallMetrics`](crate::monitoring::CallMetrics)), of all calls together.
+    /// Publishes the numbers of each call that begins from now on as metrics ([`CallMetrics`](crate::monitoring::CallMetrics)),
+    /// of all calls together.
     #[cfg(feature = "metrics")]
     pub fn publish_metrics(&self) {
         self.shared.has_metrics.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// The calls that run, as the dashboard has them.
+    /// Returns the running calls, as the dashboard shows them.
     pub fn monitor(&self) -> &Monitor {
         &self.shared.monitor
     }
@@ -253,13 +255,13 @@ impl Web {
         Router::new().nest("/whip", self.endpoint()).merge(self.page("/whip")).merge(self.dashboard("/calls"))
     }
 
-    /// The numbers so far.
+    /// Returns the numbers so far.
     pub fn stats(&self) -> WebStats {
         let (running, begun) = self.shared.table.counts();
         WebStats { running, begun, kept: self.shared.table.kept(), refused: self.shared.table.refused().collect() }
     }
 
-    /// Hangs all calls up, and waits until they are over, but for two seconds.
+    /// Hangs all calls up, and waits until they are over, for at most two seconds.
     pub async fn close(&self) {
         for call in self.shared.table.running() {
             call.hang_up("the server ends").await;

@@ -25,7 +25,7 @@ struct Page {
     sheet: Sheet,
 }
 
-/// The page at `/`, which calls the endpoint at this path.
+/// Returns the page at `/`, which calls the endpoint at this path.
 pub(super) fn router(shared: &Arc<Shared>, endpoint: &str) -> Router {
     let settings = json!({
         "endpoint": endpoint,
@@ -45,7 +45,8 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    /// Of HTML with a place for each: `/* STYLES */`, `/* SCRIPT */`, and `SETTINGS` within an attribute in quotes.
+    /// Creates a page from HTML with a place for each part: `/* STYLES */`, `/* SCRIPT */`, and `SETTINGS` within an attribute in
+    /// quotes.
     pub(super) fn new(html: &str, styles: &str, script: &str, settings: &Value) -> Self {
         let settings = escape(&settings.to_string());
         let text = html.replace("/* STYLES */", styles).replace("/* SCRIPT */", script).replace("SETTINGS", &settings);
@@ -59,7 +60,7 @@ impl Sheet {
         Self { text, policy }
     }
 
-    /// It as an answer; `permissions` says what the browser may give it.
+    /// Returns the page as a response; `permissions` lists the browser features that it may use.
     pub(super) fn respond(&self, permissions: &'static str) -> Response {
         let mut response = (StatusCode::OK, self.text.clone()).into_response();
         let headers = response.headers_mut();
@@ -99,8 +100,8 @@ async fn page(State(page): State<Arc<Page>>, request: Request) -> Response {
     page.sheet.respond("microphone=(self), camera=(), geolocation=()")
 }
 
-/// What is wrong with a page's parts: places that there are not once, and what would be loaded from elsewhere or be
-/// refused by the policy.
+/// Checks a page's parts: each place must occur exactly once, and nothing may be loaded from elsewhere or be refused by the
+/// policy.
 #[cfg(test)]
 pub(super) fn check_parts(html: &str, styles: &str, script: &str) {
     for place in ["/* STYLES */", "/* SCRIPT */", "SETTINGS"] {

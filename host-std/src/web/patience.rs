@@ -1,4 +1,5 @@
-//! A connection that waits for its other side only so long: whoever asks and doesn't read keeps neither place nor memory.
+//! A connection that waits for its other side only for a limited time: a client that asks and doesn't read keeps neither place
+//! nor memory.
 
 use std::io;
 use std::pin::Pin;
@@ -28,7 +29,7 @@ impl<S> Patient<S> {
         Self { stream, time, until: Box::pin(sleep(time)), waits: false, taken: 0 }
     }
 
-    /// What a write came to, and whether that is waited for any longer.
+    /// Returns the result of a write, and an error if it has been waited for too long.
     fn weigh(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(written) = written {
             self.taken += written.as_ref().map_or(0, |bytes| *bytes);

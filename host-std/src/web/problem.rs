@@ -1,17 +1,18 @@
-//! What goes wrong with a request, told in words: problem details (RFC 9457), each with what HTTP wants beside it.
+//! The errors of a request as problem details (RFC 9457), each with the headers that HTTP requires beside it.
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// What a session answers to `PATCH` (RFC 5789), and what this server takes beyond RFC 9725: a later offer.
+/// The formats that a session accepts with `PATCH` (RFC 5789), including one that this server accepts beyond RFC 9725: a later
+/// offer.
 pub(super) const ACCEPT_PATCH: &str = "application/trickle-ice-sdpfrag, application/sdp";
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// What it says can't be read: why.
+    /// Its content can't be read; the text gives the reason.
     Malformed(String),
     /// It has no token, or another one.
     Unauthorized,
@@ -39,13 +40,13 @@ pub(super) enum Problem {
     TooLarge(usize),
     /// A body of another type: those that are taken, and in which header that is said.
     Type(HeaderName, &'static str),
-    /// It can be read, and no call comes of it: why.
+    /// It can be read, but no call is possible; the text gives the reason.
     Impossible(String),
     /// The call isn't made for a reason of ours: why.
     Failed(String),
     /// There is no room for another call, or the sound is in use: why, and after how many seconds to ask again.
     Busy(String, u32),
-    /// So many calls of one address have not connected yet.
+    /// This many calls of one address have not connected yet.
     TooMany(usize),
 }
 
@@ -77,7 +78,7 @@ impl Problem {
         Self::NAMES[self.number()]
     }
 
-    /// Which counter it is.
+    /// Returns the index of its counter.
     pub(super) fn number(&self) -> usize {
         match self {
             Self::Malformed(_) => 0,
@@ -192,7 +193,7 @@ impl IntoResponse for Problem {
             Self::TooMany(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
-            // What is left of the body isn't read.
+            // The rest of the body isn't read.
             Self::TooLarge(_) | Self::Slow => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }

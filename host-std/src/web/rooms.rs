@@ -1,10 +1,9 @@
 //! A conference of everybody who opened the page: each call's sound goes through two rings to one thread, which mixes
 //! every 10 ms.
 //!
-//! Rings are wait-free, so no call waits for the mixer or for another call. Both sides' ticks are counted by the same
-//! clock, so what a ring holds stays what it was: 10 to 20 ms each way, which is the delay that a room adds. One that
-//! ran dry begins anew with that much, and one that holds more than 60 ms, after a stalled tick, gives up what is
-//! oldest.
+//! Rings are wait-free, so no call waits for the mixer or for another call. Both sides' ticks are counted by the same clock, so
+//! the fill of a ring stays constant: 10 to 20 ms each way, which is the delay that a room adds. A ring that ran empty restarts
+//! with that fill, and one that holds more than 60 ms, after a stalled tick, drops the oldest sound.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -29,14 +28,14 @@ const TICK: usize = (RATE_HZ / 1_000 * TICK_MS) as usize;
 const CUSHION: usize = 2 * TICK;
 /// A ring that holds more is brought back to [`CUSHION`].
 const MOST: usize = 6 * TICK;
-/// What a ring has room for.
+/// The capacity of a ring.
 const RING: usize = 20 * TICK;
 /// Ticks that are later than this are left out.
 const LATEST: Duration = Duration::from_millis(100);
-/// Ticks between two looks at who speaks.
+/// Ticks between two looks at the speakers.
 const LOOK_EVERY: u64 = 5;
 
-/// Somebody in a room, for the page.
+/// A person in a room, for the page.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Person {
@@ -44,7 +43,7 @@ pub struct Person {
     pub number: u64,
     /// The name that the person typed: any text.
     pub name: Option<String>,
-    /// Whether this is the caller who asks.
+    /// Whether this is the requesting caller.
     pub you: bool,
     /// Whether the person speaks now.
     pub speaks: bool,
@@ -79,16 +78,16 @@ struct Member {
     said: Ring,
     hears: Producer<i16>,
     link: Arc<Link>,
-    /// Who is in what he hears.
+    /// The contributors to the sound that he hears.
     contributors: Arc<Mutex<Contributors>>,
 }
 
-/// What a call tells the room beside its sound.
+/// The information of a call for the room, beside its sound.
 #[derive(Default)]
 struct Link {
     has_source: AtomicBool,
     source: AtomicU32,
-    /// As RFC 6464 has it, and 256 for none.
+    /// The audio level of RFC 6464, and 256 for none.
     level: AtomicU32,
 }
 
@@ -129,12 +128,12 @@ fn write(ring: &mut Producer<i16>, pcm: &[i16]) -> usize {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whoever panicked has left nothing half done that counts for others.
+    // A panic under this lock leaves no inconsistent state for others.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RoomEnd {
-    /// An empty room for this many callers, with its thread, which ends when this is dropped.
+    /// Creates an empty room for this many callers, with its thread, which ends when this is dropped.
     ///
     /// # Errors
     /// A [`RoomError`](crate::room::RoomError) if the capacity is 0 or more than 65,535; an [`std::io::Error`] if the system
@@ -149,7 +148,7 @@ impl RoomEnd {
     }
 }
 
-/// Ticks until nobody has the room any more.
+/// Ticks until the room is no longer used.
 fn run(shared: &Weak<Shared>) {
     let begin = Instant::now();
     let mut tick = 0u64;
@@ -194,7 +193,7 @@ impl State {
 }
 
 impl Shared {
-    /// Notes who is there and who speaks, for pages and for what goes out with the sound.
+    /// Notes the people present and the speakers, for pages and for the list of contributors in the packets.
     fn look(&self) {
         let state = lock(&self.state);
         let mut people: Vec<_> = (state.room.members())
@@ -276,7 +275,7 @@ impl SoundEnd for RoomEnd {
     }
 }
 
-/// Of a member, until it is dropped.
+/// The place of a member, until it is dropped.
 struct Place {
     shared: Arc<Shared>,
     id: MemberId,

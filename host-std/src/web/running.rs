@@ -1,4 +1,4 @@
-//! One browser's call: its sockets and its driver, what may be asked of it while it runs, and what is left of it.
+//! One browser's call: its sockets and its driver, the commands to it while it runs, and its remaining data.
 
 use std::io;
 use std::net::IpAddr;
@@ -20,14 +20,14 @@ use crate::session::driver::{Clock, Command, Driver, Ended, Finished, Status};
 use crate::session::{Call, CallConfig, CallError, Ending, IceConfig, IceMode, IceState, Keying};
 use crate::sockets::{SocketConfig, Sockets};
 
-/// Of an end that follows its call.
+/// The interval at which an end that follows its call is updated.
 const FOLLOW_EVERY: StdDuration = StdDuration::from_millis(50);
-/// So long a browser may send nothing at all; its reports come every 5 s at least.
+/// The time after which a silent browser's call ends; its reports come every 5 s at least.
 const SILENCE: Duration = Duration::from_secs(15);
-/// So long a call may take to do what it is asked between two ticks.
+/// The time within which a call must carry out a command between two ticks.
 const ASKED: StdDuration = StdDuration::from_secs(2);
 
-/// What offers and answers came to last.
+/// The result of the last offer and answer.
 #[derive(Clone, Debug)]
 struct Agreed {
     /// The browser's last offer.
@@ -36,12 +36,12 @@ struct Agreed {
     tag: String,
 }
 
-/// What is left of a call.
+/// The remaining data of a finished call.
 #[derive(Clone, Debug)]
 pub(super) struct Left {
-    /// Why it ended, in words.
+    /// The reason why it ended, in words.
     pub(super) why: String,
-    /// Whether somebody wanted it to.
+    /// Whether the end was intended.
     pub(super) wanted: bool,
     /// The last numbers.
     pub(super) status: Status,
@@ -49,7 +49,7 @@ pub(super) struct Left {
     report: Arc<Report>,
 }
 
-/// A call that runs, or what is left of it.
+/// A call that runs, or the remaining data of a finished one.
 pub(super) struct WebCall {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Status>,
@@ -60,7 +60,7 @@ pub(super) struct WebCall {
     /// The codec, in words.
     codec: Mutex<String>,
     begins: SystemTime,
-    /// Why we hang up by ourselves.
+    /// The reason why we hang up by ourselves.
     why: Mutex<Option<&'static str>>,
     left: Mutex<Option<Left>>,
     ended_at: Mutex<Option<StdInstant>>,
@@ -73,8 +73,8 @@ pub(super) struct Begun {
     pub(super) tag: String,
 }
 
-/// Answers an offer, and lets the call run until somebody hangs up. `place` is dropped when it is over, `unconnected` when
-/// it has connected.
+/// Answers an offer, and lets the call run until it is hung up. `place` is dropped when it is over, `unconnected` when it has
+/// connected.
 pub(super) async fn begin(
     shared: &Arc<Shared>,
     caller: Caller,
@@ -95,7 +95,7 @@ pub(super) async fn begin(
     let clock = Clock::start();
     let answer = call.answer(clock.now(), &offer).map_err(|error| refusal(&error))?;
     let tag = tag(&answer);
-    // Only now: a description that nothing comes of opens no device.
+    // The device is opened only now, so that a description that is refused opens none.
     let opened = tokio::task::spawn_blocking(move || end.open(&caller)).await;
     let opened = opened.map_err(|error| Problem::Failed(error.to_string()))?;
     let Opened { audio, follow, people, place: taken } = opened.map_err(|error| match error {
@@ -128,7 +128,7 @@ pub(super) async fn begin(
         setup.abort();
         own.finish(finished);
         drop((own, taken, place));
-        // What is left goes with time, whether anybody asks for it or not.
+        // The remaining data expire with time, whether anybody asks for them or not.
         for wait in [StdDuration::ZERO, kept_time] {
             tokio::time::sleep(wait).await;
             let Some(shared) = table.upgrade() else { return };
@@ -138,7 +138,7 @@ pub(super) async fn begin(
     Ok(Begun { call: running, answer, tag })
 }
 
-/// A call of this server, before its offer.
+/// Returns a call of this server, before its offer.
 fn make(config: &WebConfig, end: &dyn SoundEnd, address: IpAddr, port: u16) -> Result<Call, CallError> {
     let bind = bound(config.address, address);
     let mut call = CallConfig {
@@ -160,7 +160,7 @@ fn make(config: &WebConfig, end: &dyn SoundEnd, address: IpAddr, port: u16) -> R
     Call::new(call)
 }
 
-/// Where a call is that the browser at `peer` asked for: where we were told, or on the way to it. Nothing is sent:
+/// Returns our address for a call of the browser at `peer`: the configured one, or the one on the route to it. Nothing is sent:
 /// connecting a socket of UDP asks the routing table.
 fn local_address(told: IpAddr, peer: Option<IpAddr>) -> io::Result<IpAddr> {
     match peer.map(|peer| peer.to_canonical()) {
@@ -175,12 +175,12 @@ fn local_address(told: IpAddr, peer: Option<IpAddr>) -> io::Result<IpAddr> {
     }
 }
 
-/// Where the call's socket is bound.
+/// Returns the address to which the call's socket is bound.
 fn bound(told: IpAddr, address: IpAddr) -> IpAddr {
     if told.is_unspecified() { address } else { told }
 }
 
-/// What an answer's entity tag is.
+/// Returns the entity tag of an answer.
 fn tag(answer: &str) -> String {
     format!("\"{}\"", fragment::attribute(answer, "ice-ufrag:").unwrap_or_default())
 }
@@ -190,7 +190,7 @@ fn codec(call: &Call) -> String {
     stream.zip(call.codec()).map_or_else(String::new, |(stream, codec)| format!("{codec}, {} ms", stream.send_ptime_ms))
 }
 
-/// Why an offer has no answer.
+/// Returns why an offer has no answer.
 fn refusal(error: &CallError) -> Problem {
     match error {
         CallError::Sdp(_) => Problem::Impossible(chain(error)),
@@ -198,7 +198,7 @@ fn refusal(error: &CallError) -> Problem {
     }
 }
 
-/// An error and its sources in one line.
+/// Returns an error and its sources in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
@@ -250,11 +250,11 @@ impl WebCall {
     /// Hangs up, for this reason.
     pub(super) async fn hang_up(&self, why: &'static str) {
         lock(&self.why).get_or_insert(why);
-        // Whoever has ended already needs no word.
+        // A call that has ended already needs no command.
         let _ = self.commands.send(Command::HangUp).await;
     }
 
-    /// What comes of a change between two ticks; `None`: the call is over.
+    /// Makes a change between two ticks and returns its result; `None` if the call is over.
     async fn ask<T: Send + 'static>(&self, change: impl FnOnce(&mut Call, Instant) -> T + Send + 'static) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         let change = move |call: &mut Call, now: Instant| drop(answer.send(change(call, now)));
@@ -292,7 +292,7 @@ impl WebCall {
         Self::check(&agreed, wanted)?;
         if fragment.restarts(&agreed.offer) {
             if wanted.trim() != "*" {
-                // Whoever restarts doesn't name the state that ends (RFC 9725, 4.3.2).
+                // A client that restarts ICE doesn't name the state that ends (RFC 9725, 4.3.2).
                 return Err(Problem::Changed);
             }
             let offer = fragment.offer(&agreed.offer).ok_or_else(|| Problem::Malformed("no credentials".into()))?;
@@ -303,7 +303,7 @@ impl WebCall {
         taken.map(|_| None).ok_or(Problem::Gone)
     }
 
-    /// The report, so far or of all of it.
+    /// Returns the report, so far or of all of it.
     pub(super) async fn report(&self) -> Option<Arc<Report>> {
         if let Some(left) = self.left() {
             return Some(left.report);
@@ -323,30 +323,30 @@ impl WebCall {
         (title, vec![("codec".into(), codec), ("protection".into(), "DTLS-SRTP".into())])
     }
 
-    /// The numbers of now, or the last ones.
+    /// Returns the present numbers, or the last ones.
     pub(super) fn status(&self) -> Status {
         *self.status.borrow()
     }
 
-    /// What a monitor watches of it: nothing that says who calls.
+    /// Returns the data of the call for a monitor: nothing in them identifies the caller.
     pub(super) fn watched(self: &Arc<Self>) -> (Watched, watch::Receiver<Status>) {
-        // What is kept of a call for its report is not kept longer for this.
+        // The record of a call for its report is not kept longer for this.
         let call = Arc::downgrade(self);
         let codec = move || call.upgrade().map_or_else(String::new, |call| call.codec());
         (Watched::new("browser", self.rate_hz, codec), self.status.clone())
     }
 
-    /// What is left of it, if it is over.
+    /// Returns the remaining data, if the call is over.
     pub(super) fn left(&self) -> Option<Left> {
         lock(&self.left).clone()
     }
 
-    /// How long ago it ended.
+    /// Returns the time since it ended.
     pub(super) fn ended_for(&self) -> Option<StdDuration> {
         lock(&self.ended_at).map(|at| at.elapsed())
     }
 
-    /// Bytes of what is left of it.
+    /// Returns the bytes of its remaining data.
     pub(super) fn kept_bytes(&self) -> usize {
         lock(&self.left).as_ref().map_or(0, |left| kept::bytes(&left.report))
     }
@@ -355,12 +355,12 @@ impl WebCall {
         lock(&self.codec).clone()
     }
 
-    /// Who is there, where it's a room.
+    /// Returns the people who are present, where it's a room.
     pub(super) fn people(&self) -> Option<Vec<Person>> {
         self.people.as_ref().filter(|_| self.ended_for().is_none()).map(|people| people())
     }
 
-    /// The digits that were pressed.
+    /// Returns the digits that were pressed.
     pub(super) async fn digits(&self) -> String {
         match self.left() {
             Some(left) => left.digits,
@@ -387,7 +387,7 @@ impl WebCall {
     }
 }
 
-/// Why a call ended, and whether that was wanted.
+/// Returns why a call ended, and whether that was wanted.
 fn words(ended: &Ended, why: Option<&'static str>) -> (String, bool) {
     let text = match ended {
         Ended::HungUp => return (why.unwrap_or("you hung up").into(), why.is_none()),
@@ -410,12 +410,12 @@ fn words(ended: &Ended, why: Option<&'static str>) -> (String, bool) {
     (text.into(), false)
 }
 
-/// Whether a call's packets have found their way.
+/// Returns whether a call has connected.
 pub(super) fn is_connected(status: &Status) -> bool {
     status.stats.ice.is_some_and(|ice| ice.state == IceState::Connected) && status.stats.last_heard.is_some()
 }
 
-/// What a mutex holds, also after a panic: nothing is left half done.
+/// Locks a mutex, also after a panic: no operation leaves its content half done.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,24 +16,24 @@ use tokio::sync::Semaphore;
 
 use super::patience::Patient;
 
-/// What is said to a connection that is one too many.
+/// The response to a connection beyond the limit.
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-/// After an error that isn't of one connection, such as too many open files.
+/// The pause after an error that doesn't concern a single connection, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a request's headers.
 const HEADER_BYTES: usize = 32 * 1_024;
 
-/// How [`serve`] listens.
+/// The configuration of [`serve`].
 #[derive(Clone)]
 pub struct ServeConfig {
-    /// The most connections at once. Further ones are told so and closed.
+    /// The most connections at once. Further ones are answered with an error and closed.
     pub connections: usize,
-    /// How long the headers of a request may take to arrive, after the connection or after the request before.
+    /// The time within which the headers of a request must arrive, after the connection or after the request before.
     pub header_time: Duration,
-    /// How long a TLS handshake may take.
+    /// The time within which a TLS handshake must be complete.
     pub handshake_time: Duration,
-    /// How long a client may take to read 16 KiB of an answer once the system's buffers are full. A slower client loses the
+    /// The time within which a client must read 16 KiB of an answer once the system's buffers are full. A slower client loses the
     /// connection.
     pub write_time: Duration,
     /// The certificate for TLS; `None` is plain HTTP.
@@ -87,7 +87,7 @@ pub async fn serve(listener: TcpListener, app: Router, config: ServeConfig) -> i
     }
 }
 
-/// Whether an error is of the connection that was to be accepted.
+/// Returns whether an error concerns only the connection that was to be accepted.
 fn of_one(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
@@ -130,7 +130,7 @@ mod tls {
     #[derive(Clone)]
     pub struct Tls(Arc<ServerConfig>);
 
-    /// Why there is no TLS.
+    /// The reason why there is no TLS.
     #[derive(Debug)]
     #[non_exhaustive]
     pub enum TlsError {
@@ -140,7 +140,7 @@ mod tls {
         NoCertificate,
         /// The key can't be read.
         Key(pem::Error),
-        /// Both don't go together, or are of a kind that isn't known.
+        /// Certificate and key don't belong together, or are of an unknown kind.
         Unusable(rustls::Error),
     }
 
@@ -158,7 +158,7 @@ mod tls {
     impl std::error::Error for TlsError {}
 
     impl Tls {
-        /// Of texts in PEM: the certificates, the server's first, and its private key. Both may be one text.
+        /// Reads the texts in PEM: the certificates, the server's first, and its private key. Both may be one text.
         ///
         /// # Errors
         /// A [`TlsError`] that says whether the certificates or the key can't be read, or don't belong together.

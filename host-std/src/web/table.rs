@@ -1,5 +1,5 @@
-//! The calls of a server by their names, which nobody can guess; how many there may be, of all and of one address, and for
-//! how long what is left of one is kept.
+//! The calls of a server by their names, which can't be guessed; with the limits on all calls and on those of one address, and
+//! the time for which finished ones are kept.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,12 +13,12 @@ use super::running::{WebCall, lock};
 /// Calls whose reports are kept at most, whatever their time.
 pub(super) const MOST_KEPT: usize = 32;
 
-/// The calls, and what was refused.
+/// The calls, and the counts of refused requests.
 #[derive(Default)]
 pub(super) struct Table {
     calls: Mutex<HashMap<String, Arc<WebCall>>>,
     running: Arc<AtomicUsize>,
-    /// How many calls of each address have not connected yet; those without any have no entry.
+    /// The number of calls of each address that have not connected yet; addresses without any have no entry.
     unconnected: Arc<Mutex<HashMap<IpAddr, usize>>>,
     begun: AtomicU32,
     refused: [AtomicU32; Problem::NAMES.len()],
@@ -51,7 +51,7 @@ impl Drop for Unconnected {
     }
 }
 
-/// What counts as one address: of IPv6 a network of 64 bits, which is what one household or machine has.
+/// Returns the address as it is counted: for IPv6 the network of 64 bits, since one household or machine has that.
 fn counted(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(peer) => Ipv6Addr::from_bits(peer.to_bits() & !u128::from(u64::MAX)).into(),
@@ -60,14 +60,14 @@ fn counted(peer: IpAddr) -> IpAddr {
 }
 
 impl Table {
-    /// A place for one more, of so many.
+    /// Reserves a place for one more call, of at most `most`.
     pub(super) fn place(&self, most: usize) -> Option<CallPlace> {
         let one_more = |running| (running < most).then_some(running + 1);
         self.running.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
         Some(CallPlace(self.running.clone()))
     }
 
-    /// A place for one more of this address that has not connected yet, of so many.
+    /// Reserves a place for one more call of this address that has not connected yet, of at most `most`.
     pub(super) fn unconnected(&self, peer: IpAddr, most: usize) -> Option<Unconnected> {
         let address = counted(peer);
         let mut all = lock(&self.unconnected);
@@ -78,9 +78,9 @@ impl Table {
         Some(Unconnected { all: self.unconnected.clone(), address })
     }
 
-    /// One more call; its name.
+    /// Adds a call; returns its name.
     pub(super) fn add(&self, call: Arc<WebCall>, config: &WebConfig) -> Result<String, getrandom::Error> {
-        // 128 bits: who doesn't know it can't ask for another's call.
+        // A name of 128 bits can't be guessed, so nobody else can ask for the call.
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         let name: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -117,17 +117,17 @@ impl Table {
         calls.get(name).cloned().ok_or(Problem::Unknown)
     }
 
-    /// All that run.
+    /// Returns all calls that are running.
     pub(super) fn running(&self) -> Vec<Arc<WebCall>> {
         lock(&self.calls).values().filter(|call| call.ended_for().is_none()).cloned().collect()
     }
 
-    /// Of how many that ended numbers and reports are kept.
+    /// Returns the number of finished calls whose numbers and reports are kept.
     pub(super) fn kept(&self) -> usize {
         lock(&self.calls).values().filter(|call| call.ended_for().is_some()).count()
     }
 
-    /// How many run now, and how many began.
+    /// Returns the number of calls that are running, and the number that began.
     pub(super) fn counts(&self) -> (usize, u32) {
         (self.running.load(Ordering::Acquire), self.begun.load(Ordering::Relaxed))
     }
@@ -137,7 +137,7 @@ impl Table {
         self.refused[problem.number()].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The refusals by their names.
+    /// Returns the refusals by their names.
     pub(super) fn refused(&self) -> impl Iterator<Item = (&'static str, u32)> + '_ {
         Problem::NAMES.into_iter().zip(self.refused.iter().map(|count| count.load(Ordering::Relaxed)))
     }

@@ -1,4 +1,4 @@
-//! How a call goes, as the page asks for it: JSON of plain numbers, their units in their names.
+//! The statistics of a call for its page: JSON of plain numbers, with their units in their names.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::running::{WebCall, is_connected};
 use crate::session::driver::Status;
 use crate::session::{IceState, Protection};
 
-/// All that the page shows of a call.
+/// Returns all that the page shows of a call.
 pub(super) async fn call(call: &WebCall) -> Value {
     let left = call.left();
     let status = left.as_ref().map_or_else(|| call.status(), |left| left.status);
@@ -32,7 +32,7 @@ pub(super) async fn call(call: &WebCall) -> Value {
     })
 }
 
-/// What comes from the browser, as the server hears it.
+/// Returns the statistics of the browser's stream, as the server receives it.
 fn received(status: &Status) -> Value {
     let (stats, receiver) = (&status.stats, &status.stats.total);
     json!({
@@ -51,7 +51,7 @@ fn received(status: &Status) -> Value {
     })
 }
 
-/// What goes to the browser, and what it says of it.
+/// Returns the statistics of the stream to the browser, and the browser's reports on it.
 fn sent(status: &Status) -> Value {
     let stats = &status.stats;
     json!({
@@ -91,12 +91,12 @@ fn person(person: &Person) -> Value {
     })
 }
 
-/// From hundredths; `None` where nothing was measured.
+/// Converts from hundredths; `None` where nothing was measured.
 fn level(hundredths: i16) -> Option<f64> {
     (hundredths > -12_700).then_some(f64::from(hundredths) / 100.0)
 }
 
-/// To hundredths.
+/// Rounds to hundredths.
 fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }

@@ -1,8 +1,8 @@
 //! The endpoint (RFC 9725): `POST` of an offer makes a call, whose own URL takes `PATCH` (candidates, a restart of ICE)
 //! and `DELETE`.
 //!
-//! Beyond that RFC a call goes both ways, `PATCH` takes a later offer too (`application/sdp`: hold, another codec), and
-//! below the call's URL are `stats` and `report.html`.
+//! Beyond that RFC a call goes both ways, `PATCH` accepts a later offer too (`application/sdp`: hold, another codec), and the
+//! call's URL has the sub-resources `stats` and `report.html`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ const ACCEPT_PATCH_NAME: HeaderName = HeaderName::from_static("accept-patch");
 const REPORT_POLICY: &str = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
                              img-src data:; media-src data:";
 
-/// The endpoint at `/`, its calls at `/NAME`, and what belongs to them.
+/// Returns the endpoint at `/`, its calls at `/NAME`, and what belongs to them.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", any(endpoint))
@@ -152,7 +152,7 @@ async fn post(shared: &Arc<Shared>, parts: &Parts, body: Body) -> Result<Respons
     }
     accepts(&parts.headers, SDP)?;
     let full = || Problem::Busy(format!("{} calls are the most at once", shared.config.max_calls), 10);
-    // Before anything is read: a flood costs nothing else.
+    // The limit is checked before anything is read: a flood costs nothing else.
     let place = shared.table.place(shared.config.max_calls).ok_or_else(full)?;
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     let most = shared.config.max_unconnected;
@@ -218,13 +218,13 @@ fn sdp(status: StatusCode, kind: &'static str, text: String, tag: &str) -> Respo
     response
 }
 
-/// The type of the body, without its parameters, in small letters.
+/// Returns the type of the body, without its parameters, in small letters.
 fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Whether an answer of this type is wanted; who doesn't say takes any.
+/// Checks whether an answer of this type is acceptable; a client that doesn't say accepts any.
 fn accepts(headers: &HeaderMap, kind: &str) -> Result<(), Problem> {
     let mut wanted = headers.get_all(header::ACCEPT).iter().peekable();
     if wanted.peek().is_none() {
@@ -241,7 +241,7 @@ fn accepts(headers: &HeaderMap, kind: &str) -> Result<(), Problem> {
     if any { Ok(()) } else { Err(Problem::NotAcceptable) }
 }
 
-/// The body as text, within its bounds of bytes and time.
+/// Returns the body as text, within its bounds of bytes and time.
 async fn text(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<String, Problem> {
     let most = shared.config.body_bytes;
     let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -264,7 +264,7 @@ async fn text(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<String
     String::from_utf8(bytes.into()).map_err(|_| Problem::Malformed("the body is not UTF-8".into()))
 }
 
-/// The name in a query, `name=Ann%20B`: what can be printed of it.
+/// Returns the name in a query, `name=Ann%20B`: what can be printed of it.
 fn name(query: Option<&str>) -> Option<String> {
     let value = query?.split('&').find_map(|pair| pair.strip_prefix("name="))?;
     let spaced = value.replace('+', " ");
@@ -273,7 +273,7 @@ fn name(query: Option<&str>) -> Option<String> {
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Reads what a client may send as a body, as `POST` and `PATCH` do: for fuzzing.
+/// Reads everything that a client may send as a body, as `POST` and `PATCH` do: for fuzzing.
 #[doc(hidden)]
 pub fn fuzz_texts(offer: &str, fragment: &str, query: &str) -> Option<String> {
     let _ = name(Some(query));

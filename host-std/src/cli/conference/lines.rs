@@ -40,7 +40,7 @@ impl SocketLines {
 impl Carrier for SocketLines {
     fn send(&mut self, caller: usize, from: Side, _: Instant, _: Channel, datagram: &[u8]) {
         let (from, to) = if from == Side::Caller { (0, 1) } else { (1, 0) };
-        // What the loopback device can't take is lost, as on any network.
+        // A datagram that the loopback device can't take is lost, as on any network.
         let _ = self.sockets[caller][from].send_to(datagram, self.addresses[caller][to]);
     }
 

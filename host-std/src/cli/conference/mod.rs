@@ -30,14 +30,14 @@ use super::signals::Stop;
 use super::{MAN, Outcome, WOMAN, keep, make_folder, mind, number_in, print, settings};
 use lines::SocketLines;
 
-/// How long each caller speaks at a time, and how much later the next one begins: so two speak at once for a while.
+/// The time for which each caller speaks, in ms; below is the distance to the next one's begin, so two speak at once for a while.
 const TURN_MS: u64 = 3_000;
 const NEXT_MS: u64 = 2_500;
 /// Sound is written to its files so often.
 const WRITE_TICKS: u64 = 100;
 /// The mix, unless --record gives it another name.
 const MIX: &str = "room.wav";
-/// What a caller says is repeated when it ends; this is where its memory is bounded.
+/// The longest speech of a caller that is held in memory; it is repeated when it ends.
 const LONGEST_SPEECH: Duration = Duration::from_secs(600);
 
 /// Simulated callers in one room; hear what each of them heard
@@ -215,7 +215,7 @@ impl Recordings {
     }
 }
 
-/// Who is in the conference and what is kept of it: the mix, or with --tracks a stream of each.
+/// Returns the participants of the conference and the recorded streams: the mix, or with --tracks a stream of each.
 fn metadata(args: &ConferenceArgs) -> Result<RecordingMetadata, Box<dyn Error>> {
     let begins = SystemTime::now();
     let callers = usize::from(args.demo);
@@ -373,7 +373,7 @@ fn caller(
     let samples = |ms: u64| (ms * u64::from(rate_hz) / 1_000) as usize;
     let round = NEXT_MS * u64::from(args.demo);
     let mut speech = vec![0; samples(round.max(TURN_MS))];
-    // By the clock of the room, whenever he joined.
+    // Turns follow the clock of the room, whenever the caller joined.
     let begin = samples((NEXT_MS * number as u64 + round - joins.as_millis() % round) % round);
     for n in 0..samples(TURN_MS) {
         let at = (begin + n) % speech.len();
@@ -383,9 +383,9 @@ fn caller(
     Ok(caller)
 }
 
-/// A voice whose pauses are no longer than between words, so that whoever has the turn is heard.
+/// Returns a voice whose pauses are no longer than those between words, so that the caller whose turn it is can be heard.
 fn without_pauses(voice: &[i16], rate_hz: u32) -> Vec<i16> {
-    /// Of a frame that isn't a pause, -44 dBov; frames of 10 ms; and of a pause, how many are kept.
+    /// The least level of a frame that isn't a pause, -44 dBov, and below the number of frames of 10 ms that are kept of a pause.
     const LOUD: u16 = 200;
     const KEPT: usize = 20;
     let frame = rate_hz as usize / 100;
@@ -404,7 +404,7 @@ fn without_pauses(voice: &[i16], rate_hz: u32) -> Vec<i16> {
 /// A conference that runs.
 struct Run<'a> {
     args: &'a ConferenceArgs,
-    /// Of each caller while he is in the room; empty if nobody wants any.
+    /// The metrics of each caller while he is in the room; empty if they aren't requested.
     metrics: Vec<Option<CallMetrics>>,
     callers: Vec<SimulatedCaller>,
     files: Vec<Files>,
@@ -452,7 +452,7 @@ impl Run<'_> {
         self.write()
     }
 
-    /// What the callers' calls have come to.
+    /// Publishes the metrics of the callers' calls.
     fn publish(&mut self) {
         for (caller, metrics) in self.callers.iter().zip(&mut self.metrics) {
             if caller.member().is_some() && metrics.is_none() {

@@ -1,4 +1,4 @@
-//! What a demo leaves: the sound that each side heard, the capture with its keys, and the report.
+//! The output of a demo: the sound that each side heard, the capture with its keys, and the report.
 
 use std::error::Error;
 use std::fs;
@@ -62,13 +62,13 @@ pub(super) fn write_results(
     Ok(report)
 }
 
-/// How much of its own voice each side hears, in rooms.
+/// Measures how much of its own voice each side hears, in rooms.
 fn measure_echo(sides: &mut [SideReport; 2], speech: &[Vec<i16>; 2]) {
     let ways_ms = sides.each_ref().map(|side| side.statistics.playout_delay_ms.map(|delay| delay.mean));
     for (side, from_other_ms) in ways_ms.into_iter().enumerate() {
         let (Some(from_other_ms), Some(to_other_ms)) = (from_other_ms, ways_ms[1 - side]) else { continue };
         let listener = &mut sides[side];
-        // As long as the call, and as it was repeated.
+        // The speech is as long as the call, and repeated in the same way.
         let spoken = |speech: &[i16]| speech.iter().copied().cycle().take(listener.heard.len()).collect::<Vec<_>>();
         let own = OwnVoice {
             said: &spoken(&speech[side]),

@@ -9,11 +9,11 @@ use super::{VqSnapshot, is_of, is_word, jitter_ms, percent};
 use crate::calendar::date_time;
 use crate::session::CallStats;
 
-/// What 0 dBov is in dBm0, in hundredths.
+/// The level of 0 dBov in dBm0, in hundredths.
 const OVERLOAD_DBM0: i32 = 615;
 
-/// A line `name:A=1 B=2`, of what is known: each element but the one that the grammar has last is followed by a space.
-/// Without any element there is no line.
+/// Appends a line `name:A=1 B=2` of the known elements: each but the one that is last in the grammar is followed by a space.
+/// Without any known element there is no line.
 fn line(text: &mut String, name: &str, last: &str, elements: &[(&str, Option<String>)]) {
     let known = || elements.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
     if known().next().is_none() {
@@ -103,7 +103,7 @@ pub(super) fn local_metrics(text: &mut String, from: &VqSnapshot, now: &VqSnapsh
     quality(text, interval.listening_r, interval.r_factor, interval.mos_lq, interval.mos_cq, "G.107");
 }
 
-/// What the other side told, of all of the call so far.
+/// Appends the other side's report, which covers all of the call so far.
 pub(super) fn remote_metrics(text: &mut String, voip: &VoipMetrics, stats: &CallStats) {
     let of_256 = |part: u8| Some(hundredths(f64::from(part) * 100.0 / 256.0));
     jitter_buffer(text, voip);
@@ -189,7 +189,7 @@ fn quality(
     );
 }
 
-/// By RFC 3611's numbers.
+/// Returns the number of RFC 3611 for the concealment.
 fn plc(concealment: ConcealmentKind) -> Option<u8> {
     match concealment {
         ConcealmentKind::Unspecified => None,

@@ -4,17 +4,17 @@
 //! ([`Room::set_track`](crate::room::Room::set_track)) or for sound from elsewhere. A call of minutes whose report is wanted is
 //! recorded by [`call`](super::call) instead, in memory.
 //!
-//! [`Recorder::start`] opens the file and starts a thread that writes it. Each party's sound goes in by a [`Track`], on
-//! the audio thread: [`Track::write`] copies samples into a ring of fixed length and never blocks, allocates or calls the
-//! system. Each piece has its place on the recording's time line, so what a slow disk makes the ring refuse is silence of
-//! the same length in the file, counted in [`RecorderStatus::refused_samples`], and the parties stay side by side.
+//! [`Recorder::start`] opens the file and starts a thread that writes it. Each party's sound goes in by a [`Track`], on the audio
+//! thread: [`Track::write`] copies samples into a ring of fixed length and never blocks, allocates or calls the system. Each
+//! piece has its place on the recording's time line, so sound that the ring refuses because of a slow disk is silence of the same
+//! length in the file, counted in [`RecorderStatus::refused_samples`], and the parties stay side by side.
 //!
 //! * Several tracks are mixed to one channel, or each has a channel of its own ([`Layout`]).
-//! * A file is whole up to its last second at any time, also after `kill -9`: a WAV file's header is written anew each second,
-//!   an Ogg file has a page each second.
+//! * A file is whole up to its last second at any time, also after `kill -9`: a WAV file's header is rewritten each second, an
+//!   Ogg file has a page each second.
 //! * [`Rotation`] begins a new file after a time or a size. No sample is lost between two files.
-//! * A full disk, or another error, ends the recording and is told by [`Recorder::status`]. The call goes on, and what is
-//!   written can be played.
+//! * A full disk, or another error, ends the recording and is reported by [`Recorder::status`]. The call continues, and the part
+//!   that is written can be played.
 //!
 //! Two parties, a channel each:
 //!
@@ -61,7 +61,7 @@ pub use track::{Track, TrackClock};
 use track::TrackEnd;
 use writer::RecordingWriter;
 
-/// How tracks become channels.
+/// The mapping of tracks to channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
     /// The sum of all tracks in one channel.
@@ -71,7 +71,7 @@ pub enum Layout {
     Channels,
 }
 
-/// When a new file begins: when the first of both limits is reached. By default there is one file.
+/// The limits at which a new file begins: the first one that is reached counts. By default there is one file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
     /// The longest sound of a file.
@@ -100,13 +100,13 @@ pub struct RecorderConfig {
     pub path: PathBuf,
     /// The rate of all tracks and of the file, in Hz: 8,000 to 48,000; for Opus 8,000, 12,000, 16,000, 24,000 or 48,000.
     pub sample_rate_hz: u32,
-    /// How many tracks there are: 1 to 64, or at most 2 where they are channels of an Ogg Opus file.
+    /// The number of tracks: 1 to 64, or at most 2 where they are channels of an Ogg Opus file.
     pub tracks: usize,
-    /// How tracks become channels.
+    /// The mapping of tracks to channels.
     pub layout: Layout,
-    /// When a new file begins.
+    /// The limits at which a new file begins.
     pub rotation: Rotation,
-    /// How much sound of each track can wait for the disk before samples are refused.
+    /// The duration of sound of each track that can wait for the disk before samples are refused.
     pub queue: Duration,
 }
 
@@ -131,12 +131,12 @@ impl RecorderConfig {
     }
 }
 
-/// Why a recording can't begin, or has ended.
+/// The reason why a recording can't begin, or has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordError {
     /// The file that was to be written.
     pub path: PathBuf,
-    /// What is wrong, in words.
+    /// The reason, as text.
     pub why: String,
 }
 
@@ -162,13 +162,13 @@ pub struct RecorderStatus {
     pub late_samples: u64,
     /// Whether the recording is paused.
     pub paused: bool,
-    /// Why the recording ended before it was stopped; `None` if it didn't.
+    /// The reason why the recording ended before it was stopped; `None` if it didn't.
     pub error: Option<RecordError>,
     /// The files that were written, the oldest first.
     pub files: Vec<PathBuf>,
 }
 
-/// What the writing thread and the others share.
+/// The state that the writing thread and the others share.
 #[derive(Debug, Default)]
 struct Shared {
     frames: AtomicU64,
@@ -177,7 +177,7 @@ struct Shared {
     late: AtomicU64,
     paused: AtomicBool,
     stop: AtomicBool,
-    /// Of the thread that writes and of whoever asks; the audio thread never takes it.
+    /// The lock of the thread that writes and of callers that ask for the status; the audio thread never takes it.
     told: Mutex<Told>,
 }
 
@@ -223,7 +223,7 @@ pub struct RecorderWatch {
 }
 
 impl RecorderWatch {
-    /// How it does, or did when it ended.
+    /// Returns the status of the recording, or its last status if it has ended.
     pub fn status(&self) -> RecorderStatus {
         self.shared.status()
     }
@@ -240,10 +240,10 @@ impl Recorder {
         Self::start_with(config, opener)
     }
 
-    /// The same into sinks of one's own: `open` makes the sink of each file.
+    /// Does the same with your own sinks: `open` makes the sink of each file.
     ///
     /// # Errors
-    /// As for [`Recorder::start`], and the error of `open`.
+    /// The same as for [`Recorder::start`], and the error of `open`.
     pub fn start_with(config: RecorderConfig, mut open: Opener) -> Result<(Self, Vec<Track>), RecordError> {
         let wrong = |why: String| RecordError { path: config.path.clone(), why };
         if !(8_000..=48_000).contains(&config.sample_rate_hz) {
@@ -265,23 +265,22 @@ impl Recorder {
         Ok((Self { shared, thread, path: config.path }, tracks))
     }
 
-    /// Stops writing what comes from now on, or goes on. What comes in between isn't in the file: its time line is
-    /// shorter by the pause.
+    /// Pauses or resumes writing. Sound during the pause isn't in the file: its time line is shorter by the pause.
     pub fn set_paused(&self, paused: bool) {
         self.shared.paused.store(paused, Ordering::Relaxed);
     }
 
-    /// How it does.
+    /// Returns the status of the recording.
     pub fn status(&self) -> RecorderStatus {
         self.shared.status()
     }
 
-    /// Somebody else who may ask how it does, on any thread and for as long as he likes.
+    /// Returns a handle that can ask for the status, on any thread and at any time.
     pub fn watch(&self) -> RecorderWatch {
         RecorderWatch { shared: self.shared.clone() }
     }
 
-    /// Ends the recording: what the tracks were given is written, and the file closed.
+    /// Ends the recording: writes the sound that the tracks were given, and closes the file.
     ///
     /// # Errors
     /// A [`RecordError`] that says why the recording ended before, or why its end can't be written.
@@ -294,7 +293,7 @@ impl Recorder {
         }
     }
 
-    /// As [`stop`](Self::stop), but an error is in [`RecorderStatus::error`].
+    /// Does the same as [`stop`](Self::stop), but an error is in [`RecorderStatus::error`].
     pub fn finish(mut self) -> RecorderStatus {
         self.end();
         self.status()
@@ -317,7 +316,7 @@ impl Drop for Recorder {
     }
 }
 
-/// An error and its causes in one line.
+/// Returns an error and its causes in one line.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))

@@ -1,4 +1,4 @@
-//! What a recording is written to: WAV, or Ogg Opus.
+//! The destination of a recording: WAV, or Ogg Opus.
 
 use std::error::Error;
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::path::Path;
 use super::{RecordError, RecorderConfig};
 use crate::wav::WavSink;
 
-/// Why a sink doesn't take sound.
+/// The reason why a sink doesn't take sound.
 pub type SinkError = Box<dyn Error + Send + Sync>;
 
-/// Where interleaved sound goes, on the thread that writes; it may block.
+/// A destination of interleaved sound, on the thread that writes; it may block.
 pub trait SoundSink: Send {
     /// Appends whole frames.
     ///
     /// # Errors
-    /// What keeps it from being written. The recording ends then, and [`SoundSink::finish`] isn't called: what is written must
-    /// stay readable.
+    /// The error that keeps the sound from being written. The recording ends then, and [`SoundSink::finish`] isn't called: the
+    /// part that is written must stay readable.
     fn write(&mut self, interleaved: &[i16]) -> Result<(), SinkError>;
 
     /// Ends the file.
@@ -95,7 +95,7 @@ mod opus {
             })?;
             let pre_skip = encoder.lookahead() as u64 * 48_000 / u64::from(rate_hz);
             let head = OpusHead { channels, pre_skip: pre_skip as u16, input_rate_hz: rate_hz, gain_q8: 0 };
-            // Without a buffer: a page is on its way to the disk when it is whole.
+            // There is no buffer, so that a page is on its way to the disk once it is whole.
             let file = OutputFile::in_place(path)?;
             let frame = rate_hz as usize / 50 * usize::from(channels);
             Ok(Self {

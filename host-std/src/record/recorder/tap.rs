@@ -1,4 +1,4 @@
-//! Recording of a call: what it says is one track, what it hears another.
+//! The recording of a call: the sound that it sends is one track, the sound that it plays another.
 
 use dsp_core::receive::Played;
 use dsp_core::time::Instant;
@@ -14,7 +14,7 @@ const LONGEST: usize = 5_760;
 /// of tracks in `config` are replaced by those of the call.
 ///
 /// # Errors
-/// As for [`Recorder::start`], and a [`RecordError`] if the call isn't agreed on yet, so that it has no rate.
+/// The same as for [`Recorder::start`], and a [`RecordError`] if the call isn't agreed on yet, so that it has no rate.
 ///
 /// # Examples
 /// ```

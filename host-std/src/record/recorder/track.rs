@@ -8,7 +8,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::Shared;
 
-/// Samples of a track that lie one behind the other.
+/// Samples of a track that follow each other without a gap.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SampleRun {
     /// Place of the first on the recording's time line.
@@ -16,7 +16,7 @@ pub(super) struct SampleRun {
     pub(super) samples: u32,
 }
 
-/// Where one party's sound goes in: on the audio thread, without blocking, allocating or calling the system.
+/// The input of one party's sound: on the audio thread, without blocking, allocating or calling the system.
 #[derive(Debug)]
 pub struct Track {
     samples: Producer<i16>,
@@ -31,7 +31,7 @@ pub(super) struct TrackEnd {
     pub(super) runs: Consumer<SampleRun>,
 }
 
-/// A track with room for so many samples, which may come in pieces of 40 and more.
+/// Creates a track with room for this many samples, which may come in pieces of 40 and more.
 pub(super) fn track(samples: usize, shared: Arc<Shared>) -> (Track, TrackEnd) {
     let (give, take) = RingBuffer::new(samples);
     let (give_runs, take_runs) = RingBuffer::new(samples / 40 + 8);
@@ -41,7 +41,7 @@ pub(super) fn track(samples: usize, shared: Arc<Shared>) -> (Track, TrackEnd) {
 
 impl Track {
     /// Records samples whose first belongs at `place`, counted in samples from the recording's beginning. Pieces come in order;
-    /// what is left out between them is silence.
+    /// gaps between them are silence.
     pub fn write(&mut self, place: u64, pcm: &[i16]) {
         if pcm.is_empty() {
             return;
@@ -73,12 +73,12 @@ pub struct TrackClock {
 }
 
 impl TrackClock {
-    /// For sound of this rate, on a time line that begins at `begin`.
+    /// Creates a clock for sound of this rate, on a time line that begins at `begin`.
     pub const fn new(sample_rate_hz: u32, begin: Instant) -> Self {
         Self { sample_rate_hz, begin, next: None }
     }
 
-    /// Where samples belong whose first is of the time `at`; 0 before the beginning.
+    /// Returns the place of samples whose first is of the time `at`; 0 before the beginning.
     pub fn place(&mut self, at: Instant, samples: usize) -> u64 {
         let due = at.since(self.begin).as_samples(self.sample_rate_hz);
         let place = match self.next {

@@ -10,11 +10,11 @@ use super::sink::{Opener, SoundSink};
 use super::track::TrackEnd;
 use super::{Layout, RecordError, RecorderConfig, Rotation, Shared, chain};
 
-/// How often it looks for sound.
+/// The interval at which the thread looks for sound.
 const EVERY: Duration = Duration::from_millis(20);
-/// For which a track may be behind the others before they are written without it.
+/// The time that a track may be late after the others before they are written without it, in ms.
 const PATIENCE_MS: u64 = 500;
-/// Of sound that is put side by side at once.
+/// The duration of sound that is interleaved at once, in ms.
 const WINDOW_MS: u64 = 2_000;
 
 pub(super) struct RecordingWriter {
@@ -25,7 +25,7 @@ pub(super) struct RecordingWriter {
     shared: Arc<Shared>,
     path: PathBuf,
     rotation: Rotation,
-    /// Of the file that is written: which, and frames that it has and may have.
+    /// The number of the file that is being written; below are the frames that it has and may have.
     file: u32,
     file_frames: u64,
     most_frames: u64,
@@ -36,12 +36,12 @@ pub(super) struct RecordingWriter {
     frames: Vec<i16>,
 }
 
-/// One track: what came of it, from `base` on.
+/// One track: the sound that came from it, from `base` on.
 struct Lane {
     end: TrackEnd,
-    /// Of `window` samples, a ring by place; silence where nothing came.
+    /// A ring of `window` samples by place, with silence where no sound came.
     samples: Vec<i16>,
-    /// Place behind the last sample that came.
+    /// The place after the last sample that came.
     until: u64,
 }
 
@@ -74,7 +74,7 @@ impl RecordingWriter {
         }
     }
 
-    /// Until it is stopped.
+    /// Runs until it is stopped.
     pub(super) fn run(mut self) {
         while !self.shared.stop.load(Ordering::Acquire) {
             self.turn(false);
@@ -88,13 +88,13 @@ impl RecordingWriter {
         }
     }
 
-    /// Takes in what came, and writes what is whole.
+    /// Takes in new sound, and writes complete frames.
     fn turn(&mut self, last: bool) {
         loop {
             let more = self.take_in();
             let furthest = self.tracks.iter().map(|lane| lane.until).max().unwrap_or(0);
             let nearest = self.tracks.iter().map(|lane| lane.until).min().unwrap_or(0);
-            // A track that has fallen behind isn't waited for, and none where the window is full.
+            // A track that is too late isn't waited for, and none is where the window is full.
             let waited = furthest.saturating_sub(self.patience);
             let until = if last || more { furthest } else { nearest.max(waited) };
             if until > self.base {
@@ -113,7 +113,7 @@ impl RecordingWriter {
             while let Ok(&run) = lane.end.runs.peek() {
                 let samples = u64::from(run.samples);
                 if run.place + samples > end && run.place > self.base {
-                    // A leap beyond the window: what is before it is silence.
+                    // The piece is beyond the window: everything before it is silence.
                     lane.until = lane.until.max(run.place.min(end));
                     left = true;
                     break;
@@ -221,7 +221,7 @@ fn most_frames(config: &RecorderConfig) -> u64 {
     by_time.into_iter().chain(by_size).min().map_or(u64::MAX, |frames| frames.max(1))
 }
 
-/// The name of a file: the first and only one as it was given, with rotation numbered.
+/// Returns the name of a file: the first and only one as it was given, with rotation numbered.
 pub(super) fn file_name(path: &Path, rotation: &Rotation, number: u32) -> PathBuf {
     if *rotation == Rotation::default() {
         return path.into();

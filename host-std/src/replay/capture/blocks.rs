@@ -4,9 +4,9 @@ use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 use super::input::Input;
 
-/// What is read at a time.
+/// The number of bytes that are read at a time.
 const BUFFER: usize = 1 << 16;
-/// Bytes of the beginning that tell the format.
+/// The bytes of the beginning that identify the format.
 const BEGINNING: u64 = 32;
 
 /// A piece that was asked for.
@@ -22,7 +22,7 @@ pub(super) enum ReadOutcome<T> {
 pub(super) struct Blocks<R: Read> {
     input: BufReader<Chain<Cursor<Vec<u8>>, Input<R>>>,
     beginning: Vec<u8>,
-    /// Bytes read; in a packed file of what it unpacks to.
+    /// The number of bytes read; in a compressed file, of the decompressed ones.
     pub(super) at: u64,
     body: Vec<u8>,
 }
@@ -35,7 +35,7 @@ impl<R: Read> Blocks<R> {
         Ok(Self { input, beginning, at: 0, body: Vec::new() })
     }
 
-    /// How the file begins.
+    /// Returns the first bytes of the file.
     pub(super) fn beginning(&self) -> &[u8] {
         &self.beginning
     }
@@ -44,7 +44,7 @@ impl<R: Read> Blocks<R> {
         self.input.get_ref().get_ref().1
     }
 
-    /// The next `N` bytes.
+    /// Returns the next `N` bytes.
     pub(super) fn head<const N: usize>(&mut self) -> io::Result<ReadOutcome<[u8; N]>> {
         Ok(match self.body(N)? {
             ReadOutcome::Whole(body) => body.try_into().map_or(ReadOutcome::Short, ReadOutcome::Whole),
@@ -53,7 +53,7 @@ impl<R: Read> Blocks<R> {
         })
     }
 
-    /// The next `length` bytes; memory grows with what is there, not with what is asked for.
+    /// Reads the next `length` bytes; memory grows with the data that exist, not with the length that is asked for.
     pub(super) fn body(&mut self, length: usize) -> io::Result<ReadOutcome<&[u8]>> {
         self.body.clear();
         let read = (&mut self.input).take(length as u64).read_to_end(&mut self.body)?;
@@ -65,7 +65,7 @@ impl<R: Read> Blocks<R> {
         })
     }
 
-    /// The next line, of at most `most` bytes, with its end.
+    /// Returns the next line, of at most `most` bytes, with its end.
     pub(super) fn line(&mut self, most: u64) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
         (&mut self.input).take(most).read_until(b'\n', &mut line)?;
@@ -82,7 +82,7 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// The number at `at`, if it is there.
+    /// Returns the number at `at`, if it is there.
     pub(super) fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
         let bytes = bytes.get(at..)?.first_chunk()?;
         Some(if self == Self::Big { u16::from_be_bytes(*bytes) } else { u16::from_le_bytes(*bytes) })

@@ -47,12 +47,12 @@ impl<R: Read> Input<R> {
         })
     }
 
-    /// Whether the file is packed.
+    /// Returns whether the file is packed.
     pub(super) fn packed(&self) -> bool {
         matches!(self, Self::Gzip { .. })
     }
 
-    /// Why the packed data ended before their end.
+    /// Returns why the packed data ended before their end.
     pub(super) fn problem(&self) -> Option<&'static str> {
         match self {
             Self::Plain(_) => None,

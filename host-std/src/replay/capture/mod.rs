@@ -1,7 +1,7 @@
 //! Captures, read one datagram at a time: pcap, pcapng and rtpdump, each also packed by gzip.
 //!
-//! Use [`CaptureReader`] to read the UDP datagrams of a capture yourself. [`replay`](super::replay) does it for whoever wants to hear
-//! the streams, and [`record::pcap`](crate::record::pcap) writes captures.
+//! Use [`CaptureReader`] to read the UDP datagrams of a capture yourself. [`replay`](super::replay) does it for callers that want
+//! to hear the streams, and [`record::pcap`](crate::record::pcap) writes captures.
 //!
 //! All datagrams of a capture:
 //!
@@ -57,7 +57,7 @@ mod rtpdump;
 /// The longest block that is read, in bytes: no network carries a packet that is as long.
 pub const LONGEST_BLOCK: usize = 1 << 24;
 
-/// Files that hold captures and are not read here: how they begin, and what would help.
+/// Files that hold captures and are not supported here: their first bytes, and a hint.
 const OTHERS: [(&[u8], &str); 7] = [
     (&[0x28, 0xb5, 0x2f, 0xfd], "it is packed by zstd, and only gzip is unpacked here: zstd -d"),
     (&[0x04, 0x22, 0x4d, 0x18], "it is packed by lz4, and only gzip is unpacked here: lz4 -d"),
@@ -68,7 +68,7 @@ const OTHERS: [(&[u8], &str); 7] = [
     (b"GMBU", "it is a capture of Network Monitor: editcap makes a pcap of it"),
 ];
 
-/// Why a capture can't be read at all.
+/// The reason why a capture can't be read at all.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CaptureError {
@@ -76,7 +76,7 @@ pub enum CaptureError {
     Io(io::Error),
     /// The file is neither pcap nor pcapng nor rtpdump, nor anything else that is known.
     Unknown,
-    /// The file is of a kind that is known and not read here; the text says which, and what would help.
+    /// The file is of a known kind that is not supported here; the text says which, and gives a hint.
     Other(&'static str),
     /// The file begins as a capture does, and its header is broken.
     Header,
@@ -111,8 +111,8 @@ impl From<io::Error> for CaptureError {
 /// A UDP datagram of a capture. [`CaptureReader::next`] fills one again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
-    /// When it was seen, in microseconds since 1970 or since whatever the capture counts from; `None` where the capture
-    /// doesn't say (pcapng's simple packets).
+    /// The time at which it was seen, in microseconds since 1970 or since whatever the capture counts from; `None` where the
+    /// capture doesn't say (pcapng's simple packets).
     pub time_us: Option<u64>,
     /// The address that sent it; `0.0.0.0:0` in an rtpdump that doesn't say.
     pub from: SocketAddr,
@@ -129,7 +129,7 @@ impl Default for Datagram {
     }
 }
 
-/// What a [`CaptureReader`] has read so far.
+/// The counts of a [`CaptureReader`] so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureCounts {
     /// Packets of any kind.
@@ -140,7 +140,7 @@ pub struct CaptureCounts {
     pub not_udp: u64,
     /// Fragments of IP packets that were never completed.
     pub fragments: u64,
-    /// Fragments that were put together with others. The one that completed a packet isn't counted here but as that packet.
+    /// Fragments that were reassembled with others. The fragment that completed a packet isn't counted here but as that packet.
     pub joined: u64,
     /// Packets that were captured only in part.
     pub cut: u64,
@@ -210,12 +210,12 @@ impl<R: Read> CaptureReader<R> {
         Ok(Self { blocks, format, unwrapper: Unwrapper::default(), counts: CaptureCounts::default(), ended: false })
     }
 
-    /// What has been read and skipped so far.
+    /// Returns the counts of read and skipped packets so far.
     pub fn counts(&self) -> &CaptureCounts {
         &self.counts
     }
 
-    /// The name of the format: `pcap`, `pcapng` or `rtpdump`.
+    /// Returns the name of the format: `pcap`, `pcapng` or `rtpdump`.
     pub fn format(&self) -> &'static str {
         match (&self.format, self.blocks.input().packed()) {
             (Format::Pcap(_), false) => "pcap",
@@ -228,7 +228,7 @@ impl<R: Read> CaptureReader<R> {
     }
 
     /// Reads the next datagram into `datagram`. Returns `false` at the end of the file, and where the file breaks off, which
-    /// [`CaptureCounts::broken`] tells.
+    /// [`CaptureCounts::broken`] counts.
     ///
     /// # Errors
     /// The error of the reader or the file system.
@@ -248,7 +248,7 @@ impl<R: Read> CaptureReader<R> {
                 Found::Other => {}
                 Found::End => {
                     self.ended = true;
-                    // Where packed data break off, that is why a packet is not whole.
+                    // If compressed data break off, that is the reason for an incomplete packet.
                     if let Some(problem) = self.blocks.input().problem() {
                         broken(&mut self.counts, self.blocks.at, problem);
                     }
@@ -265,13 +265,13 @@ enum Found {
     End,
 }
 
-/// The file can't be read from byte `at` on.
+/// Notes that the file can't be read from byte `at` on.
 fn broken(counts: &mut CaptureCounts, at: u64, problem: &'static str) -> Found {
     counts.broken = Some((at, problem));
     Found::End
 }
 
-/// A frame as it stands in the file.
+/// A frame as it is in the file.
 struct Packet<'a> {
     link: u16,
     time_us: Option<u64>,
@@ -280,7 +280,7 @@ struct Packet<'a> {
     cut: bool,
 }
 
-/// Where packets of all formats go.
+/// The destination of packets of all formats.
 struct Sink<'a> {
     unwrapper: &'a mut Unwrapper,
     counts: &'a mut CaptureCounts,

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use super::blocks::{Blocks, Order, ReadOutcome};
 use super::{CaptureError, Found, LONGEST_BLOCK, Packet, Sink, broken};
 
-/// A pcap file behind its head.
+/// A pcap file after its header.
 pub(super) struct Pcap {
     order: Order,
     link: u16,
@@ -15,7 +15,7 @@ pub(super) struct Pcap {
 }
 
 impl Pcap {
-    /// Whether a file that begins so is one.
+    /// Returns whether a file that begins so is one.
     pub(super) fn begins(head: &[u8]) -> bool {
         Self::magic(head).is_some()
     }
@@ -37,7 +37,7 @@ impl Pcap {
         let ReadOutcome::Whole(head) = blocks.head::<24>()? else { return Err(CaptureError::Header) };
         let pcap = Self::magic(&head).ok_or(CaptureError::Header)?;
         let network = pcap.order.u32(&head, 20).ok_or(CaptureError::Header)?;
-        // The upper bits say how long a checksum behind each frame is.
+        // The upper bits give the length of the checksum that follows each frame.
         Ok(Self { link: network as u16, ..pcap })
     }
 

@@ -16,7 +16,7 @@ pub(super) struct PcapNg {
     interfaces: Vec<Interface>,
 }
 
-/// What pcapng says of an interface.
+/// The description of an interface in pcapng.
 #[derive(Clone, Copy)]
 struct Interface {
     link: u16,
@@ -27,18 +27,18 @@ struct Interface {
     offset_s: i64,
 }
 
-/// A packet block's fields, wherever they stand in it.
+/// A packet block's fields, independent of their places in it.
 struct Fields {
     interface: u32,
     ticks: Option<u64>,
     stored: u32,
     length: u32,
-    /// Where the bytes of the packet begin.
+    /// The position at which the bytes of the packet begin.
     at: usize,
 }
 
 impl PcapNg {
-    /// Whether a file that begins so is one.
+    /// Returns whether a file that begins so is one.
     pub(super) fn begins(head: &[u8]) -> bool {
         head.starts_with(&SECTION)
     }
@@ -57,7 +57,8 @@ impl PcapNg {
         let begin = blocks.at;
         let no_packet = "what follows is no packet";
         let not_whole = "the last packet is not whole";
-        // Type, length, and of a section also its byte order: no block has less than its length again behind it.
+        // The head is type and length, and in a section also the byte order: every block ends with its length again, so none is
+        // shorter than that.
         let head = match blocks.head::<12>()? {
             ReadOutcome::Whole(head) => head,
             ReadOutcome::Short => return Ok(broken(sink.counts, begin, not_whole)),
@@ -77,7 +78,7 @@ impl PcapNg {
             return Ok(broken(sink.counts, begin, "a packet is longer than any network carries"));
         }
         if rest == 0 {
-            // The four bytes behind type and length are the length again.
+            // The four bytes after type and length are the length again.
             return Ok(Found::Other);
         }
         let order = self.order;
@@ -110,7 +111,7 @@ impl PcapNg {
         })
     }
 
-    /// The packet block of before 2009: the interface and a count of what was dropped share the first word.
+    /// Reads the obsolete packet block (until 2009), in which the interface and a count of dropped packets share the first word.
     fn obsolete(body: &Body<'_>) -> Option<Fields> {
         let interface = body.order.u16(&body.first, 0)?.into();
         Some(Fields { interface, ..Self::enhanced(body)? })
@@ -141,7 +142,7 @@ impl PcapNg {
     }
 }
 
-/// What a block holds: its first word, and the rest.
+/// The content of a block: its first word, and the rest.
 struct Body<'a> {
     first: [u8; 4],
     rest: &'a [u8],
@@ -153,7 +154,7 @@ impl Body<'_> {
         self.order.u32(&self.first, 0).unwrap_or_default()
     }
 
-    /// The word at `at` behind the first.
+    /// Returns the word at offset `at` after the first word.
     fn u32(&self, at: usize) -> Option<u32> {
         self.order.u32(self.rest, at)
     }
@@ -167,7 +168,7 @@ fn byte_order(magic: &[u8]) -> Option<Order> {
     }
 }
 
-/// An interface description: link type, a reserved half, the snap length, options. Options that make no sense end the
+/// Returns an interface description: link type, a reserved half, the snap length, options. Options that make no sense end the
 /// list.
 fn interface(body: &Body<'_>) -> Option<Interface> {
     let link = body.order.u16(&body.first, 0)?;
@@ -190,7 +191,7 @@ impl Interface {
     fn time_us(&self, ticks: u64) -> Option<u64> {
         let micros = (u128::from(ticks) * 1_000_000).checked_div(u128::from(self.units))?;
         let micros = i128::try_from(micros).ok()? + i128::from(self.offset_s) * 1_000_000;
-        // Beyond the year 5000 no sum of times may overflow.
+        // Times after the year 5000 are refused, so that no sum of times overflows.
         u64::try_from(micros).ok().filter(|micros| *micros < 1 << 57)
     }
 }

@@ -9,7 +9,7 @@ use super::{CaptureError, Datagram, Found, Sink, broken};
 
 const MAGIC: &[u8] = b"#!rtpplay1.0 ";
 
-/// An rtpdump behind its head.
+/// An rtpdump file after its header.
 pub(super) struct RtpDump {
     start_us: u64,
     from: SocketAddr,
@@ -17,7 +17,7 @@ pub(super) struct RtpDump {
 }
 
 impl RtpDump {
-    /// Whether a file that begins so is one.
+    /// Returns whether a file that begins so is one.
     pub(super) fn begins(head: &[u8]) -> bool {
         head.starts_with(MAGIC)
     }

@@ -1,8 +1,7 @@
 //! IP packets that were sent in pieces, put together (RFC 791, 3.2; RFC 8200, 4.5).
 //!
-//! Memory: [`MOST`] packets of at most 64 KiB. What is not whole after [`LONGEST_US`], or is the oldest when there are
-//! too many, is given up. A piece that says something else than another said of the same bytes makes the whole packet
-//! worthless (RFC 5722).
+//! Memory: [`MOST`] packets of at most 64 KiB. A packet that is not whole after [`LONGEST_US`], or is the oldest when there are
+//! too many, is given up. A piece that contradicts another one about the same bytes makes the whole packet worthless (RFC 5722).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,10 +10,10 @@ use etherparse::{IpFragOffset, IpNumber, defrag::IpDefragBuf};
 
 /// Packets that may be unfinished at once.
 const MOST: usize = 256;
-/// How long the pieces of a packet may be apart: as Linux waits for those of IPv4.
+/// The longest time between the pieces of a packet: Linux waits as long for those of IPv4.
 const LONGEST_US: u64 = 30_000_000;
 
-/// Which packet a piece belongs to.
+/// The packet that a piece belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) from: IpAddr,
@@ -31,7 +30,7 @@ pub(super) struct IpFragment<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// What became of a piece.
+/// The result of adding a piece.
 pub(super) enum Added {
     /// Others are missing.
     Waiting,
@@ -45,7 +44,7 @@ struct Unfinished {
     buffer: IpDefragBuf,
     pieces: u64,
     first_us: u64,
-    /// Which one it is of all.
+    /// The number of this packet among all.
     count: u64,
 }
 
@@ -91,7 +90,7 @@ impl Defragmenter {
 }
 
 impl Unfinished {
-    /// Whether bytes that are here already are others in this piece.
+    /// Returns whether this piece contradicts bytes that came before.
     fn contradicts(&self, piece: &IpFragment<'_>) -> bool {
         let begin = usize::from(piece.offset.byte_offset());
         let end = begin + piece.payload.len();

@@ -1,9 +1,9 @@
-//! From a captured frame to the UDP datagram in it, through whatever tunnels are around it.
+//! The path from a captured frame to the UDP datagram in it, through any tunnels around it.
 //!
-//! Links: Ethernet with VLAN tags (802.1Q, QinQ) or LLC/SNAP, Linux cooked v1 and v2, BSD loopback in either byte order,
-//! raw IP, PPP in its several framings, PPPoE, Cisco HDLC, NFLOG, Apple's PKTAP. Around IP: MPLS, IP in IP of both
-//! versions, GRE (with PPTP and ERSPAN), EtherIP, VXLAN, Geneve, GTP-U. IPv4 and IPv6 with their extension headers are
-//! read by `etherparse`: it is small, is kept up, and never panics. Nothing is copied but what was sent in pieces.
+//! Links: Ethernet with VLAN tags (802.1Q, QinQ) or LLC/SNAP, Linux cooked v1 and v2, BSD loopback in either byte order, raw IP,
+//! PPP in its several framings, PPPoE, Cisco HDLC, NFLOG, Apple's PKTAP. Around IP: MPLS, IP in IP of both versions, GRE (with
+//! PPTP and ERSPAN), EtherIP, VXLAN, Geneve, GTP-U. IPv4 and IPv6 with their extension headers are read by `etherparse`: it is
+//! small, is maintained, and never panics. Nothing is copied but fragmented packets.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,10 +15,10 @@ use defrag::{Added, Defragmenter, IpFragment, Key};
 mod defrag;
 mod tunnel;
 
-/// Headers around a datagram: nobody nests more.
+/// The most headers around a datagram: no real capture nests more.
 const MOST_HEADERS: usize = 32;
 
-/// Why a frame holds no datagram for us.
+/// The reason why a frame holds no datagram for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Skip {
     /// Whole, but not UDP over IP.
@@ -33,20 +33,20 @@ pub(super) enum Skip {
     LinkType(u16),
 }
 
-/// What the next bytes are.
+/// The meaning of the next bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Layer {
     /// A frame of this type (tcpdump.org/linktypes.html).
     Link(u16),
     Ethernet,
-    /// What an EtherType says.
+    /// The protocol of an EtherType.
     EtherType(u16),
     /// Logical link control (IEEE 802.2).
     Llc,
     Ppp,
     Mpls,
     Ip,
-    /// What an IP protocol number says.
+    /// The protocol of an IP protocol number.
     Number(u8),
 }
 
@@ -71,8 +71,8 @@ struct Way<'a> {
 }
 
 impl Unwrapper {
-    /// Writes the datagram of a frame into `datagram`, with the innermost addresses. Beside it: how many earlier frames
-    /// had the other parts of it.
+    /// Writes the datagram of a frame into `datagram`, with the innermost addresses. Returns also how many earlier frames had the
+    /// other parts of it.
     pub(super) fn unwrap(
         &mut self,
         link: u16,
@@ -90,7 +90,7 @@ impl Unwrapper {
 }
 
 impl Way<'_> {
-    /// Something is missing at the end: because the capture cut it off, or because a header lies.
+    /// Returns the reason for data that are missing at the end: the capture cut them off, or a header is wrong.
     fn short(&self) -> Skip {
         if self.cut { Skip::Cut } else { Skip::Malformed }
     }
@@ -104,7 +104,7 @@ impl Way<'_> {
         word.map(|word| u16::from_be_bytes(*word)).ok_or(self.short())
     }
 
-    /// Goes on until the datagram is found.
+    /// Unwraps layers until the datagram is found.
     fn walk(&mut self, mut layer: Layer, mut bytes: &[u8]) -> Result<(), Skip> {
         loop {
             self.headers += 1;
@@ -114,7 +114,7 @@ impl Way<'_> {
             (layer, bytes) = match layer {
                 Layer::Link(link) => self.link(link, bytes)?,
                 Layer::Ethernet => match self.u16(bytes, 12)? {
-                    // A length: then comes LLC. What is behind is padding.
+                    // A value up to 1,500 is a length, and LLC follows. Bytes after that length are padding.
                     length @ ..=1_500 => {
                         let llc = self.skip(bytes, 14)?;
                         (Layer::Llc, &llc[..llc.len().min(length.into())])
@@ -163,7 +163,7 @@ impl Way<'_> {
             },
             // IP over FireWire.
             138 => typed(16, 18),
-            // pppd: the direction stands in the place of HDLC's address.
+            // This is pppd: the direction replaces the address of HDLC.
             166 => Ok((Layer::Ppp, self.skip(bytes, if bytes.get(1) == Some(&3) { 2 } else { 1 })?)),
             204 => Ok((Layer::Ppp, self.skip(bytes, 1)?)),
             239 => self.nflog(bytes),
@@ -203,7 +203,7 @@ impl Way<'_> {
         Ok(Some((Layer::Number(payload.ip_number.0), payload.payload)))
     }
 
-    /// Goes on with the IP packet of which `bytes` has the last missing part.
+    /// Continues with the IP packet whose last missing part is `bytes`.
     fn join(&mut self, bytes: &[u8]) -> Result<(), Skip> {
         let (ip, _) = LaxIpSlice::from_slice(bytes).map_err(|_| self.short())?;
         let payload = ip.payload();
@@ -236,8 +236,8 @@ impl Way<'_> {
         }
     }
 
-    /// A UDP datagram, or UDP-Lite's (RFC 3828), which has the checksum's coverage in the place of the length: what is in
-    /// it if that is a tunnel, else it is written into `datagram`.
+    /// Reads a UDP datagram, or one of UDP-Lite (RFC 3828), which has the checksum's coverage in the place of the length: returns
+    /// its content if that is a tunnel, otherwise writes it into `datagram`.
     fn udp<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<(Layer, &'a [u8])>, Skip> {
         let (from, to) = (self.u16(bytes, 0)?, self.u16(bytes, 2)?);
         let (length, rest) = (usize::from(self.u16(bytes, 4)?), self.skip(bytes, 8)?);
@@ -246,7 +246,7 @@ impl Way<'_> {
             0 => rest,
             1..8 => return Err(Skip::Malformed),
             length if length - 8 <= rest.len() => &rest[..length - 8],
-            // What was cut off behind the datagram (a trailer) was not part of it.
+            // A trailer that was cut off after the datagram was not part of it.
             _ if self.cut => return Err(Skip::Cut),
             _ => rest,
         };
@@ -262,7 +262,7 @@ impl Way<'_> {
     }
 }
 
-/// What a link type that is not read here is called.
+/// Returns the name of a link type that is not supported here.
 pub(super) fn name(link: u16) -> &'static str {
     match link {
         105 => " (802.11)",

@@ -1,4 +1,4 @@
-//! What stands between a link and the innermost IP packet: each header says what follows it.
+//! The headers between a link and the innermost IP packet: each one names the protocol that follows it.
 
 use super::{Layer, Skip, Way};
 
@@ -20,7 +20,7 @@ impl Way<'_> {
     pub(super) fn ether_type<'a>(&self, ether_type: u16, bytes: &'a [u8]) -> Inside<'a> {
         match ether_type {
             IPV4 | IPV6 => Ok((Layer::Ip, bytes)),
-            // VLAN tags: customer's, provider's, and those of before the standard.
+            // These are VLAN tags: the customer's, the provider's, and those from before the standard.
             0x8100 | 0x88a8 | 0x9100 | 0x9200 => match self.u16(bytes, 2)? {
                 ..=1_500 => Ok((Layer::Llc, self.skip(bytes, 4)?)),
                 inner => Ok((Layer::EtherType(inner), self.skip(bytes, 4)?)),
@@ -73,8 +73,8 @@ impl Way<'_> {
         }
     }
 
-    /// Labels up to the bottom of the stack (RFC 3032). What is behind is not said: IP begins with its version, and a
-    /// pseudowire's control word with zero (RFC 4385).
+    /// Skips labels up to the bottom of the stack (RFC 3032). The payload's protocol is not named: IP begins with its version,
+    /// and a pseudowire's control word with zero (RFC 4385).
     pub(super) fn mpls<'a>(&self, bytes: &'a [u8]) -> Inside<'a> {
         let labels = bytes.as_chunks::<4>().0;
         let bottom = labels.iter().position(|label| label[2] & 1 == 1).ok_or(self.short())?;
@@ -87,7 +87,7 @@ impl Way<'_> {
         }
     }
 
-    /// What an IP packet carries beside UDP (IANA's protocol numbers).
+    /// Unwraps the payload of an IP packet other than UDP (IANA's protocol numbers).
     pub(super) fn number<'a>(&self, number: u8, bytes: &'a [u8]) -> Inside<'a> {
         match number {
             4 | 41 => Ok((Layer::Ip, bytes)),
@@ -148,8 +148,8 @@ impl Way<'_> {
     }
 }
 
-/// What is in a datagram to this port, if that is the port of a tunnel and the header is one. None of them begins as RTP
-/// does.
+/// Returns the payload of a datagram to this port, if that is the port of a tunnel and the tunnel's header is valid. None of
+/// these headers begins as RTP does.
 pub(super) fn over_udp(port: u16, payload: &[u8]) -> Option<(Layer, &[u8])> {
     match (port, payload) {
         // RFC 7348: the flag that says that there is a network's number, and zeros.

@@ -1,4 +1,4 @@
-//! What the receiver finds behind the payload types of one stream.
+//! The decoders of one stream by payload type.
 
 use dsp_core::codec::{Decoder, OtherPayload, PayloadTable};
 use dsp_core::time::PayloadType;
@@ -6,19 +6,19 @@ use dsp_core::time::PayloadType;
 use super::format::PayloadFormat;
 use crate::session::Converted;
 
-/// What is behind the payload types of one stream.
+/// The decoders of one stream by payload type.
 pub(in crate::replay) struct Decoders {
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
     others: Vec<(PayloadType, OtherPayload)>,
     redundancy: Option<PayloadType>,
-    /// The RTP clock in Hz of each type that has a decoder, and of what has none.
+    /// The RTP clock in Hz of each type, with or without a decoder.
     clocks_hz: Vec<(PayloadType, u32)>,
     other_clock_hz: u32,
 }
 
 impl Decoders {
-    /// Of all these formats, of which the first is that of most packets, for a receiver that plays so many channels at a
-    /// rate in Hz: what has other sound is converted, as in a call.
+    /// Creates decoders for all these formats, of which the first is that of most packets, for a receiver that plays this many
+    /// channels at a rate in Hz: other sound is converted, as in a call.
     pub(in crate::replay) fn new(
         formats: &[(PayloadType, PayloadFormat)],
         [rate_hz, main_clock_hz]: [u32; 2],
@@ -42,7 +42,7 @@ impl Decoders {
         let own = self.clocks_hz.iter().find(|(own, _)| *own == payload_type);
         match own {
             Some((_, clock_hz)) => *clock_hz,
-            // RFC 3551: of 8 kHz, beside a codec that is too.
+            // RFC 3551 has it at 8 kHz, together with a codec of that clock.
             None if payload_type == PayloadType::COMFORT_NOISE && self.clocks_hz.iter().any(|(_, hz)| *hz == 8_000) => {
                 8_000
             }
@@ -50,29 +50,29 @@ impl Decoders {
         }
     }
 
-    /// The same with comfort noise and telephone events: nothing is missing where they are.
+    /// Returns the same with comfort noise and telephone events: nothing is missing where they are.
     pub(in crate::replay) fn with_others(self, others: &[(PayloadType, OtherPayload)]) -> Self {
         Self { others: others.to_vec(), ..self }
     }
 
-    /// Whether the timestamp of such a packet says when it is to be heard: it's sound, or comfort noise.
+    /// Returns whether the timestamp of such a packet says when it is to be heard: it's sound, or comfort noise.
     pub(in crate::replay) fn has_time(&self, payload_type: PayloadType) -> bool {
         self.redundancy == Some(payload_type)
             || self.other(payload_type) == OtherPayload::Noise
             || self.decoders.iter().any(|(own, _)| *own == payload_type)
     }
 
-    /// Whether such packets are telephone events.
+    /// Returns whether such packets are telephone events.
     pub(in crate::replay) fn is_event(&self, payload_type: PayloadType) -> bool {
         self.other(payload_type) == OtherPayload::Event
     }
 
-    /// The same with redundant audio data.
+    /// Returns the same with redundant audio data.
     pub(in crate::replay) fn with_redundancy(self, redundancy: Option<PayloadType>) -> Self {
         Self { redundancy, ..self }
     }
 
-    /// The payload type of redundant audio data.
+    /// Returns the payload type of redundant audio data.
     pub(in crate::replay) fn redundancy(&self) -> Option<PayloadType> {
         self.redundancy
     }

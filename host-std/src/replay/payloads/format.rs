@@ -14,13 +14,13 @@ use crate::registry::{CodecFormat, Opus, Registry, Terms};
 pub struct PayloadFormat {
     /// The format as SDP writes it.
     pub format: CodecFormat,
-    /// What decodes it: a codec of samples takes both channels as one.
+    /// The format of the decoder: a codec of samples treats both channels as one.
     coding: CodecFormat,
     sample_rate_hz: u32,
     channels: u8,
 }
 
-/// What is wrong with the name of a codec.
+/// The fault in the name of a codec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormatError {
     /// The text isn't `NAME[/CLOCK[/CHANNELS]]`.
@@ -45,7 +45,7 @@ impl fmt::Display for FormatError {
 
 impl std::error::Error for FormatError {}
 
-/// Reads `NAME[/CLOCK[/CHANNELS]]`; what isn't said is as the codec usually has it.
+/// Reads `NAME[/CLOCK[/CHANNELS]]`; omitted parts have the codec's usual values.
 pub(super) fn read(text: &str) -> Result<CodecFormat, FormatError> {
     let syntax = || FormatError::Syntax(text.into());
     let name = text.split('/').next().filter(|name| !name.is_empty()).ok_or_else(syntax)?;
@@ -72,7 +72,7 @@ impl FromStr for PayloadFormat {
 impl PayloadFormat {
     /// `None` if there is no decoder for it, or it has more channels than two. Opus, which never says, is taken as mono.
     pub fn new(format: CodecFormat) -> Option<Self> {
-        // In codecs of samples the channels lie sample beside sample, and the codec of one channel takes them all.
+        // In codecs of samples the channels are interleaved sample by sample, and the codec of one channel takes them all.
         let (coding, channels) = match format.channels {
             2 if ["PCMU", "PCMA"].iter().any(|name| format.is_named(name)) => {
                 (CodecFormat { channels: 1, ..format.clone() }, Some(2))
@@ -85,12 +85,12 @@ impl PayloadFormat {
         (1..=2).contains(&channels).then_some(Self { format, coding, sample_rate_hz, channels })
     }
 
-    /// The same of packets of which some are stereo: Opus says it in each packet alone.
+    /// Returns the same of packets of which some are stereo: Opus says it in each packet alone.
     pub(super) fn with_stereo_packets(self, some: bool) -> Self {
         if some && self.format.is_named("opus") { Self { channels: 2, ..self } } else { self }
     }
 
-    /// Whether another's sound has the same rates.
+    /// Returns whether another's sound has the same rates.
     pub(super) fn has_the_rates_of(&self, other: &Self) -> bool {
         (self.rtp_clock_hz(), self.sample_rate_hz) == (other.rtp_clock_hz(), other.sample_rate_hz)
     }
@@ -109,7 +109,7 @@ impl PayloadFormat {
         Self::new(CodecFormat::new(name, clock, channels))
     }
 
-    /// What it is.
+    /// Returns the format of the codec.
     pub fn codec(&self) -> &CodecFormat {
         &self.format
     }
@@ -129,7 +129,7 @@ impl PayloadFormat {
         self.channels
     }
 
-    /// A decoder for it; `None` if the library refuses.
+    /// Returns a decoder for it; `None` if the library refuses.
     pub(super) fn decoder(&self) -> Option<Box<dyn Decoder + Send>> {
         let opus = OpusEncoderConfig { channels: self.channels, ..OpusEncoderConfig::default() };
         let registry = Registry::builtin().with(Opus(opus));

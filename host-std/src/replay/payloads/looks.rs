@@ -1,16 +1,16 @@
-//! What bytes look like: telephone events, sound, noise.
+//! The appearance of bytes: telephone events, sound, noise.
 
 use super::FITTING;
 
-/// Packets below which nobody can say whether they are noise, and the bytes of each that are looked at.
+/// The number of packets below which noise can't be recognised, and the bytes of each that are looked at.
 pub(super) const LEAST_RANDOM: u32 = 50;
 const RANDOM_BYTES: usize = 16;
 
-/// How many packets look like telephone events (RFC 4733, 2.3), whatever lies between them in the sequence.
+/// The number of packets that look like telephone events (RFC 4733, 2.3), whatever comes between them in the sequence.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TelephoneEventEvidence {
     fitting: u32,
-    /// Those that repeat the event before them, or go on with it.
+    /// Packets that repeat the event before them, or continue it.
     repeated: u32,
     /// Timestamp, event and duration of the last.
     last: Option<(u32, u8, u16)>,
@@ -36,8 +36,8 @@ impl TelephoneEventEvidence {
         self.last = Some((timestamp, event, duration));
     }
 
-    /// Nearly all look so, and at least a third go on with the one before: an event is sent every 50 ms, and its end
-    /// three times (2.5.1.4).
+    /// Returns whether nearly all look like events, and at least a third continue the one before: an event is sent every 50 ms,
+    /// and its end three times (2.5.1.4).
     pub(super) fn fit(&self, packets: u32) -> bool {
         self.repeated > 0
             && f64::from(self.fitting) >= FITTING * f64::from(packets)
@@ -69,7 +69,7 @@ impl Likeness {
     }
 }
 
-/// How often each value stood at the beginning of a payload: at its first byte, and among the first bytes.
+/// The frequency of each value at the beginning of a payload: at its first byte, and among the first bytes.
 ///
 /// A cipher makes all values equally likely, the first byte's too. No codec does: Opus begins with its configuration, iLBC
 /// with the spectral envelope, samples follow the level of the speech.
@@ -88,7 +88,7 @@ impl Randomness {
         beginning.iter().for_each(|&byte| all[usize::from(byte)] += 1);
     }
 
-    /// Whether the counts are those of noise: pairs of equal values are as rare as chance allows, or nearly.
+    /// Returns whether the counts are those of noise: pairs of equal values are about as rare as by chance.
     pub(super) fn is_noise(&self) -> bool {
         let Some(counts) = self.counts.as_deref().filter(|_| self.packets >= LEAST_RANDOM) else { return false };
         counts.iter().zip([1.2, 1.03]).all(|(counts, more)| {

@@ -1,4 +1,4 @@
-//! What the user says that payload types stand for.
+//! The meanings of payload types that the user has given.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use dsp_core::time::PayloadType;
 
 use super::format::{FormatError, PayloadFormat, read};
 
-/// What a payload type stands for. Its text is `opus/48000/2`, `CN/8000`, `telephone-event/8000` or `red/8000`.
+/// The meaning of a payload type. Its text is `opus/48000/2`, `CN/8000`, `telephone-event/8000` or `red/8000`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PayloadMeaning {
     /// Sound that can be decoded.
@@ -34,7 +34,7 @@ impl FromStr for PayloadMeaning {
     }
 }
 
-/// The payload types of a capture whose codecs the user knows, such as those that stand in its signalling.
+/// The payload types of a capture whose codecs the user knows, such as those from its signalling.
 ///
 /// ```
 /// use host_std::replay::{PayloadMap, PayloadMeaning};
@@ -47,7 +47,7 @@ impl FromStr for PayloadMeaning {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct PayloadMap {
-    /// Payload types and what they stand for. Of two entries with the same number the later one counts.
+    /// Payload types and their meanings. Of two entries with the same number the later one counts.
     pub entries: Vec<(PayloadType, PayloadMeaning)>,
     /// The codec of all dynamic payload types that are not in `entries`; `None` guesses it from the packets.
     pub otherwise: Option<PayloadFormat>,
@@ -68,7 +68,7 @@ impl PayloadMap {
         Ok(())
     }
 
-    /// What the user says of a number.
+    /// Returns the meaning that the user has given to a number.
     pub(in crate::replay) fn get(&self, number: PayloadType) -> Option<&PayloadMeaning> {
         self.entries.iter().rev().find(|(known, _)| *known == number).map(|(_, meaning)| meaning)
     }

@@ -1,9 +1,9 @@
-//! Which codec a payload type stands for: as the user says, as RFC 3551 fixes it, or as the packets themselves look.
+//! The codec of a payload type: given by the user, fixed by RFC 3551, or guessed from the packets themselves.
 //!
-//! A capture of RTP alone doesn't say what a dynamic payload type is: that was in the signalling. [`Shape`] collects what
-//! packets tell of it. Their length against the step of their timestamps leaves one codec or two; where samples lie
-//! open, those readings are compared by how alike neighbouring samples are, which only the right one makes of speech.
-//! Guesses are said to be guesses.
+//! A capture of RTP alone doesn't say what a dynamic payload type is: that was in the signalling. [`Shape`] collects the evidence
+//! from the packets. Their length against the step of their timestamps leaves one codec or two; where samples are not compressed,
+//! those readings are compared by how similar neighbouring samples are, and only the right one makes speech of them. Guesses are
+//! marked as guesses.
 
 mod decoders;
 mod format;
@@ -19,5 +19,5 @@ pub use meaning::{PayloadMap, PayloadMeaning};
 pub(super) use resolve::{Origin, Payload};
 pub(super) use shape::Shape;
 
-/// Share of the packets that must fit what a guess says of them.
+/// The share of the packets that must fit a guess.
 const FITTING: f64 = 0.9;

@@ -1,4 +1,4 @@
-//! What a payload type is: as the user says, else as RFC 3551 fixes it, else as its packets look.
+//! The meaning of a payload type: given by the user, else fixed by RFC 3551, else guessed from its packets.
 
 use dsp_core::time::PayloadType;
 
@@ -10,7 +10,7 @@ use crate::registry::CodecFormat;
 /// Least correlation of neighbouring samples for which a reading counts as sound.
 const SMOOTH: f64 = 0.4;
 
-/// What a payload type is.
+/// The meaning of a payload type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::replay) enum Payload {
     /// Something that we know what to do with.
@@ -19,7 +19,7 @@ pub(in crate::replay) enum Payload {
     Unknown(String),
 }
 
-/// How it's known.
+/// The origin of that knowledge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::replay) enum Origin {
     /// The user said it.
@@ -60,7 +60,7 @@ impl Shape {
         best.map(|(_, format)| format)
     }
 
-    /// What payload type `number` is, whose clock seems to run at `clock_hz`.
+    /// Determines the meaning of payload type `number`, whose clock seems to run at `clock_hz`.
     pub(in crate::replay) fn resolve(&self, number: PayloadType, clock_hz: u32, map: &PayloadMap) -> Payload {
         match self.meaning(number, clock_hz, map) {
             Payload::Known(PayloadMeaning::Sound(format), origin) => {

@@ -1,4 +1,4 @@
-//! How the packets of one payload type look: their lengths, steps and bytes, counted in one pass.
+//! The appearance of the packets of one payload type: their lengths, steps and bytes, counted in one pass.
 
 use dsp_core::codec::g711::{alaw_to_linear, ulaw_to_linear};
 
@@ -11,7 +11,7 @@ const SAMPLED_PACKETS: u32 = 250;
 /// Pairs of packets that a guess needs.
 const LEAST_PAIRS: u32 = 4;
 
-/// How the packets of one payload type look.
+/// The appearance of the packets of one payload type.
 #[derive(Clone, Debug, Default)]
 pub(in crate::replay) struct Shape {
     pub(in crate::replay) packets: u32,
@@ -29,8 +29,8 @@ pub(in crate::replay) struct Shape {
     randomness: Randomness,
 }
 
-/// Bytes a tick of the timestamp: 1 for G.711 and G.722, 2 and 4 for L16 or for G.711 in stereo; and with the tags of
-/// SRTP behind, of 10, 4 and 16 bytes.
+/// Bytes per tick of the timestamp: 1 for G.711 and G.722, 2 and 4 for L16 or for G.711 in stereo; and the same followed by the
+/// tags of SRTP, of 10, 4 and 16 bytes.
 pub(super) const OCTETS: [(u32, u32); 8] = [(1, 0), (2, 0), (4, 0), (1, 10), (1, 4), (1, 16), (2, 10), (2, 16)];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Shape {
             && seq == last_seq.wrapping_add(1)
         {
             let step = timestamp.wrapping_sub(last_timestamp);
-            // Pauses and restarts tell nothing of a packet's length.
+            // Pauses and restarts don't show a packet's length.
             if step > 0 && step <= 9_600 {
                 self.pair(step, bytes as u32, opus);
             }
@@ -94,7 +94,7 @@ impl Shape {
         }
     }
 
-    /// The usual step of the timestamp from packet to packet.
+    /// Returns the usual step of the timestamp from packet to packet.
     pub(in crate::replay) fn usual_step(&self) -> Option<u32> {
         self.steps.iter().max_by_key(|(step, count)| (*count, u32::MAX - step)).map(|(step, _)| *step)
     }
@@ -108,12 +108,12 @@ impl Shape {
         self.octets[3..].iter().any(|&count| self.fits(count))
     }
 
-    /// Whether the payloads are noise, or longer than their time by a tag of SRTP.
+    /// Returns whether the payloads are noise, or longer than their time by a tag of SRTP.
     pub(in crate::replay) fn looks_encrypted(&self) -> bool {
         self.randomness.is_noise() || self.is_tagged()
     }
 
-    /// Whether they surely are not encrypted.
+    /// Returns whether the payloads are certainly not encrypted.
     pub(in crate::replay) fn looks_plain(&self) -> bool {
         !self.looks_encrypted()
             && (self.randomness.packets >= LEAST_RANDOM || self.octets[..3].iter().any(|&count| self.fits(count)))

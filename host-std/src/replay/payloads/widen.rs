@@ -1,8 +1,8 @@
-//! Decoders of one channel in a stream of two: samples of both that lie side by side, and mono that is heard in both.
+//! Decoders of one channel in a stream of two: samples of both channels that are interleaved, and mono that is heard in both.
 
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
 
-/// A decoder of samples that has those of two channels, one beside the other.
+/// A decoder of samples that has those of two channels, interleaved.
 pub(super) struct StereoDecoder(pub(super) Box<dyn Decoder + Send>);
 
 impl Decoder for StereoDecoder {
@@ -31,7 +31,7 @@ impl Decoder for StereoDecoder {
 pub(super) struct Doubled(pub(super) Box<dyn Decoder + Send>);
 
 impl Doubled {
-    /// Of the first half of `pcm`, which is mono.
+    /// Doubles the first half of `pcm`, which is mono.
     fn double(pcm: &mut [i16]) {
         for n in (0..pcm.len() / 2).rev() {
             let sample = pcm[n];

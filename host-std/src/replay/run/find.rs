@@ -11,7 +11,7 @@ use crate::replay::payloads::{PayloadMap, Shape};
 use crate::replay::source::{CapturedDatagramKind, ReplaySource};
 use crate::replay::streams::{Finder, Found, StreamKey};
 
-/// Datagrams by what they are.
+/// The datagrams by their kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Kinds {
     pub(super) rtp: u64,
@@ -23,7 +23,7 @@ pub(super) struct Kinds {
     pub(super) out_of_order: u64,
 }
 
-/// What the first reading finds.
+/// The result of the first reading.
 pub(in crate::replay) struct Search {
     pub(in crate::replay) found: Vec<Found>,
     /// Streams that look encrypted, and that none of the keys opens.
@@ -68,8 +68,8 @@ pub(in crate::replay) fn find<R: Read>(
     Ok(Search { found, hidden, kinds, counts: source.counts().clone(), format: source.format() })
 }
 
-/// What no key opens is plain, or of a source that a key opens and damaged, or encrypted under a key that isn't here.
-/// Leaves the plain ones in `found` and returns the last.
+/// Sorts the streams that no key opens: they are plain, or damaged and of a source that a key opens, or encrypted under a key
+/// that isn't here. Leaves the plain ones in `found` and returns the encrypted ones.
 fn tell_unopened_apart(found: &mut Vec<Found>, others: Vec<Found>, kinds: &mut Kinds) -> Vec<Found> {
     let opened: HashMap<StreamKey, usize> =
         found.iter().enumerate().filter(|(_, found)| found.key.secured).map(|(n, found)| (found.key, n)).collect();

@@ -1,8 +1,8 @@
 //! A capture from its file to a report: find the streams, then play each.
 //!
-//! The file is read twice, so that a stream is known when its first packet is played; nothing of it is kept in memory but
-//! what the report shows. At most [`MOST_STREAMS`] streams are played, those with the most packets, and at most
-//! [`MOST_SAMPLES`] samples of all of them together.
+//! The file is read twice, so that a stream is known when its first packet is played; only the report's content is kept in
+//! memory. At most [`MOST_STREAMS`] streams are played, those with the most packets, and at most [`MOST_SAMPLES`] samples of all
+//! of them together.
 
 mod find;
 mod plan;
@@ -35,12 +35,12 @@ use super::streams::{StreamKey, StreamParts};
 const MOST_STREAMS: usize = 64;
 /// Samples of all streams together: a gibibyte.
 const MOST_SAMPLES: usize = 1 << 29;
-/// A capture whose times lie before 1990 has no clock.
+/// The earliest time of a capture with a clock: times before 1990 aren't those of a clock.
 const FIRST_CLOCK_US: u64 = 631_152_000_000_000;
 
-/// How a capture is played.
+/// The configuration of a replay.
 ///
-/// How would the call have sounded with a fixed delay of 60 ms, and payload type 96 known to be Opus?
+/// This example answers how a call would have sounded with a fixed delay of 60 ms, where payload type 96 is known to be Opus:
 ///
 /// ```
 /// use dsp_core::receive::DelayConfig;
@@ -63,9 +63,9 @@ pub struct ReplayConfig {
     /// The country whose call-progress tones are looked for in the sound of each stream, with DTMF digits; `None` lists only
     /// telephone events.
     pub hear_tones: Option<&'static Country>,
-    /// How many seconds of each stream are played at most. `None` is a minute and ten times what the stream's packets hold.
+    /// The most seconds of each stream that are played. `None` is a minute and ten times the length of the stream's packets.
     pub seconds: Option<f64>,
-    /// How many of the worst moments are told for each stream.
+    /// The number of worst moments that are reported for each stream.
     pub worst: usize,
     /// Offset from UTC of the times that are shown, in minutes.
     pub utc_offset_minutes: i32,
@@ -88,7 +88,7 @@ impl Default for ReplayConfig {
     }
 }
 
-/// Why a capture can't be played.
+/// The reason why a capture can't be played.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReplayError {
@@ -96,7 +96,7 @@ pub enum ReplayError {
     Capture(CaptureError),
     /// The capture can't be read to its end.
     Read(io::Error),
-    /// There is no RTP in the capture; the text says what there is instead.
+    /// There is no RTP in the capture; the text describes its content.
     NoStream(String),
     /// No receiver can be made with the bounds of [`ReplayConfig::delay`].
     Receiver(ConfigError),
@@ -144,7 +144,7 @@ impl From<io::Error> for ReplayError {
 /// fails later; [`ReplayError::NoStream`] if there is no RTP in it; [`ReplayError::Receiver`] if the bounds of
 /// [`ReplayConfig::delay`] contradict each other.
 pub fn replay(path: &Path, keys: &CaptureKeys, config: &ReplayConfig) -> Result<CaptureReport, ReplayError> {
-    // Nobody can read a pipe twice, and one that nobody writes to would be opened for ever.
+    // A pipe can't be read twice, and one without a writer would block for ever.
     let about = std::fs::metadata(path).map_err(CaptureError::Io)?;
     if !about.is_file() && !about.is_dir() {
         return Err(CaptureError::Other("it is a pipe or a device, and a capture is read twice: from a file").into());
@@ -153,10 +153,10 @@ pub fn replay(path: &Path, keys: &CaptureKeys, config: &ReplayConfig) -> Result<
     replay_with(file, || CaptureReader::open(path), keys, config)
 }
 
-/// As [`replay`], for a capture in memory; the report calls it `file`.
+/// Does the same as [`replay`], for a capture in memory; the report calls it `file`.
 ///
 /// # Errors
-/// As for [`replay`].
+/// The same as for [`replay`].
 ///
 /// # Examples
 /// A capture in memory, of a second of mu-law of which every tenth packet is missing:
@@ -278,7 +278,7 @@ fn play<R: Read>(
         let Ok(packet) = RtpPacket::parse(&source.datagram.bytes) else { continue };
         let key = match kind {
             CapturedDatagramKind::Rtp | CapturedDatagramKind::Unopened => key(&source, &packet),
-            // As in the first reading, it belongs to a part of its stream.
+            // The packet belongs to a part of its stream, as in the first reading.
             CapturedDatagramKind::Refused => {
                 parts.of(StreamKey { secured: true, ..key(&source, &packet) }, time_us);
                 continue;
@@ -292,7 +292,7 @@ fn play<R: Read>(
     Ok(players.into_iter().enumerate().map(|(n, player)| player.finish(format!("stream-{}", n + 1))).collect())
 }
 
-/// An address for people: an rtpdump may not have it.
+/// Returns an address for people: an rtpdump may not have it.
 pub(super) fn address(address: SocketAddr) -> String {
     if address.ip().is_unspecified() && address.port() == 0 { "unknown".into() } else { address.to_string() }
 }

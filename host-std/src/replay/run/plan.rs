@@ -1,4 +1,4 @@
-//! Which of the streams can be played, as what and for how long; and why not the others.
+//! The choice of the streams that can be played, with format and duration, and the reasons against the others.
 
 use dsp_core::codec::OtherPayload;
 use dsp_core::time::PayloadType;
@@ -12,7 +12,7 @@ use crate::replay::streams::Found;
 /// may be with its pauses.
 const LEAST_LIMIT_S: f64 = 60.0;
 const PAUSES: f64 = 10.0;
-/// Packets below which a candidate that can't be played is not worth a word.
+/// The fewest packets of an unplayable candidate that is reported.
 const LEAST_PACKETS: u64 = 10;
 
 /// A stream that can be played.
@@ -25,8 +25,8 @@ pub(super) struct PlayableStream {
 }
 
 impl PlayableStream {
-    /// What the receiver plays, at the rate in Hz of the widest format, and its clock; and channels, as many as the one that
-    /// has most. All formats are heard, whatever their clocks.
+    /// Returns the receiver's rate in Hz, that of the widest format, and its clock; and the number of channels, that of the
+    /// format with the most. All formats are heard, whatever their clocks.
     pub(super) fn sound(&self) -> ([u32; 2], u8) {
         let (main, formats) = (&self.main.1, || self.formats.iter().map(|(_, format)| format));
         let rate_hz = formats().map(PayloadFormat::sample_rate_hz).max().unwrap_or(main.sample_rate_hz());
@@ -48,7 +48,7 @@ impl PlayableStream {
     }
 }
 
-/// Which streams can be played, and why not the others.
+/// Decides which streams can be played, and why the others can't.
 pub(super) fn plan(found: Vec<Found>, config: &ReplayConfig) -> (Vec<PlayableStream>, Vec<SkippedStream>) {
     let (mut plans, mut skipped) = (Vec::new(), Vec::new());
     for found in found {

@@ -1,11 +1,11 @@
-//! What there is to say of a capture as a whole: what was in it beside sound, and what a reader should know.
+//! Remarks on a capture as a whole: its contents other than sound, and warnings for a reader.
 
 use super::find::Kinds;
 use crate::replay::capture::CaptureCounts;
 use crate::replay::link;
 use crate::replay::streams::MOST_SOURCES;
 
-/// What there was instead of RTP.
+/// Describes the contents of a capture without RTP.
 pub(super) fn instead(kinds: &Kinds, counts: &CaptureCounts) -> String {
     if counts.packets == 0 {
         return counts.broken.map_or("it is empty".into(), |(at, problem)| format!("at byte {at}, {problem}"));
@@ -31,7 +31,7 @@ pub(super) fn instead(kinds: &Kinds, counts: &CaptureCounts) -> String {
     parts.join(", ")
 }
 
-/// What a reader should know before trusting the numbers.
+/// Returns the warnings that a reader needs before trusting the numbers.
 pub(super) fn remarks(kinds: &Kinds, counts: &CaptureCounts) -> Vec<String> {
     let mut remarks = Vec::new();
     let mut add = |count: u64, text: String| {

@@ -10,10 +10,10 @@ use crate::replay::report::CaptureStream;
 use crate::replay::sound::StreamSound;
 use crate::report::{MinMeanMax, SideReport, Statistics};
 
-/// What is told of noise that the user takes for a codec.
+/// The report for noise that the user has mapped to a codec.
 const LOOKS_ENCRYPTED: &str = "looks encrypted, no key";
 
-/// What became of a planned stream; `clock` is the offset of the times shown, in microseconds, if the capture has any.
+/// Returns the report on a planned stream; `clock` is the offset of the times shown, in microseconds, if the capture has any.
 pub(super) fn report(
     plan: &PlayableStream,
     run: PlayedStream,

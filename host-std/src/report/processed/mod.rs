@@ -1,4 +1,4 @@
-//! What `media-core process` made of a recorded microphone: figures as JSON, in words, and as a page with levels, ERLE and
+//! The report of `media-core process` on a recorded microphone: figures as JSON, as text, and as a page with levels, ERLE and
 //! spectrograms over time.
 //!
 //! A [`Measure`] hears far end, microphone and result as they come, in pieces of any length, so a recording may be as long
@@ -27,15 +27,16 @@ use spectrogram::Spectrogram;
 const ROW_DEPTH: usize = 3;
 /// Frames of levels a second.
 const FRAMES_A_SECOND: usize = 100;
-/// The far end is heard in a frame if it was within so many frames, and so far below its loudest one, as a factor of power.
+/// The far end counts as heard in a frame if within this many frames it was no further below its loudest frame than the factor of
+/// power below.
 const HEARD_FRAMES: usize = 25;
 const HEARD_BELOW: f64 = 3.2e-4;
-/// And never below -70 dBov.
+/// The least power at which the far end counts as heard: -70 dBov.
 const LEAST_POWER: f64 = 1e-7;
-/// So many frames before and behind a voice at the near end count as the voice.
+/// The number of frames before and after a voice at the near end that count as the voice.
 const AROUND_FRAMES: usize = 20;
 
-/// What became of a recording: names of fields are those in the JSON, with their units.
+/// The report on a processed recording: names of fields are those in the JSON, with their units.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProcessReport {
     /// The microphone's file.
@@ -44,7 +45,7 @@ pub struct ProcessReport {
     pub far: Option<String>,
     /// The result's file.
     pub output: String,
-    /// What was done, name and value, in the order to show.
+    /// The settings, name and value, in the order to show.
     pub settings: Vec<(String, String)>,
     /// Rate of all three, in Hz.
     pub sample_rate_hz: u32,
@@ -53,7 +54,7 @@ pub struct ProcessReport {
     /// Length of the microphone's sound in seconds.
     #[serde(serialize_with = "micros")]
     pub seconds: f64,
-    /// How many times faster than the sound itself the chain was, without reading and writing files.
+    /// The speed of the chain relative to the duration of the sound, without reading and writing files.
     #[serde(serialize_with = "micros")]
     pub times_real_time: f64,
     /// RMS level of the far end in dBov; `None` without one, and where it is silent.
@@ -65,13 +66,13 @@ pub struct ProcessReport {
     /// RMS level of the result in dBov; `None` for silence.
     #[serde(serialize_with = "maybe_micros")]
     pub out_dbov: Option<f64>,
-    /// What an echo canceller did; `None` without one.
+    /// The figures of the echo canceller; `None` without one.
     pub echo: Option<EchoFigures>,
-    /// Where there is speech in the result, by the voice detector; `None` where nobody asked.
+    /// The segments of speech in the result, by the voice detector; `None` if they weren't requested.
     pub speech: Option<Vec<SpeechSegment>>,
     /// A row a second.
     pub per_second: Vec<SecondRow>,
-    /// For the page.
+    /// The pictures of the page.
     #[serde(skip)]
     pictures: Option<Pictures>,
 }
@@ -79,7 +80,7 @@ pub struct ProcessReport {
 /// One second.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct SecondRow {
-    /// When it begins, in seconds.
+    /// The time at which it begins, in seconds.
     pub at_s: usize,
     /// RMS level of the far end in dBov; `None` for silence.
     #[serde(serialize_with = "maybe_micros")]
@@ -101,7 +102,7 @@ pub struct SecondRow {
     pub double_talk: Option<f64>,
 }
 
-/// What only the page shows: levels by frame, and spectrograms.
+/// The content of the page alone: levels by frame, and spectrograms.
 #[derive(Clone, Debug)]
 struct Pictures {
     /// Far end, microphone and result, in power of full scale.
@@ -116,7 +117,7 @@ pub struct Measure {
     far: Levels,
     input: Levels,
     output: Levels,
-    /// What the canceller told in each frame.
+    /// The canceller's status in each frame.
     echo: Vec<EchoStatus>,
     spectrograms: Option<[Spectrogram; 2]>,
     voice: Option<Voices>,
@@ -124,7 +125,8 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// For interleaved sound at this rate with so many channels, of `length` samples a channel; `pictures`: for a page too.
+    /// Creates a report for interleaved sound at this rate with this many channels, of `length` samples a channel; `pictures`
+    /// says whether it is for a page too.
     pub fn new(sample_rate_hz: u32, channels: u8, length: u64, pictures: bool) -> Self {
         let levels = || Levels::new(sample_rate_hz, channels);
         let spectrogram = || Spectrogram::new(sample_rate_hz, channels, length);
@@ -139,7 +141,7 @@ impl Measure {
         }
     }
 
-    /// Also finds speech in what comes out. Rates are multiples of 8 kHz, 48 at most: there is none at others.
+    /// Adds the detection of speech in the output. Rates are multiples of 8 kHz, 48 at most; at others there is none.
     #[must_use]
     pub fn with_voice(mut self, aggressiveness: u8) -> Self {
         let (sample_rate_hz, channels) = self.sound;
@@ -153,12 +155,12 @@ impl Measure {
         self
     }
 
-    /// What the loudspeaker plays next.
+    /// Takes the sound that the loudspeaker plays next.
     pub fn hear_far(&mut self, pcm: &[i16]) {
         self.far.hear(pcm);
     }
 
-    /// Takes what the microphone captures next.
+    /// Takes the sound that the microphone captures next.
     pub fn hear_input(&mut self, pcm: &[i16]) {
         self.input.hear(pcm);
         if let Some([before, _]) = &mut self.spectrograms {
@@ -166,7 +168,7 @@ impl Measure {
         }
     }
 
-    /// What comes out next, at the same place in time as the microphone's.
+    /// Takes the next output, at the same place in time as the microphone's sound.
     pub fn hear_output(&mut self, pcm: &[i16]) {
         self.output.hear(pcm);
         if let Some(voice) = &mut self.voice {
@@ -177,12 +179,12 @@ impl Measure {
         }
     }
 
-    /// How the canceller does after the next 10 ms.
+    /// Takes the canceller's status after the next 10 ms.
     pub fn hear_echo(&mut self, status: EchoStatus) {
         self.echo.push(status);
     }
 
-    /// What it comes to; names, settings and the time that it took are the caller's.
+    /// Returns the report; names, settings and the processing time are the caller's.
     pub fn finish(self, sample_rate_hz: u32, channels: u8, seconds: f64) -> ProcessReport {
         let Self { far, input, output, echo, spectrograms, voice, .. } = self;
         let (far, input, output) = (far.finish(), input.finish(), output.finish());
@@ -246,12 +248,12 @@ impl Measure {
 }
 
 impl ProcessReport {
-    /// The figures as JSON, a second a line.
+    /// Returns the figures as JSON, a second a line.
     pub fn to_json(&self) -> String {
         rows_from(ROW_DEPTH, self)
     }
 
-    /// As a page of HTML that needs nothing from elsewhere: levels, ERLE and spectrograms, if they were measured.
+    /// Returns the report as a page of HTML that needs no other file: levels, ERLE and spectrograms, if they were measured.
     pub fn to_html(&self) -> String {
         page::page(self)
     }
@@ -289,7 +291,7 @@ impl fmt::Display for ProcessReport {
     }
 }
 
-/// Hears whether somebody speaks, in the mean of all channels.
+/// The detector of speech in the mean of all channels.
 #[derive(Clone, Debug)]
 struct Voices {
     detector: VoiceDetector,
@@ -357,13 +359,13 @@ fn decibels(power: f64) -> f64 {
     10.0 * power.log10()
 }
 
-/// The level of many frames in dBov; `None` for silence.
+/// Returns the level of many frames in dBov; `None` for silence.
 fn level(frames: &[f64]) -> Option<f64> {
     let mean = frames.iter().sum::<f64>() / frames.len() as f64;
     (mean > 0.0).then(|| decibels(mean))
 }
 
-/// In which frames the near end speaks, and those around them: a canceller notices late, and a word fades.
+/// Returns for each frame whether the near end speaks in it or around it: a canceller notices late, and a word fades.
 fn near(echo: &[EchoStatus]) -> Vec<bool> {
     let mut near = vec![false; echo.len()];
     for (frame, _) in echo.iter().enumerate().filter(|(_, status)| status.near_end) {
@@ -373,7 +375,7 @@ fn near(echo: &[EchoStatus]) -> Vec<bool> {
     near
 }
 
-/// In which frames the far end is heard.
+/// Returns for each frame whether the far end is heard in it.
 fn heard(far: &[f64], frames: usize) -> Vec<bool> {
     let loudest = far.iter().copied().fold(0.0, f64::max);
     let least = (loudest * HEARD_BELOW).max(LEAST_POWER);

@@ -214,7 +214,7 @@ fn draw(
     area.present()
 }
 
-/// The rows of a call's report.
+/// Returns the rows of a call's report.
 fn echo_rows(report: &ProcessReport) -> Vec<EchoRow> {
     let row = |row: &SecondRow| EchoRow {
         at_ms: row.at_s as f64 * 1e3,
@@ -225,7 +225,7 @@ fn echo_rows(report: &ProcessReport) -> Vec<EchoRow> {
     report.per_second.iter().map(row).collect()
 }
 
-/// A spectrogram's axis of frequencies; the picture lies over its lines.
+/// Draws a spectrogram's axis of frequencies; the picture covers its lines.
 fn frequencies(area: &Area<'_>, report: &ProcessReport, words: &str, top: i32, bottom: i32) -> Drawn {
     name(area, words, top + 14)?;
     name(area, "kHz", top + 44)?;

@@ -1,7 +1,7 @@
 //! A picture of one byte a pixel as a PNG, its colours those of a scale from dark to light that reads on any page.
 //!
-//! The colours are viridis (S. van der Walt and N. Smith, 2015): lightness grows evenly with the value, also for people
-//! who tell few colours apart.
+//! The colours are viridis (S. van der Walt and N. Smith, 2015): lightness grows evenly with the value, also for people who
+//! distinguish few colours.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +20,7 @@ pub(super) const SCALE: [[u8; 3]; 10] = [
     [0xfd, 0xe7, 0x25],
 ];
 
-/// The picture as a `data:` URI; `pixels` are rows from the top, each `width` long.
+/// Returns the picture as a `data:` URI; `pixels` are rows from the top, each `width` long.
 pub(super) fn data_uri(width: u32, height: u32, pixels: &[u8]) -> String {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
@@ -28,12 +28,12 @@ pub(super) fn data_uri(width: u32, height: u32, pixels: &[u8]) -> String {
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_palette((0..=255).flat_map(color).collect::<Vec<u8>>());
     let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels));
-    // Into memory, with as many pixels as the header says.
+    // The picture is written into memory, with as many pixels as the header gives, so this can't fail.
     debug_assert!(written.is_ok(), "{written:?}");
     format!("data:image/png;base64,{}", STANDARD.encode(file))
 }
 
-/// The colour of a value, between two steps.
+/// Returns the colour of a value, between two steps.
 fn color(value: u8) -> [u8; 3] {
     let place = u32::from(value) * (SCALE.len() as u32 - 1);
     let (step, part) = ((place / 255) as usize, place % 255);

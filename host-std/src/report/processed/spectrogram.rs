@@ -1,8 +1,8 @@
 //! A spectrogram of sound of any length in as many columns as a page shows: spectra of half-overlapping Hann windows of 32
 //! ms at 8 and 16 kHz, 16 ms at 32 kHz and 11 ms at 48 kHz, and in a column the mean of those that begin in it.
 //!
-//! A value is the level that a tone of that frequency has, in dBov: the power of a bin over that of the window's sum, twice,
-//! as half of it lies at the negative frequency. Of stereo the mean of both channels is seen.
+//! A value is the level that a tone of that frequency has, in dBov: the power of a bin over that of the window's sum, times two,
+//! as half of it is at the negative frequency. For stereo it is the mean of both channels.
 
 use dsp_core::spectrum::Spectrum;
 
@@ -27,7 +27,7 @@ pub(super) struct Spectrogram {
 }
 
 impl Spectrogram {
-    /// Of so many samples a channel.
+    /// Creates a spectrogram for this many samples a channel.
     pub(super) fn new(sample_rate_hz: u32, channels: u8, length: u64) -> Self {
         // The longest that the core's transform has.
         let size = if sample_rate_hz <= 8_000 { 256 } else { 512 };
@@ -77,13 +77,13 @@ impl Spectrogram {
         self.spectra[column] += 1;
     }
 
-    /// As a picture in a `data:` URI: time to the right, frequency upwards from 0 to half the rate.
+    /// Returns a picture in a `data:` URI: time to the right, frequency upwards from 0 to half the rate.
     pub(super) fn picture(&self) -> String {
         let (columns, bins) = (self.spectra.len(), self.bins());
         let mut pixels = vec![0; columns * bins];
         let mut before = 0;
         for column in 0..columns {
-            // A column in which no window begins has what the one before it has.
+            // A column in which no window begins repeats the one before it.
             if self.spectra[column] > 0 {
                 before = column;
             }
@@ -104,7 +104,7 @@ fn add_power<const H: usize>(windowed: &[f32], scale: f64, power: &mut [f64]) {
     power.iter_mut().zip(bins).for_each(|(power, bin)| *power += scale * f64::from(bin));
 }
 
-/// A colour of the scale.
+/// Returns a colour of the scale.
 fn value(power: f64) -> u8 {
     let [low, high] = RANGE_DBOV;
     // Silence is minus infinity, and becomes 0.

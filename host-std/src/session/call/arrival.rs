@@ -1,4 +1,5 @@
-//! What becomes of a datagram: the transport opens it, the streams say whose it is, the path whether it is believed.
+//! The path of a datagram through a call: the transport opens it, the streams determine whose it is, and the path decides whether
+//! it is believed.
 
 use std::net::SocketAddr;
 
@@ -43,7 +44,7 @@ impl Call {
             DemultiplexedDatagram::Rtp(packet) => self.receive_rtp(now, from, packet),
             DemultiplexedDatagram::Rtcp(compound) => self.receive_rtcp(now, channel, from, &compound),
             DemultiplexedDatagram::Malformed(datagram) => {
-                // What doesn't parse is counted by a receiver, and moves nothing.
+                // A packet that can't be parsed is counted by a receiver, and changes no address.
                 if !transport.believes(now, Channel::Rtp, from) {
                     return self.foreign(datagram);
                 }
@@ -63,14 +64,15 @@ impl Call {
         if let Some(index) = self.own(now, packet.ssrc(), Some(packet.seq())) {
             return self.own_source(now, index, Channel::Rtp, from);
         }
-        // Streams of one transport are told apart by payload type (RFC 9143, 9.2). What was not agreed on is counted by
-        // the first, and moves nothing. A number that one stream had and another one has belongs to the latter.
+        // Streams of one transport are distinguished by payload type (RFC 9143, 9.2). A packet of a type that was not agreed on
+        // is counted by the first stream, and changes no address. A number that one stream had and another one has belongs to the
+        // latter.
         let place = |is: fn(&Stream, &RtpPacket<'_>) -> bool| {
             self.streams.iter().position(|stream| stream.as_ref().is_some_and(|stream| is(stream, &packet)))
         };
         let named = self.named(&packet);
         let agreed = match named {
-            // What says whose it is belongs to nobody else (RFC 9143, 9.2).
+            // A packet that names its stream belongs to no other (RFC 9143, 9.2).
             Some(named) => named.filter(|index| {
                 self.streams[*index].as_ref().is_some_and(|stream| stream.expects(&packet) || stream.knows(&packet))
             }),
@@ -88,7 +90,7 @@ impl Call {
             let claim = if transport.authenticates() { Claim::Authentic } else { stream.claim(&packet) };
             let belief = transport.hear(now, from, claim);
             if belief.replaces {
-                // Nothing of what was heard until now says anything of this stream.
+                // The sound that was heard so far doesn't belong to this stream.
                 stream.forget();
             }
             belief.believed
@@ -122,7 +124,7 @@ impl Call {
         named.then_some(own)
     }
 
-    /// An RTCP packet that the guard let pass: read by all streams, each of which takes what is about its own sources.
+    /// Handles an RTCP packet that the guard let pass: all streams read it, and each takes the parts about its own sources.
     fn receive_rtcp(&mut self, now: Instant, channel: Channel, from: SocketAddr, compound: &Compound<'_>) -> Incoming {
         let sender = compound.packets().flatten().find_map(|packet| match packet {
             Packet::SenderReport(report) => Some(report.ssrc()),
@@ -135,7 +137,7 @@ impl Call {
             return self.own_source(now, index, channel, from);
         }
         let Some(transport) = &mut self.transport else { return Incoming::Ignored };
-        // Without SRTP anybody can write a report: it must come from where the sound comes from, or name its source.
+        // Without SRTP anybody can write a report: it must come from the address that the sound comes from, or name its source.
         let hears = |ssrc| self.streams.iter().flatten().any(|stream| stream.hears(ssrc));
         let claim = match sender {
             _ if transport.authenticates() => Claim::Authentic,
@@ -145,7 +147,7 @@ impl Call {
         if !transport.hear_report(now, channel, from, claim) {
             return self.foreign(compound.as_bytes());
         }
-        // Where nothing was ever heard, who leaves is whoever sent reports.
+        // Where nothing was ever heard, a goodbye is that of the side that sent reports.
         let silent = open(&self.streams).all(Stream::is_silent);
         let (mut bye, mut farewell, mut learnt) = (false, Farewell::None, false);
         let mut tells = false;
@@ -211,7 +213,7 @@ impl Call {
         Incoming::Bye
     }
 
-    /// Lets the first stream send what the network carries.
+    /// Adapts the first stream's sending to the network.
     fn follow_network(&mut self) {
         let adapter = self.network.as_mut().and_then(|network| network.adapter.as_mut());
         let (Some(transport), Some(adapter)) = (&mut self.transport, adapter) else { return };
@@ -246,7 +248,7 @@ impl Call {
         Incoming::Unheard(Admission::Own)
     }
 
-    /// A datagram that nobody is believed to have sent.
+    /// Counts a datagram whose sender isn't believed.
     fn foreign(&mut self, datagram: &[u8]) -> Incoming {
         let compound = Compound::parse(datagram, CompoundRule::ReportOrBye);
         self.stats.foreign_goodbyes += u32::from(compound.is_ok_and(|compound| says_goodbye(&compound)));
@@ -254,12 +256,12 @@ impl Call {
     }
 }
 
-/// The streams that are there now.
+/// Returns the streams that are there now.
 fn open(streams: &[Option<Stream>]) -> impl Iterator<Item = &Stream> {
     streams.iter().flatten().filter(|stream| !stream.is_closed())
 }
 
-/// Whether there is a goodbye in a datagram.
+/// Returns whether a datagram contains an RTCP goodbye.
 fn says_goodbye(compound: &Compound<'_>) -> bool {
     compound.packets().flatten().any(|packet| matches!(packet, Packet::Bye(_)))
 }

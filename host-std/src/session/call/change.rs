@@ -1,4 +1,4 @@
-//! Offer and answer, and what they make of a call: everything that can fail first, then all of it at once.
+//! The effect of offer and answer on a call: everything that can fail first, then all of it at once.
 
 use dsp_core::guard::srtp::KeyAge;
 use dsp_core::time::{Instant, Seq};
@@ -13,13 +13,13 @@ use crate::session::stream::{Stream, StreamChange, StreamSetup};
 use crate::session::transport::Gathered;
 use crate::session::transport::{CallTransport, Here, Report};
 
-/// What becomes of one stream.
+/// The change of one stream.
 enum Next {
     /// It is new, or opened again.
     New(Box<Stream>, Report),
-    /// It goes on, otherwise.
+    /// The stream continues with changes.
     Changed(Box<StreamChange>),
-    /// It goes on as it was.
+    /// The stream continues unchanged.
     Same,
     /// It is not there any more.
     Gone,
@@ -48,7 +48,7 @@ impl Call {
         self.describe_ice(true)?;
         let offer = sdp::offer(&self.local)?;
         if self.transport.is_some() {
-            // The other side may send what is offered before its answer is here.
+            // The other side may send the offered formats before its answer is here.
             for (index, offered) in sdp::offered(&offer)?.into_iter().enumerate() {
                 if let Some(Some(mut stream)) = self.streams.get_mut(index).map(Option::take) {
                     let expected = stream.expect(&self.setup(index), &offered);
@@ -66,8 +66,8 @@ impl Call {
     ///
     /// # Errors
     /// [`CallError::NoOffer`] if no offer of ours waits for an answer, [`CallError::Sdp`] if the answer can't be used,
-    /// [`CallError::Keys`] if its SRTP keys can't, and other errors if a codec or the sound can't be made. A running call goes on
-    /// as it was.
+    /// [`CallError::Keys`] if its SRTP keys can't, and other errors if a codec or the sound can't be made. A running call
+    /// continues unchanged.
     pub fn accept(&mut self, now: Instant, answer: &str) -> Result<(), CallError> {
         let offer = self.offered.as_ref().ok_or(CallError::NoOffer)?;
         let negotiated = sdp::accept(&self.local, offer, answer)?;
@@ -86,8 +86,8 @@ impl Call {
     /// a change (a session refresh, RFC 4028) gets the same answer again, and changes nothing.
     ///
     /// # Errors
-    /// [`CallError::Sdp`] if the offer can't be used, [`CallError::Keys`] if its SRTP keys can't, and other errors if a codec or the
-    /// sound can't be made. A running call goes on as it was.
+    /// [`CallError::Sdp`] if the offer can't be used, [`CallError::Keys`] if its SRTP keys can't, and other errors if a codec or
+    /// the sound can't be made. A running call continues unchanged.
     pub fn answer(&mut self, now: Instant, offer: &str) -> Result<String, CallError> {
         let before = self.present();
         let answer = self.make_answer(now, offer);
@@ -128,7 +128,7 @@ impl Call {
             let running = self.streams[index].as_ref().filter(|stream| !stream.is_closed());
             next.push(match (agreed, running) {
                 (None, _) => Next::Gone,
-                // What was agreed on again: nothing that runs is made anew.
+                // The stream was agreed on again without a change: nothing that runs is replaced.
                 (Some(agreed), Some(stream)) if *stream.agreed() == agreed => Next::Same,
                 (Some(agreed), Some(stream)) => Next::Changed(Box::new(stream.prepare(&self.setup(index), agreed)?)),
                 (Some(agreed), None) => {
@@ -213,13 +213,13 @@ impl Call {
         }
     }
 
-    /// What the stream with this number is made with.
+    /// Returns the setup of the stream with this number.
     fn setup(&self, stream: usize) -> StreamSetup<'_> {
         let redundancy = self.local.streams.get(stream).map_or(0, |local| local.redundancy);
         StreamSetup { registry: &self.local.registry, settings: &self.settings, redundancy }
     }
 
-    /// The goodbye of this stream leaves next.
+    /// Makes the goodbye of this stream the next thing to be sent.
     pub(super) fn leave(&mut self, index: usize) {
         if let Some(transport) = &mut self.transport {
             transport.leave(index);
@@ -233,9 +233,9 @@ impl Call {
         Here { named: (address, port), rtp: (bound, port).into(), rtcp: (bound, rtcp_port).into() }
     }
 
-    /// Goes on as another source (SSRC) in the first stream, when a stream is handed over, say. Sequence numbers and timestamps
-    /// begin anew with those of `identity`, and a goodbye for the source before is sent next. After a collision of SSRCs (RFC
-    /// 3550, 8.2) the call does this by itself, with random numbers.
+    /// Continues as another source (SSRC) in the first stream, for example when a stream is handed over. Sequence numbers and
+    /// timestamps start with those of `identity`, and a goodbye for the source before is sent next. After a collision of SSRCs
+    /// (RFC 3550, 8.2) the call does this by itself, with random numbers.
     ///
     /// # Errors
     /// [`CallError::SourceTaken`] if the other side or another stream of ours has that SSRC; [`CallError::SourceReturns`] if the
@@ -264,7 +264,7 @@ impl Call {
         transport.change_source(now, index, source.ssrc, packets);
     }
 
-    /// A source that nobody is, and that has sent nothing under the key in use.
+    /// Draws a source that no other participant uses, and that has sent nothing under the key in use.
     pub(super) fn draw_source(&mut self) -> InitialRtpState {
         loop {
             let source = self.spare.draw();

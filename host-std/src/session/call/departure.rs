@@ -1,4 +1,5 @@
-//! What leaves: packets that the streams have finished, then reports that are due, protected and addressed by the transport.
+//! The sending of datagrams: packets that the streams have finished, then reports that are due, protected and addressed by the
+//! transport.
 
 use dsp_core::time::Instant;
 use dsp_core::wire::rtp::RtpPacket;

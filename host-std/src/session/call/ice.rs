@@ -16,17 +16,17 @@ use crate::session::transport::{Gathered, Passed, Relays};
 const MAX_FRAGMENT_LINES: usize = 256;
 
 impl Call {
-    /// Whether servers may still tell of candidates that an offer or answer should have: ask before one, and until then pass
-    /// datagrams through [`receive`](Self::receive) and [`transmit`](Self::transmit). It's over after 2 s at the latest, or
-    /// 13 s where only relayed addresses may be told; what comes after that can be trickled
+    /// Returns whether servers may still report candidates that an offer or answer should have: ask before one, and until then
+    /// pass datagrams through [`receive`](Self::receive) and [`transmit`](Self::transmit). Gathering ends after 2 s at the
+    /// latest, or 13 s where only relayed addresses may be disclosed; candidates that come after that can be trickled
     /// ([`next_candidates`](Self::next_candidates)).
     pub fn is_gathering(&self, now: Instant) -> bool {
         let gatherer = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref());
         gatherer.is_some_and(|gatherer| gatherer.is_worth_waiting(now))
     }
 
-    /// The next offer restarts ICE (RFC 8445, 9): other credentials, new checks. Sound goes on over the old addresses until
-    /// the new checks have found some. Without ICE nothing happens.
+    /// Makes the next offer restart ICE (RFC 8445, 9): other credentials, new checks. Sound continues over the old addresses
+    /// until the new checks have found some. Without ICE nothing happens.
     pub fn restart_ice(&mut self) {
         self.remember();
         if let Some(ice) = &mut self.ice {
@@ -64,7 +64,7 @@ impl Call {
                 return transport.add_candidate(now, &candidate);
             }
         }
-        // Of an answer that is on its way.
+        // The candidate belongs to an answer that is on its way.
         let waits = self.offered.is_some();
         self.ice.as_mut().is_some_and(|ice| waits && ice.keep_early(ufrag.map(str::to_owned), candidate))
     }
@@ -78,7 +78,7 @@ impl Call {
             Some(own) => own,
             None => transport?.gatherer()?,
         };
-        // Before the first description there is nothing that would be late.
+        // Before the first description no candidate can be late.
         self.local.previous.as_ref()?;
         let late: Vec<_> = std::iter::from_fn(|| gatherer.next_untold()).collect();
         if late.is_empty() {
@@ -96,7 +96,7 @@ impl Call {
         Some(body)
     }
 
-    /// Before a description: what we have to say of ICE now. `offers`: whether it's an offer, which may restart.
+    /// Updates our ICE attributes before a description. `offers`: whether it's an offer, which may restart.
     pub(super) fn describe_ice(&mut self, offers: bool) -> Result<(), CallError> {
         let (Some(ice), Some(mut described)) = (&mut self.ice, self.local.ice.take()) else { return Ok(()) };
         let mut transport = self.transport.as_mut();
@@ -128,7 +128,7 @@ impl Call {
         Ok(())
     }
 
-    /// Whether an offer restarts ICE, so that its answer needs credentials of ours that are new too: they are drawn then.
+    /// Returns whether an offer restarts ICE, so that its answer needs credentials of ours that are new too: they are drawn then.
     pub(super) fn follows_restart(&mut self, negotiated: &Negotiated) -> Result<bool, CallError> {
         let (Some(ice), Some(transport), Ok(new)) = (&mut self.ice, &self.transport, &negotiated.transport.ice) else {
             return Ok(false);
@@ -144,7 +144,7 @@ impl Call {
         Ok(true)
     }
 
-    /// What a path by ICE is made of, if one was agreed on.
+    /// Returns the parts of a path by ICE, if one was agreed on.
     pub(super) fn gathered(&mut self, negotiated: bool) -> Gathered {
         let seed = self.identity.seed;
         self.ice.as_mut().filter(|_| negotiated).map(|ice| ice.gathered(seed)).unwrap_or_default()
@@ -158,7 +158,7 @@ impl Call {
         }
     }
 
-    /// The next query to a server for our candidates.
+    /// Returns the next query to a server for our candidates.
     pub(super) fn next_query(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         let from = self.here().rtp;
         let gatherer = self.ice.as_mut()?.gatherer.as_mut()?;
@@ -168,11 +168,11 @@ impl Call {
         Some(Transmit { len, from, to, channel: Channel::Rtp })
     }
 
-    /// Whether a datagram was a server's answer to such a query.
+    /// Returns whether a datagram was a server's answer to such a query.
     pub(super) fn take_query_answer(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
         let gatherer = self.ice.as_mut().and_then(|ice| ice.gatherer.as_mut());
         gatherer.is_some_and(|gatherer| {
-            // Before a call is agreed on nobody has permission.
+            // Before a call is agreed on no peer has a permission.
             let handled =
                 gatherer.take(from, datagram) || gatherer.relays_mut().take(now, from, datagram) == Passed::Handled;
             gatherer.take_news();
@@ -180,7 +180,7 @@ impl Call {
         })
     }
 
-    /// What a datagram is to our relayed addresses.
+    /// Unwraps a datagram that came through one of our relayed addresses.
     pub(super) fn decapsulate(&mut self, now: Instant, channel: Channel, from: SocketAddr, datagram: &[u8]) -> Passed {
         match &mut self.transport {
             Some(transport) if channel == Channel::Rtp => transport.decapsulate(now, from, datagram),
@@ -194,9 +194,9 @@ impl Call {
         looking.or_else(|| self.transport.as_ref()?.relays()).map(Relays::stats).unwrap_or_default()
     }
 
-    /// After [`hang_up`](Self::hang_up): whether a TURN server has not said yet that it has its address back. As long as that,
-    /// and not for longer than is convenient, go on with [`receive`](Self::receive) and [`transmit`](Self::transmit): else
-    /// the server keeps the address until its time is over.
+    /// Returns, after [`hang_up`](Self::hang_up), whether a TURN server has not confirmed yet that the allocation is released.
+    /// While it is true, and not for longer than is convenient, continue with [`receive`](Self::receive) and
+    /// [`transmit`](Self::transmit): otherwise the server keeps the address until its lifetime is over.
     pub fn is_leaving(&self) -> bool {
         let looking = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref()).map(|gatherer| gatherer.relays());
         let running = self.transport.as_ref().and_then(|transport| transport.relays());
@@ -210,7 +210,7 @@ impl Call {
         looking.into_iter().chain(running).for_each(|gatherer| gatherer.relays_mut().lose(server));
     }
 
-    /// Gives back what a TURN server gave before the call was agreed on.
+    /// Releases the allocations that a TURN server made before the call was agreed on.
     pub(super) fn leave_servers(&mut self) {
         if let Some(gatherer) = self.ice.as_mut().and_then(|ice| ice.gatherer.as_mut()) {
             gatherer.relays_mut().leave();

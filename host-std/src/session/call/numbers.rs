@@ -1,4 +1,4 @@
-//! What a call tells of itself; nothing here allocates.
+//! The statistics of a call; nothing here allocates.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,18 +19,18 @@ use crate::session::stream::{Counted, ReportedReception, SourceStats, Stream};
 use crate::session::transport::{Account, CallTransport};
 
 impl Call {
-    /// The addresses and keys that were agreed on; `None` before that.
+    /// Returns the addresses and keys that were agreed on; `None` before that.
     pub fn negotiated_transport(&self) -> Option<&NegotiatedTransport> {
         self.transport.as_ref().map(|transport| transport.agreed())
     }
 
-    /// What was agreed on for the stream with this number, 0 for the first. It is `None` before that, and where the stream is
-    /// closed or the other side rejected it.
+    /// Returns the agreement for the stream with this number, 0 for the first. It is `None` before there is one, and where the
+    /// stream is closed or the other side rejected it.
     pub fn negotiated_stream(&self, stream: usize) -> Option<&NegotiatedStream> {
         self.streams.get(stream)?.as_ref().filter(|stream| !stream.is_closed()).map(Stream::agreed)
     }
 
-    /// How the packets are protected now; `None` before the call is agreed on.
+    /// Returns the current protection of packets; `None` before the call is agreed on.
     pub fn protection(&self) -> Option<Protection> {
         self.transport.as_ref().map(|transport| transport.protection())
     }
@@ -41,12 +41,12 @@ impl Call {
         self.transport.as_ref().map(|transport| transport.destination(channel))
     }
 
-    /// The streams beside the first that the last offer and answer could not agree on, and why.
+    /// Returns the streams other than the first that the last offer and answer could not agree on, with the reasons.
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }
 
-    /// How many streams there are, be they only wanted or agreed on.
+    /// Returns the number of streams, whether they are only requested or agreed on.
     pub fn stream_count(&self) -> usize {
         self.streams.len()
     }
@@ -55,34 +55,34 @@ impl Call {
         self.streams.first()?.as_ref()
     }
 
-    /// The codec that the first stream sends, with the parameters that both sides have agreed on; `None` before that.
+    /// Returns the codec that the first stream sends, with the parameters that both sides have agreed on; `None` before that.
     pub fn codec(&self) -> Option<&CodecFormat> {
         self.first().map(Stream::codec)
     }
 
-    /// The address at which we receive, as the next offer or answer names it.
+    /// Returns the address at which we receive, as the next offer or answer names it.
     pub fn address(&self) -> IpAddr {
         self.local.address
     }
 
-    /// The port at which we receive RTP, as the next offer or answer names it.
+    /// Returns the port at which we receive RTP, as the next offer or answer names it.
     pub fn rtp_port(&self) -> u16 {
         self.local.rtp_port
     }
 
-    /// The most bytes of an IP packet that we send, unless the codec's shortest packets are longer.
+    /// Returns the most bytes of an IP packet that we send, unless the codec's shortest packets are longer.
     pub fn mtu(&self) -> u16 {
         self.local.mtu
     }
 
-    /// The rate of the first stream's sound in Hz, which `capture` takes and `play` gives. It is the one of
+    /// Returns the rate of the first stream's sound in Hz, which `capture` takes and `play` returns. It is the one of
     /// [`set_sound`](Self::set_sound), or else that of the widest codec that was agreed on; `None` before that.
     pub fn sample_rate_hz(&self) -> Option<u32> {
         self.stream_sound(0).map(|(sample_rate_hz, _)| sample_rate_hz)
     }
 
-    /// The channels, 1 or 2, of the first stream's sound, which `capture` takes and `play` gives interleaved. They are those of
-    /// [`set_sound`](Self::set_sound), or else of the codecs that were agreed on; `None` before that.
+    /// Returns the channels, 1 or 2, of the first stream's sound, which `capture` takes and `play` gives interleaved. They are
+    /// those of [`set_sound`](Self::set_sound), or else of the codecs that were agreed on; `None` before that.
     pub fn channels(&self) -> Option<u8> {
         self.stream_sound(0).map(|(_, channels)| channels)
     }
@@ -94,15 +94,16 @@ impl Call {
         Some((sound.rate_hz, sound.channels))
     }
 
-    /// The rate in Hz and the channels of what the receivers of the stream with this number play, before it is converted to the
-    /// user's sound: those of the widest codec that was agreed on. [`Tap::source`](crate::session::Tap::source) gets this
-    /// sound.
+    /// Returns the rate in Hz and the channels of the sound that the receivers of the stream with this number play, before it is
+    /// converted to the user's sound: those of the widest codec that was agreed on. [`Tap::source`](crate::session::Tap::source)
+    /// gets this sound.
     pub fn received_sound(&self, stream: usize) -> Option<(u32, u8)> {
         let sound = self.streams.get(stream)?.as_ref()?.received_sound();
         Some((sound.rate_hz, sound.channels))
     }
 
-    /// A snapshot of the numbers: sums over all streams, or, for what has no sum, those of the first stream that was agreed on.
+    /// Returns a snapshot of the numbers: sums over all streams, or, for values without a sum, those of the first stream that was
+    /// agreed on.
     pub fn stats(&self) -> CallStats {
         let mut streams = self.streams.iter().enumerate().filter_map(|(at, stream)| Some((at, stream.as_ref()?)));
         let Some((index, first)) = streams.next() else { return self.stats };
@@ -120,8 +121,8 @@ impl Call {
         Some(self.stats_of(index, stream, &self.remote(index, stream), stream.total()))
     }
 
-    /// The faults of the sound of each stream ([`CallStats::findings`]), with the stream's number. A call without faults has
-    /// none.
+    /// Returns the faults of the sound of each stream ([`CallStats::findings`]), with the stream's number. A call without faults
+    /// has none.
     pub fn findings(&self) -> impl Iterator<Item = (usize, Finding)> + '_ {
         let of = |stream| self.stream_stats(stream).map(move |stats| (stream, stats));
         let found = |(stream, stats): (usize, CallStats)| findings(&stats).map(move |finding| (stream, finding));
@@ -171,20 +172,20 @@ impl Call {
         stream.remote(told.and_then(|told| told.round_trip()), told.and_then(|told| told.peer_voip()))
     }
 
-    /// What the stream with this number has to report.
+    /// Returns the account of the stream with this number for a report.
     pub(super) fn account(&self, now: Instant, index: usize) -> Option<Account> {
         let stream = self.streams.get(index)?.as_ref()?;
         Some(stream.account(now, &self.settings, &self.remote(index, stream)))
     }
 
-    /// The numbers of each source that is heard.
+    /// Returns the numbers of each source that is heard.
     pub fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
         self.streams.iter().flatten().flat_map(Stream::sources)
     }
 
-    /// The packets of ours about which the last transport-wide feedback said something new: when they were sent, and how much
-    /// longer they took than the fastest, or that they did not arrive. They stay here until the next feedback; a
-    /// [tap](crate::session::Tap::feedback) is told each of them.
+    /// Returns our packets about which the last transport-wide feedback contained new information: when they were sent, and how
+    /// much longer they took than the fastest, or that they did not arrive. They stay here until the next feedback; a
+    /// [tap](crate::session::Tap::feedback) receives each of them.
     pub fn told_packets(&self) -> &[PacketFeedback] {
         self.transport.as_ref().map_or(&[], |transport| transport.told_packets())
     }
@@ -194,42 +195,42 @@ impl Call {
         self.streams.get(stream)?.as_ref().map(|stream| stream.own().0)
     }
 
-    /// The first source that is heard in the stream with this number, with the level of its last packet and whether somebody
-    /// spoke in it, if packets tell that (RFC 6464). The level is `None` too where packets don't say who speaks (`vad=off`);
+    /// The first source that is heard in the stream with this number, with the level of its last packet and whether it contained
+    /// speech, if packets carry that (RFC 6464). The level is `None` too where packets don't mark speech (`vad=off`);
     /// [`SourceStats::level`] has it then.
     pub fn source_level(&self, stream: usize) -> Option<(Ssrc, Option<AudioLevel>)> {
         self.streams.get(stream)?.as_ref()?.source_level()
     }
 
-    /// Whether the other side of the stream with this number accepts who is in a mix and how loud each of them is
+    /// Returns whether the other side of the stream with this number accepts the list of contributors to a mix, with their levels
     /// ([`set_contributors`](Self::set_contributors)).
     pub fn takes_contributors(&self, stream: usize) -> bool {
         self.streams.get(stream).and_then(Option::as_ref).is_some_and(Stream::takes_contributors)
     }
 
-    /// What became of a packet of `ssrc` that was stored (see [`Receiver::fate`](dsp_core::receive::Receiver::fate)).
+    /// Returns the fate of a packet of `ssrc` that was stored (see [`Receiver::fate`](dsp_core::receive::Receiver::fate)).
     pub fn fate(&self, ssrc: Ssrc, seq: Seq) -> Option<Fate> {
         let hears = self.streams.iter().flatten().find(|stream| stream.hears(ssrc));
         hears.or(self.first()).map_or(Some(Fate::Discarded), |stream| stream.fate(ssrc, seq))
     }
 
-    /// For how long neither RTP nor RTCP has come from the other side; `None` before the call is agreed on, and on hold.
+    /// Returns for how long neither RTP nor RTCP has come from the other side; `None` before the call is agreed on, and on hold.
     pub fn silence(&self, now: Instant) -> Option<Duration> {
         let transport = self.transport.as_ref()?;
         (!self.is_on_hold()).then(|| transport.silence(now))
     }
 
-    /// Whether nothing is to be received in any stream.
+    /// Returns whether nothing is to be received in any stream.
     fn is_on_hold(&self) -> bool {
         let receives = |stream: &Stream| !stream.is_closed() && stream.agreed().direction.receives();
         !self.streams.iter().flatten().any(receives)
     }
 
-    /// Whether and why the call should end although nobody signalled it, because of
+    /// Returns whether and why the call should end although it wasn't signalled, because of
     /// [`CallConfig::after_goodbye`](crate::session::CallConfig::after_goodbye),
     /// [`CallConfig::after_silence`](crate::session::CallConfig::after_silence) or
     /// [`CallConfig::circuit_breaker`](crate::session::CallConfig::circuit_breaker), because there are no SRTP keys or they are
-    /// used up, or because ICE failed. Ask it once a tick; the call goes on until you end it.
+    /// used up, or because ICE failed. Ask once a tick; the call continues until you end it.
     ///
     /// ```
     /// # use host_std::session::Call;
@@ -270,8 +271,8 @@ impl Call {
         self.settings.after_silence.filter(|&wait| silence >= wait).map(|_| Ending::Silence(silence))
     }
 
-    /// The memory of this call in bytes, its heap included, without the states of codecs and of the resamplers of those whose
-    /// rate isn't the call's.
+    /// Returns the memory of this call in bytes, its heap included, without the states of codecs and of the resamplers of those
+    /// whose rate isn't the call's.
     pub fn memory_bytes(&self) -> usize {
         let transport = self.transport.as_ref().map_or(0, |transport| transport.memory_bytes());
         let streams = self.streams.iter().flatten().map(Stream::memory_bytes).sum::<usize>();

@@ -1,8 +1,8 @@
 //! An offer of ours that is on its way: said again, taken back, answered by several.
 //!
-//! What a call wants and says lies in one place (`LocalMedia`). Before the first change after an agreement a copy of it
-//! is put aside; an agreement throws the copy away, and [`Call::withdraw`] goes back to it. What runs, streams, keys
-//! and addresses, is only ever changed by an agreement, so that there is nothing else to take back.
+//! All settings and descriptions of a call are in one place (`LocalMedia`). Before the first change after an agreement a copy of
+//! it is kept; an agreement drops the copy, and [`Call::withdraw`] returns to it. The running state (streams, keys and addresses)
+//! is only ever changed by an agreement, so that there is nothing else to take back.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,18 +13,18 @@ use crate::session::outcome::CallError;
 #[cfg(all(feature = "ice", feature = "manager"))]
 use crate::session::transport::stun_attribute;
 
-/// What a call said and wanted when it was agreed on last.
+/// The settings and descriptions of a call when it was agreed on last.
 pub(super) struct Before {
     local: LocalMedia,
-    /// What our keys were made for.
+    /// The address and port for which our keys were made.
     keys: (IpAddr, u16),
-    /// Our candidates, and whether they were to be looked for anew.
+    /// Our candidates, and whether they were to be gathered again.
     #[cfg(feature = "ice")]
     ice: Option<((IpAddr, u16), bool)>,
 }
 
 impl Call {
-    /// A copy of what the call says and wants now.
+    /// Returns a copy of the call's present settings and descriptions.
     pub(super) fn present(&self) -> Box<Before> {
         Box::new(Before {
             local: self.local.clone(),
@@ -34,7 +34,8 @@ impl Call {
         })
     }
 
-    /// Goes back to what the call said and wanted. Versions that were said are not said again of something else.
+    /// Returns to the earlier settings and descriptions. A version number that was sent is not used again for another
+    /// description.
     pub(super) fn return_to(&mut self, before: Before) {
         let said = self.local.previous.as_deref().and_then(crate::sdp::version);
         let Before { local, keys, .. } = before;
@@ -54,14 +55,14 @@ impl Call {
         }
     }
 
-    /// Puts aside what was agreed on, before the first change since.
+    /// Keeps a copy of the agreement, before the first change since.
     pub(super) fn remember(&mut self) {
         if self.transport.is_some() && self.before.is_none() {
             self.before = Some(self.present());
         }
     }
 
-    /// Whether an offer of ours waits for its answer.
+    /// Returns whether an offer of ours waits for its answer.
     pub fn is_offering(&self) -> bool {
         self.offered.is_some()
     }
@@ -71,10 +72,10 @@ impl Call {
         self.local.streams.get(stream).map(|stream| stream.direction)
     }
 
-    /// Takes back our offer, which the other side refused (488, 491) or never answered, and with it everything that was set
-    /// since both sides last agreed: direction, codecs, streams, address, keys. Sound goes on as it was, since only an answer
-    /// changes it, and the next description says what was agreed on. Before the first agreement only the offer itself is
-    /// taken back. Returns whether there was anything to take back.
+    /// Takes back our offer, which the other side refused (488, 491) or never answered, and with it everything that was set since
+    /// both sides last agreed: direction, codecs, streams, address, keys. Sound continues unchanged, since only an answer changes
+    /// it, and the next description repeats the agreement. Before the first agreement only the offer itself is taken back.
+    /// Returns whether there was anything to take back.
     ///
     /// ```
     /// # use dsp_core::time::Instant;
@@ -103,7 +104,7 @@ impl Call {
     }
 
     /// Returns the description that we sent last, word for word, as the offer of a session refresh (RFC 4028, 7.4).
-    /// [Accept](Self::accept) its answer as any other; if that says what the other side said before, nothing changes in the
+    /// [Accept](Self::accept) its answer as any other; if that repeats the other side's last description, nothing changes in the
     /// running call. An [`offer`](Self::offer) would name all of our codecs again, even to a side whose offer we answered.
     ///
     /// # Errors
@@ -135,13 +136,13 @@ impl Call {
     }
 
     /// Makes a second call with the same first offer, for one more answer to it: a SIP request may reach several phones, each of
-    /// which answers for itself (forking: RFC 3261, 13.2.2.4). The calls have in common what the offer says: our address and
-    /// port, our key, our certificate and our ICE credentials. Each is another source, since what one source sends under one
-    /// key must be one stream (RFC 4568, 9.2; RFC 3711, 9.1).
+    /// which answers for itself (forking: RFC 3261, 13.2.2.4). The calls share the content of the offer: our address and port,
+    /// our key, our certificate and our ICE credentials. Each is another source, since the packets of one source under one key
+    /// must be one stream (RFC 4568, 9.2; RFC 3711, 9.1).
     ///
-    /// The calls share sockets, so you must decide to which of them a datagram belongs; a
-    /// [`Session`](crate::manager::Session) does. Relayed addresses (TURN) stay with the first call, since a server knows one
-    /// user behind a port. Candidates that servers have told so far are those of both.
+    /// The calls share sockets, so you must decide to which of them a datagram belongs; a [`Session`](crate::manager::Session)
+    /// does. Relayed addresses (TURN) stay with the first call, since a server knows one user for each port. Candidates that
+    /// servers have reported so far are those of both.
     ///
     /// # Errors
     /// [`CallError::NoOffer`] unless a first offer waits for its answer, [`CallError::Randomness`] when the operating system has
@@ -188,8 +189,7 @@ impl Call {
         Ok(fork)
     }
 
-    /// Whether a datagram is a connectivity check of this call's other side: both user names are in it (RFC 8445,
-    /// 7.2.2).
+    /// Returns whether a datagram is a connectivity check of this call's other side: both user names are in it (RFC 8445, 7.2.2).
     #[cfg(all(feature = "ice", feature = "manager"))]
     pub(crate) fn is_checked_by(&self, datagram: &[u8]) -> bool {
         const USERNAME: u16 = 6;
@@ -200,14 +200,14 @@ impl Call {
         })
     }
 
-    /// Whether packets may take relayed addresses alone, and those are another call's ([`fork`](Self::fork)).
+    /// Returns whether packets may take relayed addresses alone, and those are another call's ([`fork`](Self::fork)).
     #[cfg(all(feature = "ice", feature = "manager"))]
     pub(crate) fn has_no_candidates(&self) -> bool {
         let gatherer = self.ice.as_ref().and_then(|ice| ice.gatherer.as_ref());
         gatherer.is_some_and(|gatherer| gatherer.is_relay_only() && gatherer.hears_nowhere())
     }
 
-    /// Where we receive RTP, as descriptions say it from now on.
+    /// Returns the address at which we receive RTP, as descriptions state it from now on.
     pub fn receives_at(&self) -> SocketAddr {
         SocketAddr::new(self.local.address, self.local.rtp_port)
     }

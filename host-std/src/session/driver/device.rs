@@ -1,4 +1,4 @@
-//! A device that may be lost, come back, or be changed for another while a call goes on.
+//! A device that may be lost, come back, or be changed for another during a call.
 
 use std::time::Duration as StdDuration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant as TokioInstant;
 use crate::device::{AudioIo, DeviceError, FileIo, Gaps};
 use crate::join::Join;
 
-/// Time between two attempts to open a lost device anew.
+/// The time between two attempts to reopen a lost device.
 const REOPEN_EVERY: StdDuration = StdDuration::from_secs(2);
 
 /// A microphone and a loudspeaker that survive the loss of the device: for a mixer of your own that ticks them. A
@@ -24,13 +24,13 @@ pub struct Device {
     had_failed: bool,
 }
 
-/// What an attempt to open a device anew gives back.
+/// The result of an attempt to reopen a device.
 type Reopened = (Box<dyn AudioIo>, Result<(), DeviceError>);
 
 enum State {
     Here {
         audio: Box<dyn AudioIo>,
-        /// When to open it anew, if it is lost.
+        /// The time of the next attempt to reopen it, if it is lost.
         retry: TokioInstant,
     },
     /// It's being opened on a thread that may block.
@@ -38,7 +38,7 @@ enum State {
 }
 
 impl Device {
-    /// As it is.
+    /// Wraps a device in its present state.
     pub fn new(audio: Box<dyn AudioIo>) -> Self {
         let join = Join::new(audio.sample_rate_hz());
         Self { state: State::Here { audio, retry: TokioInstant::now() }, join, had_failed: false }
@@ -52,9 +52,9 @@ impl Device {
         }
     }
 
-    /// Another device of whatever sound takes its place; the one of before, to be [closed](Self::close). What it
-    /// captures fades in. What was captured before breaks off: it is joined behind whatever holds it back, by a
-    /// [`Join`] of one's own where there is no call.
+    /// Replaces the device by another one, of any rate and channels; returns the old one, to be [closed](Self::close). The new
+    /// device's captured sound fades in. The old device's captured sound breaks off: it has to be joined after all stages that
+    /// delay it, by a separate [`Join`] where there is no call.
     pub fn change(&mut self, audio: Box<dyn AudioIo>) -> Self {
         let mut next = Self::new(audio);
         next.join.break_off();
@@ -87,7 +87,7 @@ impl Device {
         self.join.pass_all(pcm, channels.into());
     }
 
-    /// What it has lost since this was asked last.
+    /// Returns the losses since the last call of this function.
     pub fn gaps(&mut self) -> Gaps {
         match &mut self.state {
             State::Here { audio, .. } => audio.gaps(),
@@ -95,7 +95,7 @@ impl Device {
         }
     }
 
-    /// How long sound takes through it.
+    /// Returns the latency of the device.
     pub fn latency(&self) -> Latency {
         match &self.state {
             State::Here { audio, .. } => audio.latency(),
@@ -103,12 +103,12 @@ impl Device {
         }
     }
 
-    /// Whether it has failed for good.
+    /// Returns whether it has failed for good.
     pub fn has_failed(&self) -> bool {
         matches!(&self.state, State::Here { audio, .. } if audio.failure().is_some() && !audio.may_come_back())
     }
 
-    /// Whether it is lost, and may come back.
+    /// Returns whether it is lost, and may come back.
     pub fn is_lost(&self) -> bool {
         match &self.state {
             State::Here { audio, .. } => audio.failure().is_some() && audio.may_come_back(),
@@ -116,8 +116,8 @@ impl Device {
         }
     }
 
-    /// If it is lost: says so, and lets it be opened anew, every two seconds. To be asked after each tick; it doesn't
-    /// wait.
+    /// Recovers a lost device: reports the loss, and lets the device be reopened every two seconds. Call it after each tick; it
+    /// doesn't wait.
     pub async fn recover(&mut self) {
         match &mut self.state {
             State::Here { audio, retry } => {
@@ -133,7 +133,7 @@ impl Device {
                     (audio, reopened)
                 });
                 self.state = State::Opening { opening, sample_rate_hz, channels };
-                // Of two devices one may be lost, and what the other one captures breaks off here.
+                // If one of two devices is lost, the sound that the other one captures breaks off here too.
                 self.join.break_off();
             }
             State::Opening { opening, .. } if opening.is_finished() => {
@@ -150,7 +150,7 @@ impl Device {
         }
     }
 
-    /// What it was made of; if it's just being opened, when that has come to something.
+    /// Returns the device that it was made of; if it's just being reopened, waits for the result.
     pub async fn into_audio(self) -> Box<dyn AudioIo> {
         match self.state {
             State::Here { audio, .. } => audio,
@@ -176,7 +176,7 @@ pub(crate) fn close(mut audio: Box<dyn AudioIo>) {
     });
 }
 
-/// What the thread gives back; it is never cancelled, so all that it could bring else is a panic.
+/// Returns the thread's result; the thread is never cancelled, so its only other result is a panic.
 fn joined(thread: Result<Reopened, tokio::task::JoinError>) -> Reopened {
     match thread {
         Ok(reopened) => reopened,

@@ -1,4 +1,4 @@
-//! What a driver on tokio runs: a call, or several that share their sockets and their device.
+//! The part that a driver on tokio runs: a call, or several that share their sockets and their device.
 
 use std::net::SocketAddr;
 
@@ -18,23 +18,23 @@ pub(crate) trait Driven: Media<Transmit = Transmit> {
     /// Rate in Hz and channels of its device from now on, as [`Call::set_sound`].
     fn set_sound(&mut self, sound: (u32, u8)) -> Result<(), CallError>;
 
-    /// What is captured next doesn't follow what was captured last: it is joined without a click.
+    /// Marks that the next captured sound doesn't follow the last one, so that they are joined without a click.
     fn break_off(&mut self);
 
-    /// The next digit that was heard, if the driver passes them on.
+    /// Returns the next digit that was heard, if the driver passes them on.
     fn next_digit(&mut self) -> Option<CallDigit>;
 
-    /// The same for tones.
+    /// Returns the same for tones.
     fn next_tone(&mut self) -> Option<CallTone>;
 
-    /// What an echo canceller does now.
+    /// Passes the echo canceller's current status to the calls.
     fn tell_echo(&mut self, now: Instant, front: &mut HostFront);
 
     /// The connection to a TURN server is over.
     #[cfg(feature = "ice")]
     fn lose_server(&mut self, server: SocketAddr);
 
-    /// Whether a TURN server has not said yet that it has its address back.
+    /// Returns whether a TURN server has not confirmed yet that an allocation is released.
     #[cfg(feature = "ice")]
     fn is_leaving(&self) -> bool;
 }

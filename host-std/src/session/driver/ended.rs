@@ -8,7 +8,7 @@ use dsp_core::front::FrontError;
 use crate::device::AudioIo;
 use crate::session::{CallError, Ending, Reason};
 
-/// Why a driver ended its call.
+/// The reason why a driver ended its call.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Ended {

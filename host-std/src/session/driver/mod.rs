@@ -3,9 +3,9 @@
 //! Use it for a softphone, or for a server whose calls have a device each. A server that mixes calls, or ticks many of them at once,
 //! drives [`Call`]s itself; a SIP stack is served by `manager`, which has drivers inside.
 //!
-//! The task takes datagrams as they arrive. Every 10 ms ([`TICK_MS`]) it plays, captures, and sends what is finished and the
-//! reports that are due. Between ticks it does what the user says by a [`Command`], and it shows how the call goes by a [`Status`]. In a
-//! call it is the only place that reads a clock.
+//! The task takes datagrams as they arrive. Every 10 ms ([`TICK_MS`]) it plays, captures, and sends finished packets and the
+//! reports that are due. Between ticks it carries out the user's [`Command`]s, and it publishes the state of the call as a
+//! [`Status`]. In a call it is the only place that reads a clock.
 //!
 //! Two calls over loopback, one of which mutes its microphone and hangs up:
 //!
@@ -48,11 +48,12 @@
 //! # }
 //! ```
 //!
-//! **Cost.** One task for each call. What its ticks take is told on the page of [`session`](super).
+//! **Cost.** One task for each call. The cost of its ticks is stated on the page of [`session`](super).
 //!
-//! **Late ticks.** Ticks are counted from the start, so that a late tick is made up for, up to 100 ms. What this machine slept beyond
-//! that (a stopped process, a closed laptop) is a pause in both directions, and is counted once, by the device or the driver. Datagrams
-//! that lay in the sockets before the driver ran, or while the machine slept, are not played, since they would only add delay.
+//! **Late ticks.** Ticks are counted from the start, so that a late tick is made up for, up to 100 ms. Any longer sleep of this
+//! machine (a stopped process, a closed laptop) is a pause in both directions, and is counted once, by the device or the driver.
+//! Datagrams that were in the sockets before the driver ran, or while the machine slept, are not played, since they would only
+//! add delay.
 //!
 //! **A lost device** is opened again on a thread of its own, and until then there is silence. [`Command::Device`] exchanges the device.
 //!
@@ -115,12 +116,12 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that is at [`Instant::ZERO`] now. Several calls may share one.
+    /// Creates a clock that is at [`Instant::ZERO`] now. Several calls may share one.
     pub fn start() -> Self {
         Self { start: TokioInstant::now() }
     }
 
-    /// The time since the clock was started.
+    /// Returns the time since the clock was started.
     pub fn now(&self) -> Instant {
         Instant::from_micros(self.start.elapsed().as_micros() as u64)
     }
@@ -129,7 +130,7 @@ impl Clock {
 /// A closure that changes the running call, and is called with it and the time between two ticks, on the driver's task.
 pub type Change = Box<dyn FnOnce(&mut Call, Instant) + Send>;
 
-/// What a user does during a call, sent to [`Driver::run`] by a channel.
+/// A user's command during a call, sent to [`Driver::run`] by a channel.
 ///
 /// A command that changes the call is a closure, which runs between two ticks. Its result comes back by a channel of your own:
 ///
@@ -172,7 +173,7 @@ pub enum Command {
     HangUp,
 }
 
-/// How a call goes, for a display. A driver publishes it ten times a second, by a tokio `watch` channel.
+/// The status of a call, for a display. A driver publishes it ten times a second, by a tokio `watch` channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Status {
@@ -190,11 +191,11 @@ pub struct Status {
     pub volume: i16,
     /// Time since the driver began.
     pub elapsed: Instant,
-    /// For how long nothing has come from the other side; `None` on hold.
+    /// The time for which nothing has come from the other side; `None` on hold.
     pub silence: Option<Duration>,
     /// The state of the echo canceller, in stereo that of the left channel; `None` without one.
     pub echo: Option<EchoStatus>,
-    /// Why the call ended; `None` while it runs.
+    /// The reason why the call ended; `None` while it runs.
     pub ended: Option<Reason>,
 }
 
@@ -214,9 +215,10 @@ pub struct Driver {
     pub audio: Box<dyn AudioIo>,
     /// The clock that the call's times are of.
     pub clock: Clock,
-    /// How much faster than the clock the audio ticks come, in parts per million, to simulate the drift of a sound card.
+    /// The rate of the audio ticks relative to the clock, in parts per million, to simulate the drift of a sound card; positive
+    /// is faster.
     pub drift_ppm: f64,
-    /// After how long the driver ends by itself; `None` never.
+    /// The time after which the driver ends by itself; `None` for never.
     pub time_limit: Option<StdDuration>,
     /// The channel to which received digits are sent, when they begin and when they have ended. While it is full they wait in
     /// the call ([`Call::next_digit`]), which drops the oldest ones and counts them.
@@ -231,10 +233,10 @@ pub struct Driver {
     pub turn: Vec<super::TurnConnection>,
 }
 
-/// What a driver gives back when its call has ended.
+/// The result of a driver when its call has ended.
 #[non_exhaustive]
 pub struct Finished {
-    /// Why the call ended.
+    /// The reason why the call ended.
     pub ended: Ended,
     /// The call, with its numbers.
     pub call: Call,
@@ -250,7 +252,7 @@ pub struct Finished {
 }
 
 impl Driver {
-    /// A driver for a call whose RTCP shares the socket of RTP, which runs until somebody ends it. Set other fields as needed.
+    /// Creates a driver for a call whose RTCP shares the socket of RTP, which runs until it is ended. Set other fields as needed.
     pub fn new(call: Call, rtp: UdpSocket, audio: Box<dyn AudioIo>, clock: Clock) -> Self {
         Self {
             call,
@@ -295,7 +297,7 @@ impl Driver {
             Err(error) => return running.finished(Ended::Front(error), audio),
         };
         let mut sound = AttachedDevice::new(audio, front);
-        // Unless somebody has set them before, the default: none.
+        // Gains and mute are those that were set before, or else the default of none.
         let before = *status.borrow();
         sound.apply(Command::Mute(before.muted));
         sound.apply(Command::MicrophoneGain(before.microphone_gain));
@@ -377,7 +379,7 @@ impl Driver {
         running.call.hang_up();
         running.drain_call().await;
         running.leave_servers().await;
-        // Also where nobody looks yet.
+        // The reason is published also if there is no reader yet.
         let reason = ended.reason();
         status.send_replace(Status { ended: Some(reason), ..running.status(&mut sound, begin) });
         tracing::debug!(ended = reason.name, "call ended");

@@ -1,4 +1,4 @@
-//! When ticks are due: counted from the start, so that a late one is made up for, and no longer than a pause is short.
+//! The times of ticks: counted from the start, so that late ticks are caught up, unless they are so late that a pause is better.
 
 use std::time::Duration as StdDuration;
 
@@ -9,10 +9,10 @@ use crate::session::{tick_samples, ticks_samples};
 
 /// Ticks that are later than this are skipped.
 const LATEST: StdDuration = StdDuration::from_millis(100);
-/// After so long a sleep what lies in the sockets is too late to be played.
+/// The length of a sleep after which the datagrams in the sockets are too late to be played.
 const STALE: StdDuration = StdDuration::from_millis(500);
-/// How long datagrams may keep a tick waiting that is due: half of one. What a flood sends beyond stays with the system,
-/// which drops it, and the sound goes on.
+/// The time for which datagrams may delay a tick that is due: half of one. The rest of a flood stays with the system, which drops
+/// it, and the sound continues.
 const INTAKE: StdDuration = StdDuration::from_millis(5);
 
 /// The ticks of a device.
@@ -22,20 +22,20 @@ pub(crate) struct DeviceTicks {
     /// Length of a tick in seconds.
     period: f64,
     tick: u64,
-    /// On datagrams since the last tick.
+    /// The time spent on datagrams since the last tick.
     spent: StdDuration,
 }
 
-/// Ticks that nobody was there for.
+/// Ticks that were skipped.
 pub(crate) struct Skipped {
     /// Their samples (a channel).
     pub(crate) samples: usize,
-    /// Whether what lies in the sockets is too late too.
+    /// Whether the datagrams in the sockets are too late too.
     pub(crate) stale: bool,
 }
 
 impl DeviceTicks {
-    /// Ticks of a device of this rate from now on, faster than the clock by so much.
+    /// Creates the ticks of a device of this rate from now on, faster than the clock by `drift_ppm`.
     pub(crate) fn new(rate_hz: u32, drift_ppm: f64) -> Self {
         let period = f64::from(TICK_MS) / 1_000.0 / (1.0 + drift_ppm * 1e-6);
         Self { rate_hz, begin: TokioInstant::now(), period, tick: 0, spent: StdDuration::ZERO }
@@ -46,7 +46,7 @@ impl DeviceTicks {
         Self { rate_hz, ..*self }
     }
 
-    /// When the next tick is due.
+    /// Returns when the next tick is due.
     pub(crate) fn next(&self) -> TokioInstant {
         self.begin + StdDuration::from_secs_f64(self.tick as f64 * self.period)
     }
@@ -55,7 +55,7 @@ impl DeviceTicks {
         TokioInstant::now().saturating_duration_since(self.next())
     }
 
-    /// If the next tick is too late to be made up for: those that are left out.
+    /// Returns the ticks that are left out, if the next one is too late to be made up for.
     pub(crate) fn skip(&mut self) -> Option<Skipped> {
         let late = self.late();
         if late <= LATEST {
@@ -67,12 +67,12 @@ impl DeviceTicks {
         Some(Skipped { samples, stale: late > STALE })
     }
 
-    /// Whether there is time for a datagram before the next tick.
+    /// Returns whether there is time for a datagram before the next tick.
     pub(crate) fn is_open(&self) -> bool {
         self.late().is_zero() || self.spent < INTAKE
     }
 
-    /// So long was spent on a datagram.
+    /// Adds the time spent on a datagram.
     pub(crate) fn spend(&mut self, time: StdDuration) {
         self.spent += time;
     }

@@ -1,4 +1,4 @@
-//! The network side of a driver: sockets and connections, with what they carry to and from a call.
+//! The network side of a driver: sockets and connections, and their traffic to and from a call.
 
 use std::cell::Cell;
 use std::io;
@@ -25,13 +25,13 @@ use crate::session::{CallDigit, CallError, CallTone, CaptureConfig, Channel, Mis
 const DATAGRAM_BYTES: usize = 65_535;
 /// Datagrams that are thrown away at once: more than a socket holds.
 const STALE_DATAGRAMS: u32 = 10_000;
-/// So long TURN servers are waited for at the end, until they have their addresses back.
+/// The time for which TURN servers are awaited at the end, until their allocations are released.
 #[cfg(feature = "ice")]
 const LEAVING: StdDuration = StdDuration::from_millis(500);
 
-/// Room for the longest datagram. A thread keeps one for all its calls: a call has it while it takes in a datagram or
-/// goes through a tick, and none while it waits. Where a tick waits until the system takes what is sent, another call
-/// of the thread makes one of its own.
+/// Room for the longest datagram. A thread keeps one for all its calls: a call has it while it takes in a datagram or goes
+/// through a tick, and none while it waits. Where a tick waits until the system takes a datagram, another call of the thread
+/// makes one of its own.
 struct Datagram(Vec<u8>);
 
 thread_local! {
@@ -48,7 +48,7 @@ impl Datagram {
 
 impl Drop for Datagram {
     fn drop(&mut self) {
-        // On a thread that ends there is nobody to keep it for.
+        // On a thread that ends the buffer isn't kept.
         let _ = IDLE.try_with(|idle| idle.set(std::mem::take(&mut self.0)));
     }
 }
@@ -66,7 +66,7 @@ pub(crate) struct Running<C> {
 }
 
 impl<C: Driven> Running<C> {
-    /// With these sockets.
+    /// Creates the running call with these sockets.
     #[cfg(feature = "manager")]
     pub(crate) fn new(call: C, rtp: UdpSocket, rtcp: Option<UdpSocket>, clock: Clock) -> Self {
         #[cfg(feature = "ice")]
@@ -76,14 +76,14 @@ impl<C: Driven> Running<C> {
         Self { call, rtp, rtcp, clock, send_error: None, digits: None, tones: None, turn }
     }
 
-    /// With these connections to TURN servers.
+    /// Adds these connections to TURN servers.
     #[cfg(all(feature = "manager", feature = "ice"))]
     pub(crate) fn with_turn(self, turn: Vec<crate::session::TurnConnection>) -> Self {
         Self { turn: TurnConnections::new(turn), ..self }
     }
 
-    /// Another device has the sound from now on, of whatever rate and channels, behind a capture chain of these
-    /// settings; the one of before is closed.
+    /// Attaches another device from now on, of any rate and channels, with a capture chain of these settings; the old one is
+    /// closed.
     ///
     /// # Errors
     /// Why the call can't have its sound: nothing changes then, and the device is closed.
@@ -112,8 +112,7 @@ impl<C: Driven> Running<C> {
         Ok(())
     }
 
-    /// Takes in a datagram of a socket beside the call's own, if one is there. What is wrong with it is nobody's
-    /// trouble.
+    /// Takes in a datagram, if there is one, of a socket other than the call's own. Errors of that socket are ignored.
     #[cfg(feature = "manager")]
     pub(crate) fn receive_beside(&mut self, socket: &UdpSocket, channel: Channel) {
         let mut datagram = Datagram::take();
@@ -146,7 +145,7 @@ impl<C: Driven> Running<C> {
     /// Takes in a datagram, if one is there.
     ///
     /// # Errors
-    /// What is wrong with the socket.
+    /// The error of the socket.
     pub(crate) fn receive(&mut self, channel: Channel) -> io::Result<()> {
         let mut datagram = Datagram::take();
         let Some(received) = self.socket(channel).map(|socket| socket.try_recv_from(&mut datagram.0)) else {
@@ -162,14 +161,13 @@ impl<C: Driven> Running<C> {
         Ok(())
     }
 
-    /// Empties the sockets of what lay there for nobody knows how long: sound is thrown away and counted, reports are
-    /// read.
+    /// Empties the sockets of datagrams of unknown age: sound is discarded and counted, reports are read.
     pub(crate) fn drain(&mut self, missed: Missed) {
         let mut datagram = Datagram::take();
         let buffer = &mut datagram.0[..];
         let mut thrown = 0;
         for channel in [Channel::Rtp, Channel::Rtcp] {
-            // Whatever is wrong with a socket, the loop will tell.
+            // An error of a socket is reported by the loop.
             let Some(Ok(socket)) = self.socket(channel).map(at_once) else { continue };
             for _ in 0..STALE_DATAGRAMS {
                 match socket.recv_from(buffer) {
@@ -185,7 +183,7 @@ impl<C: Driven> Running<C> {
         self.call.count(missed, thrown);
     }
 
-    /// `capture`: what is captured was said before now; nothing has been, at the first tick.
+    /// Runs a tick. `capture`: whether to capture the sound until now; there is none at the first tick.
     pub(crate) async fn tick(&mut self, samples: usize, capture: bool, sound: &mut AttachedDevice) {
         let now = self.clock.now();
         let gaps = sound.gaps();
@@ -204,7 +202,7 @@ impl<C: Driven> Running<C> {
                 }
                 Step::Microphone(microphone) => {
                     device.read(microphone.pcm);
-                    // What it dropped to read this is lost before it.
+                    // Samples that it dropped for this read were lost before it.
                     let late = beyond(skipped, device.gaps());
                     *microphone.lost = microphone.lost.saturating_add(gaps.captured).saturating_add(late.captured);
                     front.underrun(late.played as usize);
@@ -219,7 +217,7 @@ impl<C: Driven> Running<C> {
         device.recover().await;
     }
 
-    /// Sends all that leaves now.
+    /// Sends all datagrams that are due now.
     pub(crate) async fn drain_call(&mut self) {
         let now = self.clock.now();
         let mut datagram = Datagram::take();
@@ -228,7 +226,7 @@ impl<C: Driven> Running<C> {
         }
     }
 
-    /// What has come from a TURN server by TCP.
+    /// Takes in the data that have come from a TURN server by TCP.
     pub(crate) fn receive_from_server(&mut self, connection: usize) {
         let (now, call) = (self.clock.now(), &mut self.call);
         let over = self.turn.receive(connection, |server, datagram| {
@@ -243,7 +241,7 @@ impl<C: Driven> Running<C> {
         self.tell_signals();
     }
 
-    /// Gives back what TURN servers gave, if they answer soon.
+    /// Releases the allocations of TURN servers, if they answer soon.
     #[cfg(feature = "ice")]
     pub(crate) async fn leave_servers(&mut self) {
         let until = TokioInstant::now() + LEAVING;
@@ -284,12 +282,12 @@ impl<C: Driven> Running<C> {
     }
 }
 
-/// Whether an error says only that a datagram of ours found nobody: Windows calls that a reset.
+/// Returns whether an error says only that a datagram of ours was undeliverable: Windows calls that a reset.
 pub(crate) fn unreachable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
 }
 
-/// The address as the socket takes it: one of IPv6 sends to IPv4 only under an address that is mapped.
+/// Returns the address as the socket takes it: one of IPv6 sends to IPv4 only under an address that is mapped.
 fn as_sent(socket: &UdpSocket, to: SocketAddr) -> SocketAddr {
     match to {
         SocketAddr::V4(v4) if socket.local_addr().is_ok_and(|own| own.is_ipv6()) => {
@@ -299,7 +297,7 @@ fn as_sent(socket: &UdpSocket, to: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The same socket, to ask the system itself what is there: tokio knows it only after its reactor has run.
+/// Returns the same socket, to ask the system itself for waiting datagrams: tokio knows them only after its reactor has run.
 fn at_once(socket: &UdpSocket) -> io::Result<std::net::UdpSocket> {
     #[cfg(unix)]
     let own = std::os::fd::AsFd::as_fd(socket).try_clone_to_owned()?;

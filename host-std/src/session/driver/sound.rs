@@ -10,8 +10,8 @@ use crate::session::{CaptureStep, HostFront};
 pub(crate) struct AttachedDevice {
     pub(crate) device: Device,
     pub(crate) front: Box<HostFront>,
-    /// Samples a channel that were skipped just now, of the loudspeaker and of the microphone, as far as the device has
-    /// not told of them too.
+    /// The samples per channel that were skipped just now, of the loudspeaker and of the microphone, as far as the device has not
+    /// reported them too.
     pub(super) skipped: Gaps,
     /// Steps of the capture chain that are switched off, there or not.
     off: Vec<CaptureStep>,
@@ -22,18 +22,18 @@ impl AttachedDevice {
         Self { device: Device::new(audio), front, skipped: Gaps::default(), off: Vec::new() }
     }
 
-    /// The device, to be closed or given to another call.
+    /// Returns the device, to be closed or given to another call.
     pub(crate) async fn into_audio(self) -> Box<dyn AudioIo> {
         self.device.into_audio().await
     }
 
-    /// Another device takes the place of the one of before, which is closed; one of other sound has a `front` of its
-    /// own. Gains stay, and so do steps of the capture chain that were switched off; what it has learnt of the one of
-    /// before is forgotten.
+    /// Replaces the device by another one and closes the old one; a device with another sound has a `front` of its own. Gains
+    /// stay, and so do steps of the capture chain that were switched off; the state that the chain has adapted to the old device
+    /// is forgotten.
     pub(crate) fn change(&mut self, audio: Box<dyn AudioIo>, front: Option<Box<HostFront>>) {
         if let Some(front) = front {
             let before = std::mem::replace(&mut self.front, front);
-            // What one front end takes, the next one does.
+            // Values that one front end accepts are accepted by the next one.
             let _ = self.front.set_microphone_gain(before.microphone_gain());
             let _ = self.front.set_volume(before.volume());
             self.front.set_microphone_muted(before.microphone_muted());
@@ -48,25 +48,25 @@ impl AttachedDevice {
         self.begin();
     }
 
-    /// Whether the device has failed for good.
+    /// Returns whether the device has failed for good.
     pub(crate) fn has_failed(&self) -> bool {
         self.device.has_failed()
     }
 
-    /// Whether the device is lost, and may come back.
+    /// Returns whether the device is lost, and may come back.
     #[cfg(feature = "manager")]
     pub(crate) fn is_lost(&self) -> bool {
         self.device.is_lost()
     }
 
-    /// What was lost before now is nobody's.
+    /// Starts the count: losses before now don't belong to the call.
     pub(crate) fn begin(&mut self) {
         self.front.reset();
         let _ = self.device.gaps();
         self.skipped = Gaps::default();
     }
 
-    /// There were no ticks for so many samples a channel.
+    /// Records that there were no ticks for this many samples a channel.
     pub(crate) fn skip(&mut self, samples: usize) {
         self.front.skip(samples);
         let samples = u32::try_from(samples).unwrap_or(u32::MAX);
@@ -74,7 +74,7 @@ impl AttachedDevice {
         self.skipped.played = self.skipped.played.saturating_add(samples);
     }
 
-    /// What the device has lost beyond the ticks that were skipped.
+    /// Returns the device's losses beyond the ticks that were skipped.
     pub(super) fn gaps(&mut self) -> Gaps {
         beyond(&mut self.skipped, self.device.gaps())
     }
@@ -109,7 +109,8 @@ impl AttachedDevice {
     }
 }
 
-/// What was lost beyond what was told as skipped: a device that had nobody to read or write it tells of the same time.
+/// Returns the losses beyond the skipped samples: a device that was not read or written during skipped ticks reports the same
+/// time.
 pub(super) fn beyond(skipped: &mut Gaps, lost: Gaps) -> Gaps {
     let rest = |skipped: &mut u32, lost: u32| {
         let told = lost.min(*skipped);
@@ -119,7 +120,7 @@ pub(super) fn beyond(skipped: &mut Gaps, lost: Gaps) -> Gaps {
     Gaps { captured: rest(&mut skipped.captured, lost.captured), played: rest(&mut skipped.played, lost.played) }
 }
 
-/// In hundredths of dBov.
+/// Returns the level in hundredths of dBov.
 pub(super) fn level(level: Option<Level>) -> i16 {
     level.map_or(i16::MIN, Level::hundredths_dbov)
 }

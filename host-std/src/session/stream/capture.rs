@@ -1,8 +1,8 @@
-//! What a stream says: the user's sound made into the codec's.
+//! The sent sound of a stream: the user's sound converted to the codec's.
 //!
-//! Where a codec of another rate takes over in a running call, what was captured last goes through the new conversion
-//! first, so that what leaves goes on in mid-sound. Where the user has another device, the sound of the one of before
-//! fades out here, behind all that holds sound back, and that of the next one fades in before it.
+//! Where a codec of another rate takes over in a running call, the sound captured last goes through the new conversion first, so
+//! that the sent sound continues without a break. Where the user has another device, the old device's sound fades out here, after
+//! all stages that delay sound, and the new device's sound fades in before them.
 
 use dsp_core::process::resample::ResampleError;
 use dsp_core::time::Duration;
@@ -10,7 +10,7 @@ use dsp_core::time::Duration;
 use super::conversion::{Conversion, PART, Sound};
 use crate::join::Join;
 
-/// What is kept of the user's sound for the next conversion: more than any of them looks back.
+/// The length of the user's sound that is kept for the next conversion: more than any of them looks back.
 const HISTORY: Duration = Duration::from_millis(30);
 
 /// The user's sound on its way to an encoder.
@@ -19,15 +19,15 @@ pub(super) struct EncoderInput {
     conversion: Option<Conversion>,
     /// A part in the codec's sound.
     part: Box<[i16]>,
-    /// What came last of the user's; nothing where the user takes whatever sound the codecs have.
+    /// The user's most recent sound; empty where the user takes the sound of the codecs.
     history: Box<[i16]>,
-    /// What the encoder gets.
+    /// The encoder's sound.
     codec: Sound,
     join: Join,
 }
 
 impl EncoderInput {
-    /// For an encoder of sound `codec`. `lasts`: whether the user's sound stays when the codec changes.
+    /// Creates the input of an encoder of sound `codec`. `lasts`: whether the user's sound stays when the codec changes.
     ///
     /// # Errors
     /// [`ResampleError`] if the codec's sound can't be made of the user's.
@@ -39,7 +39,7 @@ impl EncoderInput {
         Ok(Self { sound, conversion, part, history, codec, join: Join::new(codec.rate_hz) })
     }
 
-    /// Goes on where `before` is.
+    /// Continues from the state of `before`.
     pub(super) fn follow(&mut self, before: &Self) {
         if before.sound != self.sound || before.history.len() != self.history.len() {
             return;
@@ -58,7 +58,7 @@ impl EncoderInput {
         self.join = before.join.followed_by(self.codec.rate_hz, [before.codec.channels, self.codec.channels]);
     }
 
-    /// What is captured next doesn't follow what was captured last, which fades out.
+    /// Marks that the next captured sound doesn't follow the last one, which fades out.
     #[cfg(feature = "tokio")]
     pub(super) fn break_off(&mut self) {
         self.history.fill(0);
@@ -72,7 +72,7 @@ impl EncoderInput {
         self.sound
     }
 
-    /// How much later sound reaches the encoder than it was captured.
+    /// Returns the delay from capture to the encoder.
     pub(super) fn delay(&self) -> Duration {
         self.conversion.as_ref().map_or(Duration::ZERO, Conversion::delay)
     }
@@ -104,13 +104,13 @@ impl EncoderInput {
         refused
     }
 
-    /// Nothing leaves of a tick. Samples a channel of the codec's that it would have been.
+    /// Skips a tick of which nothing is sent. Returns the samples a channel at the codec's rate that it would have been.
     pub(super) fn pass(&mut self, pcm: &[i16]) -> usize {
         self.keep(pcm);
         self.skip(self.sound.a_channel(pcm.len()))
     }
 
-    /// Nothing was captured for so many samples a channel. Those of the codec's.
+    /// Records that nothing was captured for this many samples a channel. Returns their number at the codec's rate.
     pub(super) fn skip(&mut self, samples: usize) -> usize {
         self.conversion.as_mut().map_or(samples, |conversion| conversion.skip(samples))
     }

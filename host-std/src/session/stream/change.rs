@@ -1,4 +1,4 @@
-//! What offers and answers make of a stream, in two steps: [`Stream::prepare`] makes all that is new, and can fail;
+//! The effect of offers and answers on a stream, in two steps: [`Stream::prepare`] makes all that is new, and can fail;
 //! [`Stream::change`] puts it in place, and can't.
 
 use dsp_core::codec::{CodecInfo, Encoder};
@@ -29,16 +29,16 @@ use crate::session::identity::InitialRtpState;
 use crate::session::outcome::CallError;
 use crate::session::own::{HostDetector, OwnStrategy};
 
-/// What all streams of a call are made with.
+/// The setup that all streams of a call share.
 #[derive(Clone, Copy)]
 pub(in crate::session) struct StreamSetup<'a> {
     pub(in crate::session) registry: &'a Registry,
     pub(in crate::session) settings: &'a CallSettings,
-    /// How many packets before it a packet repeats.
+    /// The number of earlier packets that a packet repeats.
     pub(in crate::session) redundancy: u8,
 }
 
-/// What a later offer and answer make of a stream.
+/// The change of a stream by a later offer and answer.
 pub(in crate::session) struct StreamChange {
     agreed: NegotiatedStream,
     sending: SentCodec,
@@ -46,26 +46,26 @@ pub(in crate::session) struct StreamChange {
     redundancy: Option<Box<Repeats>>,
     noise: Option<(PayloadType, HostDetector)>,
     extended: Option<Box<Extended>>,
-    /// What says who speaks where packets have their level.
+    /// The voice detector, where packets carry their level.
     levels: Option<HostDetector>,
     /// Other receivers, where the sound is another; else more decoders for those there are.
     heard: Option<Playing>,
     more: Vec<Decoders>,
-    /// What makes the user's sound the codec's, where either is another, and those receivers that were there play as
-    /// the user's, where that is another.
+    /// The conversion of the user's sound to the codec's, where either changes, and below it that of the existing receivers to
+    /// the user's sound, where that changes.
     capture: Option<EncoderInput>,
     replayed: Option<playing::OtherSound>,
     switches: bool,
     /// Memory of the sender, where packets are longer than any before.
     room: Option<Box<[i16]>>,
     another_encoder: bool,
-    /// When digits are looked for in the sound, what else is, and how they are sent.
+    /// The settings for the detection of digits and tones in the sound, and for sending digits.
     tones: ToneSettings,
     /// A source has one clock (RFC 7160, 4.1): with another we are another source.
     pub(in crate::session) other_clock: bool,
 }
 
-/// What a call's settings say of digits and tones in the sound.
+/// The settings of a call for digits and tones in the sound.
 #[derive(Clone, Copy)]
 struct ToneSettings {
     digits: ToneDetection,
@@ -85,12 +85,12 @@ impl ToneSettings {
     }
 }
 
-/// What may come of the other side.
+/// Returns the formats that the other side may send.
 fn formats(agreed: &NegotiatedStream) -> ReceivableFormats<'_> {
     ReceivableFormats { codecs: &agreed.receive, events: &agreed.receive_events }
 }
 
-/// The longest tick that a sender takes in beside a packet.
+/// The longest tick that a sender has to hold in addition to a packet.
 const LONGEST_TICK_MS: u32 = 60;
 
 /// Samples of a packet and a tick.
@@ -105,8 +105,8 @@ fn sender_room(ptime_ms: u32, info: &CodecInfo) -> Box<[i16]> {
 }
 
 impl StreamSetup<'_> {
-    /// The longest packets that are sent, in ms: those that were agreed on, or where what is sent follows the network,
-    /// those that it may come to.
+    /// Returns the longest packets that are sent, in ms: those that were agreed on, or with adaptation to the network the longest
+    /// that it may choose.
     fn longest_ms(&self, agreed: &NegotiatedStream) -> u32 {
         let adapts = self.settings.adaptation.is_some();
         let longest =
@@ -114,7 +114,7 @@ impl StreamSetup<'_> {
         longest.unwrap_or(0).max(agreed.send_ptime_ms)
     }
 
-    /// As many repeated payloads as are wanted and the other side's bandwidth has room for.
+    /// Returns the redundancy with as many repeated payloads as are requested and the other side's bandwidth has room for.
     fn redundancy(&self, sending: &SentCodec, agreed: &NegotiatedStream) -> Option<Box<Repeats>> {
         let level = agreed.copies_within_bandwidth(self.redundancy.into());
         sending.redundancy.filter(|_| level > 0).map(|payload_type| {
@@ -147,12 +147,12 @@ impl StreamSetup<'_> {
         Listening::new(config, sound.channels, places, own, budget)
     }
 
-    /// What the receivers are to play: the widest of what may come.
+    /// Returns the sound that the receivers are to play: the widest of the formats that may come.
     fn received(&self, agreed: &NegotiatedStream) -> Result<ReceivedSound, CallError> {
         ReceivedSound::of(self.registry, &agreed.receive)
     }
 
-    /// What comfort noise of ours is sent as, and what tells it from speech.
+    /// Returns the payload type of our comfort noise, and the detector that distinguishes it from speech.
     fn noise(&self, sending: &SentCodec) -> Option<(PayloadType, HostDetector)> {
         sending.noise.map(|payload_type| (payload_type, self.detector(sending)))
     }
@@ -164,7 +164,7 @@ impl StreamSetup<'_> {
         }
     }
 
-    /// What packets carry in their headers, and what says who speaks if that is among it.
+    /// Returns the header extensions of packets, and the voice detector if one of them needs it.
     fn extended(
         &self,
         agreed: &NegotiatedStream,
@@ -245,7 +245,7 @@ impl Stream {
         Ok(stream)
     }
 
-    /// What a later offer and answer make of this stream.
+    /// Prepares the change of this stream by a later offer and answer.
     ///
     /// # Errors
     /// Why it can't be; nothing has changed.
@@ -303,7 +303,7 @@ impl Stream {
         })
     }
 
-    /// Goes on as agreed.
+    /// Continues as agreed.
     pub(in crate::session) fn change(&mut self, change: StreamChange) {
         let StreamChange {
             agreed,
@@ -319,7 +319,7 @@ impl Stream {
             levels,
             ..
         } = change;
-        // What has faded out by now is given back here, and what hasn't makes room for the next.
+        // Receivers that have faded out are dropped here, and those that haven't make room for the next.
         if self.leaving.as_ref().is_some_and(|leaving| leaving.is_over()) || heard.is_some() {
             (self.earlier, self.leaving) = (self.before(), None);
         }
@@ -347,7 +347,7 @@ impl Stream {
         if another_encoder {
             self.encoder = encoder;
         }
-        // A detector that goes on knows the noise already.
+        // A detector that is kept knows the noise already.
         if levels.is_none() || self.sender.level().is_none() {
             self.sender.set_levels(levels);
         }
@@ -392,7 +392,7 @@ impl Stream {
         }
     }
 
-    /// The other side may send what is offered before its answer is here.
+    /// Prepares for formats that the other side may send before its answer is here.
     ///
     /// # Errors
     /// Why a codec can't be made.
@@ -404,7 +404,7 @@ impl Stream {
         Ok(())
     }
 
-    /// What it takes for the user to have this sound; `None`: that of the receivers.
+    /// Prepares the conversions for the user to have this sound; `None` for that of the receivers.
     ///
     /// # Errors
     /// [`CallError::Conversion`] if it can't be made of theirs, or the codec's of it.
@@ -418,7 +418,7 @@ impl Stream {
         })
     }
 
-    /// What is captured next doesn't follow what was captured last.
+    /// Marks that the next captured sound doesn't follow the last one.
     #[cfg(feature = "tokio")]
     pub(in crate::session) fn break_off(&mut self) {
         self.capture.break_off();
@@ -434,7 +434,7 @@ impl Stream {
         match (self.leaving.as_deref_mut(), other.leaving) {
             (Some(leaving), Some(other)) => leaving.set_sound(other),
             (Some(leaving), None) => {
-                // It is over: what it counted goes to what was before.
+                // It is over: its counts are added to the earlier ones.
                 self.earlier = leaving.playing().total().ended().at_rate(from_hz, to_hz).with_earlier(&self.earlier);
                 self.leaving = None;
             }
@@ -443,7 +443,7 @@ impl Stream {
     }
 }
 
-/// What it takes for a stream to have another sound.
+/// The conversions for a stream to have another sound.
 pub(in crate::session) struct OtherSound {
     capture: EncoderInput,
     heard: playing::OtherSound,

@@ -1,4 +1,4 @@
-//! The codecs of a call: made by the registry from what the SDP agreed on, found by payload type.
+//! The codecs of a call: made by the registry from the SDP agreement, found by payload type.
 
 use dsp_core::codec::{CodecInfo, Decoder, OtherPayload, PayloadTable};
 use dsp_core::receive::memory::CELL_BYTES;
@@ -12,12 +12,12 @@ use crate::sdp::{NegotiatedCodec, NegotiatedEvents, NegotiatedStream};
 use crate::session::CallError;
 use crate::session::own::BoxedDecoders;
 
-/// What a call sends, and the rates of its sound both ways.
+/// The codec that a call sends, and the rates of its sound both ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SentCodec {
-    /// What the other side wrote.
+    /// The format as the other side wrote it.
     pub(super) theirs: CodecFormat,
-    /// What both sides' formats come to.
+    /// The format that both sides agreed on.
     pub(super) agreed: CodecFormat,
     pub(super) sample_rate_hz: u32,
     /// 1, or 2 interleaved.
@@ -26,14 +26,14 @@ pub(super) struct SentCodec {
     pub(super) delay_us: u32,
     /// The bit rate that packets are made for, in bit/s, before anybody asks for another.
     pub(super) packet_bps: u32,
-    /// What silence is sent as, if it isn't sent as sound.
+    /// The payload type of comfort noise, if silence isn't sent as sound.
     pub(super) noise: Option<PayloadType>,
-    /// What packets are that repeat those before them, if they shall.
+    /// The payload type of packets that repeat those before them, if that is enabled.
     pub(super) redundancy: Option<PayloadType>,
 }
 
 impl SentCodec {
-    /// The best codec that was agreed on.
+    /// Returns the best codec that was agreed on.
     pub(super) fn new(
         registry: &Registry,
         negotiated: &NegotiatedStream,
@@ -57,18 +57,18 @@ impl SentCodec {
         Ok(Self { theirs, agreed, sample_rate_hz, channels, delay_us, packet_bps, noise, redundancy })
     }
 
-    /// Whether another's encoder would do the same.
+    /// Returns whether another codec's encoder would work in the same way.
     pub(super) fn codes_like(&self, other: &Self) -> bool {
         self.theirs == other.theirs && self.agreed == other.agreed && self.sounds_like(other)
     }
 
-    /// Whether another's sound has the same rates and channels.
+    /// Returns whether another's sound has the same rates and channels.
     pub(super) fn sounds_like(&self, other: &Self) -> bool {
         let sound = |sending: &Self| (sending.sample_rate_hz, sending.channels, sending.rtp_clock_hz());
         sound(self) == sound(other)
     }
 
-    /// What the encoder takes.
+    /// Returns the encoder's input format.
     pub(super) fn sound(&self) -> Sound {
         Sound { rate_hz: self.sample_rate_hz, channels: self.channels }
     }
@@ -103,11 +103,11 @@ fn make<T: ?Sized>(
     make(codec).map_err(|source| CallError::CodecSetup { codec: format.to_string(), source })
 }
 
-/// What we offer for these codecs. Comfort noise comes with them, if it is wanted, at the clocks of all that have no
-/// pauses of their own; and redundancy of so many copies at the clocks of all.
+/// Returns the formats that we offer for these codecs. Comfort noise is added, if it is enabled, at the clocks of all that have
+/// no pauses of their own; and redundancy with this many copies at the clocks of all.
 ///
 /// # Errors
-/// As for [`sound`], of the first that can't be in a call.
+/// The same as for [`sound`], for the first codec that can't be in a call.
 pub(in crate::session) fn offered(
     registry: &Registry,
     codecs: &[CodecFormat],
@@ -134,24 +134,24 @@ pub(in crate::session) fn offered(
     Ok(formats)
 }
 
-/// Whether a codec has no pauses of its own.
+/// Returns whether a codec has no pauses of its own.
 fn needs_comfort_noise(registry: &Registry, format: &CodecFormat) -> bool {
     registry.describe(format).is_some_and(|description| !description.dtx)
 }
 
-/// The payload type of comfort noise beside a codec, if both sides have it.
+/// Returns the payload type of comfort noise for a codec, if both sides have it.
 fn comfort_noise(formats: &[NegotiatedCodec], rtp_clock_hz: u32) -> Option<PayloadType> {
     let noise = CodecFormat::comfort_noise(rtp_clock_hz);
     formats.iter().find(|codec| codec.format.same_encoding(&noise)).map(|codec| codec.payload_type)
 }
 
-/// Redundant audio data beside a codec, if both sides have it.
+/// Returns redundant audio data for a codec, if both sides have it.
 pub(super) fn redundancy<'a>(formats: &'a [NegotiatedCodec], beside: &CodecFormat) -> Option<&'a NegotiatedCodec> {
     let red = CodecFormat::redundancy(beside);
     formats.iter().find(|codec| codec.format.same_encoding(&red))
 }
 
-/// Whether the other side's list of payload types in redundant audio data has this one. Without a list all are welcome.
+/// Returns whether the other side's list of payload types in redundant audio data has this one. Without a list all are welcome.
 fn may_repeat(red: &CodecFormat, number: PayloadType) -> bool {
     let mut numbers = red.fmtp.split([' ', '/']).filter_map(|text| text.parse::<u8>().ok()).peekable();
     numbers.peek().is_none() || numbers.any(|listed| listed == number.get())
@@ -188,7 +188,7 @@ impl OwnTable {
     }
 }
 
-/// What the receivers of a stream play, and the clock that they count in.
+/// The sound that the receivers of a stream play, and their clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ReceivedSound {
     pub(super) sound: Sound,
@@ -196,18 +196,18 @@ pub(super) struct ReceivedSound {
 }
 
 impl ReceivedSound {
-    /// What a decoder of the user's own gives there.
+    /// Returns the sound that a decoder of the user's own has to deliver.
     pub(super) fn info(&self) -> CodecInfo {
         let Sound { rate_hz, channels } = self.sound;
         CodecInfo { name: "", sample_rate_hz: rate_hz, rtp_clock_hz: self.clock_hz, channels }
     }
 
-    /// The widest sound of these formats, so that each may come at any time: the highest rate, and two channels if one of
-    /// them has two. The clock is one of which all of theirs are parts, up to 192 kHz; where there is none, that of the
-    /// sound, of which packets of all of them are whole numbers of ticks.
+    /// Returns the widest sound of these formats, so that each may come at any time: the highest rate, and two channels if one of
+    /// them has two. The clock is one of which all of theirs are parts, up to 192 kHz; where there is none, that of the sound, of
+    /// which packets of all of them are whole numbers of ticks.
     ///
     /// # Errors
-    /// As for [`sound`], of the first that can't be in a call.
+    /// The same as for [`sound`], for the first codec that can't be in a call.
     pub(super) fn of(registry: &Registry, formats: &[NegotiatedCodec]) -> Result<Self, CallError> {
         let (mut rate_hz, mut channels, mut clock_hz) = (0, 1, 1);
         for format in formats.iter().map(|codec| &codec.format) {
@@ -224,31 +224,31 @@ impl ReceivedSound {
     }
 }
 
-/// The least; more than any clock where there is none of a sensible size.
+/// Returns the least; more than any clock where there is none of a sensible size.
 fn common_multiple(one: u32, other: u32) -> u32 {
     one.saturating_mul(other / common_divisor(one, other))
 }
 
-/// What may come.
+/// The formats that may come.
 #[derive(Clone, Copy)]
 pub(super) struct ReceivableFormats<'a> {
     pub(super) codecs: &'a [NegotiatedCodec],
     pub(super) events: &'a [NegotiatedEvents],
 }
 
-/// What is behind each payload type of a call: decoders and comfort noise.
+/// The meaning of each payload type of a call: decoders and comfort noise.
 pub(super) struct Decoders {
-    /// It comes first.
+    /// The user's own table, which is asked first.
     own: Option<OwnTable>,
     decoders: Vec<(PayloadType, Box<dyn Decoder + Send>)>,
-    /// What has none: comfort noise, redundancy and events, with its RTP clock in Hz.
+    /// The payload types without a decoder: comfort noise, redundancy and events, with their RTP clocks in Hz.
     others: Vec<(PayloadType, OtherPayload, u32)>,
     /// Cells of a jitter buffer that a usual packet takes.
     packet_cells: usize,
 }
 
 impl Decoders {
-    /// One for each format; where its sound is not what the receivers play, it's converted.
+    /// Creates a decoder for each format; if its sound is not that of the receivers, it's converted.
     ///
     /// # Errors
     /// Why a decoder can't be made, or its sound not be converted.
@@ -292,7 +292,7 @@ impl Decoders {
         Ok(Self { own: None, decoders, others, packet_cells })
     }
 
-    /// With a table of the user's own, which is asked first; `need` is the sound that its decoders must have.
+    /// Adds a table of the user's own, which is asked first; `need` is the sound that its decoders must have.
     ///
     /// # Errors
     /// [`CallError::OwnDecoder`] if one of them has another.
@@ -305,7 +305,7 @@ impl Decoders {
         Ok(self)
     }
 
-    /// Whether packets of this type mean something.
+    /// Returns whether packets of this type have a meaning.
     pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
         let own = self.own.as_ref().is_some_and(|own| own.knows(payload_type));
         let decoder = || self.decoders.iter().any(|(own, _)| *own == payload_type);
@@ -317,7 +317,7 @@ impl Decoders {
         self.packet_cells
     }
 
-    /// Takes in decoders of payload types that are not here: those beside them keep what they have heard.
+    /// Takes in decoders of payload types that are not here: the existing ones keep their state.
     pub(super) fn add(&mut self, others: Self) {
         let known: Vec<_> = (0..128).map(PayloadType::from_low_bits).filter(|number| self.knows(*number)).collect();
         self.decoders.extend(others.decoders.into_iter().filter(|(number, _)| !known.contains(number)));

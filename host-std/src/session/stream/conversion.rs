@@ -1,11 +1,11 @@
-//! Sound of one rate and number of channels made into another's, at the two ends of a stream: what the receivers give into
-//! what the user hears, and what the user says into what the codec takes.
+//! The conversion of sound to another rate and number of channels, at the two ends of a stream: from the receivers' sound to the
+//! user's, and from the user's to the codec's.
 //!
-//! Any two rates of 8 to 48 kHz, mono and stereo: of two channels the mean is one, and one stands for both. Sound is
-//! resampled in as many channels as both sides have. Counts are exact: of `n` samples a channel come `n * to / from`,
-//! rounded up over all that went in, so that a tick of 10 ms is a tick of 10 ms on both sides. Where both sides are the
-//! same there is no conversion, no copy and no delay. Delay: the resampler's ([`Conversion::delay`]), 32 samples of the lower
-//! rate: 4 ms at 8 kHz, 0.7 ms from 44.1 to 48 kHz. Memory is taken when it is made, and nowhere else.
+//! Any two rates of 8 to 48 kHz, mono and stereo: two channels are averaged to one, and one is copied to two. Sound is resampled
+//! in as many channels as both sides have. Counts are exact: `n` samples a channel become `n * to / from`, rounded up over the
+//! whole input, so that a tick of 10 ms is a tick of 10 ms on both sides. Where both sides are the same there is no conversion,
+//! no copy and no delay. Delay: the resampler's ([`Conversion::delay`]), 32 samples of the lower rate: 4 ms at 8 kHz, 0.7 ms from
+//! 44.1 to 48 kHz. Memory is allocated when it is made, and nowhere else.
 
 use dsp_core::format::{deinterleave, mono_to_stereo, stereo_to_mono};
 use dsp_core::process::resample::ResampleError;
@@ -21,7 +21,7 @@ pub(super) const SPARE: usize = 8;
 /// The lowest and the highest rate of a call's sound, in Hz.
 const RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 
-/// What sound is like.
+/// The format of sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) struct Sound {
     pub(in crate::session) rate_hz: u32,
@@ -30,7 +30,7 @@ pub(in crate::session) struct Sound {
 }
 
 impl Sound {
-    /// What a user says that his sound is.
+    /// Checks the format that a user has given for his sound.
     ///
     /// # Errors
     /// [`CallError::Sound`] if it's neither mono nor stereo, or not of 8 to 48 kHz.
@@ -46,7 +46,7 @@ impl Sound {
         samples / usize::from(self.channels.max(1))
     }
 
-    /// How long so many samples a channel last.
+    /// Returns the duration of this many samples a channel.
     pub(super) fn duration(&self, samples: usize) -> Duration {
         Duration::from_samples(samples as u64, self.rate_hz)
     }
@@ -56,12 +56,12 @@ impl Sound {
 pub(super) struct Conversion {
     from: Sound,
     to: Sound,
-    /// Where the rates are not the same: the filter, and a channel for each that both have.
+    /// The filter, where the rates differ, and a filter channel for each channel that both sides have.
     resampling: Option<(Resampling, Vec<Channel>)>,
-    /// Where the next sample out lies before the end of what went in, in samples of the input times the rate of the output.
-    /// Above zero one can come, down to minus the rate of the input.
+    /// The distance of the next output sample from the end of the input, in samples of the input times the rate of the output.
+    /// Above zero one can be made; the least value is minus the rate of the input.
     ahead: i64,
-    /// Nothing is known of the time just before.
+    /// Whether the sound just before is unknown.
     stale: bool,
     /// A part of each channel in, and of one out.
     input: Box<[i16]>,
@@ -100,26 +100,26 @@ impl Conversion {
         self.to
     }
 
-    /// The least samples a channel that must go in for so many to come out.
+    /// Returns the least input, in samples a channel, that produces this many output samples.
     pub(super) fn inputs(&self, outputs: usize) -> usize {
-        // The last of them lies so far behind what is there.
+        // This is the distance of the last of them from the end of the present input.
         let last = (outputs as i64 - 1) * i64::from(self.from.rate_hz) - self.ahead;
         if outputs == 0 || last < 0 { 0 } else { (last / i64::from(self.to.rate_hz)) as usize + 1 }
     }
 
     /// The most samples a channel that [`inputs`](Self::inputs) asks for.
     pub(super) fn most_inputs(&self, outputs: usize) -> usize {
-        // The sample before lies behind what went in by less than one of the output.
+        // The previous output sample is before the end of the input by less than one output sample.
         (outputs as u64 * u64::from(self.from.rate_hz)).div_ceil(u64::from(self.to.rate_hz)) as usize
     }
 
-    /// The most samples a channel that come of so many at once.
+    /// Returns the most output, in samples a channel, that this much input can produce at once.
     pub(super) fn most_outputs(&self, inputs: usize) -> usize {
         (inputs as u64 * u64::from(self.to.rate_hz)).div_ceil(u64::from(self.from.rate_hz)) as usize + 1
     }
 
-    /// Takes in `input` and gives what comes of it, as far as `output` has room; both are interleaved. Samples a channel
-    /// that were given.
+    /// Takes in `input` and writes its output as far as `output` has room; both are interleaved. Returns the samples a channel
+    /// that were written.
     pub(super) fn convert(&mut self, input: &[i16], output: &mut [i16]) -> usize {
         self.convert_parts(input, output, false)
     }
@@ -139,14 +139,14 @@ impl Conversion {
         let given = due.min(room);
         let output = &mut output[..given * ours];
         if self.resampling.is_none() {
-            // Of one rate, so other channels.
+            // The rates are the same, so the channels differ.
             let input = &input[..given * theirs];
             let mixed = if ours == 2 { mono_to_stereo(input, output) } else { stereo_to_mono(input, output) };
             debug_assert_eq!(mixed, Ok(()), "{:?} to {:?}", self.from, self.to);
             return given;
         }
         let mut made = 0;
-        // What came and had no room the last time comes first, also where nothing goes in.
+        // Output that had no room the last time comes first, also without any input.
         for frames in input.chunks(PART * theirs).chain(input.is_empty().then_some(&[][..])) {
             self.take(frames);
             let to = made.min(given) * ours;
@@ -156,14 +156,14 @@ impl Conversion {
         given
     }
 
-    /// Whether what comes of sound at the end of its own place never reaches what hasn't been taken in yet:
-    /// [`convert_in_place`](Self::convert_in_place).
+    /// Returns whether the output never overwrites input that hasn't been read yet when the input is at the end of the same
+    /// buffer: [`convert_in_place`](Self::convert_in_place).
     pub(super) fn fits_in_place(&self) -> bool {
         let ratio = self.to.rate_hz / self.from.rate_hz;
         ratio >= 2 && self.to.rate_hz.is_multiple_of(self.from.rate_hz) && self.to.channels >= self.from.channels
     }
 
-    /// As [`convert`](Self::convert), of so many samples a channel at the end of `pcm`, which is filled.
+    /// Does the same as [`convert`](Self::convert), for this many samples a channel at the end of `pcm`, which is filled.
     pub(super) fn convert_in_place(&mut self, pcm: &mut [i16], inputs: usize) -> usize {
         if std::mem::take(&mut self.stale) {
             self.reset();
@@ -197,8 +197,8 @@ impl Conversion {
         debug_assert_eq!(sorted, Ok(()), "{:?} to {:?}", self.from, self.to);
     }
 
-    /// Makes what comes of the part that was taken, at most so much, and gives what `output` has room for. Samples a channel
-    /// that were made.
+    /// Makes the output of the part that was taken, at most `most`, and writes as much as `output` has room for. Returns the
+    /// samples a channel that were made.
     fn give(&mut self, part: usize, most: usize, output: &mut [i16]) -> usize {
         let (ours, shared) = (usize::from(self.to.channels), self.shared());
         let Some((filter, channels)) = &mut self.resampling else { return 0 };
@@ -221,8 +221,8 @@ impl Conversion {
         self.from.channels.min(self.to.channels).into()
     }
 
-    /// Time goes on by so many samples a channel that nothing is known of: how many would have come of them. What was
-    /// before is forgotten.
+    /// Advances by this many samples a channel of unknown sound and returns how many they would have produced. The sound before
+    /// is forgotten.
     pub(super) fn skip(&mut self, inputs: usize) -> usize {
         self.stale = true;
         self.count(inputs, usize::MAX)
@@ -237,7 +237,7 @@ impl Conversion {
         }
     }
 
-    /// Begins anew, in silence.
+    /// Restarts in silence.
     pub(super) fn reset(&mut self) {
         self.ahead = 0;
         for channel in self.resampling.iter_mut().flat_map(|(_, channels)| channels) {
@@ -255,12 +255,12 @@ impl Conversion {
         given
     }
 
-    /// How much later a sound comes out than it went in.
+    /// Returns the delay from input to output.
     pub(super) fn delay(&self) -> Duration {
         self.resampling.as_ref().map_or(Duration::ZERO, |(filter, _)| filter.delay())
     }
 
-    /// The same in samples of the input.
+    /// Returns the same in samples of the input.
     pub(super) fn delay_samples(&self) -> usize {
         self.resampling.as_ref().map_or(0, |(filter, _)| filter.delay_samples())
     }

@@ -1,9 +1,9 @@
 //! A codec whose sound is not the receiver's: heard all the same when the other side changes to it within the stream.
 //!
-//! An answer may leave several codecs open, and whoever gets it may be sent any of them at any time (RFC 3264, 6.1). The
-//! receiver has one rate and as many channels, those of the widest: another codec's sound is resampled behind its decoder.
-//! What is lost is concealed in the waveform. Where the decoder begins anew, its first sound goes through backwards first,
-//! so that there is no silence in the resampler to begin with. Delay: the resampler's, 32 samples of the lower rate.
+//! An answer may leave several codecs open, and its receiver may be sent any of them at any time (RFC 3264, 6.1). The receiver
+//! has one rate and as many channels, those of the widest: another codec's sound is resampled after its decoder. Losses are
+//! concealed in the waveform. Where the decoder restarts, its first sound goes through backwards first, so that the resampler
+//! doesn't begin with silence. Delay: the resampler's, 32 samples of the lower rate.
 
 use dsp_core::codec::{CodecInfo, DecodeError, Decoder};
 use dsp_core::process::resample::ResampleError;
@@ -12,9 +12,9 @@ use super::conversion::{Conversion, Sound};
 
 /// The longest payload: 120 ms at 48 kHz, stereo.
 const MOST_SAMPLES: usize = 11_520;
-/// Where it can't be decoded into its own place, in ms.
+/// The longest packet that can't be decoded in place, in ms.
 const LONGEST_MS: usize = 120;
-/// Of the first sound, what fills the resampler lasts so long at most, in ms: its filter is 8 ms at 8 kHz.
+/// The longest part of the first sound that fills the resampler, in ms: its filter is 8 ms at 8 kHz.
 const WARM_MS: usize = 8;
 
 /// A decoder with its sound converted to a receiver's.
@@ -22,20 +22,21 @@ pub(crate) struct Converted {
     decoder: Box<dyn Decoder + Send>,
     to: CodecInfo,
     conversion: Option<Conversion>,
-    /// What was decoded, where it can't be in the place of what comes of it.
+    /// The decoded sound, where it can't be in the same buffer as the converted one.
     decoded: Box<[i16]>,
-    /// The beginning, backwards, and what comes of it.
+    /// The first sound, backwards; below is its output, which is discarded.
     warm: Box<[i16]>,
     thrown: Box<[i16]>,
-    /// Nothing was decoded since it began anew, in a stream that is heard.
+    /// Whether nothing was decoded since the restart, in a stream that is heard.
     fresh: bool,
 }
 
 impl Converted {
-    /// `decoder`'s sound at another rate in Hz, and in so many channels. Packets count in its own RTP clock.
+    /// Creates a decoder with `decoder`'s sound at another rate in Hz, and with this many channels. Packets count in its own RTP
+    /// clock.
     ///
     /// # Errors
-    /// Where the rates can't be brought together.
+    /// The error of rates that can't be converted.
     pub(crate) fn new(decoder: Box<dyn Decoder + Send>, rate_hz: u32, channels: u8) -> Result<Self, ResampleError> {
         let from = decoder.info();
         let to = CodecInfo { sample_rate_hz: rate_hz, channels, ..from };
@@ -90,7 +91,7 @@ impl Decoder for Converted {
         let place = if in_place { &mut pcm[samples * ours - theirs_in_all..] } else { &mut self.decoded };
         let decoded = self.decoder.decode(payload, place)?;
         if in_place && decoded * theirs < theirs_in_all {
-            // It made less than it said: it is to lie at the end.
+            // The decoder made less than it announced: its sound has to be at the end.
             place.copy_within(..decoded * theirs, theirs_in_all - decoded * theirs);
         }
         let frames = if in_place { &place[theirs_in_all - decoded * theirs..] } else { &place[..decoded * theirs] };
@@ -105,10 +106,10 @@ impl Decoder for Converted {
         }
         let given = match in_place {
             true => conversion.convert_in_place(pcm, decoded),
-            // Packets of no whole number of our samples count as shorter by less than one: what that leaves over has no place.
+            // Packets of no whole number of our samples count as shorter by less than one: the remaining fraction has no place.
             false => conversion.convert_all(&self.decoded[..decoded * theirs], pcm),
         };
-        // It gives as much as goes in, but for the rounding of lengths that are no whole number of samples.
+        // The output has the duration of the input, except for the rounding of lengths that are no whole number of samples.
         let (made, rest) = pcm.split_at_mut(given * ours);
         if let Some(last) = made.rchunks_exact(ours).next() {
             rest.chunks_exact_mut(ours).for_each(|frame| frame.copy_from_slice(last));

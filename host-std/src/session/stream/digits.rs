@@ -1,8 +1,8 @@
-//! Digits of a stream, both ways: keys that wait to be sent as telephone events, and events and tones that are heard (RFC
-//! 4733). What comes as event and tone at once is one digit, whichever is heard first.
+//! Digits of a stream, both ways: keys that wait to be sent as telephone events, and events and tones that are heard (RFC 4733).
+//! A digit that comes as event and tone at once is one digit, whichever is heard first.
 //!
-//! They belong to the stream and not to its receivers: an event that lasts goes on when a later offer and answer replace
-//! those. Events are taken in with their packets, before any delay; what the receivers make of the packets is theirs.
+//! They belong to the stream and not to its receivers: an event continues when a later offer and answer replace those. Events are
+//! taken in with their packets, before any delay, independently of the receivers.
 
 use dsp_core::receive::{EventHeader, EventPhase, EventReceiver, EventReport, EventsConfig, Received};
 use dsp_core::send::{EventFormat, EventSender, KeyPress};
@@ -24,20 +24,20 @@ const PLACES: usize = 8;
 
 /// Beginnings and ends of digits in the sound that may wait for the end of the tick in which they are heard.
 const TONES: usize = 8;
-/// A tone and an event of one digit begin so far apart at most, and overlap but for so much: a gateway sends the tone until it
-/// has known it, and the network's jitter moves both.
+/// The largest distance between the beginnings of a tone and an event of the same digit, and the largest gap between them: a
+/// gateway sends the tone until it has recognised it, and the network's jitter moves both.
 const APART: Duration = Duration::from_millis(120);
 
-/// How digits are sent.
+/// The way in which digits are sent.
 pub(super) enum DigitMethod {
     Events,
     Tones,
 }
 
-/// The name of an event: who sent it, when it began, what it is.
+/// The name of an event: its sender, its begin, and its code.
 type Name = (Ssrc, RtpTime, EventCode);
 
-/// A digit that was told to begin.
+/// A digit whose beginning was reported.
 #[derive(Clone, Copy)]
 struct Told {
     digit: CallDigit,
@@ -45,12 +45,12 @@ struct Told {
     name: Option<Name>,
     /// A tone of it sounds.
     sounds: bool,
-    /// Its end was told.
+    /// Whether its end was reported.
     ended: bool,
 }
 
 impl Told {
-    /// Whether a digit that was heard as something else, from `begun` on, is this one.
+    /// Returns whether a digit that was heard as something else, from `begun` on, is this one.
     fn is_heard_as(&self, event: EventCode, begun: Instant) -> bool {
         let ends =
             if self.ended { self.digit.begun + self.digit.duration + APART } else { Instant::from_micros(u64::MAX) };
@@ -61,19 +61,19 @@ impl Told {
 /// Digits that are sent and heard.
 pub(super) struct Digits {
     keys: EventSender<KEYS>,
-    /// What the other side takes, if it takes any.
+    /// The events that the other side accepts, if any.
     taken: Option<EventSet>,
     /// Digits go as tones to a side that takes no events.
     as_tones: bool,
-    /// Keys that nobody would have taken any more.
+    /// The number of keys that were given up, because they could never be sent.
     given_up: u32,
     events: EventReceiver<PLACES>,
     /// Payload types that are or were events, with their clocks in Hz, the last that was agreed on first: packets of those
     /// before may still be on their way.
     heard_as: Vec<(PayloadType, u32)>,
-    /// The digits that were told last.
+    /// The digits that were reported last.
     told: [Option<Told>; PLACES],
-    /// Digits in the sound that nobody was told of yet.
+    /// Digits in the sound that were not reported yet.
     tones: [Option<InBandDigit>; TONES],
     begun: u32,
     in_band: u32,
@@ -95,8 +95,8 @@ impl Digits {
         })
     }
 
-    /// Goes on as agreed, beside a codec of this clock. Where the source is another than before, it was told.
-    /// `as_tones`: whether digits go as tones where the other side takes no events.
+    /// Continues as agreed, with a codec of this clock. Where the source is another than before, it has been set already.
+    /// `as_tones`: whether digits are sent as tones where the other side accepts no events.
     pub(super) fn agree(&mut self, agreed: &NegotiatedStream, clock_hz: u32, as_tones: bool) {
         self.as_tones = as_tones;
         let send = agreed.send_events_beside(clock_hz);
@@ -105,7 +105,7 @@ impl Digits {
         self.keys.set_format(send.map(of));
         self.taken = send.map(|events| events.events);
         if self.taken.is_none() {
-            // Nobody would ever take them.
+            // They could never be sent.
             self.given_up = self.given_up.saturating_add(self.keys.waiting() as u32);
             self.keys.clear();
         }
@@ -124,7 +124,7 @@ impl Digits {
         self.taken
     }
 
-    /// Presses keys; whether they go as events, or as tones (which wait elsewhere, so many of them).
+    /// Presses keys and returns whether they are sent as events, or as tones (which wait elsewhere, `tones_waiting` of them).
     pub(super) fn press(&mut self, keys: &[KeyPress], tones_waiting: usize) -> Result<DigitMethod, DigitError> {
         let Some(taken) = self.taken else {
             if !self.as_tones {
@@ -158,9 +158,9 @@ impl Digits {
         self.keys.cut();
     }
 
-    /// Takes in a packet of which `incoming` says what the receivers made. `redundant`: whether it has blocks (RFC 2198).
+    /// Takes in a packet; `incoming` is the receivers' result for it. `redundant`: whether it has blocks (RFC 2198).
     pub(super) fn take(&mut self, now: Instant, packet: &RtpPacket<'_>, redundant: bool, incoming: &Incoming) {
-        // Whoever has to prove himself isn't heard here either. What comes too late for sound or twice is no matter.
+        // A source in probation isn't heard here either. Packets that are too late for sound, or duplicates, are used.
         match incoming {
             Incoming::Audio(Received::Probation) => return,
             Incoming::Audio(_) => {}
@@ -180,7 +180,7 @@ impl Digits {
 
     fn take_payload(&mut self, now: Instant, header: EventHeader, payload_type: PayloadType, payload: &[u8]) {
         if let Some((_, clock_hz)) = self.heard_as.iter().find(|(number, _)| *number == payload_type) {
-            // What is no event is counted there.
+            // A payload that is no event is counted there.
             let _ = self.events.receive(now, &EventHeader { clock_hz: *clock_hz, ..header }, payload);
         }
     }
@@ -193,7 +193,7 @@ impl Digits {
         }
     }
 
-    /// Nobody listens any more to the tone that sounds: for us it ends here.
+    /// Ends the tones that sound, since they are no longer detected.
     pub(super) fn end_tones(&mut self) {
         for told in self.told.iter_mut().flatten().filter(|told| told.sounds) {
             let CallDigit { ssrc, begun, duration, level_dbm0, .. } = told.digit;
@@ -212,7 +212,7 @@ impl Digits {
         }
     }
 
-    /// What there is to tell at `now`; the number of the stream is the call's affair.
+    /// Returns the next report at `now`; the call adds the number of the stream.
     pub(super) fn next(&mut self, now: Instant) -> Option<CallDigit> {
         while let Some(report) = self.events.next(now) {
             let told = self.tell_event(&report);
@@ -258,7 +258,7 @@ impl Digits {
         if std::mem::replace(&mut told.ended, true) {
             return None;
         }
-        // As long as tone and event were there together.
+        // The digit lasts as long as tone and event together.
         let ends = report.begun + report.duration;
         told.digit.duration = match told.digit.source {
             DigitSource::Event => report.duration,

@@ -1,5 +1,5 @@
-//! What a stream's packets carry in their headers besides RTP's own: levels, the stream's name, numbers and times; written as a
-//! packet leaves and read as one arrives (RFC 6464, 6465, 8285, 9143).
+//! The header extensions of a stream's packets: levels, the stream's name, numbers and times; written as a packet is sent and
+//! read as one arrives (RFC 6464, 6465, 8285, 9143).
 //!
 //! All memory is taken when the stream is agreed on. Cost: where none was agreed on, a compare a packet; else the payload moves
 //! back by some bytes and a few compares an element.
@@ -62,18 +62,18 @@ impl Contributors {
         }
     }
 
-    /// The sources and their levels in dBov; a level is `None` where the mixer doesn't tell it.
+    /// Returns the sources and their levels in dBov; a level is `None` where the mixer doesn't report it.
     pub fn iter(&self) -> impl Iterator<Item = (Ssrc, Option<i8>)> + '_ {
         let levels = self.levels_dbov.iter().map(|level| Some(*level).filter(|_| self.leveled));
         self.sources.iter().copied().zip(levels).take(self.count)
     }
 
-    /// How many sources there are.
+    /// Returns the number of sources.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there is no source.
+    /// Returns whether there is no source.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -88,14 +88,14 @@ impl Contributors {
     }
 }
 
-/// What the last packets of a source said.
+/// The information in the last packets of a source.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::session) struct Told {
     pub(in crate::session) level: Option<AudioLevel>,
     pub(in crate::session) contributors: Contributors,
 }
 
-/// What only the call knows of a packet that leaves.
+/// The information about a packet to be sent that only the call knows.
 #[derive(Clone, Copy)]
 pub(in crate::session) struct LeavingPacket {
     /// Its number among all of the transport, where they have one.
@@ -108,7 +108,7 @@ pub(in crate::session) struct LeavingPacket {
 pub(super) struct Extended {
     agreed: NegotiatedExtensions,
     mid: Box<str>,
-    /// How many packets still carry the name.
+    /// The number of further packets that carry the name.
     named: u16,
     contributors: Contributors,
     told: Vec<(Ssrc, Instant, Told)>,
@@ -131,7 +131,7 @@ impl Extended {
         })
     }
 
-    /// Goes on where the one before was.
+    /// Continues from the state of the one before.
     pub(super) fn follow(&mut self, before: &mut Self) {
         self.contributors = before.contributors;
         self.told.extend(before.told.drain(..).take(self.told.capacity()));
@@ -140,12 +140,12 @@ impl Extended {
         }
     }
 
-    /// Whether packets of ours have their level.
+    /// Returns whether our packets carry their audio level.
     pub(super) fn sends_levels(&self) -> bool {
         self.agreed.sent(ExtensionKind::AudioLevel).is_some()
     }
 
-    /// Whether the other side takes who is in a mix.
+    /// Returns whether the other side accepts the list of contributors to a mix.
     pub(super) fn sends_contributors(&self) -> bool {
         self.agreed.sent(ExtensionKind::MixerLevels).is_some()
     }
@@ -159,12 +159,12 @@ impl Extended {
         self.named = 0;
     }
 
-    /// We are another source, whose name nobody knows yet.
+    /// Starts as another source, whose name the other side doesn't know yet.
     pub(super) fn begin(&mut self) {
         self.named = NAMED_PACKETS;
     }
 
-    /// Whether packets carry a number among all of the transport.
+    /// Returns whether packets carry a transport-wide sequence number.
     pub(super) fn is_numbered(&self) -> bool {
         self.agreed.sent(ExtensionKind::TransportSequence).is_some()
     }
@@ -180,7 +180,7 @@ impl Extended {
         packet.extension()?.element(self.agreed.received(ExtensionKind::Mid)?)
     }
 
-    /// Puts into the packet of `len` bytes at the front of `datagram` what was agreed on; `level`: of its sound.
+    /// Adds the agreed header extensions to the packet of `len` bytes at the front of `datagram`; `level`: that of its sound.
     pub(super) fn extend(
         &mut self,
         datagram: &mut [u8],
@@ -219,7 +219,7 @@ impl Extended {
         }
     }
 
-    /// Reads what a packet says of its sound.
+    /// Reads the header extensions of a packet.
     pub(super) fn hear(&mut self, now: Instant, packet: &RtpPacket<'_>) {
         let ids = [ExtensionKind::AudioLevel, ExtensionKind::MixerLevels].map(|kind| self.agreed.received(kind));
         if ids == [None, None] {
@@ -239,12 +239,12 @@ impl Extended {
         }
     }
 
-    /// Whether a level says whether somebody speaks, too (RFC 6464, 4: `vad=on`).
+    /// Returns whether a level also marks speech (RFC 6464, 4: `vad=on`).
     pub(super) fn says_voice(&self) -> bool {
         self.agreed.get(ExtensionKind::AudioLevel).is_some_and(|level| level.voice)
     }
 
-    /// What the last packet of a source said.
+    /// Returns the information in the last packet of a source.
     pub(super) fn told(&self, source: Ssrc) -> Option<Told> {
         self.told.iter().find(|(ssrc, ..)| *ssrc == source).map(|(.., told)| *told)
     }

@@ -1,4 +1,4 @@
-//! What a stream counts and reports: its account for RTCP, quality, the numbers of senders and receivers, and memory.
+//! The counts and reports of a stream: its account for RTCP, quality, the statistics of senders and receivers, and memory.
 
 use dsp_core::quality::VoipMetricsInput;
 use dsp_core::receive::{DelayChoice, Fate};
@@ -12,17 +12,17 @@ use super::{ReportedReception, Stream, StreamSender, quality};
 use crate::session::config::CallSettings;
 use crate::session::transport::Account;
 
-/// A device and a capture chain take no longer than this: what was captured before it is no clock for what comes.
+/// The longest delay of a device and a capture chain: sound captured longer ago gives no clock for later sound.
 const LONGEST_DELAY: Duration = Duration::from_millis(500);
 
 impl Stream {
-    /// The source that it sends as, and how many packets it has sent.
+    /// Returns the source that it sends as, and how many packets it has sent.
     pub(in crate::session) fn own(&self) -> (Ssrc, u32) {
         (self.sender.ssrc(), self.sender.stats().packets)
     }
 
-    /// What there is to report at `now`. The RTP timestamp in it is that of a sample captured at this moment (RFC 3550,
-    /// 6.4.1), which comes as much later as device and capture chain take.
+    /// Returns the account at `now`. The RTP timestamp in it is that of a sample captured at this moment (RFC 3550, 6.4.1), which
+    /// leaves later by the delay of device and capture chain.
     pub(in crate::session) fn account(
         &self,
         now: Instant,
@@ -31,7 +31,7 @@ impl Stream {
     ) -> Account {
         let ntp = settings.wall_clock.plus(now.since(Instant::ZERO));
         let on_its_way = self.captured.map_or(Duration::ZERO, |until| now.since(until).min(LONGEST_DELAY));
-        // What was captured until then comes out of the conversion later, and lies as much ahead.
+        // Sound captured until then leaves the conversion later, and is ahead by the same time.
         let on_its_way = on_its_way + self.capture.delay();
         let ticks = on_its_way.as_samples(self.sending.rtp_clock_hz()) as u32;
         let told = self.agreed.send_voip_metrics && self.receivers().first().ssrc().is_some();
@@ -60,7 +60,7 @@ impl Stream {
         })
     }
 
-    /// What is known of how the other side hears us, with what its reports told.
+    /// Returns the known quality of our sound at the other side, with the values in its reports.
     pub(in crate::session) fn remote(
         &self,
         round_trip: Option<Duration>,
@@ -69,38 +69,38 @@ impl Stream {
         ReportedReception { fraction_lost: self.fraction_lost, jitter_ms: self.jitter_ms, round_trip, voip }
     }
 
-    /// How long sound takes to become the codec's, and the receivers' to become the user's.
+    /// Returns the delay of the conversions, from the user's sound to the codec's and from the receivers' to the user's.
     fn conversion_delay(&self) -> Duration {
         self.capture.delay() + self.heard.delay()
     }
 
-    /// What was counted in the whole call, in samples of the user's sound.
+    /// Returns the counts of the whole call, in samples of the user's sound.
     pub(in crate::session) fn total(&self) -> Counted {
         self.heard.total().with_earlier(&self.before())
     }
 
-    /// What was counted by receivers that were replaced.
+    /// Returns the counts of receivers that were replaced.
     pub(super) fn before(&self) -> Counted {
         let leaving = self.leaving.as_ref().map(|leaving| leaving.playing().total().ended());
         leaving.unwrap_or_default().with_earlier(&self.earlier)
     }
 
-    /// Everything before this stream was closed, for the one that takes its place.
+    /// Returns all counts until this stream was closed, for the one that replaces it.
     pub(in crate::session) fn ended(&self, to_hz: u32) -> Counted {
         self.heard.total().ended().with_earlier(&self.before()).at_rate(self.sound().rate_hz, to_hz)
     }
 
-    /// Goes on counting from what a closed stream counted.
+    /// Continues the counts of a closed stream.
     pub(in crate::session) fn set_earlier(&mut self, earlier: Counted) {
         self.earlier = earlier;
     }
 
-    /// The first source's numbers, in samples of the user's sound.
+    /// Returns the first source's numbers, in samples of the user's sound.
     pub(in crate::session) fn receiver_stats(&self) -> dsp_core::receive::ReceiverStats {
         self.receivers().first().stats().at_rate(self.received_sound().rate_hz, self.sound().rate_hz)
     }
 
-    /// Why the first source's sound waits as long as it does.
+    /// Returns why the first source's sound waits as long as it does.
     pub(in crate::session) fn delay_choice(&self) -> Option<DelayChoice> {
         self.receivers().first().delay_choice()
     }

@@ -1,4 +1,4 @@
-//! Tones of a stream that were heard and that nobody was told of yet.
+//! Tones of a stream that were heard and not reported yet.
 
 use dsp_core::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ pub(super) struct HeardTones {
     waiting: [Option<CallTone>; PLACES],
     lasting: Option<CallTone>,
     begun: u32,
-    /// When it was listened last.
+    /// The time of the last detection.
     now: Option<Instant>,
 }
 
@@ -25,7 +25,7 @@ impl HeardTones {
         self.now = Some(now);
     }
 
-    /// Takes in what a detector tells.
+    /// Takes in a detector's report.
     pub(super) fn hear(&mut self, tone: &InTone) {
         if tone.ended {
             if let Some(lasting) = self.lasting.take() {
@@ -47,7 +47,7 @@ impl HeardTones {
         self.push(told);
     }
 
-    /// Nobody listens any more to the tone that sounds: for us it ends with the last tick.
+    /// Ends the tone that sounds with the last tick, since it is no longer detected.
     pub(super) fn end(&mut self) {
         if let Some(lasting) = self.lasting.take() {
             let until = self.now.map_or(Duration::ZERO, |now| now.since(lasting.begun));

@@ -1,8 +1,8 @@
-//! Sound that is sent in place of what is captured: digits as tones (DTMF), for a side that takes no telephone events, and tones of
-//! a call's progress.
+//! Sound that is sent in place of the captured sound: digits as tones (DTMF), for a side that takes no telephone events, and
+//! tones of a call's progress.
 //!
-//! Digits come first, one after the other, each with its pause; a tone goes on behind them. Memory: a tick of 120 ms, taken when
-//! something is sent first.
+//! Digits come first, one after the other, each with its pause; a tone continues after them. Memory: a tick of 120 ms, allocated
+//! when something is sent first.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use crate::session::tones::SentTone;
 pub(super) const KEYS: usize = 32;
 /// Samples of a tick of 120 ms at 48 kHz in stereo, the longest there is.
 const LONGEST: usize = 11_520;
-/// A shorter digit, or a shorter pause behind it, need not be heard (ITU-T Q.24).
+/// The shortest digit, and the shortest pause after it, that is certain to be detected (ITU-T Q.24).
 const SHORTEST_MS: u32 = 40;
 
 /// A tone that is being sent.
@@ -27,7 +27,7 @@ struct Sent {
     left: u64,
 }
 
-/// Makes sound in place of what is captured.
+/// A generator of sound in place of the captured sound.
 pub(in crate::session) struct Made {
     rate_hz: u32,
     keys: VecDeque<KeyPress>,
@@ -85,12 +85,12 @@ impl Made {
         self.digit = None;
     }
 
-    /// Whether what is captured is sent as it is.
+    /// Returns whether the captured sound is sent unchanged.
     pub(super) fn is_silent(&self) -> bool {
         self.keys.is_empty() && self.digit.is_none() && self.tone.is_none()
     }
 
-    /// A tick: what is made, and behind its end what was captured.
+    /// Returns a tick of generated sound; the captured sound is used after its end.
     pub(in crate::session) fn blend(&mut self, sound: Sound, captured: &[i16]) -> &[i16] {
         let channels = usize::from(sound.channels);
         self.pcm.clear();
@@ -99,7 +99,7 @@ impl Made {
         if self.rate_hz != sound.rate_hz {
             self.digit = None;
             self.rate_hz = sound.rate_hz;
-            // A tone begins anew at the new rate.
+            // A tone restarts at the new rate.
             if let Some(Sent { tone, .. }) = self.tone.take() {
                 // It could be made at another, and all that a call has are possible.
                 let _ = self.send_tone(&tone, sound.rate_hz);
@@ -121,7 +121,7 @@ impl Made {
         &self.pcm
     }
 
-    /// How many samples of a part there are; none when all is said.
+    /// Fills a part and returns the number of samples; 0 when nothing is left to be sent.
     fn make(&mut self, part: &mut [i16]) -> usize {
         loop {
             if let Some(digit) = &mut self.digit {

@@ -1,7 +1,7 @@
 //! One stream of a call, both ways: sender, encoder and redundancy; sources, their receivers and decoders. It knows codecs
 //! and sound, and neither address nor key.
 //!
-//! What offers and answers make of it stands in `change`.
+//! The effect of offers and answers on a stream is in `change`.
 
 mod adapt;
 mod capture;
@@ -64,7 +64,7 @@ use super::transport::{Claim, STRAGGLES};
 use crate::registry::CodecFormat;
 use crate::sdp::{EventSet, NegotiatedStream};
 
-/// Packets with the SSRC that we had before may loop back for so long.
+/// The time for which packets with our previous SSRC may loop back.
 const LOOPS: Duration = Duration::from_secs(2);
 
 /// The source that we were before.
@@ -76,7 +76,7 @@ struct Former {
     until: Instant,
 }
 
-/// What the other side last said of what it receives.
+/// The other side's last report on the packets that it receives.
 #[derive(Clone, Copy, Default)]
 pub(super) struct ReportedReception {
     pub(super) fraction_lost: Option<f32>,
@@ -89,50 +89,50 @@ pub(super) struct ReportedReception {
 type StreamSender = Sender<Box<[i16]>, HostDetector>;
 
 /// One stream of a call.
-// In this order: what every tick touches lies together.
+// The order of fields keeps those together that every tick touches.
 #[repr(C)]
 pub(super) struct Stream {
     sender: Box<StreamSender>,
     encoder: Box<dyn Encoder + Send>,
     redundancy: Option<Box<Repeats>>,
-    /// Receivers that were replaced in the running call. What is over is kept until something is agreed on again: nothing
-    /// is given back while sound passes.
+    /// Receivers that were replaced in the running call. Finished ones are kept until the next agreement: nothing is freed while
+    /// sound runs.
     leaving: Option<Box<ReplacedReceivers>>,
     /// The receivers are new in a running call: packets of the codecs before may still be on their way.
     fresh: bool,
     /// It was closed by a later offer and answer: nothing is sent or heard.
     closed: bool,
-    /// When what was captured last ended.
+    /// The time at which the last captured sound ended.
     captured: Option<Instant>,
-    /// When all its sources had said goodbye, as long as none goes on.
+    /// The time at which all its sources had said goodbye; `None` while any of them continues.
     left: Option<Instant>,
     former: Option<Former>,
     agreed: NegotiatedStream,
     sending: SentCodec,
     adapted: Adapted,
     digits: Box<Digits>,
-    /// What packets carry in their headers, where anything was agreed on.
+    /// The header extensions of packets, where any were agreed on.
     extended: Option<Box<Extended>>,
     /// The user's sound on its way to the encoder.
     capture: EncoderInput,
     /// The other side's on its way to the user.
     heard: Playing,
-    /// What was counted by receivers that a new offer replaced, in samples of the user's sound.
+    /// The counts of receivers that a new offer replaced, in samples of the user's sound.
     earlier: Counted,
     fraction_lost: Option<f32>,
     jitter_ms: Option<f32>,
-    /// Of the last report that told it.
+    /// The round-trip time of the last report that contained it.
     round_trip: Option<Duration>,
-    /// What the capture chain knows of the sound that comes next.
+    /// The capture chain's knowledge of the sound that comes next.
     activity: Option<Activity>,
-    /// Sound in place of what is captured, once there was any.
+    /// The generator of sound in place of the captured sound, once there was any.
     made: Option<Box<Made>>,
-    /// Tones that were heard, where somebody listens.
+    /// Tones that were heard, where a detector is active.
     heard_tones: Option<Box<HeardTones>>,
 }
 
 impl Stream {
-    /// Nothing is sent or heard any more. Whether it was open.
+    /// Closes the stream: nothing is sent or accepted any more. Returns whether it was open.
     pub(super) fn close(&mut self) -> bool {
         self.sender.pause(0);
         if let Some(heard) = &mut self.heard_tones {
@@ -141,7 +141,7 @@ impl Stream {
         !std::mem::replace(&mut self.closed, true)
     }
 
-    /// It was agreed on again as it is: whoever signals has not left.
+    /// Notes that the stream was agreed on again unchanged: a side that signals has not left.
     pub(super) fn goes_on(&mut self) {
         self.left = None;
     }
@@ -150,28 +150,28 @@ impl Stream {
         self.closed
     }
 
-    /// What was agreed on.
+    /// Returns the agreement.
     pub(super) fn agreed(&self) -> &NegotiatedStream {
         &self.agreed
     }
 
-    /// Which ways it goes.
+    /// Returns the directions of the stream.
     pub(super) fn directions(&self) -> Directions {
         let direction = self.agreed.direction;
         Directions { sends: !self.closed && direction.sends(), receives: !self.closed && direction.receives() }
     }
 
-    /// The codec that is sent, with the parameters that both sides' come to.
+    /// Returns the codec that is sent, with the parameters on which both sides agreed.
     pub(super) fn codec(&self) -> &CodecFormat {
         &self.sending.agreed
     }
 
-    /// The user's sound.
+    /// Returns the user's sound.
     pub(super) fn sound(&self) -> Sound {
         self.capture.sound()
     }
 
-    /// What the receivers give, before it's made into the user's sound.
+    /// Returns the format of the receivers' sound, before it's converted to the user's.
     pub(super) fn received_sound(&self) -> Sound {
         self.receivers().sound()
     }
@@ -189,39 +189,39 @@ impl Stream {
         self.leaving.as_deref_mut().filter(|leaving| !leaving.is_over())
     }
 
-    // What comes in.
+    // The functions from here on handle incoming packets.
 
-    /// Whether packets of this type were agreed on last.
+    /// Returns whether packets of this type were agreed on last.
     pub(super) fn expects(&self, packet: &RtpPacket<'_>) -> bool {
         let number = packet.payload_type();
         let is_event = || self.agreed.receive_events.iter().any(|events| events.payload_type == number);
         !self.closed && (self.agreed.receive.iter().any(|codec| codec.payload_type == number) || is_event())
     }
 
-    /// Whether packets of this type can be played: those of codecs before may still be on their way.
+    /// Returns whether packets of this type can be played: those of codecs before may still be on their way.
     pub(super) fn knows(&self, packet: &RtpPacket<'_>) -> bool {
         let number = packet.payload_type();
         let leaving = || self.leaving().is_some_and(|leaving| leaving.playing().receivers().knows(number));
         !self.closed && (self.receivers().knows(number) || leaving())
     }
 
-    /// Whether a source is heard here.
+    /// Returns whether a source is heard here.
     pub(super) fn hears(&self, ssrc: Ssrc) -> bool {
         let leaving = || self.leaving().is_some_and(|leaving| leaving.playing().receivers().hears(ssrc));
         self.receivers().hears(ssrc) || leaving()
     }
 
-    /// Whether nothing was heard of any source.
+    /// Returns whether no source was ever heard.
     pub(super) fn is_silent(&self) -> bool {
         self.receivers().reception().1 == 0
     }
 
-    /// Whether whoever was heard here has said goodbye.
+    /// Returns whether the sources that were heard here have said goodbye.
     pub(super) fn has_left(&self) -> bool {
         self.left.is_some()
     }
 
-    /// What a packet proves of its sender, where it isn't authenticated.
+    /// Returns the evidence of a packet for its sender, where it isn't authenticated.
     pub(super) fn claim(&self, packet: &RtpPacket<'_>) -> Claim {
         match self.receivers().claim(packet.ssrc(), packet.seq()) {
             Claim::Other(ssrc, seq) => match self.leaving() {
@@ -232,7 +232,7 @@ impl Stream {
         }
     }
 
-    /// Whether a packet is our own, or of the source that we were just before and still on its way. `seq`: of RTP.
+    /// Returns whether a packet is our own, or of the source that we were just before and still on its way. `seq`: of RTP.
     pub(super) fn is_own(&self, now: Instant, ssrc: Ssrc, seq: Option<Seq>) -> bool {
         let former = self.former.is_some_and(|former| {
             let sent = |seq: Seq| former.next.0.wrapping_sub(seq.0).wrapping_sub(1) < 1_000;
@@ -261,7 +261,7 @@ impl Stream {
             && let Some(leaving) = self.leaving_mut()
             && leaving.playing().receivers().knows(number)
         {
-            // Of the codecs before, and still on its way.
+            // The packet is of an earlier codec and was still on its way.
             return leaving.receivers_mut().receive(now, packet);
         }
         if !self.may_receive(agreed) {
@@ -320,12 +320,12 @@ impl Stream {
         self.jitter_ms = Some(jitter_ticks as f32 / (self.sending.rtp_clock_hz() as f32 / 1_000.0));
     }
 
-    /// Jitter of what we send, as the other side's last report has it.
+    /// Returns the jitter of our packets, as in the other side's last report.
     pub(super) fn remote_jitter(&self) -> Duration {
         Duration::from_micros((self.jitter_ms.unwrap_or(0.0) * 1e3) as u64)
     }
 
-    /// What delay costs from now on: a report told the round trip, or the codec is another.
+    /// Sets the cost of delay after a change of the round-trip time or of the codec.
     pub(super) fn set_round_trip(&mut self, round_trip: Option<Duration>) {
         self.round_trip = round_trip;
         let SentCodec { agreed, delay_us, .. } = &self.sending;
@@ -333,7 +333,7 @@ impl Stream {
         self.heard.receivers_mut().set_conversation(&told);
     }
 
-    /// What was heard of the other side until now was another's.
+    /// Forgets the received sound, because it was another sender's.
     pub(super) fn forget(&mut self) {
         self.heard.receivers_mut().forget();
     }
@@ -360,16 +360,16 @@ impl Stream {
         played
     }
 
-    // What goes out.
+    // The functions from here on handle outgoing sound.
 
-    /// What the capture chain knows of the sound that comes next.
+    /// Sets the capture chain's knowledge of the sound that comes next.
     pub(super) fn hear_activity(&mut self, activity: Option<Activity>) {
         self.activity = activity;
         self.sender.set_speech(activity.map(|heard| heard.speech));
     }
 
-    /// What is sent in place of what is captured, if anything is; `open`: whether anything may leave at all. It's to be put
-    /// back.
+    /// Takes the generated sound that is sent in place of the captured one, if there is any; `open`: whether anything may be
+    /// sent. The caller has to put it back.
     pub(super) fn take_made(&mut self, open: bool) -> Option<Box<Made>> {
         let may_send = open && !self.closed && self.agreed.direction.sends();
         if !may_send && let Some(made) = &mut self.made {
@@ -387,8 +387,8 @@ impl Stream {
         self.sender.set_speech(self.activity.map(|heard| heard.speech));
     }
 
-    /// Takes in a tick of sound, whose first sample was there at `captured_at`. `open`: whether anything may leave at all.
-    /// Whether it was taken.
+    /// Takes in a tick of sound, whose first sample was captured at `captured_at`. `open`: whether anything may be sent at all.
+    /// Returns whether the tick was taken.
     pub(super) fn capture(&mut self, captured_at: Instant, pcm: &[i16], open: bool) -> bool {
         let sound = self.sound();
         self.captured = Some(captured_at + sound.duration(sound.a_channel(pcm.len())));
@@ -406,7 +406,7 @@ impl Stream {
         refused == 0
     }
 
-    /// Time goes on without sound, for so many samples (a channel) of the user's.
+    /// Advances the media time without sound, by this many samples (a channel) of the user's.
     pub(super) fn pause(&mut self, samples: usize) {
         self.sender.pause(self.capture.skip(samples));
     }
@@ -417,7 +417,7 @@ impl Stream {
         if self.extended.is_some() { self.agreed.extensions.most_bytes(mid) } else { 0 }
     }
 
-    /// Whether packets carry a number among all of the transport.
+    /// Returns whether packets carry a transport-wide sequence number.
     pub(super) fn is_numbered(&self) -> bool {
         self.extended.as_ref().is_some_and(|extended| extended.is_numbered())
     }
@@ -427,7 +427,7 @@ impl Stream {
         self.extended.as_ref()?.number(packet)
     }
 
-    /// Whether a packet names a stream, and whether it's this one; `None` if it names none, or names were not agreed on.
+    /// Returns whether a packet names a stream, and whether it's this one; `None` if it names none, or names were not agreed on.
     pub(super) fn is_named(&self, packet: &RtpPacket<'_>) -> Option<bool> {
         let mid = self.extended.as_ref()?.mid(packet)?;
         Some(self.agreed.mid.as_ref().is_some_and(|own| own.as_bytes() == mid))
@@ -440,20 +440,20 @@ impl Stream {
         }
     }
 
-    /// The first source that is heard, and what its last packet said of its sound.
+    /// Returns the first source that is heard, and what its last packet said of its sound.
     pub(super) fn source_level(&self) -> Option<(Ssrc, Option<AudioLevel>)> {
         let ssrc = self.receivers().first().ssrc()?;
-        // A level alone says nothing of whether somebody speaks.
+        // A level alone doesn't say whether there is speech.
         let extended = self.extended.as_ref().filter(|extended| extended.says_voice());
         Some((ssrc, extended.and_then(|extended| extended.told(ssrc)).and_then(|told| told.level)))
     }
 
-    /// Whether the other side takes who is in a mix, and how loud each of them is.
+    /// Returns whether the other side accepts the list of contributors to a mix, with their levels.
     pub(super) fn takes_contributors(&self) -> bool {
         !self.closed && self.extended.as_ref().is_some_and(|extended| extended.sends_contributors())
     }
 
-    /// Who is in the sound that is captured next.
+    /// Sets the contributors to the sound that is captured next.
     pub(super) fn set_contributors(&mut self, contributors: &Contributors) {
         if let Some(extended) = &mut self.extended {
             extended.set_contributors(contributors);
@@ -477,7 +477,7 @@ impl Stream {
         }
     }
 
-    /// The next finished packet, before protection; `None` if there is none, an error if it doesn't fit.
+    /// Returns the next finished packet, before protection; `None` if there is none, an error if it doesn't fit.
     pub(super) fn packet(&mut self, datagram: &mut [u8]) -> Option<Result<usize, dsp_core::send::SendError>> {
         let event = self.sender.event(self.digits.keys(), datagram);
         if event.is_some() {
@@ -501,7 +501,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Sends a tone in place of what is captured.
+    /// Sends a tone in place of the captured sound.
     pub(super) fn send_tone(&mut self, tone: &SentTone) -> Result<(), ProgressError> {
         let rate_hz = self.sound().rate_hz;
         self.made.get_or_insert_with(Made::new).send_tone(tone, rate_hz)
@@ -512,17 +512,17 @@ impl Stream {
         self.made.as_mut().is_some_and(|made| made.end_tone())
     }
 
-    /// What there is to tell of tones.
+    /// Returns the next report of a tone.
     pub(super) fn next_tone(&mut self) -> Option<CallTone> {
         self.heard_tones.as_mut()?.next()
     }
 
-    /// The events that the other side takes, if any were agreed on.
+    /// Returns the events that the other side takes, if any were agreed on.
     pub(super) fn taken_events(&self) -> Option<EventSet> {
         self.digits.taken()
     }
 
-    /// What there is to tell of digits at `now`.
+    /// Returns the next report of a digit at `now`.
     pub(super) fn next_digit(&mut self, now: Instant) -> Option<CallDigit> {
         self.digits.next(now)
     }
@@ -538,9 +538,9 @@ impl Stream {
         }
     }
 
-    /// Goes on as another source.
+    /// Continues as another source.
     pub(super) fn change_source(&mut self, now: Instant, source: InitialRtpState) {
-        // To the other side it would be another event under another source.
+        // To the other side it would be another event, since the source is another.
         self.digits.cut();
         self.former = Some(Former { ssrc: self.sender.ssrc(), next: self.sender.seq(), until: now + LOOPS });
         self.heard.receivers_mut().set_own(source.ssrc);

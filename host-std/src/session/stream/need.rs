@@ -1,4 +1,4 @@
-//! How much memory the receivers of a stream need, by what was agreed on.
+//! The memory that the receivers of a stream need, by the agreement.
 //!
 //! There are cells for the packets of 20 ms that come within the bound of the delay, at the codec's bit rate, and slots for
 //! packets of 10 ms. Of shorter packets, or of a source that sends at a higher bit rate, less time is held. The sound of a
@@ -26,7 +26,7 @@ pub(super) fn packet_cells(registry: &Registry, format: &CodecFormat) -> usize {
     (bytes as usize).div_ceil(CELL_BYTES)
 }
 
-/// What a receiver needs for packets that take `packet_cells`. `budget`: of all receivers together.
+/// Returns the memory of a receiver for packets that take `packet_cells`. `budget` is that of all receivers together.
 pub(super) fn need(config: &ReceiverConfig, channels: u8, packet_cells: usize, budget: Option<&Budget>) -> MemoryNeed {
     let held_ms = config.delay.max_ms;
     let most = HOST_CELLS * usize::from(channels);

@@ -1,4 +1,4 @@
-//! What a stream plays: its receivers' sum, in the sound that the user has.
+//! The played sound of a stream: its receivers' sum, converted to the user's sound.
 //!
 //! Receivers that a later offer and answer replaced are played on until those that took their place have sound, and then
 //! fade out under it ([`ReplacedReceivers`]): 20 ms, no longer than half a second after they were replaced.
@@ -12,15 +12,15 @@ use super::sources::{Counted, Listening, add_played};
 use super::tones::{InSound, Tones, WantedTones};
 use crate::session::tap::Tap;
 
-/// One sound fades into another.
+/// The time in which one sound fades into another.
 const FADE: Duration = Duration::from_millis(20);
-/// What a codec begins with is not its sound yet: Opus looks ahead by 6.5 ms, and iLBC by 5.
+/// The time for which a codec's first output is not its real sound yet: Opus looks ahead by 6.5 ms, and iLBC by 5.
 const SETTLE: Duration = Duration::from_millis(10);
-/// What was replaced is played for so long at most.
+/// The longest time for which replaced receivers are still played.
 const LEAVE: Duration = Duration::from_millis(500);
 
 /// Receivers, and what makes their sound the user's.
-// In this order: what every tick touches lies together.
+// The order of fields keeps those together that every tick touches.
 #[repr(C)]
 pub(super) struct Playing {
     conversion: Option<Box<Converting>>,
@@ -54,10 +54,10 @@ impl Playing {
         }))
     }
 
-    /// What it takes to be played as another sound.
+    /// Returns the conversion that is needed to be played as another sound.
     ///
     /// # Errors
-    /// As for [`new`](Self::new).
+    /// The same as for [`new`](Self::new).
     pub(super) fn other_sound(&self, sound: Sound) -> Result<OtherSound, ResampleError> {
         Ok(OtherSound { sound, conversion: Self::conversion(&self.receivers, sound)? })
     }
@@ -74,17 +74,17 @@ impl Playing {
         &mut self.receivers
     }
 
-    /// How much later it is heard than the receivers play it.
+    /// Returns the delay after the receivers.
     pub(super) fn delay(&self) -> Duration {
         self.conversion.as_ref().map_or(Duration::ZERO, |own| own.conversion.delay())
     }
 
-    /// What was counted, in samples of the user's sound.
+    /// Returns the counts, in samples of the user's sound.
     pub(super) fn total(&self) -> Counted {
         self.receivers.total().at_rate(self.receivers.sound().rate_hz, self.sound.rate_hz)
     }
 
-    /// Looks for this in the sound from now on. Whether it goes on as before.
+    /// Sets the digits and tones that are detected in the sound from now on. Returns whether nothing has changed.
     pub(super) fn set_tones(&mut self, wanted: WantedTones) -> bool {
         let sound = self.receivers.sound();
         let goes_on = self.tones.as_ref().is_some_and(|tones| tones.suits(sound, wanted));
@@ -143,14 +143,14 @@ impl Playing {
     }
 }
 
-/// What makes receivers play as another sound.
+/// The conversion that makes receivers play as another sound.
 pub(super) struct OtherSound {
     sound: Sound,
     conversion: Option<Box<Converting>>,
 }
 
-/// Counts of ticks in samples of another rate: what rounding leaves of one is counted with the next, so that their sums are
-/// those of the receivers in that rate.
+/// Counts of ticks in samples of another rate: the remainder of rounding is counted with the next, so that their sums are those
+/// of the receivers in that rate.
 #[derive(Default)]
 struct Scale {
     left: [u64; 8],
@@ -180,7 +180,7 @@ impl Scale {
 /// Receivers that were replaced while they were heard.
 pub(super) struct ReplacedReceivers {
     playing: Playing,
-    /// When they fade out at the latest.
+    /// The time at which they fade out at the latest.
     until: Instant,
     /// Samples until the fade begins, once that is known, and how much of it has passed.
     begins: Option<usize>,
@@ -207,7 +207,7 @@ impl ReplacedReceivers {
         self.part = vec![0; PART * usize::from(self.playing.sound.channels)].into();
     }
 
-    /// Whether nothing of it is heard any more.
+    /// Returns whether none of its sound is heard any more.
     pub(super) fn is_over(&self) -> bool {
         self.faded >= self.fade()
     }
@@ -221,8 +221,8 @@ impl ReplacedReceivers {
         FADE.as_samples(self.playing.sound.rate_hz) as usize
     }
 
-    /// Adds what is left to `pcm`, the sound that took its place, of which `played` tells and which comes by `delay` later
-    /// than it tells; adds its counts to `played`.
+    /// Adds the rest of the replaced sound to `pcm`, the new sound, to which `played` refers and which is heard `delay` later;
+    /// adds its counts to `played`.
     pub(super) fn play_under(&mut self, now: Instant, pcm: &mut [i16], played: &mut Played, delay: Duration) {
         if self.is_over() {
             return;

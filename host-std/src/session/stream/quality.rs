@@ -1,4 +1,4 @@
-//! How a call is heard: from a receiver's counters to VoIP metrics (RFC 3611, 4.7), R factor and MOS (ITU-T G.107).
+//! The quality of a call's sound: from a receiver's counters to VoIP metrics (RFC 3611, 4.7), R factor and MOS (ITU-T G.107).
 //!
 //! Delay, mouth to ear: half of RTCP's round trip and both end systems (RFC 3611, 4.7.3). This end's is a packet's
 //! length, the codec's own delay and the mean wait in the jitter buffer; sound cards are not known here.
@@ -11,7 +11,7 @@ use dsp_core::wire::rtcp::{ConcealmentKind, JitterBufferKind, VoipMetrics};
 use crate::receiver::AnyReceiver;
 use crate::registry::CodecFormat;
 
-/// What a codec costs in the rating, by G.113, Appendix I, or what is published closest to it.
+/// Returns the impairment of a codec in the rating, by G.113, Appendix I, or the closest published value.
 ///
 /// | codec | rated as | why |
 /// |---|---|---|
@@ -22,10 +22,10 @@ pub fn impairment(codec: &CodecFormat) -> CodecImpairment {
     if codec.is_named("iLBC") { CodecImpairment::G729A } else { CodecImpairment::G711_CONCEALED }
 }
 
-/// Half of the round trip that is assumed until a report tells it: most calls within a continent have less.
+/// Half of the round trip that is assumed until a report contains it: most calls within a continent have less.
 const ASSUMED_WAY: Duration = Duration::from_millis(30);
 
-/// What a receiver weighs delay by: as [`metrics`] has it where the peer doesn't tell its own delay.
+/// Returns the parameters by which a receiver weighs delay: those of [`metrics`] where the peer doesn't report its own delay.
 pub(super) fn conversation(
     codec: &CodecFormat,
     codec_delay_us: u32,
@@ -45,7 +45,7 @@ pub(super) struct HeardStream<'a> {
     pub(super) codec_delay_us: u32,
     pub(super) packet_ms: u32,
     pub(super) round_trip: Option<Duration>,
-    /// What the other side says of how it hears us.
+    /// The other side's report on the sound that it hears.
     pub(super) peer: Option<VoipMetrics>,
 }
 

@@ -1,40 +1,41 @@
-//! Redundancy of a stream (RFC 2198): all the time, only while the other side's reports tell of losses, or as much as is chosen
-//! from all that is known of the network ([`adapter`](crate::session::adapter)).
+//! Redundancy of a stream (RFC 2198): all the time, only while the other side reports losses, or as much as the adaptation to the
+//! network chooses ([`adapter`](crate::session::adapter)).
 //!
-//! A report tells what was lost since the one before: every five seconds or so, and far more often where feedback is agreed on. From
-//! the first that tells of 1 % on, each packet repeats those before it; that ends after half a minute of reports without any loss. A
-//! report counts what was lost on the way, also where a repetition made up for it, so what helps doesn't switch itself off.
+//! A report contains the losses since the one before: every five seconds or so, and far more often where feedback is agreed on.
+//! From the first that reports 1 % on, each packet repeats those before it; that ends after half a minute of reports without any
+//! loss. A report counts losses on the way, even where a repetition replaced the packet, so repetition doesn't switch itself off
+//! by its own success.
 
 use dsp_core::send::HostRedundancy;
 use dsp_core::time::{Duration, Instant};
 
 /// Lost, in 1/256: 1.2 %.
 const LOSSES: u8 = 3;
-/// How long nothing is lost before packets go alone again.
+/// The time without losses after which packets are sent without repetition again.
 const CALM: Duration = Duration::from_secs(30);
 
-/// What repeats payloads, and when.
+/// The generator of repeated payloads, with the rule when to repeat.
 pub(super) struct Repeats {
     red: HostRedundancy,
     level: usize,
     by: By,
-    /// When a loss was last told.
+    /// The time at which a loss was last reported.
     last_loss: Option<Instant>,
 }
 
-/// Who says how many are repeated.
+/// The rule that decides how many payloads are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
     /// The user: all the time.
     User,
     /// Reports of losses.
     Reports,
-    /// Whoever chooses from all that is known.
+    /// An adaptation that chooses by all measurements.
     Choice,
 }
 
 impl Repeats {
-    /// For packets that repeat so many, from the beginning or once losses are told.
+    /// Creates it for packets with this many repetitions, from the beginning or once losses are reported.
     pub(super) fn new(mut red: HostRedundancy, on_loss: bool) -> Self {
         let level = red.level();
         if on_loss {
@@ -44,7 +45,7 @@ impl Repeats {
         Self { red, level, by, last_loss: None }
     }
 
-    /// Goes on as `before`, which was another codec's.
+    /// Continues from `before`, which was another codec's.
     pub(super) fn follow(&mut self, before: &Self) {
         if before.by == By::Choice {
             self.choose(before.level());
@@ -54,7 +55,8 @@ impl Repeats {
         }
     }
 
-    /// The other side told which fraction it lost since its last report, in 1/256. Whether another number is repeated now.
+    /// Takes in the fraction that the other side lost since its last report, in 1/256. Returns whether the number of repetitions
+    /// has changed.
     pub(super) fn hear(&mut self, now: Instant, fraction_lost: u8) -> bool {
         if self.by != By::Reports {
             return false;
@@ -71,7 +73,7 @@ impl Repeats {
         self.red.level() != before
     }
 
-    /// So many are repeated from now on, whatever reports tell.
+    /// Repeats this many payloads from now on, whatever reports contain.
     pub(super) fn choose(&mut self, copies: usize) {
         if self.by != By::User {
             self.by = By::Choice;
@@ -79,13 +81,13 @@ impl Repeats {
         }
     }
 
-    /// How many may be chosen, at least and at most.
+    /// Returns the least and the largest number that may be chosen.
     pub(super) fn choices(&self) -> [u8; 2] {
         let most = self.level.min(u8::MAX.into()) as u8;
         [if self.by == By::User { most } else { 0 }, most]
     }
 
-    /// How many payloads each packet repeats at the moment.
+    /// Returns the number of payloads that each packet repeats at the moment.
     pub(super) const fn level(&self) -> usize {
         self.red.level()
     }

@@ -1,9 +1,9 @@
-//! The sources of a call: who is heard, each by a receiver of its own; their sum; streams of one sender in step.
+//! The sources of a call, each with a receiver of its own; their sum; the alignment of streams of one sender.
 //!
-//! One place: whoever sends is heard, and another SSRC takes over after probation, as a receiver has it. More: a table
-//! of SSRCs says who has a place (`streams::sources`), what `play` gives is the sum of all of them, and those with one
-//! canonical name are aligned by their sender reports (`sync`). They may share a budget of bytes (`streams::budget`). All
-//! memory is taken when the call is agreed on.
+//! With one place every sender is heard, and another SSRC takes over after probation, as in a receiver. With more, a table of
+//! SSRCs assigns the places (`streams::sources`), `play` returns the sum of all of them, and those with one canonical name are
+//! aligned by their sender reports (`sync`). They may share a budget of bytes (`streams::budget`). All memory is allocated when
+//! the call is agreed on.
 
 use dsp_core::codec::{OtherPayload, PayloadTable};
 use dsp_core::process::mixer::{Mix, Mixer};
@@ -37,11 +37,12 @@ pub const PACKET_BYTES: u32 = 1_536;
 
 /// Samples, all channels together, that are mixed in one go.
 const CHUNK: usize = 480;
-/// How often streams are aligned.
+/// The interval at which streams are aligned.
 const ALIGN_EVERY: Duration = Duration::from_millis(20);
 /// A stream comes 5 ms nearer each time: as much as time stretching makes up.
 const ALIGN: AlignConfig = AlignConfig { max_wait: Duration::from_millis(500), max_step: Duration::from_millis(5) };
-/// After its goodbye a source is played until nothing of it can be left: the longest delay, and a fade.
+/// The time for which a source is played after its goodbye: the longest delay, and a fade, after which none of its sound can be
+/// left.
 const PLAY_OUT: Duration = Duration::from_secs(3);
 
 /// The numbers of one source of the other side: [`Call::sources`](crate::session::Call::sources).
@@ -55,27 +56,28 @@ pub struct SourceStats {
     /// The least delay of the source, so that it is heard together with another stream of the same sender; zero if it waits for
     /// none.
     pub least_delay: Duration,
-    /// How much faster the sender's sampling clock is than its wall clock, by its sender reports, in parts per million.
+    /// The rate of the sender's sampling clock relative to its wall clock, by its sender reports, in parts per million; positive
+    /// if it is faster.
     pub clock_drift_ppm: i32,
-    /// The level of its last packet, and whether somebody spoke in it, where that was agreed on (RFC 6464). It is told when the
-    /// packet arrives, and not when it is played.
+    /// The level of its last packet, and whether it contained speech, where that was agreed on (RFC 6464). It is reported when
+    /// the packet arrives, and not when it is played.
     pub level: Option<AudioLevel>,
-    /// The sources in its last packet and how loud each was, where it is a mixer that tells that (RFC 6465).
+    /// The sources in its last packet and how loud each was, where it is a mixer that reports that (RFC 6465).
     pub contributors: Contributors,
 }
 
 /// Whether a report says goodbye for sources that are heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::session) enum Farewell {
-    /// For none.
+    /// The report says goodbye for none.
     None,
-    /// For some of them.
+    /// The report says goodbye for some of them.
     OneOfSeveral,
-    /// For all that were left.
+    /// The report says goodbye for all that were left.
     Last,
 }
 
-/// A receiver, and what is known of who has it.
+/// A receiver, and the known data of its source.
 struct Place {
     receiver: AnyReceiver,
     decoders: Decoders,
@@ -83,7 +85,7 @@ struct Place {
     priority: Priority,
     clock: ClockMap,
     cname: Option<Cname>,
-    /// The delay of what was played last, once something was, and what it was told to have at least.
+    /// The delay of the sound that was played last, once there was any; below is the least delay that was set.
     delay: Option<Duration>,
     least_delay: Duration,
     /// Its source has said goodbye: when it is played out.
@@ -91,20 +93,20 @@ struct Place {
 }
 
 /// Receivers, one for each source at once.
-// In this order: what every tick touches lies together.
+// The order of fields keeps those together that every tick touches.
 #[repr(C)]
 pub(super) struct Listening {
     places: Box<[Place]>,
-    /// With one place the receiver itself knows whom it hears.
+    /// The table of sources; with one place the receiver itself knows its source.
     table: Option<Box<Sources<MAX_SOURCES>>>,
     budget: Option<Budget>,
     next_alignment: Instant,
     config: ReceiverConfig,
-    /// What was counted of sources that have no place any more.
+    /// The counts of sources that have no place any more.
     ended: Counted,
 }
 
-/// What was counted of sources, one after the other and at once.
+/// The counts of sources, one after the other and at once.
 #[derive(Clone, Copy, Default)]
 pub(in crate::session) struct Counted {
     pub(in crate::session) receiver: ReceiverStats,
@@ -118,26 +120,26 @@ impl Counted {
         self.bursts.add(bursts);
     }
 
-    /// With what was counted by receivers before.
+    /// Adds the counts of earlier receivers.
     pub(in crate::session) fn with_earlier(mut self, earlier: &Self) -> Self {
         self.add(&earlier.receiver, &earlier.bursts);
         self.sources.add(&earlier.sources);
         self
     }
 
-    /// In samples of another rate, in Hz.
+    /// Converts the counts to samples of another rate, in Hz.
     pub(in crate::session) fn at_rate(self, from_hz: u32, to_hz: u32) -> Self {
         Self { receiver: self.receiver.at_rate(from_hz, to_hz), ..self }
     }
 
-    /// The same once nothing more comes of it.
+    /// Returns the final counts, when the receiver gets no more packets.
     pub(super) fn ended(self) -> Self {
         Self { receiver: self.receiver.ended(), ..self }
     }
 }
 
 impl Listening {
-    /// One place for each set of decoders and strategy, all of one or two channels.
+    /// Creates one place for each set of decoders and strategy, all of one or two channels.
     pub(super) fn new(
         config: ReceiverConfig,
         channels: u8,
@@ -174,12 +176,12 @@ impl Listening {
         })
     }
 
-    /// Whether packets of this type mean something.
+    /// Returns whether packets of this type have a meaning.
     pub(super) fn knows(&self, payload_type: PayloadType) -> bool {
         self.places.first().is_some_and(|place| place.decoders.knows(payload_type))
     }
 
-    /// Whether packets of this type have redundant blocks.
+    /// Returns whether packets of this type have redundant blocks.
     pub(super) fn is_redundancy(&self, payload_type: PayloadType) -> bool {
         self.places.first().is_some_and(|place| place.decoders.other(payload_type) == OtherPayload::Redundancy)
     }
@@ -201,7 +203,7 @@ impl Listening {
         }
     }
 
-    /// What a source is worth until it loses its place; whether it has one.
+    /// Sets the priority of a source until it loses its place; returns whether it has one.
     pub(super) fn set_priority(&mut self, ssrc: Ssrc, priority: Priority) -> bool {
         let index = match &self.table {
             Some(table) => table.place_of(ssrc),
@@ -251,7 +253,7 @@ impl Listening {
         }
     }
 
-    /// Takes in what is known of the conversation that all are part of.
+    /// Sets the known parameters of the conversation that all sources are part of.
     pub(super) fn set_conversation(&mut self, conversation: &Conversation) {
         for place in &mut self.places {
             place.receiver.set_conversation(conversation);
@@ -269,12 +271,12 @@ impl Listening {
         }
     }
 
-    /// Whether this source has a place.
+    /// Returns whether this source has a place.
     pub(super) fn hears(&self, ssrc: Ssrc) -> bool {
         self.receiver_of(ssrc).is_some()
     }
 
-    /// What a packet with these numbers proves of its sender, where it isn't authenticated (RFC 3550, A.1).
+    /// Returns the evidence of a packet with these numbers for its sender, where it isn't authenticated (RFC 3550, A.1).
     pub(super) fn claim(&self, ssrc: Ssrc, seq: Seq) -> Claim {
         let highest = self.receiver_of(ssrc).and_then(AnyReceiver::highest_seq);
         let Some(highest) = highest else { return Claim::Other(ssrc, seq) };
@@ -335,8 +337,8 @@ impl Listening {
         Sound { rate_hz: self.config.sample_rate_hz, channels: self.first().channels() }
     }
 
-    /// Plays one tick, or a part of one: the one source, or the sum of all. `Played` adds up what was made
-    /// for each, and has the largest of their delays. `tap` gets the sound of each.
+    /// Plays one tick, or a part of one: the one source, or the sum of all. `Played` adds up the counts of each, and has the
+    /// largest of their delays. `tap` gets the sound of each.
     pub(super) fn play(&mut self, now: Instant, pcm: &mut [i16], mut tap: Option<&mut dyn Tap>) -> Played {
         if self.table.is_none() {
             let Some(Place { receiver, decoders, strategy, .. }) = self.places.first_mut() else {
@@ -410,20 +412,20 @@ impl Listening {
         }
     }
 
-    /// When that was captured which would arrive now, by its sender's clock, if reports have told.
+    /// Returns the capture time, by its sender's clock, of sound that would arrive now, if reports have contained it.
     fn captured(&self, index: usize, now: Instant) -> Option<NtpTime> {
         let place = &self.places[index];
         self.table.as_ref()?.get(index)?;
         place.clock.capture(place.receiver.media_time(now)?)
     }
 
-    /// What became of a packet of `ssrc` that was stored; whoever has no receiver any more has nothing that waits.
+    /// Returns the fate of a packet of `ssrc` that was stored; for a source without a receiver nothing waits any more.
     pub(super) fn fate(&self, ssrc: Ssrc, seq: Seq) -> Option<Fate> {
         let place = self.places.iter().find(|place| place.receiver.ssrc() == Some(ssrc));
         place.map_or(Some(Fate::Discarded), |place| place.receiver.fate(seq))
     }
 
-    /// The numbers of each source that is heard.
+    /// Returns the numbers of each source that is heard.
     pub(super) fn sources(&self) -> impl Iterator<Item = SourceStats> + '_ {
         self.heard().filter_map(|place| {
             let receiver = place.receiver.stats();
@@ -443,13 +445,12 @@ impl Listening {
         self.places.iter().enumerate().filter(move |(index, _)| taken(*index)).map(|(_, place)| place)
     }
 
-    /// The receiver of the first source that is heard; if there is none, one that hears nothing.
+    /// Returns the receiver of the first source that is heard; if there is none, one that hears nothing.
     pub(super) fn first(&self) -> &AnyReceiver {
         &self.heard().next().unwrap_or(&self.places[0]).receiver
     }
 
-    /// What was counted of all sources, those that are heard and those that were. What is of the present, is of the first
-    /// source that is heard.
+    /// Returns the counts of all present and former sources. Values of the present are those of the first source that is heard.
     pub(super) fn total(&self) -> Counted {
         let first = self.first().stats();
         let mut total = Counted {
@@ -470,7 +471,7 @@ impl Listening {
         total
     }
 
-    /// What reports say of the sources that are heard, and how many they are.
+    /// Returns the report data of the sources that are heard, and their number.
     pub(super) fn reception(&self) -> ([ReceptionStats; MAX_SOURCES], usize) {
         let mut all = [ReceptionStats::default(); MAX_SOURCES];
         let mut count = 0;
@@ -490,7 +491,7 @@ impl Listening {
 }
 
 impl Place {
-    /// The source of this place is no more; what was counted of it goes to `ended`.
+    /// Ends the source of this place; its counts are added to `ended`.
     fn end(&mut self, ended: &mut Counted) {
         ended.add(&self.receiver.stats().ended(), &self.receiver.total_bursts());
         self.receiver.reset();
@@ -506,7 +507,7 @@ impl Place {
         self.ends = None;
     }
 
-    /// Adds what is heard of this source from `at` on, which is made in `pcm`.
+    /// Adds the sound of this source from `at` on, which is made in `pcm`.
     fn add_to(
         &mut self,
         at: Instant,
@@ -534,7 +535,7 @@ impl Place {
     }
 }
 
-/// Adds what was made for another source, or in another part of a tick. Delays are the largest, the timestamp the last.
+/// Adds the counts for another source, or for another part of a tick. Delays are the largest, the timestamp the last.
 pub(super) fn add_played(all: &mut Played, played: &Played) {
     all.decoded += played.decoded;
     all.recovered += played.recovered;

@@ -1,7 +1,7 @@
-//! What is heard in the sound itself: digits (DTMF), by a detector for each channel of what the receivers play, and tones of a
+//! The detection in the sound itself: digits (DTMF), by a detector for each channel of the receivers' sound, and tones of a
 //! call's progress, of faxes and of modems, by one for all channels.
 //!
-//! What is told counts on the time at which the packets arrived, as events do: by as much earlier as the sound waited in the
+//! Reports are on the time axis of the packets' arrival, as those of events are: earlier by the time that the sound waited in the
 //! receivers' buffer. Memory: that of the detectors.
 
 use dsp_core::receive::Played;
@@ -36,14 +36,14 @@ pub(super) struct InTone {
     pub(super) ended: bool,
 }
 
-/// What was heard.
+/// A detected digit or tone.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum InSound {
     Digit(InBandDigit),
     Tone(InTone),
 }
 
-/// What is listened for.
+/// The digits and tones to be detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WantedTones {
     /// Digits.
@@ -67,7 +67,8 @@ pub(super) struct Tones {
 }
 
 impl Tones {
-    /// For this sound. `None` where nothing is wanted, or can be heard: digits at multiples of 8 kHz, tones at multiples of 50 Hz.
+    /// Creates the detectors for this sound. `None` where none is wanted, or none is possible: digits at multiples of 8 kHz,
+    /// tones at multiples of 50 Hz.
     pub(super) fn new(sound: Sound, wanted: WantedTones) -> Option<Box<Self>> {
         let config = DtmfConfig { sample_rate_hz: sound.rate_hz, ..DtmfConfig::default() };
         let mut detectors = [const { None }; CHANNELS];
@@ -80,12 +81,12 @@ impl Tones {
         hears.then(|| Box::new(Self { detectors, sounding: None, progress, sound, heard: 0, wanted, part: [0; PART] }))
     }
 
-    /// Whether it is for such sound.
+    /// Returns whether it was made for such sound.
     pub(super) fn suits(&self, sound: Sound, wanted: WantedTones) -> bool {
         (self.sound, self.wanted) == (sound, wanted)
     }
 
-    /// Hears what is played from `now` on; `each` gets what begins and what has ended.
+    /// Takes in the sound played from `now` on; `each` gets each beginning and each end.
     pub(super) fn hear(
         &mut self,
         now: Instant,

@@ -1,15 +1,15 @@
-//! What a transport remembers of sources comes in two sizes: for a call that hears one source at a time, which is what most
-//! calls are, and for one that hears as many as a call can.
+//! The two sizes of a transport's memory of sources: for a call that hears one source at a time, as most calls do, and for one
+//! that hears as many as a call can.
 
 /// A part of a transport, of either size.
 pub(super) enum BySources<One, Many> {
     /// One source at a time.
     One(Box<One>),
-    /// As many as a call can hear.
+    /// The size for as many sources as a call can hear.
     Many(Box<Many>),
 }
 
-/// What is the same for both sizes.
+/// Evaluates an expression that is the same for both sizes.
 macro_rules! either {
     ($self:expr, $part:ident => $what:expr) => {
         match $self {

@@ -1,4 +1,4 @@
-//! What ICE alone knows of a transport; nothing of a path without it.
+//! The functions of a transport that only ICE needs; a path without ICE has none of them.
 
 use std::net::SocketAddr;
 
@@ -10,12 +10,12 @@ use crate::sdp;
 use crate::session::outcome;
 
 impl CallTransport {
-    /// One more address of the other side; whether it is new.
+    /// Adds an address of the other side; returns whether it is new.
     pub(in crate::session) fn add_candidate(&mut self, now: Instant, candidate: &sdp::IceCandidate) -> bool {
         self.rtp.ice_mut().is_some_and(|ice| ice.trickled(now, candidate))
     }
 
-    /// What looks for our candidates.
+    /// Returns the gatherer of our candidates.
     pub(in crate::session) fn gatherer(&mut self) -> Option<&mut Gatherer> {
         self.rtp.ice_mut().map(IcePath::gatherer)
     }
@@ -25,22 +25,22 @@ impl CallTransport {
         Some(self.rtp.ice()?.relays())
     }
 
-    /// What a datagram is to our relayed addresses, before anything else is asked of it.
+    /// Unwraps a datagram that came through one of our relayed addresses, before anything else handles it.
     pub(in crate::session) fn decapsulate(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Passed {
         self.rtp.ice_mut().map_or(Passed::Not, |ice| ice.decapsulate(now, from, datagram))
     }
 
-    /// The other side's address in use, if we say which it is.
+    /// Returns the other side's address in use, if we say which it is.
     pub(in crate::session) fn selected_by_us(&self) -> Option<SocketAddr> {
         self.rtp.ice()?.selected_by_us()
     }
 
-    /// Why the call should end.
+    /// Returns why the call should end.
     pub(in crate::session) fn ice_ending(&self, now: Instant) -> Option<outcome::Ending> {
         self.rtp.ice()?.ending(now)
     }
 
-    /// How the checks go.
+    /// Returns the statistics of the checks.
     pub(in crate::session) fn ice_stats(&self) -> Option<outcome::IceStats> {
         Some(self.rtp.ice()?.stats())
     }

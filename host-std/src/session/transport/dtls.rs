@@ -1,18 +1,18 @@
 //! The keys of a call by a DTLS handshake on its path: DTLS-SRTP (RFC 5763, RFC 5764), versions 1.2 and 1.3.
 //!
-//! The engine is the crate `dimpl`, and [`v12`] for whoever may have a certificate of RSA, which `dimpl` can't check.
-//! Here is what a call adds: whose certificate it must be, to whom what is answered, when it is given up, and what of
-//! it a stranger can't spoil.
+//! The engine is the crate `dimpl`, and [`v12`] for peers that may have a certificate of RSA, which `dimpl` can't check. This
+//! module adds the rules of a call: the certificate that the peer must have, the addresses that are answered, the time after
+//! which the handshake is given up, and the protection against interference by strangers.
 //!
-//! - Nothing is sent or heard before the certificate's fingerprint is the one that the other side's description has.
-//! - The address that the description names comes first. Another one (that of a client behind a NAT, or of a server with
-//!   several) is listened to only as long as nothing came of the named one, a client's one at a time, and a handshake that it
-//!   began ends when the named one speaks.
-//! - A handshake that somebody broke by a forged datagram begins anew a little later, one that goes nowhere after 7 s, until
-//!   30 s are over; and at a client that begins anew so does the server (RFC 6347, 4.2.8).
-//! - Certificates are ECDSA's on P-256 or P-384, as every browser has them, or RSA's of 2048 bits and more, as many
-//!   phones have them. A client that offers DTLS 1.2 alone is answered by `v12`, since nothing tells of what its
-//!   certificate is; a server that refuses what `dimpl` offers is asked by `v12`. Ours is always of ECDSA.
+//! - Nothing is sent or played before the certificate's fingerprint is the one in the other side's description.
+//! - The address that the description names has priority. Another one (that of a client behind a NAT, or of a server with
+//!   several) is listened to only while nothing has come from the named one, and only one client at a time; a handshake that it
+//!   began ends when the named one sends.
+//! - A handshake that was broken by a forged datagram restarts a little later, one without progress after 7 s, until 30 s are
+//!   over; and when a client restarts, so does the server (RFC 6347, 4.2.8).
+//! - Certificates are ECDSA's on P-256 or P-384, as every browser has them, or RSA's of 2048 bits and more, as many phones have
+//!   them. A client that offers DTLS 1.2 alone is answered by `v12`, since the kind of its certificate isn't known; a server that
+//!   refuses what `dimpl` offers is asked by `v12`. Ours is always of ECDSA.
 //! - An address that no description names, and that has proved nothing, gets at most three times the bytes that it sent
 //!   (as RFC 9000, 8.1 has it for QUIC).
 //!
@@ -36,34 +36,34 @@ use crate::session::certificate::Certificate;
 use crate::session::config::CallSettings;
 use crate::session::outcome::HandshakeFailure;
 
-/// A handshake that has not come to keys after so long has failed.
+/// The time without keys after which a handshake has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The first retransmission comes after this time; RFC 6347, 4.2.4.1 would have 1 s, and allows less where time presses.
 const FIRST_RETRY: std::time::Duration = std::time::Duration::from_millis(300);
-/// With twice the time at each, they go on for some 19 s.
+/// The number of retransmissions. With twice the wait each time, they last for some 19 s.
 const RETRIES: usize = 6;
-/// A broken handshake begins anew after this time.
+/// The time after which a broken handshake restarts.
 const PAUSE: Duration = Duration::from_millis(250);
-/// A client begins anew when it has not come to keys after this time: what the server answered may be another's.
+/// The time without keys after which a client restarts: the server's answer may be that to another client.
 const STALLED: Duration = Duration::from_secs(7);
 /// A server that answers from another address than it named is heard after this time only.
 const NAMED_FIRST: Duration = Duration::from_secs(1);
 /// Another first ClientHello is not looked at so soon after the one before: it would end every handshake.
 const SETTLED: Duration = Duration::from_millis(300);
-/// So long a stranger may take for a handshake before another one may try.
+/// The time that a stranger may take for a handshake before another one may try.
 const TURN: Duration = Duration::from_secs(3);
-/// What the engine says at a time is as long, unless it is a long certificate.
+/// The usual length of the engine's output; a long certificate exceeds it.
 const USUAL_BYTES: usize = 2_048;
 /// The longest record, and some room for its header.
 const RECORD_BYTES: usize = 16_384 + 256;
 /// Datagrams that wait to be sent; a flight has fewer.
 const MAX_WAITING: usize = 32;
-/// How many times its own bytes an address gets that proved nothing.
+/// The factor of its own bytes that an address gets that proved nothing.
 const AMPLIFICATION: usize = 3;
 /// Bytes of a datagram, IP and UDP headers not counted.
 const DATAGRAM_BYTES: usize = 1_150;
 
-/// What shakes hands.
+/// The implementation of the handshake.
 enum Engine {
     /// DTLS 1.2 and 1.3, with certificates of ECDSA.
     Auto(Box<Dtls>),
@@ -77,7 +77,7 @@ pub(super) struct Association {
     certificate: Certificate,
     /// `None` once it is of no use any more.
     engine: Option<Engine>,
-    /// Whether a server has refused what the engine for ECDSA alone offers.
+    /// Whether a server has refused the offer of the engine for ECDSA alone.
     refused: bool,
     /// Ours, and the engine's time at it.
     epoch: (Instant, StdInstant),
@@ -86,12 +86,12 @@ pub(super) struct Association {
     keys: Option<SrtpKeys>,
     waiting: VecDeque<Vec<u8>>,
     deadline: Option<Instant>,
-    /// The latest time that was told, and when this handshake began.
+    /// The latest time that was given; below is the time at which this handshake began.
     told: Instant,
     began: Instant,
-    /// Since when there is no engine because somebody broke it.
+    /// The time since which there is no engine, because it was broken from outside.
     broken: Option<Instant>,
-    /// How the last one that somebody broke ended.
+    /// The failure of the last handshake that was broken from outside.
     was_broken: Option<HandshakeFailure>,
     /// Whether the address that the description names has spoken.
     named_spoke: bool,
@@ -101,12 +101,12 @@ pub(super) struct Association {
     buffer: Vec<u8>,
 }
 
-/// Whoever speaks to us from another address than the path's.
+/// A peer that sends from another address than the path's.
 #[derive(Clone, Copy)]
 struct Elsewhere {
     address: SocketAddr,
     since: Instant,
-    /// How many bytes it may still get.
+    /// The number of bytes that it may still get.
     credit: usize,
 }
 
@@ -114,7 +114,7 @@ struct Elsewhere {
 enum State {
     /// The certificate has not been seen.
     Handshake,
-    /// It is the one that was named.
+    /// The certificate is the one that was named.
     Verified,
     /// There are keys.
     Keyed,
@@ -124,7 +124,7 @@ enum State {
 }
 
 impl Association {
-    /// The one that was agreed on; `None` where keys come from elsewhere.
+    /// Creates the association that was agreed on; `None` where keys come from elsewhere.
     pub(super) fn agreed(now: Instant, agreed: &NegotiatedTransport, settings: &CallSettings) -> Option<Box<Self>> {
         let (agreed, certificate) = (agreed.dtls.as_ref()?, settings.certificate.as_ref()?);
         Some(Box::new(Self::new(now, agreed.clone(), certificate.clone())))
@@ -155,12 +155,12 @@ impl Association {
         made
     }
 
-    /// Whether it is this one, and not another that was agreed on.
+    /// Returns whether the agreement is for this association, and not for another.
     pub(super) fn is(&self, agreed: &NegotiatedDtls) -> bool {
         self.agreed == *agreed
     }
 
-    /// Why there will be no keys.
+    /// Returns why there will be no keys.
     pub(super) fn failure(&self) -> Option<HandshakeFailure> {
         match self.state {
             State::Failed(failure) => Some(failure),
@@ -168,17 +168,17 @@ impl Association {
         }
     }
 
-    /// Why the last handshake came to nothing, while there are no keys yet.
+    /// Returns why the last handshake failed, while there are no keys yet.
     pub(super) fn trouble(&self) -> Option<HandshakeFailure> {
         if self.is_open() { self.was_broken } else { self.failure() }
     }
 
-    /// Whether the other side has ended it, after there were keys.
+    /// Returns whether the other side has ended it, after there were keys.
     pub(super) fn is_closed(&self) -> bool {
         self.state == State::Closed
     }
 
-    /// Whether there are no keys yet.
+    /// Returns whether there are no keys yet.
     fn is_open(&self) -> bool {
         matches!(self.state, State::Handshake | State::Verified)
     }
@@ -197,7 +197,7 @@ impl Association {
     pub(super) fn receive(&mut self, now: Instant, from: SocketAddr, remote: SocketAddr, datagram: &[u8]) -> bool {
         let named = from == remote;
         if named {
-            // What a stranger began is not the other side's.
+            // A handshake that a stranger began is not the other side's.
             if self.elsewhere.take().is_some() && self.is_open() {
                 self.begin(now, None);
             }
@@ -205,7 +205,7 @@ impl Association {
         } else if !self.is_open() || self.named_spoke {
             return false;
         } else if self.agreed.active {
-            // A server with several addresses: it hears us at the one that it named, and answers from another.
+            // The peer may be a server with several addresses: it receives at the one that it named, and answers from another.
             if now.since(self.epoch.0) < NAMED_FIRST {
                 return false;
             }
@@ -236,8 +236,7 @@ impl Association {
             }
         }
         self.advance(now);
-        // What is said before the server says hello may be anybody's; both engines do as well with a server that they
-        // can check.
+        // A message before the server's hello may be forged; both engines work equally well with a server that they can check.
         if self.agreed.active && self.state == State::Handshake && is_refusal(datagram) {
             self.refused = !self.refused;
             self.turn_away(HandshakeFailure::Refused);
@@ -253,7 +252,7 @@ impl Association {
         true
     }
 
-    /// Ends it, and tells the other side.
+    /// Ends the association, and notifies the other side.
     pub(super) fn close(&mut self) {
         let closed = match &mut self.engine {
             None => false,
@@ -265,12 +264,12 @@ impl Association {
         }
     }
 
-    /// When to ask [`transmit`](Self::transmit) again.
+    /// Returns when to ask [`transmit`](Self::transmit) again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         if self.waiting.is_empty() { self.deadline } else { Some(self.epoch.0) }
     }
 
-    /// The next datagram that leaves, written to `buffer`, and where it goes.
+    /// Returns the next datagram to be sent, written to `buffer`, and its destination.
     pub(super) fn transmit(
         &mut self,
         now: Instant,
@@ -298,7 +297,7 @@ impl Association {
         None
     }
 
-    /// Begins the handshake, or begins it anew; with what a client says first.
+    /// Begins or restarts the handshake, with a client's first message.
     fn begin(&mut self, now: Instant, hello: Option<&[u8]>) {
         let by_v12 = if self.agreed.active {
             self.refused
@@ -338,7 +337,7 @@ impl Association {
         }
         let stalled = self.is_open() && self.agreed.active && now.since(self.began) >= STALLED;
         if stalled {
-            // A server that says nothing may not have understood what it was asked.
+            // A server that doesn't answer may not support the offer.
             self.refused = !self.refused;
         }
         if stalled || self.broken.is_some_and(|since| now.since(since) >= PAUSE) {
@@ -353,11 +352,11 @@ impl Association {
         self.go_on(advanced, true);
     }
 
-    /// Takes what the engine has to say, or gives it up.
+    /// Takes the engine's output, or gives the engine up.
     fn go_on(&mut self, result: Result<(), Failed>, named: bool) {
         match result {
             Ok(()) => self.drain(named),
-            // An alert of ours doesn't leave: whoever forges a datagram could end the other side's handshake by it.
+            // Our alert isn't sent: otherwise a forged datagram could end the other side's handshake.
             Err(failed) => {
                 self.drain(named);
                 self.give_up(failed);
@@ -365,7 +364,7 @@ impl Association {
         }
     }
 
-    /// Takes what the engine has to say. `named`: whether that is of the address that the description names.
+    /// Takes the engine's output. `named`: whether it concerns the address that the description names.
     fn drain(&mut self, named: bool) {
         let Some(mut engine) = self.engine.take() else { return };
         let goes_on = match &mut engine {
@@ -383,7 +382,7 @@ impl Association {
         self.engine = Some(engine);
     }
 
-    /// Whether the engine goes on.
+    /// Returns whether the engine continues.
     fn drain_auto(&mut self, engine: &mut Dtls, named: bool) -> bool {
         let (mut connected, mut buffer) = (false, std::mem::take(&mut self.buffer));
         let goes_on = loop {
@@ -395,7 +394,7 @@ impl Association {
                         break false;
                     }
                 }
-                // In this order always: without a certificate there are no keys.
+                // The order is always this one: without a certificate there are no keys.
                 Output::KeyingMaterial(material, profile) if self.state == State::Verified => {
                     let are_usable = self.hear_keys(profile, &material);
                     if !are_usable {
@@ -414,20 +413,20 @@ impl Association {
                     self.fail(HandshakeFailure::Broken);
                     break false;
                 }
-                // What belongs to no call.
+                // Other output doesn't concern a call.
                 _ => {}
             }
         };
         self.buffer = buffer;
         if goes_on && connected && self.state != State::Keyed {
-            // Without the extension, or with no profile of SRTP that both have.
+            // The extension is missing, or no SRTP profile is common to both.
             self.fail(HandshakeFailure::NoSrtp);
             return false;
         }
         goes_on
     }
 
-    /// Whether the engine goes on.
+    /// Returns whether the engine continues.
     fn drain_v12(&mut self, engine: &mut v12::Handshake, named: bool) -> bool {
         while let Some(event) = engine.next_event() {
             let goes_on = match event {
@@ -468,14 +467,14 @@ impl Association {
         if named {
             self.fail(HandshakeFailure::Fingerprint);
         } else {
-            // Whoever that is, the other side may still come.
+            // This was a stranger; the other side may still come.
             self.elsewhere = None;
             self.turn_away(HandshakeFailure::Fingerprint);
         }
         false
     }
 
-    /// What a handshake has come to; whether it can be used.
+    /// Takes the result of a handshake; returns whether it can be used.
     fn hear_keys(&mut self, profile: dimpl::SrtpProfile, exported: &[u8]) -> bool {
         let keys = keys(profile, exported, self.agreed.active);
         if keys.is_none() {
@@ -496,7 +495,7 @@ impl Association {
         }
     }
 
-    /// This handshake comes to nothing, and another one may, a little later.
+    /// Gives this handshake up; another one may succeed a little later.
     fn turn_away(&mut self, why: HandshakeFailure) {
         self.engine = None;
         self.waiting.clear();
@@ -517,7 +516,7 @@ impl Association {
     fn our_time(&self, at: StdInstant) -> Option<Instant> {
         let (ours, engines) = self.epoch;
         let micros = u64::try_from(at.checked_duration_since(engines)?.as_micros()).ok()?;
-        // Up, so that it's not asked in vain.
+        // The time is rounded up, so that the engine isn't asked too early.
         Some(ours + Duration::from_micros(micros.checked_add(1)?))
     }
 
@@ -527,7 +526,7 @@ impl Association {
     }
 }
 
-/// Why an engine has given up.
+/// The reason why an engine has given up.
 struct Failed(HandshakeFailure);
 
 impl Failed {
@@ -550,22 +549,22 @@ impl Failed {
     }
 }
 
-/// Whether a datagram is a fatal alert, without protection (RFC 5246, 7.2).
+/// Returns whether a datagram is a fatal alert, without protection (RFC 5246, 7.2).
 fn is_refusal(datagram: &[u8]) -> bool {
     matches!(datagram, [21, 0xfe, _, 0, 0, .., 0, 2, 2, _] if datagram.len() == 15)
 }
 
-/// The random bytes of a ClientHello that begins a handshake (RFC 6347, 4.2.2 and 4.3.2): in one record, without epoch, the
-/// first message.
+/// Returns the random bytes of a ClientHello that begins a handshake (RFC 6347, 4.2.2 and 4.3.2): in one record, without epoch,
+/// the first message.
 fn first_hello(datagram: &[u8]) -> Option<[u8; 32]> {
     let (header, message) = datagram.split_at_checked(13)?;
     let is_first =
         header[0] == 22 && header[3..5] == [0, 0] && message.get(..1)? == [1] && message.get(4..9)? == [0; 5];
-    // Behind the message's header of 12 bytes and the version.
+    // The random bytes follow the message's header of 12 bytes and the version.
     message.get(14..46)?.try_into().ok().filter(|_| is_first)
 }
 
-/// Whether a certificate is the one that is known by this fingerprint.
+/// Returns whether a certificate is the one that is known by this fingerprint.
 fn matches(known: &Fingerprint, certificate: &[u8]) -> bool {
     let is = |hash: &[u8]| known.value().ct_eq(hash).into();
     match known.hash() {
@@ -575,7 +574,7 @@ fn matches(known: &Fingerprint, certificate: &[u8]) -> bool {
     }
 }
 
-/// What was exported (RFC 5764, 4.2), as ours and theirs.
+/// Returns the exported keys (RFC 5764, 4.2), as ours and theirs.
 fn keys(profile: dimpl::SrtpProfile, exported: &[u8], active: bool) -> Option<SrtpKeys> {
     let profile = match profile {
         dimpl::SrtpProfile::AES128_CM_SHA1_80 => SrtpProfile::AesCm128HmacSha1_80,

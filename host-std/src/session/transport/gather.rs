@@ -1,9 +1,8 @@
 //! Our own candidates: the addresses of the call, how STUN servers see them, and those of TURN servers that pass on (RFC 8445,
 //! 5.1.1; RFC 8489; `relays`).
 //!
-//! The queries go out by the socket that the call's packets leave by, before there is an offer and, where an answer is
-//! slow, while the call runs: what comes late can be trickled. A query is repeated after 0.5, 1 and 2 s and given up 4 s after
-//! the last.
+//! The queries go out by the socket of the call's packets, before there is an offer and, where an answer is slow, while the call
+//! runs: a late candidate can be trickled. A query is repeated after 0.5, 1 and 2 s and given up 4 s after the last.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -17,7 +16,7 @@ use crate::session::ice::{IceConfig, IceMode};
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Queries to one server.
 const QUERIES: u32 = 4;
-/// What a description waits for: a server that answers the third query is not waited for.
+/// The time that a description waits: a server that answers the third query is not waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// The same where there is nothing to say without a relayed address: until a TURN server that is silent is given up.
 const PATIENCE_RELAY_ONLY: Duration = Duration::from_secs(13);
@@ -27,7 +26,7 @@ pub(super) const HEADER_BYTES: usize = 20;
 const BINDING_REQUEST: [u8; 2] = [0, 1];
 const BINDING_SUCCESS: [u8; 2] = [1, 1];
 const XOR_MAPPED_ADDRESS: u16 = 0x20;
-/// As servers before RFC 5389 have it.
+/// The attribute of servers before RFC 5389.
 const MAPPED_ADDRESS: u16 = 1;
 
 /// One question to one server.
@@ -35,12 +34,12 @@ struct Query {
     server: SocketAddr,
     transaction: [u8; 12],
     sent: u32,
-    /// When it is asked next, or given up.
+    /// The time at which it is asked next, or given up.
     next: Instant,
     over: bool,
 }
 
-/// What looks for our candidates.
+/// The gatherer of our candidates.
 pub(in crate::session) struct Gatherer {
     queries: Vec<Query>,
     relays: Relays,
@@ -48,7 +47,7 @@ pub(in crate::session) struct Gatherer {
     base: SocketAddr,
     hosts: Vec<SocketAddr>,
     found: Vec<IceCandidate>,
-    /// How many of those found are in a description, or were trickled.
+    /// The number of found candidates that are in a description, or were trickled.
     told: usize,
     began: Option<Instant>,
 }
@@ -82,7 +81,8 @@ impl Gatherer {
         Self { queries: queries.collect(), relays, relay_only, base, hosts, found, told: 0, began: None }
     }
 
-    /// What was found by now, for another path by the same socket; without relayed addresses, of which a server knows one user.
+    /// Returns the candidates found so far, for another path by the same socket; without relayed addresses, of which a server
+    /// knows one user.
     pub(in crate::session) fn fork(&self) -> Self {
         let found: Vec<_> = self.found.iter().filter(|found| found.kind != CandidateKind::Relayed).cloned().collect();
         Self {
@@ -107,12 +107,12 @@ impl Gatherer {
         &mut self.relays
     }
 
-    /// Whether packets take relayed addresses alone, and no other is told.
+    /// Returns whether packets take relayed addresses alone, and no other is disclosed.
     pub(in crate::session) fn is_relay_only(&self) -> bool {
         self.relay_only
     }
 
-    /// Whether nothing was found, and nobody is asked any more.
+    /// Returns whether nothing was found, and no server is being asked any more.
     #[cfg(feature = "manager")]
     pub(in crate::session) fn hears_nowhere(&self) -> bool {
         self.found.is_empty() && self.is_complete()
@@ -126,35 +126,35 @@ impl Gatherer {
         all
     }
 
-    /// The next one that no description has.
+    /// Returns the next one that no description has.
     pub(in crate::session) fn next_untold(&mut self) -> Option<IceCandidate> {
         let next = self.found.get(self.told)?.clone();
         self.told += 1;
         Some(next)
     }
 
-    /// The addresses of our own.
+    /// Returns the addresses of our own.
     pub(super) fn hosts(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.hosts.iter().copied()
     }
 
-    /// What kind an address of ours is, if it is a candidate.
+    /// Returns the kind of an address of ours, if it is a candidate.
     pub(super) fn kind_of(&self, address: SocketAddr) -> Option<CandidateKind> {
         self.found.iter().find(|found| found.address == address).map(|found| found.kind)
     }
 
-    /// Whether a server may still answer.
+    /// Returns whether a server may still answer.
     pub(in crate::session) fn is_complete(&self) -> bool {
         self.queries.iter().all(|query| query.over) && self.relays.is_complete()
     }
 
-    /// Whether a description should wait.
+    /// Returns whether a description should wait.
     pub(in crate::session) fn is_worth_waiting(&self, now: Instant) -> bool {
         let patience = if self.relay_only { PATIENCE_RELAY_ONLY } else { PATIENCE };
         !self.is_complete() && self.began.is_none_or(|began| now.since(began) < patience)
     }
 
-    /// The next query that is due.
+    /// Returns the next query that is due.
     pub(in crate::session) fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         self.began.get_or_insert(now);
         for query in self.queries.iter_mut().filter(|query| !query.over && query.next <= now) {
@@ -175,7 +175,7 @@ impl Gatherer {
         self.relays.transmit(now, buffer)
     }
 
-    /// When a query is due.
+    /// Returns when a query is due.
     pub(in crate::session) fn next_deadline(&self) -> Option<Instant> {
         let queries = self.queries.iter().filter(|query| !query.over).map(|query| query.next);
         queries.chain(self.relays.next_deadline()).min()
@@ -201,11 +201,11 @@ impl Gatherer {
         true
     }
 
-    /// Takes note of what the TURN servers have told; whether there is a relayed address more.
+    /// Takes note of the TURN servers' reports; returns whether there is a further relayed address.
     pub(in crate::session) fn take_news(&mut self) -> bool {
         let mut more = false;
         while let Some((news, address)) = self.relays.next_news() {
-            // Where nobody shall know where we are, the address behind it isn't told either (RFC 8839, 5.1).
+            // Where our location must not be disclosed, the related address isn't either (RFC 8839, 5.1).
             let unspecified = if address.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
             match news {
                 RelayedOrMapped::Relayed(mapped) => {
@@ -230,7 +230,7 @@ impl Gatherer {
     }
 }
 
-/// What a response says of the address that it answers.
+/// Returns the address that a response reports for its requester.
 pub(super) fn mapped_address(message: &[u8]) -> Option<SocketAddr> {
     match attribute(message, XOR_MAPPED_ADDRESS) {
         Some(value) => address(value, message.get(4..HEADER_BYTES)?),
@@ -238,7 +238,7 @@ pub(super) fn mapped_address(message: &[u8]) -> Option<SocketAddr> {
     }
 }
 
-/// The first attribute of this kind; `None` too where the message is broken before it.
+/// Returns the first attribute of this kind; `None` too where the message is broken before it.
 pub(in crate::session) fn attribute(message: &[u8], kind: u16) -> Option<&[u8]> {
     let mut rest = message.get(HEADER_BYTES..)?;
     while let [kind0, kind1, len0, len1, after @ ..] = rest {
@@ -252,7 +252,7 @@ pub(in crate::session) fn attribute(message: &[u8], kind: u16) -> Option<&[u8]> 
     None
 }
 
-/// An address under a mask of 16 bytes (RFC 8489, 14.2).
+/// Returns an address under a mask of 16 bytes (RFC 8489, 14.2).
 fn address(value: &[u8], mask: &[u8]) -> Option<SocketAddr> {
     let [_, family, port @ ..] = value else { return None };
     let masked = |at: usize| Some(port.get(at)? ^ mask.get(if at < 2 { at } else { at - 2 })?);

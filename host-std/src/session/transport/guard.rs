@@ -1,7 +1,7 @@
 //! The guard of a call: SRTP with the keys that SDP agreed on (RFC 4568, RFC 3711), nothing, or one of the user's own.
 //!
-//! It lasts as long as the call, through plain RTP too: what was sent and heard under a key stays with that key, so that
-//! no offer and answer can bring back a keystream of ours or a packet that was heard.
+//! It lasts as long as the call, through plain RTP too: the record of packets sent and received under a key stays with that key,
+//! so that no offer and answer can bring back a keystream of ours or a packet that was received before.
 //!
 //! A guard without keys is not plain RTP: while it waits for them nothing is sent and nothing that comes is believed.
 
@@ -20,19 +20,19 @@ const STREAMS: usize = MAX_SOURCES + 7;
 /// The same where one source is heard at a time. With those that are remembered it can change its SSRC 85 times under one
 /// key before another is refused.
 const ONE_AT_A_TIME: usize = 10;
-/// What can be remembered of keys that were left: as many changes of a key of ours, and of each source under the other
-/// side's. Offers and answers make them, so that an honest call has a few.
+/// The most former keys that can be remembered: as many changes of a key of ours, and of each source under the other side's.
+/// Offers and answers make them, so that an honest call has a few.
 const FORMER: usize = 256;
-/// What a call remembers whose keys never changed.
+/// The former keys of a call whose keys never changed.
 static NONE: FormerKeys<FORMER> = FormerKeys::new();
 
-/// What protects datagrams now.
+/// The current protection of datagrams.
 enum Protection {
-    /// Nothing: plain RTP was agreed on.
+    /// No protection: plain RTP was agreed on.
     Plain,
-    /// Nothing may pass: there is no guard of the user's own yet.
+    /// All datagrams are refused: the user's own guard isn't there yet.
     Waiting,
-    /// Nothing may pass: the handshake has come to no keys yet.
+    /// All datagrams are refused: the handshake has no keys yet.
     Handshake,
     /// SRTP with this profile, by keys of the descriptions or of a handshake.
     Keyed(SrtpProfile),
@@ -52,22 +52,22 @@ fn contexts(keys: &SrtpKeys, sources: usize) -> Result<Contexts, KeyError> {
     })
 }
 
-/// What protects the datagrams of a call.
+/// The protection of a call's datagrams.
 pub(super) struct Guard {
     protection: Protection,
     plain: Plain,
     unkeyed: Unkeyed,
-    /// Since SRTP was agreed on first.
+    /// The SRTP contexts, once SRTP was agreed on.
     srtp: Option<Contexts>,
-    /// How many sources are heard at once.
+    /// The number of sources that are heard at once.
     sources: usize,
-    /// Since the keys changed first.
+    /// The former keys, once the keys have changed.
     former: Option<Box<FormerKeys<FORMER>>>,
 }
 
 impl Guard {
-    /// With the keys of the description, or to wait for those of a handshake; `own` goes first. `sources`: how many are heard
-    /// at once.
+    /// Creates a guard with the keys of the description, or one that waits for those of a handshake; `own` has priority.
+    /// `sources`: the number of sources that are heard at once.
     pub(super) fn new(own: Option<&OwnGuard>, keys: Option<&SrtpKeys>, handshake: bool, sources: usize) -> Self {
         let protection = match (own.map(OwnGuard::make), keys) {
             (Some(Some(own)), _) => Protection::Own(own),
@@ -95,7 +95,7 @@ impl Guard {
         self.protection = Protection::Own(own);
     }
 
-    /// Keys will come of a handshake. Those that there are hold until then; plain RTP doesn't.
+    /// Waits for the keys of a handshake. Present keys stay in use until then; plain RTP doesn't.
     pub(super) fn wait(&mut self) {
         if matches!(self.protection, Protection::Plain) {
             self.protection = Protection::Handshake;
@@ -106,7 +106,7 @@ impl Guard {
     #[cfg(feature = "dtls")]
     ///
     /// # Errors
-    /// As for [`renew`](Self::renew).
+    /// The same as for [`renew`](Self::renew).
     pub(super) fn key(&mut self, keys: &SrtpKeys) -> Result<(), KeyError> {
         if matches!(self.protection, Protection::Own(_) | Protection::Waiting) {
             return Ok(());
@@ -116,12 +116,12 @@ impl Guard {
         Ok(())
     }
 
-    /// Whether keys are waited for: nothing is sent or heard.
+    /// Returns whether keys are awaited: nothing is sent or played meanwhile.
     pub(super) fn waits(&self) -> bool {
         matches!(self.protection, Protection::Waiting | Protection::Handshake)
     }
 
-    /// What that is to the user.
+    /// Returns the protection as it is reported to the user.
     pub(super) fn protection(&self) -> outcome::Protection {
         match &self.protection {
             Protection::Plain => outcome::Protection::Plain,
@@ -131,12 +131,12 @@ impl Guard {
         }
     }
 
-    /// Whether datagrams are protected now: whatever passes has the key.
+    /// Returns whether datagrams are protected now, so that their senders have the key.
     pub(super) fn protects(&self) -> bool {
         matches!(self.protection, Protection::Keyed(_) | Protection::Own(_))
     }
 
-    /// How far the keys of the description have got through their lifetimes.
+    /// Returns how much of their lifetimes the keys of the description have used up.
     pub(super) fn key_age(&self) -> KeyAge {
         match (&self.protection, &self.srtp) {
             (Protection::Keyed(_), Some(srtp)) => either!(srtp, own => own.key_age()),
@@ -144,7 +144,7 @@ impl Guard {
         }
     }
 
-    /// Whether something was sent with `ssrc` under the present key: it can't begin anew then.
+    /// Returns whether something was sent with `ssrc` under the present key: the source can't be started again then.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
         matches!(self.protection, Protection::Keyed(_))
             && self.srtp.as_ref().is_some_and(|srtp| either!(srtp, own => own.has_sent(ssrc)))

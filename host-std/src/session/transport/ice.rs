@@ -1,9 +1,9 @@
-//! The path of a call by ICE (RFC 8445): which pair of addresses its packets take is what both sides' checks say, not what
-//! a description names or what arrives.
+//! The path of a call by ICE (RFC 8445): both sides' checks determine the pair of addresses for its packets, and neither the
+//! address that a description names nor the source of arriving packets does.
 //!
 //! The checks are those of the crate `is`, the agent of str0m, which has neither socket nor clock. It wants the standard
-//! library's `Instant`, so the call's time is counted from one that is taken once: a call in virtual time stays in it.
-//! This is what it leaves to its user:
+//! library's `Instant`, so the call's time is counted from one that is taken once: a call in virtual time stays in it. Its user
+//! has to do the following:
 //!
 //! - **Consent** (RFC 7675). Nothing is sent to an address that has not answered a check, and 30 s after the last answer
 //!   sending stops, until a restart. Once a pair is in use it is asked every 4 to 6 s; the agent asks sooner after a
@@ -11,11 +11,11 @@
 //!   come.
 //! - **Answers come from where the question went** (RFC 8445, 7.2.5.2.1); others are strays.
 //! - **Restart**: the old pair is used, and its checks are answered, until the new checks have found one.
-//! - **Strangers**: what has other credentials than those of the descriptions is counted and never answered. So is a check
-//!   that was taken before and comes again from another address: somebody has overheard it.
+//! - **Strangers**: a check with credentials other than those of the descriptions is counted and never answered. So is a check
+//!   that was accepted before and comes again from another address: it is a replay.
 //! - **Bounds**: 32 candidates of the other side, 64 pairs, 12 questions a pair.
-//! - **Relayed addresses** (`relays`): a pair whose side of ours is a TURN server's is one as any other to the agent. What goes
-//!   that way is wrapped here, and what comes that way is unwrapped before anybody else sees it.
+//! - **Relayed addresses** (`relays`): a pair whose local candidate is a TURN server's is like any other to the agent. Packets
+//!   that are sent that way are wrapped here, and those that come that way are unwrapped before anything else reads them.
 //!
 //! Checks fail when none has come through 39.5 s after the descriptions were exchanged (RFC 8863).
 
@@ -36,11 +36,11 @@ use super::relays::Relays;
 use crate::sdp::{CandidateKind, IceCandidate, IceCredentials, MAX_CANDIDATES, NegotiatedIce};
 use crate::session::outcome::{Ending, IcePair, IceState, IceStats};
 
-/// So long after its last answer a pair may be sent to (RFC 7675, 5.1).
+/// The time after its last answer for which a pair may be sent to (RFC 7675, 5.1).
 const CONSENT: Duration = Duration::from_secs(30);
-/// So long checks may take (RFC 8863, 4).
+/// The longest time that checks may take (RFC 8863, 4).
 const CHECKING: Duration = Duration::from_millis(39_500);
-/// So long after a restart the old pair's checks are answered.
+/// The time after a restart for which the old pair's checks are answered.
 const FORMER: Duration = Duration::from_secs(3);
 /// The shortest and the longest wait between two questions of consent, in ms (RFC 7675, 5.1).
 const CONSENT_WAIT_MS: (u32, u32) = (4_000, 6_000);
@@ -49,7 +49,8 @@ const QUESTIONS: usize = 12;
 const PAIRS: usize = 64;
 /// Questions whose answers are known by where they went.
 const ASKED: usize = 64;
-/// Checks of the other side that are remembered, so that nobody sends one again from elsewhere: half an hour of them.
+/// The number of the other side's checks that are remembered, so that none can be replayed from another address: half an hour of
+/// them.
 const TAKEN: usize = 384;
 /// Addresses that a check with our credentials came from.
 const KNOWN: usize = 16;
@@ -59,13 +60,13 @@ const KNOWN: usize = 16;
 struct Selected {
     local: SocketAddr,
     remote: SocketAddr,
-    /// Until when it may be sent to.
+    /// The time until which packets may be sent to it.
     consent: Instant,
 }
 
 /// A path that checks addresses before it uses them.
 pub(in crate::session) struct IcePath {
-    /// What the call's time is counted from.
+    /// The origin of the call's time.
     base: StdInstant,
     agent: IceAgent,
     /// The agent before a restart, and until when it is kept.
@@ -81,11 +82,11 @@ pub(in crate::session) struct IcePath {
     /// Whether the checks since the last restart have found a pair.
     found: bool,
     gone: bool,
-    /// The latest time that was told.
+    /// The latest time that was given.
     told: Instant,
     /// The relayed address that the present datagram came to, if it came to one.
     relayed: Option<SocketAddr>,
-    /// Something is to be sent as soon as somebody asks.
+    /// Whether something is to be sent at the next request.
     pending: bool,
     /// An agent has said something just now, and may have more.
     speaks: bool,
@@ -103,7 +104,7 @@ pub(in crate::session) struct IcePath {
 }
 
 impl IcePath {
-    /// With what was agreed on; our candidates are those of `gatherer`, which goes on here.
+    /// Creates a path with the ICE agreement; our candidates are those of `gatherer`, which the path takes over.
     pub(super) fn new(now: Instant, named: SocketAddr, agreed: &NegotiatedIce, gatherer: Gatherer, seed: u32) -> Self {
         let base = StdInstant::now();
         let agent = agent(agreed, agreed.controlling, &gatherer);
@@ -149,7 +150,7 @@ impl IcePath {
         self.settle(now);
     }
 
-    /// What a later offer and answer came to: further candidates, or other credentials, which are a restart (RFC 8445, 9).
+    /// Takes the result of a later offer and answer: further candidates, or other credentials, which are a restart (RFC 8445, 9).
     pub(super) fn renew(&mut self, now: Instant, agreed: &NegotiatedIce) {
         let credentials = [agreed.local.clone(), agreed.remote.credentials.clone()];
         if credentials == self.credentials && agreed.lite == self.lite {
@@ -222,12 +223,12 @@ impl IcePath {
         self.gatherer.relays()
     }
 
-    /// The other side's address in use, if we say which it is.
+    /// Returns the other side's address in use, if we say which it is.
     pub(super) fn selected_by_us(&self) -> Option<SocketAddr> {
         self.selected.filter(|_| self.found && self.agent.controlling()).map(|selected| selected.remote)
     }
 
-    /// Why the call should end.
+    /// Returns why the call should end.
     pub(super) fn ending(&self, now: Instant) -> Option<Ending> {
         let relays = self.relays();
         let lost = |selected: Selected| relays.is_lost(selected.local);
@@ -254,7 +255,7 @@ impl IcePath {
         }
     }
 
-    /// A snapshot, of the last time that was told.
+    /// Returns a snapshot, at the last time that was given.
     pub(super) fn stats(&self) -> IceStats {
         let now = self.told;
         let pair = self.selected.map(|selected| {
@@ -286,7 +287,7 @@ impl IcePath {
         Instant::from_micros(at.saturating_duration_since(self.base).as_micros() as u64)
     }
 
-    /// Takes note of what the agents have decided.
+    /// Takes note of the agents' decisions.
     fn settle(&mut self, now: Instant) {
         while let Some(event) = quietly(|| self.agent.poll_event()) {
             if let IceAgentEvent::NominatedSend { source, destination, .. } = event
@@ -352,7 +353,7 @@ impl IcePath {
         self.agent.set_max_stun_rto(StdDuration::from_millis(wait_ms.into()));
     }
 
-    /// Whether the present datagram came by a way that we take.
+    /// Returns whether the present datagram came by a way that we accept.
     fn is_way(&self) -> bool {
         self.relayed.is_some() || !self.gatherer.is_relay_only()
     }
@@ -412,7 +413,7 @@ impl IcePath {
             self.stats.requests = self.stats.requests.saturating_add(1);
             self.taken[self.taken_next] = Some(transmission);
             self.taken_next = (self.taken_next + 1) % TAKEN;
-            // Once there is a pair, who is to be heard answers too.
+            // Once there is a pair, a peer that is to be heard must answer too.
             if self.lite || self.selected.is_none() {
                 self.learns(from);
             }
@@ -428,7 +429,7 @@ impl IcePath {
         true
     }
 
-    /// The next datagram of an agent that fits.
+    /// Returns the next datagram of an agent that fits.
     fn next_of_agents(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let mut next = || {
             self.agent.poll_transmit().or_else(|| self.former.as_mut().and_then(|(former, _)| former.poll_transmit()))
@@ -449,7 +450,7 @@ impl IcePath {
             let relays = self.gatherer.relays_mut();
             if !relays.is_or_was(own) {
                 if hides {
-                    // Of an address that an earlier gathering had: no other way may be taken.
+                    // The address is that of an earlier gathering: no other way may be taken.
                     continue;
                 }
                 return Some((len, to));
@@ -463,19 +464,19 @@ impl IcePath {
     }
 }
 
-/// For comparison, in a table that is small.
+/// Returns a hash for comparison, in a table that is small.
 fn hash_of(what: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
     hasher.finish()
 }
 
-/// Where the agent would log passwords, some of them at TRACE only, nothing is logged.
+/// Calls the agent without logging, since it would log passwords, some of them at TRACE only.
 fn quietly<T>(ask: impl FnOnce() -> T) -> T {
     tracing::dispatcher::with_default(&tracing::Dispatch::none(), ask)
 }
 
-/// An agent with our candidates and both sides' credentials.
+/// Returns an agent with our candidates and both sides' credentials.
 fn agent(agreed: &NegotiatedIce, controlling: bool, gatherer: &Gatherer) -> IceAgent {
     let creds = |own: &IceCredentials| IceCreds { ufrag: own.ufrag.clone(), pass: own.pwd.clone() };
     let mut agent = quietly(|| IceAgent::new(creds(&agreed.local)));
@@ -485,8 +486,8 @@ fn agent(agreed: &NegotiatedIce, controlling: bool, gatherer: &Gatherer) -> IceA
     agent.set_max_stun_retransmits(QUESTIONS);
     agent.set_max_stun_rto(StdDuration::from_secs(5));
     quietly(|| agent.set_remote_credentials(creds(&agreed.remote.credentials)));
-    // All hosts are one socket; which of its addresses a packet leaves by is the system's choice. One of each family
-    // stands for them.
+    // All hosts are one socket; which of its addresses a packet leaves by is the system's choice. One of each family represents
+    // them.
     for v4 in [true, false].into_iter().filter(|_| !gatherer.is_relay_only()) {
         let host = gatherer.hosts().find(|host| host.is_ipv4() == v4);
         if let Some(candidate) = host.and_then(|host| Candidate::host(host, Protocol::Udp).ok()) {
@@ -543,12 +544,12 @@ impl Path for IcePath {
         if own.is_some() {
             return own;
         }
-        // Between two checks this is asked with each packet.
+        // Between two checks this is called for each packet.
         let is_due = self.pending || self.due.is_some_and(|due| due <= now);
         if !is_due && !self.speaks {
             return None;
         }
-        // What is due now, and what comes of it; then nothing is for 50 ms.
+        // Datagrams that are due now are returned, with those that follow from them; then none is for 50 ms.
         if let Some(next) = self.next_of_agents(now, buffer) {
             return Some(next);
         }

@@ -18,14 +18,14 @@ impl CallTransport {
     #[cfg(feature = "dtls")]
     pub(super) fn shake_hands(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
         let Some(dtls) = &mut self.dtls else { return false };
-        // What came through the checks of ICE is the other side's, whichever of its addresses it is.
+        // A packet that came through the checks of ICE is the other side's, from any of its addresses.
         #[cfg(feature = "ice")]
         let named = if self.rtp.ice().is_some() { from } else { self.rtp.remote() };
         #[cfg(not(feature = "ice"))]
         let named = self.rtp.remote();
         let taken = dtls.receive(now, from, named, datagram);
         if let Some(keys) = dtls.take_keys() {
-            // Whoever has the key of the certificate is the other side, wherever it is.
+            // The owner of the certificate's key is the other side, at any address.
             if self.guard.key(&keys).is_ok() {
                 self.keyed = self.keyed.saturating_add(1);
                 self.exported = Some(Box::new(keys));
@@ -41,7 +41,7 @@ impl CallTransport {
         taken
     }
 
-    /// Why the call can't have keys.
+    /// Returns why the call can't have keys.
     pub(in crate::session) fn handshake_failure(&self) -> Option<HandshakeFailure> {
         #[cfg(feature = "dtls")]
         return self.dtls.as_ref().and_then(|dtls| dtls.failure());
@@ -49,7 +49,7 @@ impl CallTransport {
         None
     }
 
-    /// Why the last handshake came to nothing, while there are no keys yet.
+    /// Returns why the last handshake failed, while there are no keys yet.
     pub(in crate::session) fn handshake_trouble(&self) -> Option<HandshakeFailure> {
         #[cfg(feature = "dtls")]
         return self.dtls.as_ref().and_then(|dtls| dtls.trouble());
@@ -57,7 +57,7 @@ impl CallTransport {
         None
     }
 
-    /// The same of the handshake for RTCP alone.
+    /// Does the same for the handshake of RTCP alone.
     #[cfg(feature = "dtls")]
     pub(super) fn shake_hands_for_rtcp(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> bool {
         let Some(keys) = &mut self.rtcp_keys else { return false };
@@ -68,7 +68,7 @@ impl CallTransport {
         taken
     }
 
-    /// What protects RTCP.
+    /// Returns the protection of RTCP.
     pub(super) fn rtcp_guard(&mut self) -> &mut dyn PacketGuard {
         #[cfg(feature = "dtls")]
         if let Some(keys) = &mut self.rtcp_keys {
@@ -77,7 +77,7 @@ impl CallTransport {
         self.guard.get()
     }
 
-    /// Whether reports may leave: there are keys for them, if any of their own are needed.
+    /// Returns whether reports may be sent: they have keys, if they need their own.
     pub(super) fn may_report(&self) -> bool {
         #[cfg(feature = "dtls")]
         if let Some(keys) = &self.rtcp_keys {
@@ -104,12 +104,12 @@ impl CallTransport {
         self.agreed.srtp.as_ref()
     }
 
-    /// How datagrams are protected now.
+    /// Returns the current protection of datagrams.
     pub(in crate::session) fn protection(&self) -> Protection {
         self.guard.protection()
     }
 
-    /// What tells the other side that the call is over, besides goodbyes.
+    /// Sends the messages other than goodbyes that tell the other side that the call is over.
     pub(in crate::session) fn close(&mut self) {
         #[cfg(feature = "dtls")]
         if let Some(dtls) = &mut self.dtls {

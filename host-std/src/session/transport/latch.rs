@@ -1,8 +1,8 @@
 //! Symmetric RTP: which source address a call listens to, and where it sends (RFC 4961, RFC 7362).
 //!
-//! Behind a NAT the address in the SDP is often not the one that packets come from. Following whatever arrives lets the
-//! first stray packet steal the call; following nothing leaves it silent. The policy is the user's; what a packet can
-//! move depends on what it proves:
+//! Behind a NAT the address in the SDP is often not the one that packets come from. Following whatever arrives lets the first
+//! stray packet steal the call; following nothing leaves it silent. The policy is the user's choice; whether a packet can move
+//! the path depends on what it proves:
 //!
 //! | the packet | moves the latch |
 //! |---|---|
@@ -12,7 +12,7 @@
 //! | is of another stream, in sequence (RFC 3550, A.1) | only while nothing was heard of the named address |
 //! | else | never |
 //!
-//! Who can't see the packets of a call guesses neither SSRC nor sequence number: 48 bits.
+//! An attacker who can't see the packets of a call has to guess SSRC and sequence number: 48 bits.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,8 +20,8 @@ use dsp_core::time::{Duration, Instant, Seq, Ssrc};
 
 use super::path::{Claim, Path};
 
-/// Which sources are believed. "Valid" is a packet that the guard let pass (with SRTP, an authenticated one) and that is
-/// what was agreed on: RTP with a payload type of the call.
+/// The sources that are believed. "Valid" is a packet that the guard let pass (with SRTP, an authenticated one) and that was
+/// agreed on: RTP with a payload type of the call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Latching {
     /// Only the address and port that the SDP names.
@@ -29,9 +29,9 @@ pub enum Latching {
     /// The first source of valid packets, without SRTP of two in sequence, whatever the SDP says; from then on only this
     /// one and the address that the SDP names, until the next offer/answer.
     Once,
-    /// As `Once`, but another source takes over when it has sent five valid packets in a row while the old one has
-    /// been silent for half a second: a peer whose NAT binding or network changed is heard again. Without SRTP its
-    /// packets must go on with SSRC and sequence of those that were heard before.
+    /// The same as `Once`, but another source takes over when it has sent five valid packets in a row while the old one has been
+    /// silent for half a second: a peer whose NAT binding or network changed is heard again. Without SRTP its packets must
+    /// continue the SSRC and sequence of those that were heard before.
     #[default]
     Relatch,
 }
@@ -42,10 +42,10 @@ const PROBATION: u32 = 5;
 const FIRST: u32 = 2;
 /// Silence of the current source.
 const SILENCE: Duration = Duration::from_millis(500);
-/// The same where packets of another source take over that doesn't go on with the stream: only while the named address
-/// was never heard.
+/// The silence of the current source before another one that doesn't continue the stream takes over: only while the named
+/// address was never heard.
 const LONG_SILENCE: Duration = Duration::from_secs(10);
-/// How long packets from the old address are still heard after the SDP named a new one.
+/// The time for which packets from the old address are still heard after the SDP named a new one.
 const LEAVING: Duration = Duration::from_secs(1);
 /// Strangers whose packets are counted at once; where there are more, a newcomer replaces one by lot.
 const STRANGERS: usize = 8;
@@ -60,7 +60,7 @@ struct Stranger {
     heard: Instant,
 }
 
-/// The address itself, where a dual-stack socket has an IPv4 address as an IPv6 one (`::ffff:192.0.2.1`): both are one,
+/// Returns the address itself, where a dual-stack socket has an IPv4 address as an IPv6 one (`::ffff:192.0.2.1`): both are one,
 /// and compare as one only so.
 pub(in crate::session) fn unmapped(address: SocketAddr) -> SocketAddr {
     match address {
@@ -71,7 +71,7 @@ pub(in crate::session) fn unmapped(address: SocketAddr) -> SocketAddr {
 
 /// The latch of one stream.
 #[derive(Clone, Copy, Debug)]
-// In this order: what every packet touches lies together.
+// The order of fields keeps those together that every packet touches.
 #[repr(C)]
 pub(super) struct Latch {
     remote: SocketAddr,
@@ -82,7 +82,7 @@ pub(super) struct Latch {
     /// The source is the peer for certain: it was heard from the named address, or had the key.
     trusted: bool,
     last_heard: Instant,
-    /// Whoever goes on with the stream from elsewhere, and the packets in a row.
+    /// A sender that continues the stream from another address, and its packets in a row.
     follower: Option<(SocketAddr, u32)>,
     /// The source that was left by the last offer/answer, and when.
     left: Option<(SocketAddr, Instant)>,
@@ -91,7 +91,7 @@ pub(super) struct Latch {
 }
 
 impl Latch {
-    /// A latch on the address that the SDP named.
+    /// Creates a latch on the address that the SDP named.
     pub(super) fn new(policy: Latching, named: SocketAddr) -> Self {
         Self {
             policy,
@@ -107,7 +107,7 @@ impl Latch {
         }
     }
 
-    /// What was still on its way when the SDP named another address.
+    /// Returns whether a packet was still on its way when the SDP named another address.
     fn is_leaving(&self, now: Instant, from: SocketAddr) -> bool {
         self.left.is_some_and(|(left, when)| left == from && now.since(when) < LEAVING)
     }
@@ -136,7 +136,7 @@ impl Latch {
             self.lot as usize % STRANGERS
         });
         let right = match self.strangers[index] {
-            // Several streams may come from there in turns: the one that was first proves for all, as long as it goes on.
+            // Several streams may come from there in turns: the first one proves for all, while it continues.
             Some(known) if known.from == from && known.ssrc != ssrc && now.since(known.heard) < SILENCE => return 0,
             Some(known) if known.from == from && known.ssrc == ssrc && known.next == seq => known.right + 1,
             _ => 1,
@@ -151,7 +151,7 @@ impl Path for Latch {
         if named != self.named {
             *self = Self { left: Some((self.remote, now)), ..Self::new(self.policy, named) };
         }
-        // Whoever signals is there: a hold is no silence.
+        // A side that signals is present: a hold is no silence.
         self.last_heard = now;
     }
 
@@ -172,7 +172,7 @@ impl Path for Latch {
             self.take(now, from, claim);
             return true;
         }
-        // What was still on its way is heard, but must not draw us back to where nobody listens any more.
+        // A packet that was still on its way is heard, but must not move the path back to an address that is no longer in use.
         if self.is_leaving(now, from) {
             return true;
         }

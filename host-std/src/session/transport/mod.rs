@@ -1,8 +1,8 @@
 //! The transport of a call: paths, guard, and RTCP in and out. It knows addresses and keys, and no codec.
 //!
-//! A datagram is told apart by its first bytes (RFC 5761, RFC 7983), looked at by the path, unprotected in place and
-//! parsed, once: from then on it is a packet. One transport carries all streams of a call (RFC 9143); each has a reporter
-//! of its own, since each is a source of its own.
+//! A datagram is classified by its first bytes (RFC 5761, RFC 7983), looked at by the path, unprotected in place and parsed,
+//! once: from then on it is a packet. One transport carries all streams of a call (RFC 9143); each has a reporter of its own,
+//! since each is a source of its own.
 
 mod by_sources;
 #[cfg(feature = "ice")]
@@ -55,57 +55,57 @@ use super::outcome::{Channel, Incoming, Transmit};
 use super::own::BoxedGuard;
 use crate::sdp::{self, NegotiatedTransport};
 
-/// On hold, so long after a goodbye without RTCP the other side is gone (RFC 3550, 6.3.5: five intervals). Whoever says
-/// goodbye by RTCP would send it.
+/// The time on hold after a goodbye without RTCP at which the other side counts as gone (RFC 3550, 6.3.5: five intervals). A side
+/// that says goodbye by RTCP would send it.
 const GONE_ON_HOLD: Duration = Duration::from_secs(30);
-/// What still comes within this time after a goodbye was sent before it.
+/// The time after a goodbye within which packets count as sent before it.
 pub(super) const STRAGGLES: Duration = Duration::from_secs(1);
 /// Addresses that our own SSRC came from: another packet from there is a loop, not a new collision (RFC 3550, 8.2).
 const CONFLICTS: usize = 4;
-/// An address is no more one of them when nothing came from there for so long (8.2: ten intervals).
+/// The time without a packet after which an address is removed from them (8.2: ten intervals).
 const CONFLICT_OVER: Duration = Duration::from_secs(50);
 
-/// A datagram behind the guard.
+/// A datagram after the guard.
 pub(super) enum DemultiplexedDatagram<'a> {
     /// RTP.
     Rtp(RtpPacket<'a>),
-    /// What claims to be RTP and is not.
+    /// A datagram that claims to be RTP and is not.
     Malformed(&'a [u8]),
     /// RTCP.
     Rtcp(Compound<'a>),
-    /// Neither, or nothing that may pass; and what it was.
+    /// Neither, or a datagram that may not pass; with its kind.
     Other(Incoming, &'a [u8]),
 }
 
-/// What a path makes of a packet.
+/// The path's judgement of a packet.
 pub(super) struct Belief {
     pub(super) believed: bool,
-    /// Another sender takes the place of whoever was heard until now.
+    /// Another sender replaces the one that was heard until now.
     pub(super) replaces: bool,
 }
 
-/// Where a call's datagrams come in and go out.
-// In this order: what every tick touches lies together.
+/// The input and output of a call's datagrams.
+// The order of fields keeps those together that every tick touches.
 #[repr(C)]
 pub(super) struct CallTransport {
     guard: Guard,
-    /// Where SRTP's keys come from, if not from the descriptions.
+    /// The DTLS association of the SRTP keys, if they aren't from the descriptions.
     #[cfg(feature = "dtls")]
     dtls: Option<Box<dtls::Association>>,
     rtp: RtpPath,
     rtcp: Box<dyn Path>,
-    /// Of each stream, in their order; `None` for one that never was.
+    /// The reports of each stream, in their order; `None` for one that never was.
     reports: Vec<Option<Report>>,
-    /// What each side tells of the other's packets, once that was agreed on.
+    /// The feedback of each side on the other's packets, once that was agreed on.
     feedback: Option<Box<PathFeedback>>,
-    /// When the other side was heard last, or signalled.
+    /// The time at which the other side was heard last, or signalled.
     alive: Instant,
-    /// When it said goodbye, as long as it doesn't go on.
+    /// The time at which it said goodbye, unless it continues.
     goodbye: Option<Instant>,
     here: Here,
     agreed: NegotiatedTransport,
     conflicts: [Option<(SocketAddr, Instant)>; CONFLICTS],
-    /// How often other keys came about than those before, the first ones too.
+    /// The number of times that the keys changed, the first ones included.
     keyed: u32,
     /// The keys that a handshake came to, as long as they hold.
     #[cfg(feature = "dtls")]
@@ -118,11 +118,11 @@ pub(super) struct CallTransport {
 /// Our own addresses, as descriptions have them and as the sockets are bound.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Here {
-    /// Where we receive, as the description says it.
+    /// The address at which we receive, as in the description.
     pub(super) named: (IpAddr, u16),
-    /// Where the RTP port is.
+    /// The address of the RTP port.
     pub(super) rtp: SocketAddr,
-    /// Where the RTCP port is.
+    /// The address of the RTCP port.
     pub(super) rtcp: SocketAddr,
 }
 
@@ -167,10 +167,10 @@ impl CallTransport {
         self.guard.check(agreed.srtp.as_ref())
     }
 
-    /// What a later offer and answer came to.
+    /// Takes the result of a later offer and answer.
     ///
     /// # Errors
-    /// As for [`check`](Self::check); nothing has changed then.
+    /// The same as for [`check`](Self::check); nothing has changed then.
     pub(super) fn renew(
         &mut self,
         now: Instant,
@@ -204,7 +204,7 @@ impl CallTransport {
         }
         self.rtp.renew(now, &agreed, &mut gathered, |named| plain(settings, Channel::Rtp, named));
         self.rtcp.renegotiated(now, agreed.remote_rtcp);
-        // Whoever signals is there, and goes on after the goodbye that some phones say at each new offer.
+        // A side that signals is present, and continues after the goodbye that some phones send at each new offer.
         (self.alive, self.goodbye) = (now, None);
         (self.agreed, self.here) = (agreed, here);
         Ok(())
@@ -215,37 +215,37 @@ impl CallTransport {
         self.guard.set(guard);
     }
 
-    /// Whether something may be sent and heard: there are keys, if any are needed.
+    /// Returns whether packets may be sent and accepted: there are keys, if any are needed.
     pub(super) fn is_open(&self) -> bool {
         !self.guard.waits()
     }
 
-    /// Whether packets may leave now: there are keys, if any are needed, and the path has somewhere to send to.
+    /// Returns whether packets may be sent now: there are keys, if any are needed, and the path has a destination.
     pub(super) fn may_send(&self, now: Instant) -> bool {
         self.is_open() && self.rtp.may_send(now)
     }
 
-    /// Whether whatever passes the guard has the key.
+    /// Returns whether the senders of all packets that pass the guard have the key.
     pub(super) fn authenticates(&self) -> bool {
         self.guard.protects()
     }
 
-    /// How far the keys have got through their lifetimes.
+    /// Returns how much of their lifetimes the keys have used up.
     pub(super) fn key_age(&self) -> KeyAge {
         self.guard.key_age()
     }
 
-    /// How often keys came about.
+    /// Returns the number of times that keys were set.
     pub(super) fn keyed(&self) -> u32 {
         self.keyed
     }
 
-    /// Whether something was sent with `ssrc` under the present key.
+    /// Returns whether something was sent with `ssrc` under the present key.
     pub(super) fn has_sent(&self, ssrc: Ssrc) -> bool {
         self.guard.has_sent(ssrc)
     }
 
-    /// Tells a datagram apart, unprotects it in place and parses it. `from`: see [`unmapped`].
+    /// Classifies a datagram, unprotects it in place and parses it. `from`: see [`unmapped`].
     pub(super) fn open<'a>(
         &mut self,
         now: Instant,
@@ -254,7 +254,7 @@ impl CallTransport {
         datagram: &'a mut [u8],
     ) -> DemultiplexedDatagram<'a> {
         let kind = DatagramKind::of(datagram);
-        // ICE finds addresses that nobody has named.
+        // ICE finds addresses that no description has named.
         #[cfg(feature = "ice")]
         let is_check = kind == DatagramKind::Stun && channel == Channel::Rtp && self.rtp.ice().is_some();
         #[cfg(not(feature = "ice"))]
@@ -306,20 +306,20 @@ impl CallTransport {
         }
     }
 
-    /// Where RTP or RTCP goes now.
+    /// Returns the current destination of RTP or RTCP.
     pub(super) fn destination(&self, channel: Channel) -> SocketAddr {
         if channel == Channel::Rtp || self.agreed.rtcp_mux { self.rtp.remote() } else { self.rtcp.remote() }
     }
 
     /// Whether a packet that was agreed on is believed. It may move the path.
     pub(super) fn hear(&mut self, now: Instant, from: SocketAddr, claim: Claim) -> Belief {
-        // Whoever goes on with what was heard is no other, wherever it is now.
+        // A sender that continues the stream is the same one, at any address.
         let before = matches!(claim, Claim::Other(..)).then(|| self.rtp.remote());
         let believed = self.rtp.hear(now, from, claim);
         Belief { believed, replaces: before.is_some_and(|before| self.rtp.remote() != before) }
     }
 
-    /// Whether a report is believed. On RTP's port it moves nothing.
+    /// Returns whether a report is believed. On RTP's port it doesn't move the path.
     pub(super) fn hear_report(&mut self, now: Instant, channel: Channel, from: SocketAddr, claim: Claim) -> bool {
         match channel {
             Channel::Rtcp => self.rtcp.hear(now, from, claim),
@@ -327,7 +327,7 @@ impl CallTransport {
         }
     }
 
-    /// Whether what proves nothing is taken from this address.
+    /// Returns whether packets that prove nothing are accepted from this address.
     pub(super) fn believes(&self, now: Instant, channel: Channel, from: SocketAddr) -> bool {
         if channel == Channel::Rtp { self.rtp.believes(now, from) } else { self.rtcp.believes(now, from) }
     }
@@ -335,7 +335,7 @@ impl CallTransport {
     /// A packet of the other side came, RTP or RTCP.
     pub(super) fn is_heard(&mut self, now: Instant) {
         self.alive = now;
-        // Whoever goes on after a goodbye has not left.
+        // A side that continues after a goodbye has not left.
         self.goodbye = self.goodbye.filter(|goodbye| now.since(*goodbye) < STRAGGLES);
     }
 
@@ -344,12 +344,12 @@ impl CallTransport {
         self.goodbye = Some(now);
     }
 
-    /// How long nothing has come of the other side.
+    /// Returns for how long nothing has come from the other side.
     pub(super) fn silence(&self, now: Instant) -> Duration {
         now.since(self.alive)
     }
 
-    /// Whether the other side said goodbye and nothing came of it since for `wait`; on hold a goodbye needs longer.
+    /// Returns whether the other side said goodbye and has sent nothing since for `wait`; on hold a goodbye needs longer.
     pub(super) fn is_gone(&self, now: Instant, wait: Duration, on_hold: bool) -> bool {
         let wait = if on_hold { wait.max(GONE_ON_HOLD) } else { wait };
         self.goodbye.is_some_and(|goodbye| now.since(goodbye.max(self.alive)) >= wait)
@@ -368,12 +368,12 @@ impl CallTransport {
         anew
     }
 
-    /// When to ask for what leaves again.
+    /// Returns when to ask for datagrams again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let feedback =
             self.feedback.as_ref().and_then(|feedback| feedback.deadline()).filter(|_| self.tells().is_some());
         let reports = self.reports.iter().flatten().map(Report::next_deadline).chain(feedback);
-        // Whatever the time: sending that is over does not begin again by itself.
+        // The time doesn't matter here: sending that is over does not resume by itself.
         let reports = reports.filter(|_| self.may_send(Instant::ZERO) && self.may_report());
         let paths = [self.rtp.next_deadline(), self.rtcp.next_deadline()].into_iter().flatten();
         #[cfg(feature = "dtls")]
@@ -385,8 +385,8 @@ impl CallTransport {
         reports.chain(paths).min()
     }
 
-    /// The most bytes of an RTP packet before it's protected, in a buffer of `room` bytes and within this MTU. A codec
-    /// that has no packets so short (`least`, with all headers) may have what it takes.
+    /// Returns the most bytes of an RTP packet before it's protected, in a buffer of `room` bytes and within this MTU. A codec
+    /// whose shortest packets (`least`, with all headers) are longer may exceed it.
     pub(super) fn packet_room(&mut self, room: usize, mtu: u16, least: usize) -> usize {
         let (growth, mtu) = (self.guard.get().max_growth(), usize::from(mtu));
         let relaying = self.rtp.overhead();
@@ -398,7 +398,7 @@ impl CallTransport {
         room.min(mtu.saturating_sub(self.ip_overhead() + tag + relaying))
     }
 
-    /// Bytes of an RTP packet beside header, extensions and payload: IP, UDP, what protects it, and a relay's.
+    /// Returns the bytes of an RTP packet other than header, extensions and payload: IP, UDP, protection, and a relay's header.
     pub(super) fn packet_overhead(&self) -> usize {
         let tag = self.agreed.srtp.as_ref().map_or(0, sdp::SrtpKeys::growth_bytes);
         self.ip_overhead() + tag + self.rtp.overhead()
@@ -424,7 +424,7 @@ impl CallTransport {
         Some(self.addressed(len, to, Channel::Rtp))
     }
 
-    /// The next datagram of the paths' own.
+    /// Returns the next datagram of the paths' own.
     pub(super) fn send_own(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         #[cfg(feature = "dtls")]
         if self.agreed.has_remote()
@@ -468,7 +468,7 @@ impl CallTransport {
     }
 }
 
-/// A path without ICE: the user's own, or latching.
+/// Returns a path without ICE: the user's own, or latching.
 fn plain(settings: &CallSettings, channel: Channel, named: SocketAddr) -> Box<dyn Path> {
     match &settings.path {
         Some(own) => own.make(channel, named),

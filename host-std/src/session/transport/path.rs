@@ -1,15 +1,15 @@
 //! The path of a call: where its datagrams go to, and whose are believed.
 //!
-//! A call has one path for RTP, and one for RTCP where that has a port of its own. [`Latching`](super::Latching) makes
-//! today's, symmetric RTP; another one is given to a call by [`CallConfig::path`](crate::session::CallConfig::path). A
-//! path may send datagrams of its own (keep-alives, connectivity checks) and reads what is neither RTP nor RTCP
-//! (RFC 7983: STUN, DTLS, TURN channels).
+//! A call has one path for RTP, and one for RTCP where that has a port of its own. [`Latching`](super::Latching) makes the
+//! default one, symmetric RTP; another one is given to a call by [`CallConfig::path`](crate::session::CallConfig::path). A path
+//! may send datagrams of its own (keep-alives, connectivity checks) and reads datagrams that are neither RTP nor RTCP (RFC 7983:
+//! STUN, DTLS, TURN channels).
 
 use std::net::SocketAddr;
 
 use dsp_core::time::{Instant, Seq, Ssrc};
 
-/// What a packet proves about who sent it, for [`Path::hear`].
+/// The evidence of a packet for its sender, for [`Path::hear`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Claim {
@@ -29,24 +29,24 @@ pub enum Claim {
 /// unless both share a port. Methods run on the audio path, so they must neither block nor allocate. [`OwnPath`](super::super::OwnPath)
 /// has an example.
 pub trait Path: Send {
-    /// The address to which to send.
+    /// Returns the address to which to send.
     fn remote(&self) -> SocketAddr;
 
-    /// Whether RTP and RTCP may be sent there now. The path's own datagrams are sent in any case.
+    /// Returns whether RTP and RTCP may be sent there now. The path's own datagrams are sent in any case.
     fn may_send(&self, now: Instant) -> bool {
         let _ = now;
         true
     }
 
-    /// Whether a datagram from this address could be accepted at all. Others are dropped before the guard or
+    /// Returns whether a datagram from this address could be accepted at all. Others are dropped before the guard or
     /// [`handshake`](Self::handshake) sees them.
     fn may_hear(&self, from: SocketAddr) -> bool;
 
-    /// Whether to accept a packet from this address that doesn't move the path, as RTCP on the port of RTP.
+    /// Returns whether to accept a packet from this address that doesn't move the path, as RTCP on the port of RTP.
     fn believes(&self, now: Instant, from: SocketAddr) -> bool;
 
-    /// Whether to accept a *valid* packet from this address, which has passed the guard and was agreed on. It may move the path,
-    /// so that [`remote`](Self::remote) is another address afterwards.
+    /// Returns whether to accept a *valid* packet from this address, which has passed the guard and was agreed on. It may move
+    /// the path, so that [`remote`](Self::remote) is another address afterwards.
     fn hear(&mut self, now: Instant, from: SocketAddr, claim: Claim) -> bool;
 
     /// An offer and its answer were exchanged, and the other side's description names this address, the same as before or another.
@@ -65,7 +65,7 @@ pub trait Path: Send {
         None
     }
 
-    /// When to call [`transmit`](Self::transmit) next; `None` if there is no need.
+    /// Returns when to call [`transmit`](Self::transmit) next; `None` if there is no need.
     fn next_deadline(&self) -> Option<Instant> {
         None
     }

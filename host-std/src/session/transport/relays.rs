@@ -1,15 +1,15 @@
 //! Our relayed addresses: those that TURN servers pass on from and to us (RFC 8656).
 //!
 //! The protocol is that of the crate `turn-client-proto`, which has neither socket nor clock: allocation, credentials, nonces
-//! that went stale, refreshes before a lifetime's end, permissions and channels. This is what it leaves to its user:
+//! that went stale, refreshes before a lifetime's end, permissions and channels. Its user has to do the following:
 //!
 //! - **Why** a server refused: its error codes are read here.
-//! - **Answers** are taken only for questions that were asked: nobody who can't see them can answer for the server.
+//! - **Answers** are accepted only to requests that were sent: an attacker who can't see them can't answer for the server.
 //! - **Checks wait** for the permission that they need; a pair in use has a channel, whose packets have 4 bytes more.
-//! - **Bounds**: as many permissions as there are candidates of the other side, and none for addresses that nobody named.
-//! - **The end**: what was allocated is given back when the last goodbye has left.
+//! - **Bounds**: as many permissions as there are candidates of the other side, and none for addresses that were not named.
+//! - **The end**: allocations are released when the last goodbye has been sent.
 //!
-//! Between checks nothing is allocated on the heap. A stream's packets go through a copy, since a header comes before them.
+//! Between checks nothing is allocated on the heap. A stream's packets are copied, since a header is put before them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -32,21 +32,21 @@ use crate::session::ice::{RelayState, RelayStats, TurnServer, TurnTransport};
 const ASKED: usize = 32;
 /// Checks that wait for a permission.
 const HELD: usize = 32;
-/// How often a permission is asked for that was refused or stayed without an answer.
+/// The number of requests for a permission that was refused or not answered.
 const TRIES: u8 = 3;
-/// How often a question is asked.
+/// The number of times that a request is sent.
 const QUESTIONS: u32 = 5;
 /// The wait before a question is asked a second time.
 const FIRST_WAIT: StdDuration = StdDuration::from_millis(500);
 /// Each wait is twice the one before, up to this.
 const LONGEST_WAIT: StdDuration = StdDuration::from_secs(4);
-/// A question is given up so long after it was asked for the last time.
+/// The time after the last transmission of a request at which it is given up.
 const LAST_WAIT: StdDuration = StdDuration::from_secs(4);
 /// Channels a server: one for each pair that was in use.
 const CHANNELS: u8 = 8;
-/// So long a client that has nothing to say now is not asked again.
+/// The time for which a client that has nothing to send is not asked again.
 const PAUSE: Duration = Duration::from_millis(10);
-/// So long it is left alone at most: it forgets what else it waits for when a question is given up.
+/// The longest time for which it is not asked: it forgets its other waits when a request is given up.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Room for a packet, so that none is made while the call runs.
 const SCRATCH_BYTES: usize = 2_048;
@@ -66,20 +66,20 @@ const ERROR_CODE: u16 = 0x0009;
 const STALE_NONCE: u16 = 438;
 const UNAUTHORIZED: u16 = 401;
 
-/// What a datagram was to the relays.
+/// The result of passing a datagram to the relays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Passed {
-    /// Nothing of theirs.
+    /// The datagram isn't from a relay.
     Not,
     /// A server's own word.
     Handled,
-    /// A datagram of this peer, which lies there, and came to this address of ours.
+    /// A datagram of this peer, at this place of the input, which came to this relayed address of ours.
     Data {
-        /// Whose.
+        /// The address of the peer.
         peer: SocketAddr,
-        /// Where in what came.
+        /// The place of the datagram in the input.
         range: Range<usize>,
-        /// Where it came to.
+        /// The relayed address to which it came.
         relayed: SocketAddr,
     },
 }
@@ -99,16 +99,16 @@ struct Relay {
     state: RelayState,
     /// The address that it gave, be it over.
     given: Option<SocketAddr>,
-    /// How the server sees us.
+    /// Our address as the server sees it.
     mapped: Option<SocketAddr>,
-    /// When the client is to be asked.
+    /// The time at which the client is to be asked.
     due: Option<Instant>,
     asked: [Option<[u8; 12]>; ASKED],
     asked_next: usize,
     /// Those of them that were answered: a question that was repeated is answered twice.
     answered: [Option<[u8; 12]>; ASKED],
     answered_next: usize,
-    /// The server has named its realm: whoever is not let in after that has the wrong password.
+    /// The server has named its realm: a client that is refused after that has the wrong password.
     challenged: bool,
     peers: Vec<Peer>,
     channels: u8,
@@ -123,16 +123,16 @@ struct Relay {
 pub(in crate::session) struct Relays {
     relays: Vec<Relay>,
     scratch: Vec<u8>,
-    /// Addresses that were found and nobody has taken note of.
+    /// Addresses that were found and not fetched yet.
     news: Vec<(RelayedOrMapped, SocketAddr)>,
 }
 
-/// What a server has told of an address.
+/// A server's report on an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RelayedOrMapped {
-    /// It passes on from there; how it sees us.
+    /// The server relays from this address; with our address as it sees it.
     Relayed(Option<SocketAddr>),
-    /// It sees us there.
+    /// The server sees us at this address.
     Mapped,
 }
 
@@ -148,22 +148,22 @@ impl Relays {
         Self { relays, scratch: Vec::with_capacity(SCRATCH_BYTES), news: Vec::new() }
     }
 
-    /// Whether no server may still give an address.
+    /// Returns whether no server can allocate an address any more.
     pub(super) fn is_complete(&self) -> bool {
         self.relays.iter().all(|relay| relay.state != RelayState::Asking)
     }
 
-    /// The relayed addresses that we have.
+    /// Returns the relayed addresses that we have.
     pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.relays.iter().filter_map(Relay::address)
     }
 
-    /// Whether an address of ours is or was a server's, be it lost or given back meanwhile.
+    /// Returns whether an address of ours is or was a server's, even if it is lost or released meanwhile.
     pub(super) fn is_or_was(&self, address: SocketAddr) -> bool {
         self.relays.iter().any(|relay| relay.given == Some(address))
     }
 
-    /// Whether it was, and is no more.
+    /// Returns whether there was an allocation that has ended.
     pub(super) fn is_lost(&self, address: SocketAddr) -> bool {
         self.relays.iter().any(|relay| relay.state == RelayState::Lost(address))
     }
@@ -209,7 +209,7 @@ impl Relays {
         Some((write(built, buffer)?, relay.server))
     }
 
-    /// The same for a check: it waits until it may leave, if there is room.
+    /// The same for a check: it waits until it may be sent, if there is room.
     pub(super) fn encapsulate_check(
         &mut self,
         now: Instant,
@@ -229,25 +229,25 @@ impl Relays {
         wrapped
     }
 
-    /// How much longer packets become on the way to their server.
+    /// Returns the bytes that are added to packets on the way to their server.
     pub(super) fn overhead(relayed: SocketAddr) -> usize {
         // An indication, as long as there is no channel: header, address, and the head of the data.
         HEADER_BYTES + if relayed.is_ipv4() { 12 } else { 24 } + 4 + 3
     }
 
-    /// What a datagram from this address is to the relays.
+    /// Unwraps a datagram from this address for the relays.
     pub(in crate::session) fn take(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Passed {
         let Some(relay) = self.relays.iter_mut().find(|relay| relay.server == from) else { return Passed::Not };
         relay.take(now, datagram, &mut self.news)
     }
 
-    /// The next datagram for a server.
+    /// Returns the next datagram for a server.
     pub(super) fn transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let Self { relays, news, .. } = self;
         relays.iter_mut().find_map(|relay| Some((relay.transmit(now, buffer, news)?, relay.server)))
     }
 
-    /// When to ask [`transmit`](Self::transmit) again.
+    /// Returns when to ask [`transmit`](Self::transmit) again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.relays.iter().filter_map(|relay| relay.due).min()
     }
@@ -259,16 +259,16 @@ impl Relays {
         }
     }
 
-    /// Gives everything back as soon as nothing else leaves.
+    /// Releases everything as soon as nothing else is to be sent.
     pub(in crate::session) fn leave(&mut self) {
         for relay in &mut self.relays {
             relay.leaving = true;
         }
     }
 
-    /// Whether something was given back and the server has not said yet that it has it.
+    /// Returns whether an allocation is being released and the server has not confirmed it yet.
     pub(in crate::session) fn is_leaving(&self) -> bool {
-        // One that may still be given would be nobody's.
+        // An address that may still be allocated would never be released.
         let may_be_given = |relay: &Relay| relay.state == RelayState::Asking && relay.challenged;
         self.relays.iter().any(|relay| relay.leaving && (relay.address().is_some() || may_be_given(relay)))
     }
@@ -294,7 +294,7 @@ impl Relay {
         Self {
             server: *address,
             transport: *transport,
-            // What goes through a connection is framed by whoever has it: here it is a datagram.
+            // The owner of a connection frames its data: here they are a datagram.
             client: TurnClientUdp::allocate(base, *address, config),
             state: RelayState::Asking,
             given: None,
@@ -384,7 +384,7 @@ impl Relay {
         passed
     }
 
-    /// Reads in an answer what the client doesn't tell.
+    /// Reads the parts of an answer that the client doesn't report.
     fn note(&mut self, kind: u16, answer: &[u8]) {
         let code = match attribute(answer, ERROR_CODE) {
             Some([_, _, class, number, ..]) => u16::from(class & 7) * 100 + u16::from(*number),
@@ -402,7 +402,7 @@ impl Relay {
         }
     }
 
-    /// What an allocation is when it is no more.
+    /// Returns the state of an allocation that has ended.
     fn over(&self) -> RelayState {
         match self.state {
             RelayState::Allocated(_) if self.leaving => RelayState::Released,
@@ -420,13 +420,13 @@ impl Relay {
         self.due = None;
     }
 
-    /// Takes note of what the client has come to.
+    /// Takes note of the client's results.
     fn settle(&mut self, now: Instant, news: &mut Vec<(RelayedOrMapped, SocketAddr)>) {
         while let Some(event) = self.client.poll_event() {
             match event {
                 TurnEvent::AllocationCreated(_, address) if self.state == RelayState::Asking => {
                     (self.state, self.given) = (RelayState::Allocated(address), Some(address));
-                    // How it sees a connection is no address for datagrams.
+                    // The address of a connection as the server sees it is no address for datagrams.
                     let seen = self.mapped.filter(|_| self.transport == TurnTransport::Udp);
                     news.extend(seen.map(|mapped| (RelayedOrMapped::Mapped, mapped)));
                     news.push((RelayedOrMapped::Relayed(self.mapped), address));
@@ -519,13 +519,13 @@ impl Relay {
     }
 }
 
-/// Writes what a server passes on.
+/// Writes a packet that a server passes on.
 fn write(built: TransmitBuild<DelayedMessageOrChannelSend<&[u8]>>, buffer: &mut [u8]) -> Option<usize> {
     let place = buffer.get_mut(..built.data.len())?;
     Some(built.write_into(place).data.len())
 }
 
-/// The call's time as the client counts it.
+/// Returns the call's time as the client counts it.
 fn at(now: Instant) -> TurnInstant {
     TurnInstant::from_nanos(i64::try_from(now.as_micros()).unwrap_or(i64::MAX).saturating_mul(1_000))
 }

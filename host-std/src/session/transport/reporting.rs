@@ -1,4 +1,4 @@
-//! RTCP of a whole transport: the reports of its streams, in their order, and what each side tells of the other's packets.
+//! The RTCP of a whole transport: the reports of its streams, in their order, and each side's feedback on the other's packets.
 
 use dsp_core::rtcp::PeerReport;
 use dsp_core::rtcp::transport::{FeedbackStats, MAX_MESSAGE_BYTES, PacketFeedback};
@@ -11,8 +11,8 @@ use crate::sdp::NegotiatedFeedback;
 use crate::session::outcome::{Channel, Transmit};
 
 impl CallTransport {
-    /// The reports of the stream with this number, which is new or begins anew. The goodbye of the one before, after so many
-    /// packets, leaves first if it hasn't left yet.
+    /// Adds the reports of the stream with this number, which is new or restarts. The goodbye of the one before, after
+    /// `packets_before` packets, is sent first if it hasn't been sent yet.
     pub(in crate::session) fn add_report(
         &mut self,
         now: Instant,
@@ -30,8 +30,8 @@ impl CallTransport {
         *place = Some(report);
     }
 
-    /// What offer and answer say of the feedback of the stream with this number. `first`: the number of the first packet, where
-    /// they have none yet.
+    /// Applies the agreement on feedback for the stream with this number. `first`: the number of the first packet, where they
+    /// have none yet.
     pub(in crate::session) fn agree_feedback(&mut self, index: usize, agreed: &NegotiatedFeedback, first: Seq) {
         let reduced_size = self.agreed.rtcp_reduced_size;
         if let Some(report) = self.report_of(index) {
@@ -42,7 +42,7 @@ impl CallTransport {
         }
     }
 
-    /// The number of the packet that leaves next, among all of the transport.
+    /// Returns the transport-wide number of the next packet to be sent.
     pub(in crate::session) fn next_number(&self) -> Option<Seq> {
         self.feedback.as_ref().map(|feedback| feedback.next())
     }
@@ -54,7 +54,7 @@ impl CallTransport {
         }
     }
 
-    /// Takes in what the other side tells of our packets; whether it told anything.
+    /// Takes in the other side's reports on our packets; returns whether there were any.
     pub(in crate::session) fn take_feedback(&mut self, now: Instant, compound: &Compound<'_>) -> bool {
         self.feedback.as_mut().is_some_and(|feedback| feedback.take_in(now, compound))
     }
@@ -73,12 +73,12 @@ impl CallTransport {
         self.feedback.as_ref().map_or(&[], |feedback| feedback.told())
     }
 
-    /// What all feedback has told.
+    /// Returns the totals of all feedback.
     pub(in crate::session) fn feedback_stats(&self) -> Option<FeedbackStats> {
         self.feedback.as_ref().map(|feedback| feedback.stats())
     }
 
-    /// The stream whose reports carry what is told of the transport's packets: the first that is there.
+    /// Returns the stream whose reports carry the feedback for the transport's packets: the first that exists.
     pub(super) fn tells(&self) -> Option<usize> {
         self.feedback.as_ref()?;
         self.reports
@@ -90,12 +90,12 @@ impl CallTransport {
         self.reports.get_mut(index)?.as_mut()
     }
 
-    /// What the other side's reports have told of the stream with this number.
+    /// Returns the other side's reports on the stream with this number.
     pub(in crate::session) fn told(&self, index: usize) -> Option<&Report> {
         self.reports.get(index)?.as_ref()
     }
 
-    /// Takes in what a compound packet tells of the stream with this number.
+    /// Takes in a compound packet's report on the stream with this number.
     pub(in crate::session) fn take_report(
         &mut self,
         now: Instant,
@@ -105,21 +105,21 @@ impl CallTransport {
         self.report_of(index).map(|report| report.take_in(now, compound)).unwrap_or_default()
     }
 
-    /// The stream with this number goes on as another source, after so many packets of the one before.
+    /// Continues the stream with this number as another source, after `packets` packets of the one before.
     pub(in crate::session) fn change_source(&mut self, now: Instant, index: usize, ssrc: Ssrc, packets: u32) {
         if let Some(report) = self.report_of(index) {
             report.change_source(now, ssrc, packets);
         }
     }
 
-    /// The stream with this number ends: its goodbye is what leaves next.
+    /// Ends the stream with this number: its goodbye is sent next.
     pub(in crate::session) fn leave(&mut self, index: usize) {
         if let Some(report) = self.report_of(index) {
             report.leave();
         }
     }
 
-    /// Whether a report of the stream with this number is due.
+    /// Returns whether a report of the stream with this number is due.
     pub(in crate::session) fn report_is_due(&self, now: Instant, index: usize) -> bool {
         let feedback_is_due = || {
             let due = self.feedback.as_ref().and_then(|feedback| feedback.deadline());

@@ -1,4 +1,4 @@
-//! RTCP of one stream: when its reports leave and what is in them (RFC 3550, 6; RFC 3611).
+//! RTCP of one stream: the times and the content of its reports (RFC 3550, 6; RFC 3611).
 
 use dsp_core::quality::ReceptionStats;
 use dsp_core::rtcp::{Cname, FeedbackTiming, PeerReport, ReporterConfig, RtcpReporter, SendInfo};
@@ -11,21 +11,21 @@ use crate::session::identity::Identity;
 use crate::session::outcome::CallError;
 use crate::session::stream::MAX_SOURCES;
 
-/// What a stream has to report.
+/// The data of a stream for a report.
 pub(in crate::session) struct Account {
-    /// What is received of each source; the first so many count.
+    /// The reception of each source; the number says how many of them count.
     pub(in crate::session) reception: ([ReceptionStats; MAX_SOURCES], usize),
-    /// What was sent.
+    /// The totals that were sent.
     pub(in crate::session) sent: SendInfo,
-    /// How the other side is heard, if it wants to be told.
+    /// The quality of the other side's sound, if it wants such reports.
     pub(in crate::session) voip: Option<VoipMetrics>,
 }
 
 /// The bandwidth that reports have their share of, in kbit/s: of G.711 in packets of 20 ms. Feedback of all packets' arrivals
 /// has as much again.
 const SESSION_KBPS: u32 = 80;
-/// With feedback, whole reports are so far apart unless something else is agreed on: what comes near those without
-/// (RFC 8108, 7.1.3).
+/// The interval of whole reports with feedback, unless another one is agreed on: close to that of reports without feedback (RFC
+/// 8108, 7.1.3).
 const REGULAR_INTERVAL: Duration = Duration::from_secs(4);
 
 /// Sources that a stream remembers which hears one at a time: it, and those before it that may come back.
@@ -37,13 +37,13 @@ type Reporter = BySources<RtcpReporter<ONE_AT_A_TIME>, RtcpReporter<MAX_SOURCES>
 /// The reports of one stream.
 pub(in crate::session) struct Report {
     reporter: Reporter,
-    /// The goodbye is what leaves next.
+    /// Whether the goodbye is sent next.
     leaving: bool,
 }
 
 impl Report {
-    /// With the name and the seed of `identity`, as the source `ssrc`. `index`: of the stream, so that not all of a call
-    /// report at once. `sources`: how many are heard at once.
+    /// Creates the reports with the name and the seed of `identity`, as the source `ssrc`. `index` is that of the stream, so that
+    /// not all of a call report at once. `sources`: the number of sources that are heard at once.
     ///
     /// # Errors
     /// [`CallError::Rtcp`] for an unusable canonical name.
@@ -68,7 +68,7 @@ impl Report {
         Ok(Self { reporter, leaving: false })
     }
 
-    /// What offer and answer say of feedback.
+    /// Applies the agreement on feedback.
     pub(super) fn agree(&mut self, agreed: &NegotiatedFeedback, reduced_size: bool) {
         let timing = FeedbackTiming { regular_interval: agreed.regular_interval.unwrap_or(REGULAR_INTERVAL) };
         let timing = agreed.early.then_some(timing);
@@ -87,22 +87,22 @@ impl Report {
         either!(&mut self.reporter, own => own.request(now));
     }
 
-    /// Whether what is written now may have feedback.
+    /// Returns whether the report that is written now may contain feedback.
     pub(super) fn may_tell(&self, now: Instant) -> bool {
         !self.leaving && either!(&self.reporter, own => own.may_tell(now))
     }
 
-    /// The source that the reports leave as.
+    /// Returns the source of the reports.
     pub(super) fn ssrc(&self) -> Ssrc {
         either!(&self.reporter, own => own.ssrc())
     }
 
-    /// Round-trip time of the last report that told it.
+    /// Returns the round-trip time of the last report that contained it.
     pub(in crate::session) fn round_trip(&self) -> Option<Duration> {
         either!(&self.reporter, own => own.round_trip())
     }
 
-    /// How the other side hears us, as it last said.
+    /// Returns the quality of our sound as the other side last reported it.
     pub(in crate::session) fn peer_voip(&self) -> Option<VoipMetrics> {
         either!(&self.reporter, own => own.peer_voip())
     }
@@ -123,12 +123,12 @@ impl Report {
         self.leaving
     }
 
-    /// Whether its goodbye has left.
+    /// Returns whether its goodbye was sent.
     pub(super) fn has_left(&self) -> bool {
         either!(&self.reporter, own => own.has_left())
     }
 
-    /// Goes on as another source before the goodbye of this one has left.
+    /// Continues as another source before the goodbye of this one was sent.
     pub(super) fn replaced_by(mut self, now: Instant, next: Self, packets: u32) -> Self {
         self.leaving = false;
         let ssrc = next.ssrc();
@@ -136,7 +136,7 @@ impl Report {
         self
     }
 
-    /// When something is due; the end of time after a goodbye.
+    /// Returns when something is due; the end of time after a goodbye.
     pub(super) fn next_deadline(&self) -> Instant {
         if self.leaving { Instant::ZERO } else { either!(&self.reporter, own => own.next_deadline()) }
     }

@@ -1,7 +1,7 @@
 //! The keys of RTCP where it has a port of its own: another handshake there, and a guard with what that comes to (RFC
 //! 5764, 4.2 and 5.1.2: an association for each of the two).
 //!
-//! Sound doesn't wait for it: without these keys the call goes on without reports.
+//! Sound doesn't wait for it: without these keys the call continues without reports.
 
 use std::net::SocketAddr;
 
@@ -13,27 +13,27 @@ use super::guard::Guard;
 use crate::sdp::{NegotiatedTransport, SrtpKeys};
 use crate::session::config::CallSettings;
 
-/// Both.
+/// The association and the guard of RTCP.
 pub(super) struct RtcpKeys {
     association: Box<Association>,
     guard: Guard,
-    /// What the handshake came to last.
+    /// The keys of the last handshake.
     exported: Option<SrtpKeys>,
 }
 
 impl RtcpKeys {
-    /// Those of a call that was agreed on; `None` where RTCP has RTP's.
+    /// Returns the keys of a call that was agreed on; `None` where RTCP has RTP's.
     pub(super) fn agreed(now: Instant, agreed: &NegotiatedTransport, settings: &CallSettings) -> Option<Box<Self>> {
         if agreed.rtcp_mux || settings.guard.is_some() {
             return None;
         }
         let association = Association::agreed(now, agreed, settings)?;
-        // One source a stream, and whoever forwards has one of its own too.
+        // Each stream has one source, and a forwarding server has one of its own too.
         let guard = Guard::new(None, None, true, settings.sources);
         Some(Box::new(Self { association, guard, exported: None }))
     }
 
-    /// What a later offer and answer came to, which still has keys of RTCP's own: those that there are hold until
+    /// Takes the result of a later offer and answer, in which RTCP still has keys of its own: the present ones stay in use until
     /// others have come.
     pub(super) fn renew(&mut self, now: Instant, agreed: &NegotiatedTransport, settings: &CallSettings) {
         let same = agreed.dtls.as_ref().is_some_and(|dtls| self.association.is(dtls));
@@ -46,7 +46,7 @@ impl RtcpKeys {
         self.guard.get()
     }
 
-    /// Whether there are keys.
+    /// Returns whether there are keys.
     pub(super) fn is_open(&self) -> bool {
         !self.guard.waits()
     }

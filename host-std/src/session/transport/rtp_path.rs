@@ -12,7 +12,7 @@ use super::gather::Gatherer;
 use super::ice::IcePath;
 use crate::sdp::NegotiatedTransport;
 
-/// One of both.
+/// One of both kinds of path.
 pub(super) enum RtpPath {
     /// Latching, or the user's own.
     Plain(Box<dyn Path>),
@@ -21,19 +21,19 @@ pub(super) enum RtpPath {
     Ice(Box<IcePath>),
 }
 
-/// What a path by ICE is made of besides what was agreed on. There is nothing in it without ICE.
+/// The parts of a path by ICE besides the agreement. It is empty without ICE.
 #[derive(Default)]
 pub(in crate::session) struct Gathered {
     /// Our candidates, if they are new.
     #[cfg(feature = "ice")]
     pub(in crate::session) gatherer: Option<Gatherer>,
-    /// For the waits between two checks.
+    /// The seed of the random waits between two checks.
     #[cfg(feature = "ice")]
     pub(in crate::session) seed: u32,
 }
 
 impl RtpPath {
-    /// The path of a new call. `plain` makes one without ICE.
+    /// Creates the path of a new call. `plain` makes one without ICE.
     pub(super) fn new(
         now: Instant,
         agreed: &NegotiatedTransport,
@@ -49,7 +49,7 @@ impl RtpPath {
         Self::Plain(plain(agreed.remote_rtp))
     }
 
-    /// What a later offer and answer came to.
+    /// Takes the result of a later offer and answer.
     pub(super) fn renew(
         &mut self,
         now: Instant,
@@ -73,7 +73,8 @@ impl RtpPath {
         self.renegotiated(now, agreed.remote_rtp);
     }
 
-    /// A packet of `len` bytes in `buffer` for this address, as it leaves: its length, and where to. `None` where it can't.
+    /// Prepares a packet of `len` bytes in `buffer` for this address, as it is sent: its length, and its destination. `None`
+    /// where it can't be sent.
     pub(super) fn route(
         &mut self,
         now: Instant,
@@ -89,7 +90,7 @@ impl RtpPath {
         Some((len, to))
     }
 
-    /// How much longer packets become on the way.
+    /// Returns the bytes that are added to packets on the way.
     pub(super) fn overhead(&self) -> usize {
         #[cfg(feature = "ice")]
         if let Self::Ice(path) = self {
@@ -98,7 +99,7 @@ impl RtpPath {
         0
     }
 
-    /// The path by ICE, if it is one.
+    /// Returns the path by ICE, if it is one.
     #[cfg(feature = "ice")]
     pub(super) fn ice(&self) -> Option<&IcePath> {
         if let Self::Ice(path) = self { Some(path) } else { None }

@@ -1,12 +1,12 @@
-//! A handshake of DTLS 1.2 (RFC 6347) with whoever has a certificate of RSA: many phones and servers of telephony do,
-//! and `dimpl` speaks ECDSA alone. Sans-IO, both roles, as much as DTLS-SRTP needs of it.
+//! A handshake of DTLS 1.2 (RFC 6347) with peers that have a certificate of RSA: many phones and servers of telephony do, and
+//! `dimpl` supports ECDSA alone. Sans-IO, both roles, as far as DTLS-SRTP needs it.
 //!
 //! - ECDHE with AES-GCM (RFC 8422, RFC 5289) and the extended master secret (RFC 7627): nothing else is offered or
 //!   taken. Our own certificate is of ECDSA, the other side's of either; both are asked for and both must sign.
-//! - The server asks for no cookie: whom it answers, and how much, is bounded by whoever has it (an address that
-//!   proved nothing gets three times its own bytes).
-//! - Nothing is resumed or negotiated anew, there is no application data, and after the handshake only its last flight is
-//!   sent again, and a goodbye read and written.
+//! - The server asks for no cookie: its caller limits whom it answers, and how much (an address that proved nothing gets three
+//!   times its own bytes).
+//! - Sessions aren't resumed or renegotiated, there is no application data, and after the handshake only its last flight is sent
+//!   again, and a goodbye read and written.
 //! - What doesn't parse, or comes out of its turn, is dropped as if lost. What parses and is wrong is an error: then
 //!   it's over, and another handshake may begin.
 
@@ -30,7 +30,7 @@ use records::{ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE, Item, Message, Reassembly, R
 
 /// Records that came before their keys, and are kept.
 const EARLY: usize = 4;
-/// What came twice lets the last flight leave again no sooner than after this time.
+/// The least time after which a repeated message makes the last flight be sent again.
 const AGAIN: Duration = Duration::from_millis(150);
 /// Alerts (RFC 5246, 7.2): their levels, and some of them.
 const WARNING: u8 = 1;
@@ -38,9 +38,9 @@ const FATAL: u8 = 2;
 const CLOSE_NOTIFY: u8 = 0;
 const HANDSHAKE_FAILURE: u8 = 40;
 
-/// What has come of it.
+/// An event of the handshake.
 pub(super) enum DtlsEvent {
-    /// A datagram leaves.
+    /// A datagram to be sent.
     Datagram(Vec<u8>),
     /// The other side's certificate. That it's its own is proved when there are keys.
     Certificate(Vec<u8>),
@@ -50,7 +50,7 @@ pub(super) enum DtlsEvent {
     Closed,
 }
 
-/// Why there are no keys.
+/// The reason why there are no keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The other side showed no certificate, or signed nothing with it that could be checked.
@@ -59,13 +59,13 @@ pub(super) enum Failure {
     NoSrtp,
     /// It refused, by this alert.
     Refused(u8),
-    /// Nothing came, as often as it was asked.
+    /// No answer came to any transmission.
     Timeout,
-    /// What came was wrong.
+    /// The other side's message was wrong.
     Broken,
 }
 
-/// What is waited for.
+/// The message that is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
     ClientHello,
@@ -79,7 +79,7 @@ enum Wait {
     Nothing,
 }
 
-/// When flights leave again.
+/// The schedule by which flights are sent again.
 #[derive(Clone, Copy)]
 pub(super) struct Retries {
     pub(super) first: Duration,
@@ -95,12 +95,12 @@ pub(super) struct Handshake {
     certificate: Vec<u8>,
     key: Box<dyn SigningKey>,
     retries: Retries,
-    /// Of the client, and of the server.
+    /// The random bytes of the client, and of the server.
     randoms: [[u8; 32]; 2],
     suite: Option<Suite>,
     profile: Option<SrtpProfile>,
     exchange: Option<Box<dyn ActiveKeyExchange>>,
-    /// What the server's part of the exchange was; the client's key is made of it.
+    /// The server's part of the exchange, from which the client makes its key.
     their_public: Vec<u8>,
     their_certificate: Vec<u8>,
     asked: bool,
@@ -109,7 +109,7 @@ pub(super) struct Handshake {
     transcript: Vec<u8>,
     next_message: u16,
     writer: RecordWriter,
-    /// What opens the other side's records.
+    /// The protection of the other side's records.
     opener: Option<RecordProtection>,
     /// Ours, until the turn of our last flight.
     sealer: Option<RecordProtection>,
@@ -165,12 +165,12 @@ impl Handshake {
         Some(made)
     }
 
-    /// What has come of it since.
+    /// Returns the next event.
     pub(super) fn next_event(&mut self) -> Option<DtlsEvent> {
         self.events.pop_front()
     }
 
-    /// When to ask again.
+    /// Returns when to ask again.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let waits = !matches!(self.wait, Wait::ClientHello | Wait::Nothing);
         self.sent.filter(|_| waits).map(|sent| sent + self.patience())
@@ -219,7 +219,7 @@ impl Handshake {
         Ok(())
     }
 
-    /// Whether there is something in it that came before.
+    /// Returns whether the datagram contains a message that came before.
     fn take(&mut self, now: Instant, record: &records::Record<'_>) -> Result<bool, Failure> {
         let opened;
         let bytes = match (record.epoch, &mut self.opener) {
@@ -240,7 +240,7 @@ impl Handshake {
         match record.kind {
             HANDSHAKE => {
                 let repeats = self.reassembly.push(record.epoch, bytes);
-                // After the handshake nothing but repetitions is of any interest.
+                // After the handshake only repetitions matter.
                 while self.wait != Wait::Nothing
                     && let Some(message) = self.reassembly.pop()
                 {
@@ -294,7 +294,7 @@ impl Handshake {
         }
     }
 
-    /// Another message of the flight that leaves next.
+    /// Adds another message to the flight that is sent next.
     fn say(&mut self, kind: u8, body: &[u8]) {
         let bytes = records::message(kind, self.next_message, body);
         self.next_message += 1;
@@ -309,7 +309,7 @@ impl Handshake {
         self.events.extend(datagrams.into_iter().map(DtlsEvent::Datagram));
     }
 
-    /// The flight that was just said leaves; the one before it has been answered.
+    /// Sends the flight that was just written; the one before it has been answered.
     fn begin_flight(&mut self) {
         self.flight.clear();
         self.tries = 0;
@@ -341,7 +341,7 @@ impl Handshake {
 
     fn hear_certificate(&mut self, body: &[u8]) -> Result<(), Failure> {
         let first = m::first_certificate(body).ok_or(Failure::Broken)?.ok_or(Failure::Certificate)?;
-        // It's told of when it is proved to be the other side's own: anybody can send one in his name.
+        // It is reported when it is proved to be the other side's own: anybody can send one in its name.
         self.their_certificate = first.to_vec();
         self.wait = if self.client { Wait::ServerKey } else { Wait::ClientKey };
         Ok(())
@@ -465,7 +465,7 @@ impl Handshake {
         Ok(())
     }
 
-    /// The other side has seen what we have; `before`: of how much of all it says so.
+    /// Checks the other side's Finished message and ends the handshake; `before` is the length of the transcript that it covers.
     fn finish(&mut self, now: Instant, body: &[u8], before: usize) -> Result<(), Failure> {
         let (Some(suite), Some(keys), Some(profile)) = (self.suite, &self.keys, self.profile) else {
             return Err(Failure::Broken);
@@ -498,7 +498,7 @@ impl Handshake {
     }
 }
 
-/// The offer of a client that begins in this datagram, if it is in it whole.
+/// Returns the offer of a client that begins in this datagram, if it is in it whole.
 pub(super) fn whole_hello(datagram: &[u8]) -> Option<ClientHello> {
     let record = records::records(datagram).next().filter(|record| record.kind == HANDSHAKE && record.epoch == 0)?;
     let mut reassembly = Reassembly::default();
@@ -508,8 +508,8 @@ pub(super) fn whole_hello(datagram: &[u8]) -> Option<ClientHello> {
 }
 
 impl ClientHello {
-    /// Whether it is answered here: it's of DTLS 1.2 alone, and there is something in common. How else would one know
-    /// of what its certificate is?
+    /// Returns whether it is answered here: it's of DTLS 1.2 alone, and there is something in common. How else would one know of
+    /// what its certificate is?
     pub(super) fn is_ours(&self) -> bool {
         !self.offers_13 && self.suite.is_some() && self.group.is_some() && self.extended_master_secret
     }

@@ -1,4 +1,4 @@
-//! Pairs whose side of ours is a TURN server's: which packets leave that way, and which came by it.
+//! Pairs whose local candidate is a TURN server's: the packets that are sent that way, and those that came by it.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use crate::session::transport::gather::Gatherer;
 use crate::session::transport::relays::{Passed, Relays};
 
 impl IcePath {
-    /// The relayed address of ours that packets leave by, if they do.
+    /// Returns our relayed address through which packets are sent, if there is one.
     fn way(&self, to: SocketAddr) -> Option<SocketAddr> {
         let relays = self.relays();
         match self.selected.filter(|selected| selected.remote == to) {
@@ -20,7 +20,8 @@ impl IcePath {
         }
     }
 
-    /// A packet of `len` bytes in `buffer` for this address, as it leaves: its length, and where to. `None` where it can't.
+    /// Prepares a packet of `len` bytes in `buffer` for this address, as it is sent: its length, and its destination. `None`
+    /// where it can't be sent.
     pub(in crate::session::transport) fn route(
         &mut self,
         now: Instant,
@@ -35,12 +36,12 @@ impl IcePath {
         }
     }
 
-    /// How much longer packets become on the way.
+    /// Returns the bytes that are added to packets on the way.
     pub(in crate::session::transport) fn overhead(&self) -> usize {
         self.selected.and_then(|selected| self.way(selected.remote)).map_or(0, Relays::overhead)
     }
 
-    /// What a datagram is to the relayed addresses. The next that this path is asked of came that way.
+    /// Unwraps a datagram that came through one of the relayed addresses. The next packet that this path checks came that way.
     pub(in crate::session::transport) fn decapsulate(
         &mut self,
         now: Instant,
@@ -65,7 +66,7 @@ impl IcePath {
     }
 }
 
-/// Our relayed addresses; what the agent knows already it knows.
+/// Adds our relayed addresses to the agent; those that it knows already are skipped.
 pub(super) fn add(agent: &mut IceAgent, gatherer: &Gatherer) {
     for relayed in gatherer.relays().addresses() {
         let base = gatherer.hosts().find(|host| host.is_ipv4() == relayed.is_ipv4()).unwrap_or(relayed);

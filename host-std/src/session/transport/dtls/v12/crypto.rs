@@ -1,8 +1,7 @@
-//! Keys of a DTLS 1.2 association (RFC 5246, 8; RFC 7627), what is exported of them (RFC 5705), and signatures of ECDSA
-//! and RSA.
+//! Keys of a DTLS 1.2 association (RFC 5246, 8; RFC 7627), their export (RFC 5705), and signatures of ECDSA and RSA.
 //!
-//! All but RSA is the engine's own cryptography, `dimpl`'s; RSA's is the crate `rsa`, which here only checks
-//! signatures: there is no secret in that.
+//! All cryptography but RSA is that of the engine, `dimpl`; RSA is from the crate `rsa`, which here only checks signatures: there
+//! is no secret in that.
 
 use ctutils::CtEq;
 use dimpl::crypto::prf_hkdf::prf_tls12;
@@ -52,7 +51,7 @@ impl DtlsCrypto {
         self.0.key_provider.load_private_key(der).ok()
     }
 
-    /// A signature of ours: ECDSA with SHA-256.
+    /// Returns a signature of ours: ECDSA with SHA-256.
     pub(super) fn sign(key: &mut dyn SigningKey, data: &[u8]) -> Option<Vec<u8>> {
         let mut signature = Buf::new();
         key.sign(data, HashAlgorithm::SHA256, &mut signature).ok()?;
@@ -91,7 +90,7 @@ impl DtlsCrypto {
         Some(DtlsKeyMaterial { master, randoms, suite })
     }
 
-    /// What protects the client's records, and the server's.
+    /// Returns the protection of the client's records, and of the server's.
     pub(super) fn protections(&self, keys: &DtlsKeyMaterial) -> Option<[RecordProtection; 2]> {
         let suite = self.0.cipher_suites.iter().find(|suite| suite.suite() == keys.suite.cipher)?;
         let (_, key_len, _) = suite.key_lengths();
@@ -106,7 +105,7 @@ impl DtlsCrypto {
         Some([one(0)?, one(1)?])
     }
 
-    /// What proves that a side saw all the messages with this hash.
+    /// Returns the proof that a side saw all the messages with this hash.
     pub(super) fn finished(&self, keys: &DtlsKeyMaterial, client: bool, hash: &[u8]) -> Option<Vec<u8>> {
         let label = if client { "client finished" } else { "server finished" };
         Some(self.prf(keys.suite, &keys.master, label, hash, 12)?.to_vec())
@@ -116,12 +115,13 @@ impl DtlsCrypto {
         self.finished(keys, client, hash).is_some_and(|expected| expected[..].ct_eq(body).into())
     }
 
-    /// For SRTP (RFC 5764, 4.2).
+    /// Exports the key material for SRTP (RFC 5764, 4.2).
     pub(super) fn export(&self, keys: &DtlsKeyMaterial, len: usize) -> Option<Zeroizing<Vec<u8>>> {
         self.prf(keys.suite, &keys.master, "EXTRACTOR-dtls_srtp", &keys.randoms.concat(), len)
     }
 
-    /// Whether the owner of the certificate has signed this. `rsa`: what the certificate must be of; `None`: either.
+    /// Returns whether the owner of the certificate has signed this. `rsa`: whether the certificate must be of RSA or of ECDSA;
+    /// `None`: either.
     pub(super) fn verify(
         &self,
         certificate: &[u8],

@@ -23,7 +23,7 @@ const USE_SRTP: u16 = 14;
 const EXTENDED_MASTER_SECRET: u16 = 23;
 const SUPPORTED_VERSIONS: u16 = 43;
 const RENEGOTIATION_INFO: u16 = 0xff01;
-/// The same as the last, as a cipher suite (RFC 5746, 3.3).
+/// The same information as a cipher suite (RFC 5746, 3.3).
 const RENEGOTIATION_SCSV: u16 = 0x00ff;
 /// DTLS 1.3.
 const VERSION_13: [u8; 2] = [0xfe, 0xfc];
@@ -57,7 +57,7 @@ pub(super) const SUITES: [Suite; 4] = {
 pub(super) const SIGNATURES: [u16; 8] = [0x0403, 0x0503, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601];
 /// Ours: ECDSA with SHA-256, on P-256.
 pub(super) const OUR_SIGNATURE: u16 = 0x0403;
-/// Of the key exchange, the best first: X25519, P-256, P-384.
+/// The groups of the key exchange, the best first: X25519, P-256, P-384.
 pub(super) const GROUPS: [u16; 3] = [29, 23, 24];
 /// Kinds of certificates that a client may show: of ECDSA and of RSA.
 const CERTIFICATE_KINDS: [u8; 2] = [64, 1];
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
         self.take(2)?.try_into().ok().map(u16::from_be_bytes)
     }
 
-    /// As many bytes as the length before them says, which has so many bytes itself.
+    /// Reads as many bytes as the length before them says, which itself has `len_bytes` bytes.
     fn counted(&mut self, len_bytes: usize) -> Option<&'a [u8]> {
         let len = self.take(len_bytes)?.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
         self.take(len)
@@ -100,7 +100,7 @@ fn numbers(bytes: &[u8]) -> impl Iterator<Item = u16> + Clone {
     bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
 }
 
-/// Extensions, each with what is in it.
+/// Reads extensions, each with its content.
 fn extensions(bytes: &[u8]) -> Option<Vec<(u16, &[u8])>> {
     let (mut reader, mut all) = (Reader(bytes), Vec::new());
     while !reader.0.is_empty() {
@@ -109,7 +109,7 @@ fn extensions(bytes: &[u8]) -> Option<Vec<(u16, &[u8])>> {
     Some(all)
 }
 
-/// With a length before it.
+/// Writes bytes after their length.
 fn counted(len_bytes: usize, bytes: &[u8]) -> Vec<u8> {
     let len = (bytes.len() as u32).to_be_bytes();
     [&len[4 - len_bytes..], bytes].concat()
@@ -124,7 +124,7 @@ fn extension(kind: u16, bytes: &[u8]) -> Vec<u8> {
     [&kind.to_be_bytes()[..], &counted(2, bytes)].concat()
 }
 
-/// What a client offers.
+/// Writes a client's offer.
 pub(super) fn client_hello(random: &[u8; 32], cookie: &[u8]) -> Vec<u8> {
     let profiles = [list(PROFILES.map(|(number, _)| number)), vec![0]].concat();
     let extensions = [
@@ -147,7 +147,7 @@ pub(crate) struct ClientHello {
     pub(super) group: Option<u16>,
     pub(super) profile: Option<SrtpProfile>,
     pub(super) extended_master_secret: bool,
-    /// Whether it wants to be told that nothing is negotiated anew (RFC 5746), and how points are written.
+    /// Whether the client asks for confirmation of secure renegotiation (RFC 5746); below is the format of points.
     renegotiation_info: bool,
     point_formats: bool,
     /// Whether it speaks DTLS 1.3 too.
@@ -174,7 +174,7 @@ impl ClientHello {
         let signs = in_list(SIGNATURE_ALGORITHMS, OUR_SIGNATURE).unwrap_or(true);
         let group = match find(SUPPORTED_GROUPS) {
             Some(_) => GROUPS.into_iter().find(|group| in_list(SUPPORTED_GROUPS, *group) == Some(true)),
-            // Who says nothing takes any (RFC 8422, 4): the one that all have.
+            // A client without the extension accepts any group (RFC 8422, 4): the choice is the one that all have.
             None => Some(GROUPS[1]),
         };
         let profile = PROFILES.into_iter().find(|(number, _)| in_list(USE_SRTP, *number) == Some(true));
@@ -193,7 +193,7 @@ impl ClientHello {
     }
 }
 
-/// What the server takes of an offer.
+/// Writes the server's choices from an offer.
 pub(super) fn server_hello(random: &[u8; 32], hello: &ClientHello, suite: Suite, profile: SrtpProfile) -> Vec<u8> {
     let number = PROFILES.into_iter().find(|(_, known)| *known == profile).map_or(0, |(number, _)| number);
     let mut extensions = extension(USE_SRTP, &[list([number]), vec![0]].concat());
@@ -207,7 +207,7 @@ pub(super) fn server_hello(random: &[u8; 32], hello: &ClientHello, suite: Suite,
     [&VERSION[..], random, &[0], &suite.number.to_be_bytes(), &[0], &counted(2, &extensions)].concat()
 }
 
-/// What the server took.
+/// The server's choices.
 pub(super) struct ServerHello {
     pub(super) random: [u8; 32],
     pub(super) suite: Suite,
@@ -243,19 +243,19 @@ impl ServerHello {
     }
 }
 
-/// The cookie that a client is to say again (RFC 6347, 4.2.1).
+/// Returns the cookie that a client is to say again (RFC 6347, 4.2.1).
 pub(super) fn cookie(body: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader(body);
     let _version = reader.take(2)?;
     reader.counted(1)
 }
 
-/// A chain of one certificate.
+/// Returns a chain of one certificate.
 pub(super) fn certificate(der: &[u8]) -> Vec<u8> {
     counted(3, &[&u24(der.len())[..], der].concat())
 }
 
-/// The first certificate of a chain; `Some(None)` for an empty one.
+/// Returns the first certificate of a chain; `Some(None)` for an empty one.
 pub(super) fn first_certificate(body: &[u8]) -> Option<Option<&[u8]>> {
     let (mut chain, mut first, mut count) = (Reader(Reader(body).counted(3)?), None, 0);
     while !chain.0.is_empty() {
@@ -269,12 +269,12 @@ pub(super) fn first_certificate(body: &[u8]) -> Option<Option<&[u8]>> {
     Some(first)
 }
 
-/// What the server signs of its key exchange: group and public key (RFC 8422, 5.4).
+/// Returns the parameters of the key exchange that the server signs: group and public key (RFC 8422, 5.4).
 pub(super) fn exchange_params(group: u16, public: &[u8]) -> Vec<u8> {
     [&[3][..], &group.to_be_bytes(), &counted(1, public)].concat()
 }
 
-/// A signature with its kind.
+/// Returns a signature with its kind.
 pub(super) fn signed(scheme: u16, signature: &[u8]) -> Vec<u8> {
     [&scheme.to_be_bytes()[..], &counted(2, signature)].concat()
 }
@@ -316,19 +316,19 @@ impl<'a> Signature<'a> {
     }
 }
 
-/// A client's public key.
+/// Returns a client's public key.
 pub(super) fn client_key(body: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader(body);
     let public = reader.counted(1)?;
     reader.0.is_empty().then_some(public)
 }
 
-/// The same, written.
+/// Writes the same message.
 pub(super) fn client_key_exchange(public: &[u8]) -> Vec<u8> {
     counted(1, public)
 }
 
-/// Asks for a certificate of any kind that can be checked, whoever has issued it.
+/// Asks for a certificate of any kind that can be checked, from any issuer.
 pub(super) fn certificate_request() -> Vec<u8> {
     [counted(1, &CERTIFICATE_KINDS), list(SIGNATURES), vec![0, 0]].concat()
 }

@@ -9,17 +9,17 @@ pub(super) const ALERT: u8 = 21;
 pub(super) const CHANGE_CIPHER_SPEC: u8 = 20;
 /// DTLS 1.2 on the wire.
 pub(super) const VERSION: [u8; 2] = [0xfe, 0xfd];
-/// Before a record's bytes, and before those of a fragment in it.
+/// The bytes before a record; below are those before a fragment in it.
 const RECORD_HEADER: usize = 13;
 pub(super) const MESSAGE_HEADER: usize = 12;
 /// The nonce that a protected record has in it, and its tag.
 const EXPLICIT_NONCE: usize = 8;
 const TAG: usize = 16;
-/// No fragment of fewer bytes is written behind others in a datagram.
+/// The fewest bytes of a fragment that is written after others in a datagram.
 const LEAST_FRAGMENT: usize = 32;
-/// The longest message: a certificate with some others behind it.
+/// The longest message: a certificate followed by some others.
 const MAX_MESSAGE: usize = 16_384;
-/// So many messages ahead of the next one are kept, and so many bytes of all of them.
+/// The number of messages ahead of the next one that are kept; below is the limit of bytes for all of them.
 const AHEAD: u16 = 8;
 const MAX_AHEAD: usize = 32_768;
 
@@ -32,28 +32,28 @@ pub(super) struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// As it came.
+    /// Returns the record as it came.
     pub(super) fn to_datagram(&self) -> Vec<u8> {
         let len = (self.body.len() as u16).to_be_bytes();
         [&[self.kind][..], &VERSION, &self.sequence, &len, self.body].concat()
     }
 }
 
-/// The records of a datagram, as far as they are whole.
+/// Returns the records of a datagram, as far as they are whole.
 pub(super) fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
         let (header, rest) = datagram.split_at_checked(RECORD_HEADER)?;
         let len = usize::from(u16::from_be_bytes([header[11], header[12]]));
         let (body, rest) = rest.split_at_checked(len)?;
         datagram = rest;
-        // Other versions have other records behind them.
+        // Other versions have a different record format.
         let sequence: [u8; 8] = header[3..11].try_into().ok()?;
         let epoch = u16::from_be_bytes([sequence[0], sequence[1]]);
         (header[1] == 0xfe).then_some(Record { kind: header[0], epoch, sequence, body })
     })
 }
 
-/// What protects records in one direction.
+/// The protection of records in one direction.
 pub(super) struct RecordProtection {
     cipher: Box<dyn Cipher>,
     salt: [u8; 4],
@@ -71,7 +71,7 @@ impl RecordProtection {
         Nonce(nonce)
     }
 
-    /// What is in a record; `None` if it isn't the other side's.
+    /// Returns the content of a record; `None` if it isn't the other side's.
     pub(super) fn open(&mut self, record: &Record<'_>) -> Option<Vec<u8>> {
         let (explicit, sealed) = record.body.split_first_chunk::<EXPLICIT_NONCE>()?;
         let len = u16::try_from(sealed.len().checked_sub(TAG)?).ok()?;
@@ -92,7 +92,7 @@ fn aad(sequence: [u8; 8], kind: u8, len: u16) -> Aad {
 pub(super) struct Item {
     pub(super) epoch: u16,
     pub(super) kind: u8,
-    /// A handshake message with its header, or what a record of another kind has in it.
+    /// A handshake message with its header, or the content of a record of another kind.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -105,7 +105,7 @@ pub(super) struct RecordWriter {
 }
 
 impl RecordWriter {
-    /// The flight in datagrams of at most so many bytes.
+    /// Returns the flight in datagrams of at most this many bytes.
     pub(super) fn datagrams(&mut self, flight: &[Item], mtu: usize) -> Vec<Vec<u8>> {
         let (mut all, mut datagram) = (Vec::new(), Vec::new());
         for item in flight {
@@ -167,7 +167,7 @@ impl RecordWriter {
         datagram.push(kind);
         datagram.extend_from_slice(&VERSION);
         datagram.extend_from_slice(&sequence);
-        // No longer than the MTU, but for the least fragment.
+        // The datagram is no longer than the MTU, except for the least fragment.
         datagram.extend_from_slice(&(body.len() as u16).to_be_bytes());
         datagram.extend_from_slice(&body);
     }
@@ -185,9 +185,9 @@ fn read_u24(bytes: &[u8]) -> usize {
 /// A handshake message that has come whole.
 pub(super) struct Message {
     pub(super) kind: u8,
-    /// Of the records that it came in.
+    /// The epoch of the records that it came in.
     pub(super) epoch: u16,
-    /// As if it had come in one fragment: what is hashed.
+    /// The message as if it had come in one fragment: the bytes that are hashed.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -201,7 +201,7 @@ struct Partial {
     kind: u8,
     epoch: u16,
     body: Vec<u8>,
-    /// Which bytes have come.
+    /// The bytes that have come.
     come: Vec<bool>,
     missing: usize,
 }
@@ -238,7 +238,7 @@ impl Reassembly {
         }
         let is_same = |known: &Partial| (known.kind, known.epoch, known.body.len()) == (kind, epoch, total);
         if !self.partial.get(&number).is_some_and(is_same) {
-            // Another message of that number is somebody else's. Which one isn't known; the other side says its own again.
+            // Another message of that number is forged. It isn't known which one is; the other side repeats its own.
             self.partial.remove(&number);
             let held: usize = self.partial.values().map(|partial| partial.body.len()).sum();
             if held + total > MAX_AHEAD {
@@ -260,13 +260,13 @@ impl Reassembly {
         }
     }
 
-    /// Bytes of what is not whole.
+    /// Returns the bytes of incomplete messages.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.partial.values().map(|partial| partial.body.len()).sum()
     }
 
-    /// The next message, if it has come whole.
+    /// Returns the next message, if it has come whole.
     pub(super) fn pop(&mut self) -> Option<Message> {
         self.partial.get(&self.next).filter(|partial| partial.missing == 0)?;
         let Partial { kind, epoch, body, .. } = self.partial.remove(&self.next)?;
@@ -284,7 +284,7 @@ struct Fragment<'a> {
     bytes: &'a [u8],
 }
 
-/// A message with its header, in one fragment.
+/// Returns a message with its header, in one fragment.
 pub(super) fn message(kind: u8, number: u16, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![kind];
     bytes.extend_from_slice(&u24(body.len()));
