@@ -98,8 +98,9 @@ pub struct Observation {
 /// - **Queue.** If packets wait longer than a bound, what arrives is what the network carries. The rate falls below
 ///   that, so far that the queue is empty after 1.5 s, and then goes on just below it.
 /// - **A queue of others.** If the queue stays although less was sent, or comes back although the least is sent, other
-///   traffic fills it that reacts to losses alone. The rate comes back, from a low one in steps of 3 kbit/s, and follows losses alone until the queue is gone. If more is sent beside it and hardly
-///   more arrives, nobody else is there: for two minutes any queue counts as this stream's own.
+///   traffic fills it that reacts to losses alone. The rate comes back, from a low one in steps of 3 kbit/s, and follows
+///   losses alone until the queue is gone. If more is sent beside it and hardly more arrives, nobody else is there: for two
+///   minutes any queue counts as this stream's own.
 /// - **Loss without a queue.** Either the link has a short queue, or the network loses packets at any rate. The rate
 ///   is lowered for a trial. If the loss goes away, the rate stays low; if it does not, the rate comes back, and
 ///   [`random_loss`](Self::random_loss) tells the loss, against which redundancy helps.
@@ -107,6 +108,9 @@ pub struct Observation {
 ///   successes, or to the next rate that is of use ([`set_steps`](Self::set_steps)). After a failed probe the rate
 ///   goes back at once, the wait doubles, up to 20 s, and no probe goes to the rate that failed for 5 to 45 s, and for
 ///   up to 180 s if it fails again.
+/// - **The link.** Where packets' sizes and times show the rate of the slowest link ([`Observation::link_bps`]), no probe goes above
+///   nine tenths of it, and losses below that are taken for chance for longer. After two minutes one probe goes there all the same: if
+///   it finds room, there is more than one slow link, and the estimate isn't believed for ten minutes.
 ///
 /// The arithmetic is all integer, with a few divisions for each observation. [The module's page](super) has an
 /// example.
