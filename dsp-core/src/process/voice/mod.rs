@@ -13,8 +13,8 @@
 //! scenes, which differ from those on which the results in `BENCHMARKS.md` were measured.
 //!
 //! Everything is heard at 8 kHz; higher rates are brought there by averaging neighbours. There is no delay: the result
-//! of a block is known with its last sample. A block of 10 ms takes 3,312 instructions at 8 kHz and 3,571 at 16 kHz on
-//! a Cortex-M3, and 4,730 and 5,131 on a Cortex-M0 (`BENCHMARKS.md`). The state takes 544 bytes.
+//! of a block is known with its last sample. A block of 10 ms takes 2,874 instructions at 8 kHz and 3,399 at 16 kHz on
+//! a Cortex-M3, and 3,983 and 4,700 on a Cortex-M0 (`BENCHMARKS.md`). The state takes 544 bytes.
 //!
 //! A quiet room, and a voiced sound in it:
 //!
