@@ -52,6 +52,10 @@ const BLOCKS: usize = 32;
 pub(crate) const VECTORS: bool =
     cfg!(any(target_feature = "sse2", target_feature = "neon", target_feature = "simd128"));
 
+/// Whether leading zeros and quotients surely are an instruction each, or nobody counts what they take: a Cortex-M0, like other
+/// ARM processors without atomic exchange, calls a routine of 40 or 150 instructions. Both ways have the same bits.
+pub(crate) const COUNTS_ZEROS: bool = !cfg!(all(target_arch = "arm", not(target_has_atomic = "32")));
+
 /// The tap nearest to a real number; beyond the range, the nearest end of it. For constant expressions.
 pub const fn tap(real: f64) -> I2F30 {
     I2F30::from_bits(quantised(real, 30, i32::MIN, i32::MAX))

@@ -9,6 +9,7 @@
 
 use crate::kernel::VECTORS;
 
+use core::hint::black_box;
 use core::ops::RangeInclusive;
 
 /// Samples of the coarse window (20 ms at 4 kHz).
@@ -70,22 +71,30 @@ pub(crate) fn four_dots(a: &[i16], b: &[i16]) -> [i32; 4] {
 /// Each sample is loaded once, and not for each of the sums.
 fn four_dots_at_once(a: &[i16], b: &[i16]) -> [i32; 4] {
     let mut sums = [0i32; 4];
-    let mut add = |a: i16, [b0, b1, b2, b3]: [i16; 4]| {
-        for (sum, b) in sums.iter_mut().zip([b0, b1, b2, b3]) {
-            *sum = sum.wrapping_add(i32::from(a) * i32::from(b));
+    let mut add = |a: &i16, b: [i32; 4]| {
+        for (sum, b) in sums.iter_mut().zip(b) {
+            *sum = sum.wrapping_add(i32::from(*a) * b);
         }
+        // It costs nothing and keeps the loop from being unrolled, for which a Cortex-M has too few registers.
+        black_box(());
     };
-    let Some((&[mut b0, mut b1, mut b2], next)) = b.split_first_chunk() else { return sums };
+    let Some((begin, next)) = b.split_first_chunk::<3>() else { return sums };
+    let [mut b0, mut b1, mut b2] = begin.map(i32::from);
     let ((blocks, rest), (next, last)) = (a.as_chunks::<4>(), next.as_chunks::<4>());
-    for (&[a0, a1, a2, a3], &[b3, b4, b5, b6]) in blocks.iter().zip(next) {
-        add(a0, [b0, b1, b2, b3]);
-        add(a1, [b1, b2, b3, b4]);
-        add(a2, [b2, b3, b4, b5]);
-        add(a3, [b3, b4, b5, b6]);
-        [b0, b1, b2] = [b4, b5, b6];
+    for (a, b) in blocks.iter().zip(next) {
+        // The newest takes the place of the oldest.
+        let b3 = i32::from(b[0]);
+        add(&a[0], [b0, b1, b2, b3]);
+        b0 = i32::from(b[1]);
+        add(&a[1], [b1, b2, b3, b0]);
+        b1 = i32::from(b[2]);
+        add(&a[2], [b2, b3, b0, b1]);
+        b2 = i32::from(b[3]);
+        add(&a[3], [b3, b0, b1, b2]);
     }
     let last = next.get(blocks.len()).map_or(last, |next| &next[..]);
-    for (&a, &b3) in rest.iter().zip(last) {
+    for (a, b3) in rest.iter().zip(last) {
+        let b3 = i32::from(*b3);
         add(a, [b0, b1, b2, b3]);
         [b0, b1, b2] = [b1, b2, b3];
     }

@@ -7,6 +7,9 @@
 //!
 //! Logarithms are to the base 2, in 2^-8. The cost is four instructions for each sample and level of the tree.
 
+use crate::kernel::COUNTS_ZEROS;
+use crate::sample::Sample;
+
 /// Samples of 10 ms at 8 kHz.
 pub(super) const BLOCK: usize = 80;
 /// Samples of 10 ms at 2 kHz.
@@ -22,7 +25,7 @@ const LOG2_Q8: [u8; 32] = [
 
 /// 256 log2(x), within 6; 0 of 0.
 pub(super) const fn log2_q8(x: u32) -> i32 {
-    let zeros = x.leading_zeros();
+    let zeros = count_zeros(x);
     if zeros == 32 {
         return 0;
     }
@@ -31,19 +34,51 @@ pub(super) const fn log2_q8(x: u32) -> i32 {
     ((31 - zeros as i32) << 8) + LOG2_Q8[mantissa as usize] as i32
 }
 
+/// Leading zeros.
+#[inline(always)]
+pub(super) const fn count_zeros(x: u32) -> u32 {
+    if COUNTS_ZEROS { x.leading_zeros() } else { count_zeros_in_steps(x) }
+}
+
+/// The same inline, for a processor that has no instruction for it.
+#[inline(always)]
+const fn count_zeros_in_steps(mut x: u32) -> u32 {
+    if x == 0 {
+        return 32;
+    }
+    let mut zeros = 0;
+    if x >> 16 == 0 {
+        x <<= 16;
+        zeros = 16;
+    }
+    if x >> 24 == 0 {
+        x <<= 8;
+        zeros += 8;
+    }
+    if x >> 28 == 0 {
+        x <<= 4;
+        zeros += 4;
+    }
+    if x >> 30 == 0 {
+        x <<= 2;
+        zeros += 2;
+    }
+    zeros + 1 - (x >> 31)
+}
+
 /// Where a square is as large as this, sums of them may not fit into 31 bits; where none is above the other, a bit of
 /// what is squared is to spare.
 const MOST: u32 = 1 << 26;
 const FEW: u32 = 1 << 22;
 
-/// Logarithms of the bands' powers, and the sums of four samples divided by four. `shift`: by how many bits all that is
-/// squared goes to the right; it is what the last block left, and is made larger as soon as it must be.
-pub(super) fn split(block: &[i16; BLOCK], shift: &mut u32) -> ([i32; BANDS], [i16; SLOW]) {
-    let (mut sums, mut any, mut slow) = powers(block, *shift);
+/// Logarithms of the bands' powers; the sums of four samples divided by four go to `slow`. `shift`: by how many bits all
+/// that is squared goes to the right; it is what the last block left, and is made larger as soon as it must be.
+pub(super) fn split<S: Sample>(block: &[S; BLOCK], shift: &mut u32, slow: &mut [i32; SLOW]) -> [i32; BANDS] {
+    let (mut sums, mut any) = powers(block, *shift, slow);
     if any >= MOST {
         // Squares are below 2^30 without a shift, and the next even power above this one is at most 2^26 with it.
-        *shift += (7 - any.leading_zeros()) / 2;
-        (sums, any, slow) = powers(block, *shift);
+        *shift += (7 - count_zeros(any)) / 2;
+        (sums, any) = powers(block, *shift, slow);
     }
     let scale = (*shift as i32) << 9;
     for (level, least) in sums.iter_mut().zip(LEAST) {
@@ -53,13 +88,14 @@ pub(super) fn split(block: &[i16; BLOCK], shift: &mut u32) -> ([i32; BANDS], [i1
     if any < FEW {
         *shift = shift.saturating_sub(1);
     }
-    (sums, slow)
+    sums
 }
 
-/// The bands' powers, all bits of the squares, and the sums of four.
-fn powers(block: &[i16; BLOCK], shift: u32) -> ([i32; BANDS], u32, [i16; SLOW]) {
+/// The bands' powers and all bits of the squares.
+#[inline(never)]
+fn powers<S: Sample>(block: &[S; BLOCK], shift: u32, slow: &mut [i32; SLOW]) -> ([i32; BANDS], u32) {
     let half = shift + 1;
-    let (mut slow, mut any) = ([0; SLOW], 0);
+    let mut any = 0;
     let mut square = |sum: &mut i32, x: i32| {
         let square = (x >> half) * (x >> half);
         any |= square;
@@ -68,25 +104,25 @@ fn powers(block: &[i16; BLOCK], shift: u32) -> ([i32; BANDS], u32, [i16; SLOW]) 
     };
     let [mut lowest, mut first, mut second, mut third, mut fourth, mut fifth] = [0; BANDS];
     let (fours, _) = block.as_chunks::<4>();
-    for (four, slow) in fours.iter().zip(&mut slow) {
-        let [a, b, c, d] = four.map(i32::from);
+    for (four, slow) in fours.iter().zip(&mut *slow) {
+        let [a, b, c, d] = four.map(|sample| i32::from(sample.to_i16()));
         let (low, low_next) = ((a + b) >> 1, (c + d) >> 1);
-        let (high, high_next) = ((a - b) >> 1, (c - d) >> 1);
+        // Half of the difference is half of the sum less the second.
+        let (high, high_next) = (low - b, low_next - d);
         square(&mut third, low - low_next);
         square(&mut fourth, high - high_next);
         square(&mut fifth, high + high_next);
-        *slow = ((low + low_next) >> 1) as i16;
+        *slow = (low + low_next) >> 1;
     }
     let (fours, _) = slow.as_chunks::<4>();
-    for four in fours {
-        let [a, b, c, d] = four.map(i32::from);
+    for &[a, b, c, d] in fours {
         let (low, low_next) = ((a + b) >> 1, (c + d) >> 1);
         square(&mut second, a - b);
         square(&mut second, c - d);
         square(&mut lowest, low + low_next);
         square(&mut first, low - low_next);
     }
-    ([lowest, first, second, third, fourth, fifth], any as u32, slow)
+    ([lowest, first, second, third, fourth, fifth], any as u32)
 }
 
 /// Three steps of rms in each band, as a level: what is below is silence.
@@ -116,6 +152,9 @@ mod tests {
             assert!((f64::from(log) - exact).abs() <= 0.5, "{i}");
         }
         assert_eq!((log2_q8(0), log2_q8(u32::MAX)), (0, 31 * 256 + 253));
+        for x in (0..32).flat_map(|bit| [1 << bit, (1 << bit) | 1, u32::MAX >> bit]).chain([0]) {
+            assert_eq!(count_zeros_in_steps(x), x.leading_zeros(), "{x}");
+        }
     }
 
     #[test]
@@ -124,7 +163,8 @@ mod tests {
             let block = core::array::from_fn(|n| {
                 ((n as f64 * frequency / 8_000.0 * core::f64::consts::TAU).sin() * 10_000.0) as i16
             });
-            let (mut levels, slow) = split(&block, &mut 0);
+            let mut slow = [0; SLOW];
+            let mut levels = split(&block, &mut 0, &mut slow);
             // The lower bands have fewer samples.
             for (level, samples) in levels.iter_mut().zip([5, 5, 10, 20, 20, 20]) {
                 *level -= log2_q8(samples);
@@ -133,17 +173,17 @@ mod tests {
             assert_eq!(loudest, band, "{levels:?}");
             assert_eq!(slow.iter().any(|&x| x.abs() > 5_000), band < 3, "{slow:?}");
         }
-        let mut shift = 0;
-        assert!(split(&[i16::MIN; BLOCK], &mut shift).0.iter().all(|&level| level < 31 << 8));
+        let (mut shift, mut slow) = (0, [0; SLOW]);
+        assert!(split(&[i16::MIN; BLOCK], &mut shift, &mut slow).iter().all(|&level| level < 31 << 8));
         let full = core::array::from_fn(|n| if n % 2 == 0 { i16::MIN } else { i16::MAX });
-        assert!((split(&full, &mut 0).0[5] - log2_q8(20 << 26)).abs() < 10);
+        assert!((split(&full, &mut 0, &mut slow)[5] - log2_q8(20 << 26)).abs() < 10);
         // A shift that is too large is given up bit by bit, and a band that is loud enough has the same level with it.
         assert!(shift > 0);
         let quiet = core::array::from_fn(|n| if n % 2 == 0 { -400 } else { 400 });
-        let (levels, _) = split(&quiet, &mut shift);
-        (0..8).for_each(|_| _ = split(&quiet, &mut shift));
+        let levels = split(&quiet, &mut shift, &mut slow);
+        (0..8).for_each(|_| _ = split(&quiet, &mut shift, &mut slow));
         assert_eq!(shift, 0);
-        let exact = split(&quiet, &mut shift).0;
+        let exact = split(&quiet, &mut shift, &mut slow);
         assert!((levels[5] - exact[5]).abs() < 30, "{levels:?} {exact:?}");
     }
 }
