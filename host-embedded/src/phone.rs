@@ -166,7 +166,11 @@ pub(crate) async fn exchange<M, A, B, const TICK: usize, const HISTORY: usize>(
                     front.underrun(tick.underrun as usize * TICK);
                 }
             }
-            Step::Microphone(microphone) => microphone.pcm.copy_from_slice(heard),
+            Step::Microphone(microphone) => {
+                if let Some(pcm) = microphone.pcm.first_chunk_mut() {
+                    *pcm = *heard;
+                }
+            }
             Step::Transmit(sent) => tick.unsent += u32::from(!send(sent, datagram)),
         }
     }

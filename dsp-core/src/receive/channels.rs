@@ -5,6 +5,7 @@
 
 use core::array;
 
+use crate::slices::split_mut;
 use crate::waveform::plc::Concealer;
 
 /// What was played in each channel, and the place for what comes next.
@@ -95,7 +96,7 @@ impl<const CHANNELS: usize> Concealers<CHANNELS> {
     pub(super) fn meet(&mut self, parts: Extended<'_, CHANNELS>, gap: usize) {
         self.spent = true;
         for (concealer, (history, place)) in self.each.iter_mut().zip(parts) {
-            let (gap, future) = place.split_at_mut(gap);
+            let (gap, future) = split_mut(place, gap);
             concealer.meet(history, gap, future);
         }
     }

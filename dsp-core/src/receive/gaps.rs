@@ -126,7 +126,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// Conceals `samples` with the codec's own means or in the waveform; what comes after is unknown.
     pub(super) fn conceal(&mut self, samples: usize, tick: &mut Tick<'_>) {
-        let samples = samples.clamp(1, self.sound.room());
+        let samples = samples.min(self.sound.room()).max(1);
         let step = self.rates().samples_in(CONCEAL_STEP);
         let own = match self.payload_type.and_then(|payload_type| tick.payloads.decoder(payload_type)) {
             Some(decoder) if self.rates().fits::<CHANNELS>(&decoder.info()) => {
@@ -209,7 +209,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if !M::PARTS.comfort_noise || !self.noise.is_ready() {
             return self.pause(samples, played);
         }
-        let samples = samples.clamp(1, self.sound.room());
+        let samples = samples.min(self.sound.room()).max(1);
         let mut places = self.sound.extend(samples).map(|(_, place)| place);
         if let Some((first, others)) = places.split_first_mut() {
             self.noise.generate(first);
@@ -245,7 +245,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// A pause of the sender within the stream: what was heard fades out, then silence.
     pub(super) fn pause(&mut self, samples: usize, played: &mut Played) {
-        let samples = samples.clamp(1, self.sound.room());
+        let samples = samples.min(self.sound.room()).max(1);
         if self.playhead.filled == 0 || self.concealer.is_concealing() {
             self.concealer.conceal(self.sound.extend(samples));
         } else {
@@ -258,7 +258,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// Waits for a stream: silence, into which what was heard before a restart fades.
     pub(super) fn wait(&mut self, samples: usize, fading: bool, played: &mut Played) {
-        let samples = samples.clamp(1, self.sound.room());
+        let samples = samples.min(self.sound.room()).max(1);
         if fading {
             self.concealer.conceal(self.sound.extend(samples));
             self.playhead.fill(self.rates().ticks(samples));

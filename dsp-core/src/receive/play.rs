@@ -11,6 +11,7 @@ use super::strategy::{Standard, Strategy};
 use super::sync_buffer::SyncBuffer;
 use super::{CONCEAL_STEP, Cause, First, Played, Receiver, State, UNDERRUN};
 use crate::codec::{Decoder, OtherPayload, PayloadTable};
+use crate::slices::split_mut;
 use crate::storage::Storage;
 use crate::time::{Duration, Instant, PayloadType};
 
@@ -70,7 +71,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         pcm: &mut [i16],
     ) -> Played {
         let wanted = pcm.len() / CHANNELS.max(1);
-        let (pcm, rest) = pcm.split_at_mut(wanted * CHANNELS);
+        let (pcm, rest) = split_mut(pcm, wanted * CHANNELS);
         rest.fill(0);
         let estimate = self.delay.estimate();
         let target = strategy.target(&estimate).max(self.least_delay);
@@ -85,7 +86,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             if self.concealer.unmet() > 0 {
                 self.concealer.go_on(self.sound.next(wanted - filled));
             }
-            filled += self.sound.take(&mut pcm[filled * CHANNELS..]);
+            filled += self.sound.take(pcm.get_mut(filled * CHANNELS..).unwrap_or_default());
         }
         self.prepare(now, estimate);
         self.speed.played(wanted);

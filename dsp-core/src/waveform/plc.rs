@@ -7,9 +7,11 @@
 //! All arithmetic is integer: samples are `i16`, gains and correlations Q15, filter coefficients Q12, read positions
 //! Q16.
 
-use super::extend::{ONE, SignalExtension};
+use super::extend::{ONE, Side, SignalExtension};
 use super::lpc::{MAX_ORDER, Predictor};
 use super::pitch;
+
+use core::num::NonZeroU32;
 
 /// History that it makes use of: 60 ms before a loss, and as much again for what was concealed since.
 pub(crate) const HISTORY_MS: usize = 120;
@@ -87,7 +89,7 @@ impl Concealer {
         let falling = (SILENT_MS - HOLD_MS) * rate_hz as usize / 1_000;
         let silent = SILENT_MS * rate_hz as usize / 1_000;
         // Rounded up, so that the gain is one before the fall.
-        let slope = (1u32 << 30).div_ceil(falling as u32);
+        let slope = (1u32 << 30).div_ceil((falling as u32).max(1));
         Concealer {
             rate_hz,
             silent: silent as u16,
@@ -121,7 +123,7 @@ impl Concealer {
     /// Number of samples until concealment has lasted a whole number of pitch periods, so that the signal continues in
     /// phase with where the loss began; 0 if the sound has no pitch.
     pub fn until_in_phase(&self) -> usize {
-        let period = self.forward.period;
+        let period = self.forward.period.max(1);
         if self.lost >= self.silent() || self.forward.voiced == 0 { 0 } else { (period - self.lost % period) % period }
     }
 
@@ -177,14 +179,14 @@ impl Concealer {
     pub fn meet(&mut self, history: &[i16], gap: &mut [i16], future: &[i16]) {
         let real = self.begin(history);
         let near = &future[..future.len().min(self.ms(20))];
-        let ahead = |k: usize| i32::from(near[k]);
+        let ahead = Side::Future(near);
         let mut pitch = pitch::search_near(near, self.forward.period, self.rate_hz);
         if pitch.lag + MAX_ORDER > near.len() {
             pitch.correlation = 0;
         }
         let mut backward = SignalExtension::IDLE;
         backward.seed = !self.seed;
-        backward.start(Predictor::analyse(near, self.rate_hz), pitch, near.len(), ahead);
+        backward.start(Predictor::analyse(near, self.rate_hz), pitch, ahead);
         if self.lost < self.silent() {
             self.align(&mut backward, real, near, gap.len());
         }
@@ -192,7 +194,7 @@ impl Concealer {
         let mut block = [0; LONG_BLOCK];
         let mut back = 0;
         for part in gap.rchunks_mut(LONG_BLOCK) {
-            backward.fill(&mut block[..part.len()], near.len(), ahead);
+            backward.fill(block.get_mut(..part.len()).unwrap_or_default(), ahead);
             // The gain falls evenly: its products need no multiplication each.
             let left = self.silent().saturating_sub(back).min(self.falling.into()) as u32;
             let slope = if back < self.hold() { 0 } else { self.slope };
@@ -204,7 +206,7 @@ impl Concealer {
             back += part.len();
         }
         self.met = gap.len() as u32;
-        self.step = (1 << 30) / (self.met + 1);
+        self.step = (1 << 30) / (self.met + 1).max(1);
     }
 
     /// The second half of [`Self::bridge`], for the next samples of the gap: adds the past side, crossfaded over the
@@ -238,7 +240,7 @@ impl Concealer {
     fn blend(&mut self, history: &[i16], frame: &mut [i16]) {
         let real = self.begin(history);
         let n = frame.len().min(self.ms(MERGE_MS));
-        let step = ONE / (n as i32 + 1);
+        let step = ONE / (n as i32 + 1).max(1);
         let mut w = 0;
         self.extend(real, &mut frame[..n], |y, made| {
             w += step;
@@ -254,14 +256,14 @@ impl Concealer {
         if forward.voiced == 0 || backward.voiced == 0 || !BEND.contains(&gap) {
             return;
         }
-        let (p, q) = (forward.period as i32, backward.period as i32);
+        let (p, q) = ((forward.period as i32).max(1), (backward.period as i32).max(1));
         let gap = gap as i32;
-        let nominal = gap * 2 * p / (p + q);
+        let nominal = gap * 2 * p / (p + q).max(1);
         let natural = (forward.position >> 16) as i32 + nominal;
         // Where the future would lie before the past's end if nothing were bent, and how far off that is looked for it:
         // a little further than may be bent, so that what lies beyond is seen to do so.
         let (most, whole) = (gap / 8, near.len().min(forward.period) as i32);
-        let reach = (most + 2 * pitch::decimation(self.rate_hz) as i32).min(p / 2);
+        let reach = (most + 2 * pitch::decimation(self.rate_hz).get() as i32).min(p / 2);
         let mut straight = (forward.span as i32 - natural).rem_euclid(p);
         while straight - reach < whole {
             straight += p;
@@ -272,9 +274,12 @@ impl Concealer {
         if found.correlation < ALIKE || bend.abs() > most {
             return;
         }
-        let advance = nominal + bend;
-        forward.step = ((advance as u32) << 16) / gap as u32;
-        backward.step = ((advance as u32) << 16) / gap as u32 * q as u32 / p as u32;
+        let step = (((nominal + bend) as u32) << 16) / gap as u32;
+        let steps = [step, step * q as u32 / p as u32].map(NonZeroU32::new);
+        // Neither is far from one.
+        if let [Some(forwards), Some(backwards)] = steps {
+            (forward.step, backward.step) = (forwards, backwards);
+        }
     }
 
     fn ms(&self, ms: usize) -> usize {
@@ -289,7 +294,7 @@ impl Concealer {
             let pitch = pitch::search(real, self.rate_hz);
             self.forward.seed = self.seed;
             self.seed = self.seed.wrapping_add(0x9e37_79b9);
-            self.forward.start(Predictor::analyse(real, self.rate_hz), pitch, real.len(), past(real));
+            self.forward.start(Predictor::analyse(real, self.rate_hz), pitch, Side::Past(real));
             return real;
         }
         let real = &history[..history.len() - self.lost.min(history.len())];
@@ -308,10 +313,11 @@ impl Concealer {
     fn extend(&mut self, real: &[i16], out: &mut [i16], mut join: impl FnMut(i32, i32) -> i32) {
         let mut block = [0; BLOCK];
         for part in out.chunks_mut(BLOCK) {
-            let block = &mut block[..part.len()];
+            let block = block.get_mut(..part.len()).unwrap_or_default();
             if self.lost < self.silent() {
-                self.forward.cycles = (1 + self.lost / self.ms(GROW_MS)).min(3) as u8;
-                self.forward.fill(block, real.len(), past(real));
+                let grow = self.ms(GROW_MS);
+                self.forward.cycles = 1 + u8::from(self.lost >= grow) + u8::from(self.lost >= 2 * grow);
+                self.forward.fill(block, Side::Past(real));
             }
             if self.lost + part.len() <= self.hold() {
                 part.iter_mut().zip(&*block).for_each(|(y, made)| *y = join(i32::from(*y), *made) as i16);
@@ -342,11 +348,6 @@ impl Concealer {
         let left = self.silent().saturating_sub(samples).min(self.falling.into()) as u32;
         ((left * self.slope) >> 15) as i32
     }
-}
-
-/// A signal seen from its newest end.
-fn past(real: &[i16]) -> impl Fn(usize) -> i32 {
-    |k| i32::from(real[real.len() - 1 - k])
 }
 
 #[cfg(test)]
