@@ -5,8 +5,6 @@
 //! fails. No caller asks for such a part: builds with debug assertions, as those of the tests, panic there as an
 //! index would.
 
-use core::ops::Range;
-
 /// `len` values from `begin` on.
 #[inline(always)]
 pub(crate) fn part<T>(of: &[T], begin: usize, len: usize) -> &[T] {
@@ -29,13 +27,14 @@ pub(crate) fn split_mut<T>(of: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
     of.split_at_mut_checked(at).unwrap_or_default()
 }
 
-/// The samples of `from` go to where `to` is. Out of line, and not generic: `copy_within` is free of panics only where the
+/// `len` samples from `from` on go to `to`. Out of line, and not generic: `copy_within` is free of panics only where the
 /// compiler puts it in line.
 #[inline(never)]
-pub(crate) fn move_within(of: &mut [i16], from: Range<usize>, to: usize) {
-    debug_assert!(from.start <= from.end && from.end <= of.len(), "{from:?} of {}", of.len());
-    if from.start <= from.end && from.end <= of.len() && to <= of.len() - (from.end - from.start) {
-        of.copy_within(from, to);
+pub(crate) fn move_within(of: &mut [i16], from: usize, len: usize, to: usize) {
+    debug_assert!(from + len <= of.len() && to + len <= of.len(), "{len} from {from} to {to} of {}", of.len());
+    let Some(end) = from.checked_add(len) else { return };
+    if end <= of.len() && to <= of.len() - len {
+        of.copy_within(from..end, to);
     }
 }
 

@@ -393,7 +393,7 @@ impl DelayBoundCandidates {
             let delay = impairment::of_delay(u32::from(self.besides_ms) + wait);
             *taken = [delay as u16, self.loss.of_loss(share) as u16];
         }
-        let sum = |index: usize| u32::from(taken[index][0]) + u32::from(taken[index][1]);
+        let sum = |index: usize| taken.get(index).map_or(0, |&[delay, loss]| u32::from(delay) + u32::from(loss));
         let followed = self.followed();
         let best = (0..BOUNDS.len()).min_by_key(|&index| sum(index)).unwrap_or(followed);
         // What it's worth in the seconds to come is that much less in all of the call.

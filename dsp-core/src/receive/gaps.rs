@@ -78,7 +78,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         decoder.follow(samples);
         match self.sound.make(samples, packet, |out| decoder.decode(payload, out)) {
             Some(Ok(decoded)) if decoded == packet => {
-                self.concealer.meet(self.sound.extend(samples + packet), samples);
+                self.concealer.meet(self.rates().sample_rate_hz, self.sound.extend(samples + packet), samples);
                 self.sound.commit(samples + packet);
                 self.count_concealed(samples, &mut tick.played);
                 let at = at + self.rates().lasting(samples);
@@ -91,7 +91,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             }
             _ => {
                 let samples = samples.min(wanted);
-                self.concealer.conceal(self.sound.extend(samples));
+                self.concealer.conceal(self.rates().sample_rate_hz, self.sound.extend(samples));
                 self.sound.commit(samples);
                 self.count_concealed(samples, &mut tick.played);
             }
@@ -114,7 +114,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             hole || late().is_some_and(|late| late > known.usual as i32)
         };
         if likely {
-            self.concealer.prepare(self.sound.extend(0));
+            self.concealer.prepare(self.rates().sample_rate_hz, self.sound.extend(0));
         }
     }
 
@@ -144,7 +144,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if own {
             self.concealer.dismiss();
         } else {
-            self.concealer.conceal(self.sound.extend(samples));
+            self.concealer.conceal(self.rates().sample_rate_hz, self.sound.extend(samples));
         }
         self.sound.commit(samples);
         self.count_concealed(samples, &mut tick.played);
@@ -218,7 +218,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             }
         }
         if self.playhead.filled == 0 || self.concealer.is_concealing() {
-            self.concealer.join(self.sound.extend(samples));
+            self.concealer.join(self.rates().sample_rate_hz, self.sound.extend(samples));
         }
         self.sound.commit(samples);
         self.playhead.fill(self.rates().ticks(samples));
@@ -247,7 +247,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     pub(super) fn pause(&mut self, samples: usize, played: &mut Played) {
         let samples = samples.min(self.sound.room()).max(1);
         if self.playhead.filled == 0 || self.concealer.is_concealing() {
-            self.concealer.conceal(self.sound.extend(samples));
+            self.concealer.conceal(self.rates().sample_rate_hz, self.sound.extend(samples));
         } else {
             self.sound.silence(samples);
         }
@@ -260,7 +260,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     pub(super) fn wait(&mut self, samples: usize, fading: bool, played: &mut Played) {
         let samples = samples.min(self.sound.room()).max(1);
         if fading {
-            self.concealer.conceal(self.sound.extend(samples));
+            self.concealer.conceal(self.rates().sample_rate_hz, self.sound.extend(samples));
             self.playhead.fill(self.rates().ticks(samples));
             if self.playhead.filled >= self.rates().ticks_in(UNDERRUN) {
                 self.state.faded();

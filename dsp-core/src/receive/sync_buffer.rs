@@ -126,7 +126,7 @@ impl<S: Storage<i16>, const CHANNELS: usize> SyncBuffer<S, CHANNELS> {
         if self.end + len > self.capacity() {
             let from = self.played - self.keep;
             for channel in &mut self.pcm {
-                move_within(channel.as_mut(), from..self.end, 0);
+                move_within(channel.as_mut(), from, self.end - from, 0);
             }
             self.played -= from;
             self.end -= from;

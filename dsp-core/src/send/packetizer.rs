@@ -88,7 +88,7 @@ impl<S: Storage<i16>> Packetizer<S> {
     pub(super) fn pop(&mut self) {
         let taken = self.frame.min(self.len);
         if taken < self.len {
-            move_within(self.samples.as_mut(), taken..self.len, 0);
+            move_within(self.samples.as_mut(), taken, self.len - taken, 0);
         }
         self.len -= taken;
     }

@@ -130,7 +130,9 @@ impl Predictor {
                 line[n + TAPS] = rung;
                 *y = (*y + rung).clamp(-32768, 32767);
             }
-            line.copy_within(len..len + TAPS, 0);
+            for k in 0..TAPS {
+                line[k] = line[len + k];
+            }
         }
         for (k, m) in memory.iter_mut().enumerate().take(TAPS) {
             *m = line[TAPS - 1 - k] as i16;

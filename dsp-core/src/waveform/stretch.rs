@@ -84,7 +84,8 @@ impl Stretcher {
         for signal in channels {
             let (kept, later) = split_mut(part_mut(signal, start, ahead), lag);
             crossfade(part_mut(kept, 0, overlap), later);
-            move_within(signal, start + lag + overlap..len, start + overlap);
+            let rest = start + lag + overlap;
+            move_within(signal, rest, len - rest, start + overlap);
         }
         Some(lag)
     }
@@ -117,7 +118,8 @@ impl Stretcher {
         let lag = self.splice(channels, len, range)?;
         let overlap = lag.min(ahead);
         for signal in channels {
-            move_within(signal, at + overlap - lag..len, at + overlap);
+            let rest = at + overlap - lag;
+            move_within(signal, rest, len - rest, at + overlap);
             let (earlier, later) = split_mut(signal, at);
             crossfade(part_mut(later, 0, overlap), part(earlier, at - lag, overlap));
         }
