@@ -130,9 +130,8 @@ impl Predictor {
                 line[n + TAPS] = rung;
                 *y = (*y + rung).clamp(-32768, 32767);
             }
-            for k in 0..TAPS {
-                line[k] = line[len + k];
-            }
+            let last = *line.get(len..).and_then(|rest| rest.first_chunk::<TAPS>()).unwrap_or(&[0; TAPS]);
+            line[..TAPS].copy_from_slice(&last);
         }
         for (k, m) in memory.iter_mut().enumerate().take(TAPS) {
             *m = line[TAPS - 1 - k] as i16;

@@ -44,7 +44,12 @@ pub(crate) fn peak(x: &[i16]) -> u32 {
 
 /// Bits that the largest magnitude in `x` takes. Cheaper than [`peak`], because nothing is compared.
 pub(crate) fn bits(x: &[i16]) -> u32 {
-    length(x.iter().fold(0, |all, v| all | u32::from(v.unsigned_abs())))
+    length(magnitudes(x))
+}
+
+/// The bits that any magnitude in `x` has.
+fn magnitudes(x: &[i16]) -> u32 {
+    x.iter().fold(0, |all, v| all | u32::from(v.unsigned_abs()))
 }
 
 /// Bits that `value` takes.
@@ -213,8 +218,11 @@ pub(crate) fn best_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32)
         }
     };
     let (mut low_reference, mut low) = ([0i16; COARSE_WINDOW], [0i16; COARSE_LEN + 3]);
-    decimate(reference.get(..window * d)?, d, &mut low_reference);
-    decimate(x.get(begin..begin + have * d)?, d, &mut low);
+    let (decimated, rest) = reference.split_at_checked(window * d)?;
+    let of_reference = magnitudes(decimated);
+    decimate(decimated, d, of_reference, &mut low_reference);
+    let x_decimated = x.get(begin..begin + have * d)?;
+    decimate(x_decimated, d, magnitudes(x_decimated), &mut low);
     let mut lag = coarse_lag(&low[..have + 3], &low_reference[..window], coarse)?;
     if range.side == CopySide::After {
         lag += shortest;
@@ -224,15 +232,15 @@ pub(crate) fn best_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32)
         longest: (lag * d + d).max(range.shortest).min(range.longest),
         ..range
     };
-    fine_lag(x, reference, fine, rate_hz)
+    fine_lag(x, reference, length(of_reference | magnitudes(rest)), fine, rate_hz)
 }
 
-/// Sums blocks of `d`, shifted to 12 bits: 80 products of those fit 31 bits.
-fn decimate(x: &[i16], d: usize, low: &mut [i16]) {
+/// Sums blocks of `d`, shifted to 12 bits: 80 products of those fit 31 bits. `magnitudes` are those of `x`.
+fn decimate(x: &[i16], d: usize, magnitudes: u32, low: &mut [i16]) {
     match d {
         // 8 and 16 kHz: sums of a known length.
-        2 => sum_blocks::<2>(x, low),
-        4 => sum_blocks::<4>(x, low),
+        2 => sum_blocks::<2>(x, magnitudes, low),
+        4 => sum_blocks::<4>(x, magnitudes, low),
         _ => {
             let shift = length(peak(x) * d as u32).saturating_sub(12);
             for (y, block) in low.iter_mut().zip(x.chunks_exact(d.max(1))) {
@@ -243,8 +251,8 @@ fn decimate(x: &[i16], d: usize, low: &mut [i16]) {
 }
 
 /// `D` is a power of two.
-fn sum_blocks<const D: usize>(x: &[i16], low: &mut [i16]) {
-    let shift = (bits(x) + D.ilog2()).saturating_sub(12);
+fn sum_blocks<const D: usize>(x: &[i16], magnitudes: u32, low: &mut [i16]) {
+    let shift = (length(magnitudes) + D.ilog2()).saturating_sub(12);
     let (blocks, _) = x.as_chunks::<D>();
     for (y, block) in low.iter_mut().zip(blocks) {
         *y = (block.iter().map(|v| i32::from(*v)).sum::<i32>() >> shift) as i16;
@@ -297,14 +305,14 @@ const FINE_LAGS: usize = 9;
 /// Its signal, with room for the last four lags.
 const FINE_LEN: usize = FINE_WINDOW + FINE_LAGS + 3;
 
-/// The best lag of `range` at the full rate, every one tried.
+/// The best lag of `range` at the full rate, every one tried. `own_bits` are those of the reference.
 #[inline(never)]
-fn fine_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32) -> Option<Match> {
+fn fine_lag(x: &[i16], reference: &[i16], own_bits: u32, range: Range, rate_hz: u32) -> Option<Match> {
     let stride = (rate_hz / 16_000).max(1) as usize;
     let (begin, end) = range.bounds();
     // At most 320 products of 11 bits by 11 bits.
     let x = x.get(begin..end)?;
-    let shift = bits(x).max(bits(reference)).saturating_sub(11);
+    let shift = bits(x).max(own_bits).saturating_sub(11);
     let (mut own, mut signal, mut crosses) = ([0; FINE_WINDOW], [0; FINE_LEN], [0; FINE_LAGS]);
     let lags = range.longest - range.shortest + 1;
     if stride == 1
@@ -320,11 +328,17 @@ fn fine_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32) -> Option<
                 some => some.iter_mut().zip(four_dots(own, signal)).for_each(|(to, sum)| *to = sum),
             }
         }
-        let energy = |lag| {
-            let copy = part(&signal, range.copy(lag) - begin, range.window);
-            dot(copy, copy, 0, 1)
+        let energy = |from: usize, len: usize| {
+            let samples = part(&signal, from, len);
+            dot(samples, samples, 0, 1)
         };
-        let energies = [dot(own, own, 0, 1), energy(range.shortest), energy(range.longest)];
+        // The last copy has left some samples of the first behind and got as many more. Sums fit into 32 bits: it is exact.
+        let first = energy(0, range.window);
+        let last = first - energy(0, lags - 1) + energy(range.window, lags - 1);
+        let energies = match range.side {
+            CopySide::Before => [dot(own, own, 0, 1), last, first],
+            CopySide::After => [dot(own, own, 0, 1), first, last],
+        };
         return best_of(range, energies, &|at| crosses.get(at - begin).copied().unwrap_or(0));
     }
     let copy = |at: usize| part(x, at - begin, range.window);
