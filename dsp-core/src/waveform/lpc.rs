@@ -116,12 +116,12 @@ impl Predictor {
         // Coefficients and outputs as words, oldest first: a Cortex-M0 has no offsets for signed halfwords.
         let mut a = [0i32; TAPS];
         let mut line = [0i32; MAX_ORDER + RUN];
-        for (k, (a, v)) in a.iter_mut().zip(&self.a).enumerate() {
-            *a = i32::from(*v);
-            line[TAPS - 1 - k] = i32::from(memory[k]);
-        }
+        a.iter_mut().zip(&self.a).for_each(|(a, v)| *a = i32::from(*v));
         for block in out.chunks_mut(RUN) {
             let len = block.len().min(RUN);
+            for (k, v) in memory.iter().enumerate().take(TAPS) {
+                line[TAPS - 1 - k] = i32::from(*v);
+            }
             for (n, y) in (0..RUN).zip(block) {
                 let past = &line[n..n + TAPS];
                 let sum = (0..TAPS).rev().fold(0i32, |sum, k| sum.wrapping_add(a[k] * past[TAPS - 1 - k]));
@@ -130,11 +130,9 @@ impl Predictor {
                 line[n + TAPS] = rung;
                 *y = (*y + rung).clamp(-32768, 32767);
             }
-            let last = *line.get(len..).and_then(|rest| rest.first_chunk::<TAPS>()).unwrap_or(&[0; TAPS]);
-            line[..TAPS].copy_from_slice(&last);
-        }
-        for (k, m) in memory.iter_mut().enumerate().take(TAPS) {
-            *m = line[TAPS - 1 - k] as i16;
+            for (k, m) in memory.iter_mut().enumerate().take(TAPS) {
+                *m = line[len + TAPS - 1 - k] as i16;
+            }
         }
     }
 
