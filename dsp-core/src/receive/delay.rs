@@ -492,6 +492,10 @@ impl DelayEstimator {
     }
 
     fn ticks(&self, ms: u32) -> u32 {
+        // A small processor divides 64 bits by hand.
+        if self.per_ms() * 1_000 == self.ticks_per_second {
+            return ms.wrapping_mul(self.per_ms());
+        }
         Duration::from_millis(u64::from(ms)).as_samples(self.ticks_per_second) as u32
     }
 

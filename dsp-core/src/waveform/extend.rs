@@ -12,6 +12,7 @@
 
 use super::lpc::{MAX_ORDER, Predictor};
 use super::pitch;
+use super::square_root;
 use crate::slices::{part, split_mut};
 
 use core::num::NonZeroU32;
@@ -114,7 +115,7 @@ impl SignalExtension {
         }
         // The periodic part carries voiced^2 of the power, noise the rest. A uniform peak is sqrt(3) over its rms; noise
         // at half the level it replaces disturbs least, as it never has the right fine structure.
-        let share = ((ONE * (ONE >> 2) - self.voiced * (self.voiced >> 2)).unsigned_abs() << 2).isqrt() as i32;
+        let share = square_root((ONE * (ONE >> 2) - self.voiced * (self.voiced >> 2)).unsigned_abs() << 2) as i32;
         self.noise = ((predictor.residual_rms.min(18_000) * share) >> 15) * 7 / 8;
         for (k, m) in self.memory.iter_mut().enumerate() {
             let repeated = if self.voiced == 0 { 0 } else { (self.voiced * side.at(self.span + k)) >> 15 };

@@ -6,6 +6,7 @@
 //! 1,900 16-bit multiplications and about 110 wide ones.
 
 use super::pitch::{bits, dot, four_dots};
+use super::square_root;
 use crate::slices::part;
 
 /// Largest order.
@@ -83,7 +84,7 @@ impl Predictor {
         Predictor {
             a: to_q12(&a, order, rate_hz),
             order,
-            residual_rms: (variance.clamp(0, i64::from(i32::MAX)) as u32).isqrt() as i32,
+            residual_rms: square_root(variance.clamp(0, i64::from(i32::MAX)) as u32) as i32,
         }
     }
 

@@ -7,6 +7,7 @@
 //! The cost at 8 kHz is about 4,000 multiplications for the coarse step and 800 for the fine one. Processors without
 //! vectors compute the sums of four lags at once ([`four_dots`]), with the same bits.
 
+use super::square_root;
 use crate::kernel::VECTORS;
 use crate::slices::part;
 
@@ -114,7 +115,7 @@ pub(crate) fn normalised(cross: i32, energy_a: i32, energy_b: i32) -> i32 {
     if cross <= 0 || energy_a <= 0 || energy_b <= 0 {
         return 0;
     }
-    let norm = energy_a.unsigned_abs().isqrt() * energy_b.unsigned_abs().isqrt();
+    let norm = square_root(energy_a.unsigned_abs()) * square_root(energy_b.unsigned_abs());
     // Both sides lose the same number of bits, so that 15 can be gained.
     let spare = cross.leading_zeros() - 1;
     let up = spare.min(15);
@@ -339,18 +340,19 @@ fn fine_lag(x: &[i16], reference: &[i16], own_bits: u32, range: Range, rate_hz: 
             CopySide::Before => [dot(own, own, 0, 1), last, first],
             CopySide::After => [dot(own, own, 0, 1), first, last],
         };
-        return best_of(range, energies, &|at| crosses.get(at - begin).copied().unwrap_or(0));
+        return best_of(range, energies, |at| crosses.get(at - begin).copied().unwrap_or(0));
     }
     let copy = |at: usize| part(x, at - begin, range.window);
     let energy = |x: &[i16]| dot(x, x, shift, stride);
     let [first, last] = [range.shortest, range.longest].map(|lag| energy(copy(range.copy(lag))));
-    best_of(range, [energy(reference), first, last], &|at| dot(reference, copy(at), shift, stride))
+    best_of(range, [energy(reference), first, last], |at| dot(reference, copy(at), shift, stride))
 }
 
 /// The best lag of `range`, all of which are so near that the energy of the copies changes evenly: from `first` to `last`,
 /// beside the reference's `own`. `cross` is the reference's sum of products with the copy that begins at a sample of the
 /// signal.
-fn best_of(range: Range, [own, first, last]: [i32; 3], cross: &dyn Fn(usize) -> i32) -> Option<Match> {
+#[inline]
+fn best_of(range: Range, [own, first, last]: [i32; 3], cross: impl Fn(usize) -> i32) -> Option<Match> {
     let scale = square_scale(own.max(first).max(last));
     // As 16 bits, of which it is known that they are never -1.
     let lags = ((range.longest - range.shortest) as u16).max(1);
