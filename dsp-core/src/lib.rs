@@ -116,6 +116,7 @@ pub mod sample;
 #[cfg(feature = "sdp")]
 pub mod sdp;
 pub mod send;
+mod slices;
 pub mod spectrum;
 pub mod storage;
 pub mod streams;

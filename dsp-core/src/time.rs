@@ -102,9 +102,10 @@ impl Duration {
         Self(secs * 1_000_000)
     }
 
-    /// Duration of `samples` samples of each channel at `rate_hz`, rounded down to a microsecond.
+    /// Duration of `samples` samples of each channel at `rate_hz`, rounded down to a microsecond. A rate of 0 counts as
+    /// 1 Hz.
     pub const fn from_samples(samples: u64, rate_hz: u32) -> Self {
-        Self(samples * 1_000_000 / rate_hz as u64)
+        Self(samples * 1_000_000 / if rate_hz == 0 { 1 } else { rate_hz as u64 })
     }
 
     /// The duration in microseconds.

@@ -316,11 +316,11 @@ pub struct PumpPort<'a, const FRAME: usize, const DEPTH: usize> {
     seen: PumpCounters,
 }
 
-impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, FRAME, DEPTH> {
-    async fn read(&mut self, pcm: &mut [i16; FRAME]) -> Result<(), Overrun> {
-        let pump = self.pump;
+impl<const FRAME: usize, const DEPTH: usize> PumpPort<'_, FRAME, DEPTH> {
+    /// The frames that were lost since the last call.
+    fn overrun(&mut self) -> u32 {
         let seen = self.seen.overruns;
-        let overruns = pump.change(|State { microphone, counters, .. }| {
+        let overruns = self.pump.change(|State { microphone, counters, .. }| {
             if counters.overruns != seen {
                 // Frames that waited since would stay in the queue for good: a frame read is a frame written.
                 counters.overruns = counters.overruns.wrapping_add(microphone.skip(DEPTH));
@@ -328,40 +328,52 @@ impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, F
             counters.overruns
         });
         self.seen.overruns = overruns;
-        match overruns.wrapping_sub(seen) {
-            0 => {}
-            frames => return Err(Overrun { frames }),
-        }
-        let next = poll_fn(|context| {
-            // The waker is registered before the check, so that a frame that comes in between wakes the task.
-            pump.captured.register(context.waker());
-            pump.change(|state| state.microphone.begin_read()).map_or(Poll::Pending, Poll::Ready)
-        });
-        let next = next.await;
-        pump.copy(next, |slot| slot.microphone().load(pcm));
-        pump.change(|state| state.microphone.end_read(DEPTH));
-        Ok(())
+        overruns.wrapping_sub(seen)
     }
 
-    async fn write(&mut self, pcm: &[i16; FRAME]) -> Result<(), Underrun> {
-        let pump = self.pump;
-        let free = poll_fn(|context| {
-            pump.room.register(context.waker());
-            pump.change(|state| state.loudspeaker.begin_write(DEPTH)).map_or(Poll::Pending, Poll::Ready)
-        });
-        let free = free.await;
-        pump.copy(free, |slot| slot.loudspeaker().store(pcm));
-        let underruns = pump.change(|state| {
-            state.loudspeaker.end_write();
-            state.counters.underruns
-        });
-        match underruns.wrapping_sub(self.seen.underruns) {
-            0 => Ok(()),
-            frames => {
-                self.seen.underruns = underruns;
-                Err(Underrun { frames })
+    /// Returns the number of frames for which the loudspeaker was silent since the last call.
+    fn underrun(&mut self, underruns: u32) -> u32 {
+        underruns.wrapping_sub(core::mem::replace(&mut self.seen.underruns, underruns))
+    }
+}
+
+/// The futures are functions that are polled, and no `async` blocks: one of those panics if it is polled once too often, and a
+/// program in which nothing may panic has no place for that.
+impl<const FRAME: usize, const DEPTH: usize> AudioPort<FRAME> for PumpPort<'_, FRAME, DEPTH> {
+    fn read(&mut self, pcm: &mut [i16; FRAME]) -> impl Future<Output = Result<(), Overrun>> {
+        let mut began = false;
+        poll_fn(move |context| {
+            if !core::mem::replace(&mut began, true) {
+                match self.overrun() {
+                    0 => {}
+                    frames => return Poll::Ready(Err(Overrun { frames })),
+                }
             }
-        }
+            let pump = self.pump;
+            // The waker is registered before the check, so that a frame that comes in between wakes the task.
+            pump.captured.register(context.waker());
+            let Some(next) = pump.change(|state| state.microphone.begin_read()) else { return Poll::Pending };
+            pump.copy(next, |slot| slot.microphone().load(pcm));
+            pump.change(|state| state.microphone.end_read(DEPTH));
+            Poll::Ready(Ok(()))
+        })
+    }
+
+    fn write(&mut self, pcm: &[i16; FRAME]) -> impl Future<Output = Result<(), Underrun>> {
+        poll_fn(move |context| {
+            let pump = self.pump;
+            pump.room.register(context.waker());
+            let Some(free) = pump.change(|state| state.loudspeaker.begin_write(DEPTH)) else { return Poll::Pending };
+            pump.copy(free, |slot| slot.loudspeaker().store(pcm));
+            let underruns = pump.change(|state| {
+                state.loudspeaker.end_write();
+                state.counters.underruns
+            });
+            Poll::Ready(match self.underrun(underruns) {
+                0 => Ok(()),
+                frames => Err(Underrun { frames }),
+            })
+        })
     }
 
     /// Computes the delay from the newest interrupt: frames that wait after the one that was read came later; a frame that is

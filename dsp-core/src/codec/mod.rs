@@ -78,19 +78,28 @@ pub struct CodecInfo {
 }
 
 impl CodecInfo {
-    /// Number of RTP ticks for this many samples of each channel.
+    /// Number of RTP ticks for this many samples of each channel. A sample rate of 0 counts as 1 Hz.
     pub const fn ticks(&self, samples: u32) -> u32 {
         // Most codecs have one clock, and a small processor divides 64 bits by hand.
         if self.rtp_clock_hz == self.sample_rate_hz {
             return samples;
         }
-        (samples as u64 * self.rtp_clock_hz as u64 / self.sample_rate_hz as u64) as u32
+        scale(samples, self.rtp_clock_hz, self.sample_rate_hz)
     }
 
-    /// Number of samples of each channel for this many RTP ticks.
+    /// Number of samples of each channel for this many RTP ticks. A clock rate of 0 counts as 1 Hz.
     pub const fn samples(&self, ticks: u32) -> u32 {
-        (ticks as u64 * self.sample_rate_hz as u64 / self.rtp_clock_hz as u64) as u32
+        if self.rtp_clock_hz == self.sample_rate_hz {
+            return ticks;
+        }
+        scale(ticks, self.sample_rate_hz, self.rtp_clock_hz)
     }
+}
+
+/// `count * to / from`, rounded down.
+const fn scale(count: u32, to: u32, from: u32) -> u32 {
+    let from = if from == 0 { 1 } else { from };
+    (count as u64 * to as u64 / from as u64) as u32
 }
 
 /// Why PCM could not be encoded.

@@ -5,6 +5,7 @@
 use crate::block::Block;
 use crate::process::gain::{Gain, GainError};
 use crate::process::level::{Level, LevelConfig, LevelError, LevelMeter};
+use crate::slices::part_mut;
 
 /// A change of gain takes this long.
 const RAMP_MS: u32 = 10;
@@ -55,7 +56,7 @@ impl Fader {
     #[inline(never)]
     fn process_stereo<const LONGEST: usize>(&mut self, pcm: &mut [i16]) {
         let mut samples = [0; LONGEST];
-        let samples = &mut samples[..pcm.len() / 2];
+        let samples = part_mut(&mut samples, 0, pcm.len() / 2);
         let before = self.gain;
         for channel in 0..2 {
             samples.iter_mut().zip(pcm.as_chunks::<2>().0).for_each(|(to, from)| *to = from[channel]);

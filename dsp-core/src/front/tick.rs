@@ -285,7 +285,7 @@ impl<B: CaptureBlock<i16>, const FRAME: usize, H: Storage<i16>> FrontEnd<B, FRAM
         let pcm = self.pcm.get_mut(..self.tick.pcm).unwrap_or_default();
         media.microphone(captured_at, pcm);
         if let Some(filters) = &mut self.high_pass {
-            process_interleaved(&mut filters[..usize::from(self.config.channels)], pcm);
+            process_interleaved(filters.get_mut(..self.config.channels.into()).unwrap_or_default(), pcm);
         }
         if self.blocks.iter().all(Option::is_none) {
             if !self.microphone.is_idle() {
@@ -341,7 +341,7 @@ fn process_interleaved(filters: &mut [Biquad<i16>], pcm: &mut [i16]) {
     match filters {
         [filter] => filter.process(pcm),
         _ => {
-            for frame in pcm.chunks_exact_mut(filters.len()) {
+            for frame in pcm.chunks_exact_mut(filters.len().max(1)) {
                 frame.iter_mut().zip(&mut *filters).for_each(|(sample, filter)| *sample = filter.step(*sample));
             }
         }

@@ -67,7 +67,7 @@ impl LossImpairment {
         // (95 - Ie) p / (p + Bpl), p and Bpl in 256ths of a percent: below 2^32.
         let most = (950 - u32::from(self.ie_tenths)) * ONE / 10;
         let bpl = u32::from(self.bpl_tenths) * PERCENT / 10;
-        most * share / (share + bpl)
+        most * share / (share + bpl).max(1)
     }
 }
 

@@ -5,32 +5,33 @@
 
 use core::array;
 
-use crate::waveform::plc::Concealer;
+use crate::slices::split_mut;
+use crate::waveform::plc::Concealment;
 
 /// What was played in each channel, and the place for what comes next.
 pub(super) type Extended<'a, const CHANNELS: usize> = [(&'a [i16], &'a mut [i16]); CHANNELS];
 
-/// A [`Concealer`] for each channel. A pitch search of each is all that one tick should have.
+/// A [`Concealer`](crate::waveform::Concealer) for each channel, all of the rate that each call tells. A pitch search of each is all that one tick should have.
 pub(super) struct Concealers<const CHANNELS: usize> {
-    each: [Concealer; CHANNELS],
+    each: [Concealment; CHANNELS],
     /// There was a search in this tick.
     spent: bool,
 }
 
 impl<const CHANNELS: usize> Concealers<CHANNELS> {
     pub(super) fn new(sample_rate_hz: u32) -> Self {
-        Self { each: array::from_fn(|_| Concealer::new(sample_rate_hz)), spent: false }
+        Self { each: array::from_fn(|_| Concealment::new(sample_rate_hz)), spent: false }
     }
 
     /// Whether what was made up last must be joined to the next packet.
     pub(super) fn is_concealing(&self) -> bool {
-        self.each.first().is_some_and(Concealer::is_concealing)
+        self.each.first().is_some_and(Concealment::is_concealing)
     }
 
     /// Samples until the first channel has repeated a whole number of periods: in the others it's near enough where the
     /// same voice is in them, and can't be had where it isn't.
     pub(super) fn until_in_phase(&self) -> usize {
-        self.each.first().map_or(0, Concealer::until_in_phase)
+        self.each.first().map_or(0, Concealment::until_in_phase)
     }
 
     /// A tick begins.
@@ -50,67 +51,67 @@ impl<const CHANNELS: usize> Concealers<CHANNELS> {
 
     /// Whether the past side of a gap is analysed.
     pub(super) fn is_ready(&self) -> bool {
-        self.each.first().is_some_and(Concealer::is_ready)
+        self.each.first().is_some_and(Concealment::is_ready)
     }
 
     /// Samples that [`go_on`](Self::go_on) has still to complete.
     pub(super) fn unmet(&self) -> usize {
-        self.each.first().map_or(0, Concealer::unmet)
+        self.each.first().map_or(0, Concealment::unmet)
     }
 
     pub(super) fn reset(&mut self) {
-        self.each.iter_mut().for_each(Concealer::reset);
+        self.each.iter_mut().for_each(Concealment::reset);
     }
 
     /// Analyses the past side of a gap that may begin behind the newest sample.
-    pub(super) fn prepare(&mut self, parts: Extended<'_, CHANNELS>) {
+    pub(super) fn prepare(&mut self, rate_hz: u32, parts: Extended<'_, CHANNELS>) {
         self.spent |= !self.is_ready();
         for (concealer, (history, _)) in self.each.iter_mut().zip(parts) {
-            concealer.prepare(history);
+            concealer.begin(rate_hz, history);
         }
     }
 
     /// None began.
     pub(super) fn dismiss(&mut self) {
-        self.each.iter_mut().for_each(Concealer::dismiss);
+        self.each.iter_mut().for_each(Concealment::dismiss);
     }
 
     /// Fills the places.
-    pub(super) fn conceal(&mut self, parts: Extended<'_, CHANNELS>) {
+    pub(super) fn conceal(&mut self, rate_hz: u32, parts: Extended<'_, CHANNELS>) {
         self.spent |= !self.is_ready();
         for (concealer, (history, place)) in self.each.iter_mut().zip(parts) {
-            concealer.conceal(history, place);
+            concealer.conceal(rate_hz, history, place);
         }
     }
 
     /// Joins the sound in the places to what was played before it, from which something is left out.
-    pub(super) fn join(&mut self, parts: Extended<'_, CHANNELS>) {
+    pub(super) fn join(&mut self, rate_hz: u32, parts: Extended<'_, CHANNELS>) {
         self.spent |= !self.is_ready();
         for (concealer, (history, place)) in self.each.iter_mut().zip(parts) {
-            concealer.bridge(history, &mut [], place);
+            concealer.blend(rate_hz, history, place);
         }
     }
 
     /// Gives the first `gap` samples of the places their future side; behind them is the sound that follows.
-    pub(super) fn meet(&mut self, parts: Extended<'_, CHANNELS>, gap: usize) {
+    pub(super) fn meet(&mut self, rate_hz: u32, parts: Extended<'_, CHANNELS>, gap: usize) {
         self.spent = true;
         for (concealer, (history, place)) in self.each.iter_mut().zip(parts) {
-            let (gap, future) = place.split_at_mut(gap);
-            concealer.meet(history, gap, future);
+            let (gap, future) = split_mut(place, gap);
+            concealer.meet(rate_hz, history, gap, future);
         }
     }
 
     /// Completes the places with the past side.
-    pub(super) fn go_on(&mut self, parts: Extended<'_, CHANNELS>) {
+    pub(super) fn go_on(&mut self, rate_hz: u32, parts: Extended<'_, CHANNELS>) {
         for (concealer, (history, place)) in self.each.iter_mut().zip(parts) {
-            concealer.go_on(history, place);
+            concealer.go_on(rate_hz, history, place);
         }
     }
 
     /// Joins the sound in the places to what was made up before it.
-    pub(super) fn merge(&mut self, parts: Extended<'_, CHANNELS>) {
+    pub(super) fn merge(&mut self, rate_hz: u32, parts: Extended<'_, CHANNELS>) {
         for (concealer, (history, place)) in self.each.iter_mut().zip(parts) {
-            concealer.merge(history, place);
+            concealer.merge(rate_hz, history, place);
         }
     }
 }

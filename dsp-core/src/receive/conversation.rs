@@ -28,6 +28,8 @@
 use crate::quality::impairment::{self, LossImpairment};
 use crate::time::Duration;
 
+use core::num::NonZeroU16;
+
 /// What a receiver is told about a conversation beyond what its packets show. See
 /// [`Receiver::set_conversation`](super::Receiver::set_conversation).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,11 +248,11 @@ impl DelayBoundCandidates {
     }
 
     /// A transit in ms after that of the first packet.
-    pub(super) fn after_origin(&mut self, transit: u32, ticks_per_ms: u32) -> i32 {
+    pub(super) fn after_origin(&mut self, transit: u32, ticks_per_ms: NonZeroU16) -> i32 {
         if !self.begun {
             self.origin = transit;
         }
-        transit.wrapping_sub(self.origin) as i32 / ticks_per_ms as i32
+        transit.wrapping_sub(self.origin) as i32 / i32::from(ticks_per_ms.get())
     }
 
     /// Counts a packet that took `transit`, `relative` more than the base, and came `step` of media time after the one before,
@@ -263,8 +265,8 @@ impl DelayBoundCandidates {
         let step = step.min(WINDOW_MS.into());
         self.passed += step as u16;
         if self.passed >= WINDOW_MS {
-            self.longest.rotate_right(1);
-            (self.longest[0], self.passed) = (0, 0);
+            let [newest, before, _] = self.longest;
+            (self.longest, self.passed) = ([0, newest, before], 0);
         }
         self.longest[0] = self.longest[0].max(relative as u16);
         // What takes so much longer at once has another time.
@@ -391,8 +393,8 @@ impl DelayBoundCandidates {
             let delay = impairment::of_delay(u32::from(self.besides_ms) + wait);
             *taken = [delay as u16, self.loss.of_loss(share) as u16];
         }
-        let sum = |index: usize| u32::from(taken[index][0]) + u32::from(taken[index][1]);
-        let followed = usize::from(self.followed);
+        let sum = |index: usize| taken.get(index).map_or(0, |&[delay, loss]| u32::from(delay) + u32::from(loss));
+        let followed = self.followed();
         let best = (0..BOUNDS.len()).min_by_key(|&index| sum(index)).unwrap_or(followed);
         // What it's worth in the seconds to come is that much less in all of the call.
         let seconds = self.packets.came >> 6;
@@ -404,11 +406,16 @@ impl DelayBoundCandidates {
         self.taken = taken[self.effective()];
     }
 
+    /// The bound that is followed.
+    fn followed(&self) -> usize {
+        usize::from(self.followed).min(BOUNDS.len() - 1)
+    }
+
     /// The bound that is followed, or a shorter one where none of the last packets needed more.
     fn effective(&self) -> usize {
         let longest = self.longest.into_iter().max().unwrap_or(0);
         let needed = BOUNDS.partition_point(|&bound| bound < longest);
-        needed.min(self.followed.into())
+        needed.min(self.followed())
     }
 
     /// The same in ms.
@@ -438,8 +445,8 @@ impl DelayBoundCandidates {
     /// those is later than the bound that is followed too. Where bursts are all in time, a hole before one is none.
     pub(super) fn usual_ms(&self, [rarest, commonest]: [u32; 2]) -> u32 {
         let came = self.packets.came / (FINE / 16);
-        let late = u32::from(self.later[usize::from(self.followed)]);
-        let rare = (8 * late).clamp(came / rarest, came / commonest);
+        let late = u32::from(self.later[self.followed()]);
+        let rare = (8 * late).max(came / rarest.max(1)).min(came / commonest.max(1));
         let within = self.later.iter().position(|&later| u32::from(later) <= rare);
         BOUNDS[within.unwrap_or(BOUNDS.len() - 1)].into()
     }

@@ -195,7 +195,7 @@ pub(super) fn stretch(pace: &Pace) -> Option<Stretch> {
     let low = (target - usual - target / 8).min(target / 2) - period / 2;
     let below = below(target, period, aligned);
     // Nobody hears 30 ms, but a splice somebody may.
-    let above = if aligned { period / 4 } else { (target / 8).clamp(period, 4 * period).max(3 * period - target) };
+    let above = if aligned { period / 4 } else { (target / 8).max(period).min(4 * period).max(3 * period - target) };
     // Little is made up where no period must be whole; from half a period on a whole one comes nearer.
     let least = |by: i32| if aligned && by < period / 2 { by } else { by.max(period) };
     if ahead <= low {

@@ -21,6 +21,8 @@ use super::conversation::{Conversation, DelayBoundCandidates, DelayChoice, EVERY
 use super::histogram::{FIRST_WIDTH_MS, Histogram};
 use crate::time::Duration;
 
+use core::num::NonZeroU16;
+
 /// Bounds of the delay, and how delay is weighed against late packets. Start from [`listening`](Self::listening),
 /// [`conversation`](Self::conversation) or [`fixed`](Self::fixed). With `min_ms == max_ms` the delay is fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +97,7 @@ impl DelayConfig {
     }
 
     fn bounded(&self, target_ms: u32) -> u32 {
-        target_ms.min(self.target_max_ms).clamp(self.min_ms, self.max_ms)
+        target_ms.min(self.target_max_ms).max(self.min_ms).min(self.max_ms)
     }
 }
 
@@ -180,7 +182,8 @@ impl Weighed {
 #[derive(Clone, Debug)]
 pub(super) struct DelayEstimator {
     ticks_per_second: u32,
-    ticks_per_ms: u32,
+    /// 8 to 192; as a type that is never 0, so that it can be divided by.
+    ticks_per_ms: NonZeroU16,
     /// The longest delay, and a window of the base, in ticks.
     maximum: u32,
     window: u32,
@@ -223,7 +226,7 @@ impl DelayEstimator {
         let ticks = |length: Duration| length.as_samples(ticks_per_second) as u32;
         let mut estimator = Self {
             ticks_per_second,
-            ticks_per_ms: (ticks_per_second / 1_000).max(1),
+            ticks_per_ms: NonZeroU16::new((ticks_per_second / 1_000) as u16).unwrap_or(NonZeroU16::MIN),
             maximum: ticks(Duration::from_millis(u64::from(config.max_ms))),
             window: ticks(WINDOW),
             config: DelayConfig { late_cost_ms: config.late_cost_ms.clamp(10, 10_000), ..config },
@@ -309,8 +312,9 @@ impl DelayEstimator {
             self.is_drift_known &= longer == 0;
         }
         self.packet = ticks;
+        let ms = ticks / self.per_ms();
         if let Weighed::Conversation(bounds) = &mut self.weighed {
-            bounds.set_packet(ticks / self.ticks_per_ms);
+            bounds.set_packet(ms);
         }
     }
 
@@ -336,7 +340,7 @@ impl DelayEstimator {
     /// How long a packet may wait before it is given up for what was made up in its place, in ticks; `None` where nothing
     /// is.
     pub(super) fn bound(&self) -> Option<u32> {
-        matches!(self.weighed, Weighed::Conversation(_)).then(|| self.target + SLACK_MS * self.ticks_per_ms)
+        matches!(self.weighed, Weighed::Conversation(_)).then(|| self.target + SLACK_MS * self.per_ms())
     }
 
     /// How much sound is asked for at a time, in ms; 10 until this is called.
@@ -379,7 +383,7 @@ impl DelayEstimator {
             let fall = before.wrapping_sub(self.base());
             // Later on, or much from one packet to the next, it's a faster route or the sender's time that jumped, and
             // says nothing of the packets before.
-            let usual = self.spread / 4 + USUAL_FALL_MS * self.ticks_per_ms;
+            let usual = self.spread / 4 + USUAL_FALL_MS * self.per_ms();
             if self.first_base && self.packets < KNOWN_PACKETS && fall <= usual {
                 self.shift(fall as i32);
             }
@@ -421,9 +425,9 @@ impl DelayEstimator {
         }
         let transit = arrival.wrapping_sub(timestamp);
         let relative = transit.wrapping_sub(self.base());
-        let ticks_per_ms = self.ticks_per_ms;
+        let (ticks_per_ms, relative_ms) = (self.ticks_per_ms, relative / self.per_ms());
         match &mut self.weighed {
-            Weighed::Listening(histogram) => histogram.count(relative / self.ticks_per_ms, false),
+            Weighed::Listening(histogram) => histogram.count(relative_ms, false),
             Weighed::Conversation(bounds) => {
                 let transit_ms = bounds.after_origin(transit, ticks_per_ms);
                 bounds.count_copy(transit_ms);
@@ -479,11 +483,19 @@ impl DelayEstimator {
     /// first 20 s; a change of route spoils it for half a minute.
     pub(super) fn drift_ppm(&self) -> i32 {
         // A window is ten seconds: a thousandth of it is ten ms, a ppm 1/100,000 of a second.
-        let per_second = self.ticks_per_ms as i32;
+        let per_second = i32::from(self.ticks_per_ms.get());
         self.drift * 100 / 16 / per_second
     }
 
+    fn per_ms(&self) -> u32 {
+        self.ticks_per_ms.get().into()
+    }
+
     fn ticks(&self, ms: u32) -> u32 {
+        // A small processor divides 64 bits by hand.
+        if self.per_ms() * 1_000 == self.ticks_per_second {
+            return ms.wrapping_mul(self.per_ms());
+        }
         Duration::from_millis(u64::from(ms)).as_samples(self.ticks_per_second) as u32
     }
 
@@ -501,19 +513,20 @@ impl DelayEstimator {
         let difference = (transit.wrapping_sub(self.last) as i32).unsigned_abs().min(10 * self.ticks_per_second);
         self.last = transit;
         // A true mean until there are enough to forget the first.
-        let share = self.packets.min(16);
+        let share = self.packets.clamp(1, 16);
         self.spread = self.spread - self.spread / share + difference * 16 / share;
     }
 
     /// `step`: ticks of media time since the packet before, unless this one was overtaken.
     fn count(&mut self, transit: u32, relative: u32, step: Option<u32>) {
         let ticks_per_ms = self.ticks_per_ms;
+        let relative_ms = relative / self.per_ms();
         match (&mut self.weighed, step) {
-            (Weighed::Listening(histogram), _) => histogram.count(relative / self.ticks_per_ms, step.is_none()),
+            (Weighed::Listening(histogram), _) => histogram.count(relative_ms, step.is_none()),
             (Weighed::Conversation(bounds), step) => {
                 let transit_ms = bounds.after_origin(transit, ticks_per_ms);
                 match step {
-                    Some(step) => bounds.count(transit_ms, relative / ticks_per_ms, step / ticks_per_ms),
+                    Some(step) => bounds.count(transit_ms, relative_ms, step / u32::from(ticks_per_ms.get())),
                     None => bounds.count_single(transit_ms),
                 }
             }
@@ -528,7 +541,7 @@ impl DelayEstimator {
     /// Shifts everything that was counted by this many ticks, later or earlier, since the base fell or rose.
     fn shift(&mut self, by: i32) {
         if let Weighed::Listening(histogram) = &mut self.weighed {
-            histogram.shift(by / self.ticks_per_ms as i32);
+            histogram.shift(by / i32::from(self.ticks_per_ms.get()));
         }
     }
 
@@ -551,9 +564,9 @@ impl DelayEstimator {
         };
         // Within the first bucket there is no jitter.
         let seen = if self.worth == FIRST_WIDTH_MS { 0 } else { self.worth };
-        let halvings = (KNOWN_PACKETS / self.packets.clamp(1, KNOWN_PACKETS)).ilog2();
-        let unseen = self.spread / 16 * halvings / 2 / self.ticks_per_ms;
-        let calm = self.packets > 1 && self.spread / 16 < self.ticks_per_ms;
+        let halvings = (KNOWN_PACKETS / self.packets.clamp(1, KNOWN_PACKETS)).checked_ilog2().unwrap_or(0);
+        let unseen = self.spread / 16 * halvings / 2 / self.per_ms();
+        let calm = self.packets > 1 && self.spread / 16 < self.per_ms();
         let first = if self.packets < FIRST_PACKETS && !calm { self.config.initial_ms } else { 0 };
         self.usual = self.ticks(usual);
         self.target = self.ticks(self.config.bounded((seen + unseen + u32::from(self.tick_ms)).max(first)));
@@ -564,7 +577,7 @@ impl DelayEstimator {
         let Weighed::Listening(histogram) = &self.weighed else { return 0 };
         // One ms of delay weighs as much as so much of what is late.
         let total = histogram.total(AT_LEAST_PACKETS);
-        let unit = (total / (100 * self.config.late_cost_ms)).max(1);
+        let unit = (total / (100 * self.config.late_cost_ms).max(1)).max(1);
         let rare = histogram.sum() / unusual;
         let (mut later, mut best, mut least, mut usual) = (0, 0, u32::MAX, 0);
         let mut kept = u32::MAX;

@@ -78,7 +78,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         decoder.follow(samples);
         match self.sound.make(samples, packet, |out| decoder.decode(payload, out)) {
             Some(Ok(decoded)) if decoded == packet => {
-                self.concealer.meet(self.sound.extend(samples + packet), samples);
+                self.concealer.meet(self.rates().sample_rate_hz, self.sound.extend(samples + packet), samples);
                 self.sound.commit(samples + packet);
                 self.count_concealed(samples, &mut tick.played);
                 let at = at + self.rates().lasting(samples);
@@ -91,7 +91,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             }
             _ => {
                 let samples = samples.min(wanted);
-                self.concealer.conceal(self.sound.extend(samples));
+                self.concealer.conceal(self.rates().sample_rate_hz, self.sound.extend(samples));
                 self.sound.commit(samples);
                 self.count_concealed(samples, &mut tick.played);
             }
@@ -114,7 +114,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             hole || late().is_some_and(|late| late > known.usual as i32)
         };
         if likely {
-            self.concealer.prepare(self.sound.extend(0));
+            self.concealer.prepare(self.rates().sample_rate_hz, self.sound.extend(0));
         }
     }
 
@@ -126,7 +126,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// Conceals `samples` with the codec's own means or in the waveform; what comes after is unknown.
     pub(super) fn conceal(&mut self, samples: usize, tick: &mut Tick<'_>) {
-        let samples = samples.clamp(1, self.sound.room());
+        let samples = samples.min(self.sound.room()).max(1);
         let step = self.rates().samples_in(CONCEAL_STEP);
         let own = match self.payload_type.and_then(|payload_type| tick.payloads.decoder(payload_type)) {
             Some(decoder) if self.rates().fits::<CHANNELS>(&decoder.info()) => {
@@ -144,7 +144,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if own {
             self.concealer.dismiss();
         } else {
-            self.concealer.conceal(self.sound.extend(samples));
+            self.concealer.conceal(self.rates().sample_rate_hz, self.sound.extend(samples));
         }
         self.sound.commit(samples);
         self.count_concealed(samples, &mut tick.played);
@@ -209,7 +209,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if !M::PARTS.comfort_noise || !self.noise.is_ready() {
             return self.pause(samples, played);
         }
-        let samples = samples.clamp(1, self.sound.room());
+        let samples = samples.min(self.sound.room()).max(1);
         let mut places = self.sound.extend(samples).map(|(_, place)| place);
         if let Some((first, others)) = places.split_first_mut() {
             self.noise.generate(first);
@@ -218,7 +218,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             }
         }
         if self.playhead.filled == 0 || self.concealer.is_concealing() {
-            self.concealer.join(self.sound.extend(samples));
+            self.concealer.join(self.rates().sample_rate_hz, self.sound.extend(samples));
         }
         self.sound.commit(samples);
         self.playhead.fill(self.rates().ticks(samples));
@@ -245,9 +245,9 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// A pause of the sender within the stream: what was heard fades out, then silence.
     pub(super) fn pause(&mut self, samples: usize, played: &mut Played) {
-        let samples = samples.clamp(1, self.sound.room());
+        let samples = samples.min(self.sound.room()).max(1);
         if self.playhead.filled == 0 || self.concealer.is_concealing() {
-            self.concealer.conceal(self.sound.extend(samples));
+            self.concealer.conceal(self.rates().sample_rate_hz, self.sound.extend(samples));
         } else {
             self.sound.silence(samples);
         }
@@ -258,9 +258,9 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 
     /// Waits for a stream: silence, into which what was heard before a restart fades.
     pub(super) fn wait(&mut self, samples: usize, fading: bool, played: &mut Played) {
-        let samples = samples.clamp(1, self.sound.room());
+        let samples = samples.min(self.sound.room()).max(1);
         if fading {
-            self.concealer.conceal(self.sound.extend(samples));
+            self.concealer.conceal(self.rates().sample_rate_hz, self.sound.extend(samples));
             self.playhead.fill(self.rates().ticks(samples));
             if self.playhead.filled >= self.rates().ticks_in(UNDERRUN) {
                 self.state.faded();

@@ -10,6 +10,7 @@
 //! the first packet takes as many steps as packets are missing before it.
 
 use super::memory::{Arrays, PacketMemory, ReceiverMemory};
+use crate::slices::{copy, part_mut};
 use crate::time::{Instant, PayloadType, RtpTime, Seq};
 
 /// Bytes of payload in one cell.
@@ -293,9 +294,8 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
     /// Puts a payload into cells; returns the first.
     fn store(&mut self, payload: &[u8]) -> Result<u16, PushError> {
         let first_cell = self.allocate(payload.len())?;
-        for (cell, part) in self.memory.cells.as_mut()[first_cell..].iter_mut().zip(payload.chunks(CELL_BYTES)) {
-            cell[..part.len()].copy_from_slice(part);
-        }
+        let cells = self.memory.cells.as_mut().get_mut(first_cell..).unwrap_or_default();
+        copy(part_mut(cells.as_flattened_mut(), 0, payload.len()), payload);
         Ok(first_cell as u16)
     }
 
@@ -482,21 +482,21 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
         }
         let runs = self.memory.runs.as_mut();
         if skip > 0 {
-            runs[self.head] = Run(skip as u16);
+            set(runs, self.head, Run(skip as u16));
             self.occupied += skip;
             self.head = 0;
         }
         let first = self.head;
-        runs[first] = Run(need as u16 | Run::LIVE);
+        set(runs, first, Run(need as u16 | Run::LIVE));
         self.live += need;
         self.occupied += need;
-        self.head = (first + need) % cells;
+        self.head = round(first + need, cells);
         self.reclaim();
         Ok(first)
     }
 
     fn free(&mut self, first: usize) {
-        let run = &mut self.memory.runs.as_mut()[first];
+        let Some(run) = self.memory.runs.as_mut().get_mut(first) else { return };
         *run = Run(run.0 & !Run::LIVE);
         self.live -= run.cells();
         self.reclaim();
@@ -506,16 +506,31 @@ impl<M: ReceiverMemory> JitterBuffer<M> {
     /// `Full` then tells the owner to move on.
     fn reclaim(&mut self) {
         let (runs, count) = (self.memory.runs.as_ref(), self.memory.cell_count());
-        while self.occupied > 0 && !runs[self.tail].is_live() {
-            let cells = runs[self.tail].cells();
+        while self.occupied > 0
+            && let Some(run) = runs.get(self.tail).filter(|run| !run.is_live())
+        {
+            let cells = run.cells();
             self.occupied -= cells;
-            self.tail = (self.tail + cells) % count;
+            self.tail = round(self.tail + cells, count);
         }
         if self.occupied == 0 {
             self.head = 0;
             self.tail = 0;
         }
     }
+}
+
+/// Notes a run at a cell that there is.
+fn set(runs: &mut [Run], at: usize, run: Run) {
+    debug_assert!(at < runs.len());
+    if let Some(place) = runs.get_mut(at) {
+        *place = run;
+    }
+}
+
+/// A cell of `count`, behind the last of which comes the first; `at` goes round once at most.
+fn round(at: usize, count: usize) -> usize {
+    if at < count { at } else { at - count }
 }
 
 #[cfg(test)]

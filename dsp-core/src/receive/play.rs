@@ -11,6 +11,7 @@ use super::strategy::{Standard, Strategy};
 use super::sync_buffer::SyncBuffer;
 use super::{CONCEAL_STEP, Cause, First, Played, Receiver, State, UNDERRUN};
 use crate::codec::{Decoder, OtherPayload, PayloadTable};
+use crate::slices::split_mut;
 use crate::storage::Storage;
 use crate::time::{Duration, Instant, PayloadType};
 
@@ -70,7 +71,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         pcm: &mut [i16],
     ) -> Played {
         let wanted = pcm.len() / CHANNELS.max(1);
-        let (pcm, rest) = pcm.split_at_mut(wanted * CHANNELS);
+        let (pcm, rest) = split_mut(pcm, wanted * CHANNELS);
         rest.fill(0);
         let estimate = self.delay.estimate();
         let target = strategy.target(&estimate).max(self.least_delay);
@@ -83,9 +84,9 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 self.produce(now + self.rates().lasting(filled), wanted - filled, &mut tick);
             }
             if self.concealer.unmet() > 0 {
-                self.concealer.go_on(self.sound.next(wanted - filled));
+                self.concealer.go_on(self.rates().sample_rate_hz, self.sound.next(wanted - filled));
             }
-            filled += self.sound.take(&mut pcm[filled * CHANNELS..]);
+            filled += self.sound.take(pcm.get_mut(filled * CHANNELS..).unwrap_or_default());
         }
         self.prepare(now, estimate);
         self.speed.played(wanted);
@@ -267,13 +268,14 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         // Something is left out between what was played and this packet.
         let follows = self.state == State::STARTED;
         let spliced = self.made_up.spliced || switched || gap > self.playhead.filled as i32 || !follows;
+        let rate_hz = self.rates().sample_rate_hz;
         let parts = self.sound.extend(more + samples);
         if more > 0 {
-            self.concealer.meet(parts, more);
+            self.concealer.meet(rate_hz, parts, more);
         } else if self.concealer.is_concealing() {
-            self.concealer.merge(parts);
+            self.concealer.merge(rate_hz, parts);
         } else if spliced {
-            self.concealer.join(parts);
+            self.concealer.join(rate_hz, parts);
         } else {
             self.concealer.dismiss();
         }

@@ -5,6 +5,7 @@ use super::config::Rates;
 use super::decision::{Pace, Stretch};
 use super::memory::ReceiverMemory;
 use super::play::Tick;
+use crate::slices::part_mut;
 use crate::time::Duration;
 use crate::waveform::stretch::Stretcher;
 
@@ -95,7 +96,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let changed = match change {
             Stretch::Accelerate(_) => {
                 let (pcm, end, start) = self.sound.parts();
-                let mut valid = pcm.map(|channel| &mut channel[..end]);
+                let mut valid = pcm.map(|channel| part_mut(channel, 0, end));
                 let removed = self.speed.stretcher.accelerate(&mut valid, start, most).unwrap_or(0);
                 self.sound.shorten(removed);
                 tick.played.removed += removed as u32;

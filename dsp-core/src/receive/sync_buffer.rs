@@ -6,6 +6,7 @@
 
 use super::channels::Extended;
 use crate::codec::Decoder;
+use crate::slices::{copy, move_within, part, part_mut, split_mut};
 use crate::storage::Storage;
 
 /// The length of `S`, the memory of one channel, bounds history and queue together.
@@ -73,9 +74,9 @@ impl<S: Storage<i16>, const CHANNELS: usize> SyncBuffer<S, CHANNELS> {
         self.make_room(len);
         let end = self.end;
         self.pcm.each_mut().map(|channel| {
-            let (history, rest) = channel.as_mut().split_at_mut(end);
+            let (history, rest) = split_mut(channel.as_mut(), end);
             let len = len.min(rest.len());
-            (&*history, &mut rest[..len])
+            (&*history, part_mut(rest, 0, len))
         })
     }
 
@@ -83,8 +84,8 @@ impl<S: Storage<i16>, const CHANNELS: usize> SyncBuffer<S, CHANNELS> {
     pub(super) fn next(&mut self, len: usize) -> Extended<'_, CHANNELS> {
         let (played, len) = (self.played, len.min(self.queued()));
         self.pcm.each_mut().map(|channel| {
-            let (history, rest) = channel.as_mut().split_at_mut(played);
-            (&*history, &mut rest[..len])
+            let (history, rest) = split_mut(channel.as_mut(), played);
+            (&*history, part_mut(rest, 0, len))
         })
     }
 
@@ -96,7 +97,7 @@ impl<S: Storage<i16>, const CHANNELS: usize> SyncBuffer<S, CHANNELS> {
         let at = self.end + skip;
         let (last, others) = self.pcm.split_last_mut()?;
         let last = last.as_mut();
-        let made = decoder(&mut last[at..][..len * CHANNELS]);
+        let made = decoder(part_mut(last, at, len * CHANNELS));
         if !others.is_empty() {
             // In place: a sample moves to where an earlier one was.
             for i in 0..len {
@@ -125,7 +126,7 @@ impl<S: Storage<i16>, const CHANNELS: usize> SyncBuffer<S, CHANNELS> {
         if self.end + len > self.capacity() {
             let from = self.played - self.keep;
             for channel in &mut self.pcm {
-                channel.as_mut().copy_within(from..self.end, 0);
+                move_within(channel.as_mut(), from, self.end - from, 0);
             }
             self.played -= from;
             self.end -= from;
@@ -151,12 +152,11 @@ impl<S: Storage<i16>, const CHANNELS: usize> SyncBuffer<S, CHANNELS> {
     pub(super) fn take(&mut self, out: &mut [i16]) -> usize {
         let len = (out.len() / CHANNELS.max(1)).min(self.queued());
         if let [mono] = &self.pcm[..] {
-            out[..len].copy_from_slice(&mono.as_ref()[self.played..][..len]);
+            copy(part_mut(out, 0, len), part(mono.as_ref(), self.played, len));
         } else {
             for (c, channel) in self.pcm.iter().enumerate() {
-                for (to, &from) in out[c..].iter_mut().step_by(CHANNELS).zip(&channel.as_ref()[self.played..][..len]) {
-                    *to = from;
-                }
+                let frames = out.chunks_exact_mut(CHANNELS.max(1)).filter_map(|frame| frame.get_mut(c));
+                frames.zip(part(channel.as_ref(), self.played, len)).for_each(|(to, &from)| *to = from);
             }
         }
         self.played += len;

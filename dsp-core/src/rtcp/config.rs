@@ -3,6 +3,7 @@
 
 use core::fmt;
 
+use crate::slices::part;
 use crate::time::{Duration, Ssrc};
 
 /// Bounds of the calculated interval.
@@ -31,7 +32,7 @@ impl Cname {
 
     /// The name as UTF-8 bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        part(&self.bytes, 0, self.len.into())
     }
 }
 

@@ -86,7 +86,8 @@ impl TransmissionInterval {
         };
         // 5 % of x kbit/s are 25/4 x bytes/s, of which `quarters`/4; with the size in 1/16 byte, all but this cancels.
         let bandwidth = u64::from(self.bandwidth_kbps) * quarters;
-        let shared_us = sites * u64::from(self.average_size_16) * 40_000 / bandwidth;
+        // A configuration without bandwidth is refused.
+        let shared_us = sites * u64::from(self.average_size_16) * 40_000 / bandwidth.max(1);
         shared_us.max(min_us).clamp(SHORTEST_INTERVAL_US, LONGEST_INTERVAL_US)
     }
 

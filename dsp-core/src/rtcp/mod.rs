@@ -31,6 +31,7 @@
 //! ```
 
 use crate::quality::ReceptionStats;
+use crate::slices::part;
 use crate::time::{Duration, Instant, NtpTime, RtpTime, Ssrc};
 use crate::wire::rtcp::{CompoundWriter, Feedback, ReportBlock, SdesItem, SenderInfo, VoipMetrics, WriteError};
 
@@ -119,6 +120,7 @@ pub struct RtcpReporter<const SOURCES: usize, const EXTENDED: bool = true> {
     peer_reference: Option<(Ssrc, u32, Instant)>,
     /// Middle NTP bits and departure of the last sender reports and reference times.
     departures: [Option<(u32, Instant)>; REMEMBERED_REPORTS],
+    /// Goes on by one with each, modulo the number of them.
     next_departure: usize,
 }
 
@@ -307,7 +309,7 @@ impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED>
             *block = self.block(now, stats);
             count += 1;
         }
-        let blocks = &blocks[..count];
+        let blocks = part(&blocks, 0, count);
         let active_send = self.active_send(send);
         let ssrc = self.config.ssrc;
 
@@ -331,8 +333,8 @@ impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED>
         let len = writer.finish();
 
         if let Some(ntp) = active_send.map(|send| send.ntp).or(reference) {
-            self.departures[self.next_departure] = Some((ntp.middle(), now));
-            self.next_departure = (self.next_departure + 1) % REMEMBERED_REPORTS;
+            self.departures[self.next_departure % REMEMBERED_REPORTS] = Some((ntp.middle(), now));
+            self.next_departure = self.next_departure.wrapping_add(1);
         }
         let packets = send.map_or(self.packets_before[1], |send| send.packets);
         self.packets_before = [self.packets_before[1], packets];

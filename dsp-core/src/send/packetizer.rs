@@ -4,6 +4,7 @@
 
 use core::fmt;
 
+use crate::slices::move_within;
 use crate::storage::Storage;
 
 /// More samples were given than there is room for. None was taken.
@@ -80,14 +81,14 @@ impl<S: Storage<i16>> Packetizer<S> {
 
     /// The frame at the front, once it is full.
     pub(super) fn front(&self) -> Option<&[i16]> {
-        (self.len >= self.frame).then(|| &self.samples.as_ref()[..self.frame])
+        if self.len >= self.frame { self.samples.as_ref().get(..self.frame) } else { None }
     }
 
     /// Removes the frame at the front.
     pub(super) fn pop(&mut self) {
         let taken = self.frame.min(self.len);
         if taken < self.len {
-            self.samples.as_mut().copy_within(taken..self.len, 0);
+            move_within(self.samples.as_mut(), taken, self.len - taken, 0);
         }
         self.len -= taken;
     }

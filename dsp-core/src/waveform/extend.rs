@@ -12,11 +12,57 @@
 
 use super::lpc::{MAX_ORDER, Predictor};
 use super::pitch;
+use super::square_root;
+use crate::slices::{part, split_mut};
+
+use core::num::NonZeroU32;
 
 /// One in Q15.
 pub(super) const ONE: i32 = 32768;
 /// A read position's step at the original pitch, Q16.
-const STEP: u32 = 1 << 16;
+const STEP: NonZeroU32 = NonZeroU32::new(1 << 16).unwrap();
+
+/// Sound on one side of an edge. A sample is addressed by its distance from the edge; beyond the end is silence.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Side<'a> {
+    /// What was before the edge, newest last.
+    Past(&'a [i16]),
+    /// What comes behind it, oldest first.
+    Future(&'a [i16]),
+}
+
+impl Side<'_> {
+    /// Number of samples.
+    fn len(self) -> usize {
+        let (Side::Past(samples) | Side::Future(samples)) = self;
+        samples.len()
+    }
+
+    /// The sample at this distance.
+    #[inline]
+    fn at(self, distance: usize) -> i32 {
+        let sample = match self {
+            Side::Past(samples) => samples.get(samples.len().wrapping_sub(1 + distance)),
+            Side::Future(samples) => samples.get(distance),
+        };
+        sample.map_or(0, |sample| i32::from(*sample))
+    }
+
+    /// Writes the samples that come towards the edge from this distance on, scaled by a gain in Q15.
+    fn read(self, from: usize, gain: i32, out: &mut [i32]) {
+        let scale = |(to, sample): (&mut i32, &i16)| *to = (i32::from(*sample) * gain) >> 15;
+        match self {
+            Side::Past(samples) => {
+                let samples = part(samples, samples.len().wrapping_sub(1 + from), out.len());
+                out.iter_mut().zip(samples).for_each(scale);
+            }
+            Side::Future(samples) => {
+                let samples = part(samples, (from + 1).wrapping_sub(out.len()), out.len());
+                out.iter_mut().zip(samples.iter().rev()).for_each(scale);
+            }
+        }
+    }
+}
 
 /// Continues a signal past its edge: forwards from the past, or backwards from the future.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +79,7 @@ pub(super) struct SignalExtension {
     /// Read position within the span, Q16.
     pub(super) position: u32,
     /// Advance of the read position a sample, Q16.
-    pub(super) step: u32,
+    pub(super) step: NonZeroU32,
     /// Share of the periodic part, Q15.
     pub(super) voiced: i32,
     /// Peak of the uniform noise that excites the filter.
@@ -55,8 +101,8 @@ impl SignalExtension {
         seed: 1,
     };
 
-    /// Analyses a side. `at(k)` is the sample at distance `k` from the edge, for `k < have`.
-    pub(super) fn start(&mut self, predictor: Predictor, pitch: pitch::Match, have: usize, at: impl Fn(usize) -> i32) {
+    /// Analyses a side.
+    pub(super) fn start(&mut self, predictor: Predictor, pitch: pitch::Match, side: Side<'_>) {
         self.predictor = predictor;
         self.period = pitch.lag.max(1);
         self.span = self.period;
@@ -64,17 +110,16 @@ impl SignalExtension {
         self.position = 0;
         self.step = STEP;
         self.voiced = voicing(pitch.correlation);
-        if have < self.span + MAX_ORDER {
+        if side.len() < self.span + MAX_ORDER {
             self.voiced = 0;
         }
         // The periodic part carries voiced^2 of the power, noise the rest. A uniform peak is sqrt(3) over its rms; noise
         // at half the level it replaces disturbs least, as it never has the right fine structure.
-        let share = ((ONE * (ONE >> 2) - self.voiced * (self.voiced >> 2)).unsigned_abs() << 2).isqrt() as i32;
+        let share = square_root((ONE * (ONE >> 2) - self.voiced * (self.voiced >> 2)).unsigned_abs() << 2) as i32;
         self.noise = ((predictor.residual_rms.min(18_000) * share) >> 15) * 7 / 8;
         for (k, m) in self.memory.iter_mut().enumerate() {
-            let edge = if k < have { at(k) } else { 0 };
-            let repeated = if self.voiced == 0 { 0 } else { (self.voiced * at(self.span + k)) >> 15 };
-            *m = (edge - repeated).clamp(-32768, 32767) as i16;
+            let repeated = if self.voiced == 0 { 0 } else { (self.voiced * side.at(self.span + k)) >> 15 };
+            *m = (side.at(k) - repeated).clamp(-32768, 32767) as i16;
         }
         for m in self.memory.iter_mut().skip(predictor.order()) {
             *m = 0;
@@ -82,7 +127,7 @@ impl SignalExtension {
     }
 
     /// Continues outwards for `out.len()` samples.
-    pub(super) fn fill(&mut self, out: &mut [i32], have: usize, at: impl Fn(usize) -> i32) {
+    pub(super) fn fill(&mut self, out: &mut [i32], side: Side<'_>) {
         let mut rest = out;
         while !rest.is_empty() {
             if self.voiced == 0 {
@@ -91,21 +136,19 @@ impl SignalExtension {
             }
             // Up to where the repetition starts anew.
             let left = ((self.span as u32) << 16) - self.position;
-            let run = (left.div_ceil(self.step) as usize).min(rest.len());
-            let (now, later) = rest.split_at_mut(run);
-            let (voiced, last) = (self.voiced, self.span - 1);
-            if self.step == STEP {
-                let first = last - (self.position >> 16) as usize;
-                for (k, y) in now.iter_mut().enumerate() {
-                    *y = (at(first - k) * voiced) >> 15;
-                }
-                self.position += (run as u32) << 16;
+            let steps = left + self.step.get() - 1;
+            let is_bent = self.step != STEP;
+            let run = (if is_bent { steps / self.step } else { steps >> 16 } as usize).min(rest.len());
+            let (now, later) = split_mut(rest, run);
+            if is_bent {
+                self.read(now, side);
             } else {
-                self.read(now, &at);
+                side.read(self.span - 1 - (self.position >> 16) as usize, self.voiced, now);
+                self.position += (run as u32) << 16;
             }
             self.ring(now);
             if self.position >= (self.span as u32) << 16 {
-                self.turn(have, &at);
+                self.turn(side);
             }
             rest = later;
         }
@@ -125,11 +168,11 @@ impl SignalExtension {
 
     /// The source from the read position on, bent: a parabola through four points (Farrow, alpha 1/4). Positions go on by about one, so three of four taps
     /// are those of the sample before.
-    fn read(&mut self, out: &mut [i32], at: &impl Fn(usize) -> i32) {
-        let (last, period, voiced, step) = (self.span - 1, self.period, self.voiced, self.step);
+    fn read(&mut self, out: &mut [i32], side: Side<'_>) {
+        let (last, period, voiced, step) = (self.span - 1, self.period, self.voiced, self.step.get());
         // Positions past the edge come round again one period earlier.
-        let tap = |i: usize| at(if i > last { last + period - i } else { last - i });
-        let window = |whole: usize| [at(last + 1 - whole), tap(whole), tap(whole + 1), tap(whole + 2)];
+        let tap = |i: usize| side.at(if i > last { last + period - i } else { last - i });
+        let window = |whole: usize| [side.at(last + 1 - whole), tap(whole), tap(whole + 1), tap(whole + 2)];
         let mut position = self.position;
         let mut whole = ((position >> 16) as usize).min(last);
         let mut taps = window(whole);
@@ -154,16 +197,16 @@ impl SignalExtension {
     }
 
     /// End of the span: begins anew, one period further back in longer losses; the mismatch rings out.
-    fn turn(&mut self, have: usize, at: &impl Fn(usize) -> i32) {
+    fn turn(&mut self, side: Side<'_>) {
         self.position -= (self.span as u32) << 16;
         let longer = self.span + self.period;
-        if longer <= usize::from(self.cycles) * self.period && longer + MAX_ORDER <= have {
+        if longer <= usize::from(self.cycles) * self.period && longer + MAX_ORDER <= side.len() {
             self.span = longer;
         }
         self.position = self.position.min(((self.span as u32) << 16) - 1);
         let order = self.predictor.order();
         for (k, m) in self.memory.iter_mut().enumerate().take(order) {
-            let step = (self.voiced * ((at(k) - at(self.span + k)) >> 1)) >> 14;
+            let step = (self.voiced * ((side.at(k) - side.at(self.span + k)) >> 1)) >> 14;
             *m = (i32::from(*m) + step).clamp(-32768, 32767) as i16;
         }
     }
@@ -180,11 +223,11 @@ mod tests {
 
     #[test]
     fn a_bent_pitch_stays_within_full_scale() {
-        let loud = |k: usize| if (k / 2).is_multiple_of(2) { 32_767 } else { -32_768 };
-        let mut side =
-            SignalExtension { period: 40, span: 40, voiced: ONE, step: STEP + STEP / 16, ..SignalExtension::IDLE };
+        let loud: [i16; 80] = core::array::from_fn(|k| if (k / 2).is_multiple_of(2) { 32_767 } else { -32_768 });
+        let step = NonZeroU32::new(STEP.get() + STEP.get() / 16).unwrap();
+        let mut side = SignalExtension { period: 40, span: 40, voiced: ONE, step, ..SignalExtension::IDLE };
         let mut out = [0; 40];
-        side.fill(&mut out, 80, loud);
+        side.fill(&mut out, Side::Future(&loud));
         assert!(out.iter().all(|y| (-32_768..=32_767).contains(y)), "{out:?}");
     }
 }

@@ -6,6 +6,8 @@
 //! 1,900 16-bit multiplications and about 110 wide ones.
 
 use super::pitch::{bits, dot, four_dots};
+use super::square_root;
+use crate::slices::part;
 
 /// Largest order.
 pub(crate) const MAX_ORDER: usize = 16;
@@ -53,16 +55,16 @@ impl Predictor {
         }
         let ramp = window / 8;
         let step = 32768 / (ramp as i32 + 1);
-        for i in 0..ramp {
-            let g = step * (i as i32 + 1);
-            w[i] = ((i32::from(w[i]) * g) >> 15) as i16;
-            let j = window - 1 - i;
-            w[j] = ((i32::from(w[j]) * g) >> 15) as i16;
-        }
+        let gains = || (1..=ramp as i32).map(|i| step * i);
+        let scale = |(v, gain): (&mut i16, i32)| *v = ((i32::from(*v) * gain) >> 15) as i16;
+        w.iter_mut().zip(gains()).for_each(scale);
+        w.iter_mut().rev().zip(gains()).for_each(scale);
         // Behind the window are zeros, so that four lags may end at the same sample.
         let mut r = [0i32; MAX_ORDER + 1];
         for (v, k) in r[..=order].chunks_mut(4).zip((0..).step_by(4)) {
-            v.copy_from_slice(&four_dots(&buffer[..window - k], &buffer[k..])[..v.len()]);
+            let (window, later) = (buffer.get(..window - k), buffer.get(k..));
+            let sums = four_dots(window.unwrap_or_default(), later.unwrap_or_default());
+            v.iter_mut().zip(sums).for_each(|(to, sum)| *to = sum);
         }
         if r[0] <= 0 {
             return Self::FLAT;
@@ -74,14 +76,15 @@ impl Predictor {
         // White noise 33 dB down keeps the poles off the unit circle.
         r[0] += r[0] >> 11;
         let (a, error) = levinson(&r, order);
-        let mean = (energy / window as i32).max(1);
+        // At most 480.
+        let mean = (energy / (window as i32).max(1)).max(1);
         // error / r[0] as Q15.
-        let ratio = (error / (r[0] >> 15)).clamp(1, 32767);
+        let ratio = (error / (r[0] >> 15).max(1)).clamp(1, 32767);
         let variance = ((i64::from(mean) << (2 * shift)) * i64::from(ratio)) >> 15;
         Predictor {
             a: to_q12(&a, order, rate_hz),
             order,
-            residual_rms: (variance.clamp(0, i64::from(i32::MAX)) as u32).isqrt() as i32,
+            residual_rms: square_root(variance.clamp(0, i64::from(i32::MAX)) as u32) as i32,
         }
     }
 
@@ -114,12 +117,13 @@ impl Predictor {
         // Coefficients and outputs as words, oldest first: a Cortex-M0 has no offsets for signed halfwords.
         let mut a = [0i32; TAPS];
         let mut line = [0i32; MAX_ORDER + RUN];
-        for (k, (a, v)) in a.iter_mut().zip(&self.a).enumerate() {
-            *a = i32::from(*v);
-            line[TAPS - 1 - k] = i32::from(memory[k]);
-        }
+        a.iter_mut().zip(&self.a).for_each(|(a, v)| *a = i32::from(*v));
         for block in out.chunks_mut(RUN) {
-            for (n, y) in block.iter_mut().enumerate() {
+            let len = block.len().min(RUN);
+            for (k, v) in memory.iter().enumerate().take(TAPS) {
+                line[TAPS - 1 - k] = i32::from(*v);
+            }
+            for (n, y) in (0..RUN).zip(block) {
                 let past = &line[n..n + TAPS];
                 let sum = (0..TAPS).rev().fold(0i32, |sum, k| sum.wrapping_add(a[k] * past[TAPS - 1 - k]));
                 // Division rounds towards zero, so a ringing filter ends in silence and not in a limit cycle.
@@ -127,10 +131,9 @@ impl Predictor {
                 line[n + TAPS] = rung;
                 *y = (*y + rung).clamp(-32768, 32767);
             }
-            line.copy_within(block.len()..block.len() + TAPS, 0);
-        }
-        for (k, m) in memory.iter_mut().enumerate().take(TAPS) {
-            *m = line[TAPS - 1 - k] as i16;
+            for (k, m) in memory.iter_mut().enumerate().take(TAPS) {
+                *m = line[len + TAPS - 1 - k] as i16;
+            }
         }
     }
 
@@ -143,21 +146,24 @@ impl Predictor {
 fn levinson(r: &[i32; MAX_ORDER + 1], order: usize) -> ([i32; MAX_ORDER], i32) {
     let mut a = [0i32; MAX_ORDER];
     let mut error = r[0];
-    for m in 1..=order {
-        let mut acc = i64::from(r[m]);
-        for j in 1..m {
-            acc += (i64::from(a[j - 1]) * i64::from(r[m - j])) >> 20;
+    for (m, &lag) in r.iter().enumerate().take(order + 1).skip(1) {
+        let mut acc = i64::from(lag);
+        for (a, lag) in a.iter().zip(part(r, 1, m - 1).iter().rev()) {
+            acc += (i64::from(*a) * i64::from(*lag)) >> 20;
         }
         if acc.abs() >= i64::from(error) {
             break;
         }
         let up = error.leading_zeros() - 1;
-        let k = -((acc as i32) << up) / ((error << up) >> 15);
+        let k = -((acc as i32) << up) / ((error << up) >> 15).max(1);
         let old = a;
-        for j in 1..m {
-            a[j - 1] = (i64::from(old[j - 1]) + ((i64::from(k) * i64::from(old[m - 1 - j])) >> 15)) as i32;
+        let old = part(&old, 0, m - 1);
+        for ((a, one), other) in a.iter_mut().zip(old).zip(old.iter().rev()) {
+            *a = (i64::from(*one) + ((i64::from(k) * i64::from(*other)) >> 15)) as i32;
         }
-        a[m - 1] = k << 5;
+        if let Some(next) = a.get_mut(m - 1) {
+            *next = k << 5;
+        }
         error -= ((i64::from(error) * i64::from(k * k)) >> 30) as i32;
         if error < r[0] >> 14 {
             break;

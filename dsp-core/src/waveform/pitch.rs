@@ -7,9 +7,12 @@
 //! The cost at 8 kHz is about 4,000 multiplications for the coarse step and 800 for the fine one. Processors without
 //! vectors compute the sums of four lags at once ([`four_dots`]), with the same bits.
 
+use super::square_root;
 use crate::kernel::VECTORS;
+use crate::slices::part;
 
 use core::hint::black_box;
+use core::num::NonZeroUsize;
 use core::ops::RangeInclusive;
 
 /// Samples of the coarse window (20 ms at 4 kHz).
@@ -31,8 +34,9 @@ pub(crate) struct Match {
 }
 
 /// Decimation from `rate_hz` to about 4 kHz.
-pub(crate) fn decimation(rate_hz: u32) -> usize {
-    ((rate_hz + 2_000) / 4_000).clamp(1, 12) as usize
+pub(crate) fn decimation(rate_hz: u32) -> NonZeroUsize {
+    let whole = ((rate_hz + 2_000) / 4_000).min(12);
+    NonZeroUsize::new(whole as usize).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Largest magnitude in `x`.
@@ -42,7 +46,12 @@ pub(crate) fn peak(x: &[i16]) -> u32 {
 
 /// Bits that the largest magnitude in `x` takes. Cheaper than [`peak`], because nothing is compared.
 pub(crate) fn bits(x: &[i16]) -> u32 {
-    length(x.iter().fold(0, |all, v| all | u32::from(v.unsigned_abs())))
+    length(magnitudes(x))
+}
+
+/// The bits that any magnitude in `x` has.
+fn magnitudes(x: &[i16]) -> u32 {
+    x.iter().fold(0, |all, v| all | u32::from(v.unsigned_abs()))
 }
 
 /// Bits that `value` takes.
@@ -59,13 +68,22 @@ pub(crate) fn dot(a: &[i16], b: &[i16], shift: u32, stride: usize) -> i32 {
     if stride == 1 {
         a.iter().zip(b).map(product).fold(0i32, i32::wrapping_add)
     } else {
-        a.iter().step_by(stride).zip(b.iter().step_by(stride)).map(product).fold(0i32, i32::wrapping_add)
+        let (mut sum, mut at) = (0i32, 0);
+        while let (Some(x), Some(y)) = (a.get(at), b.get(at)) {
+            sum = sum.wrapping_add(product((x, y)));
+            at += stride.max(1);
+        }
+        sum
     }
 }
 
 /// Sums of products of `a` with `b` from each of its first four samples on; `b` has three samples more.
 pub(crate) fn four_dots(a: &[i16], b: &[i16]) -> [i32; 4] {
-    if VECTORS { core::array::from_fn(|lag| dot(a, &b[lag..], 0, 1)) } else { four_dots_at_once(a, b) }
+    if VECTORS {
+        core::array::from_fn(|lag| dot(a, b.get(lag..).unwrap_or_default(), 0, 1))
+    } else {
+        four_dots_at_once(a, b)
+    }
 }
 
 /// Each sample is loaded once, and not for each of the sums.
@@ -106,7 +124,7 @@ pub(crate) fn normalised(cross: i32, energy_a: i32, energy_b: i32) -> i32 {
     if cross <= 0 || energy_a <= 0 || energy_b <= 0 {
         return 0;
     }
-    let norm = energy_a.unsigned_abs().isqrt() * energy_b.unsigned_abs().isqrt();
+    let norm = square_root(energy_a.unsigned_abs()) * square_root(energy_b.unsigned_abs());
     // Both sides lose the same number of bits, so that 15 can be gained.
     let spare = cross.leading_zeros() - 1;
     let up = spare.min(15);
@@ -193,8 +211,8 @@ impl Range {
 /// nothing correlates, or when the range doesn't fit into `x` or is too long (20 ms window, 15 ms of lags).
 pub(crate) fn best_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32) -> Option<Match> {
     let d = decimation(rate_hz);
-    let (shortest, longest) = (range.shortest.div_ceil(d), range.longest / d);
-    let window = range.window / d;
+    let (shortest, longest) = ((range.shortest + d.get() - 1) / d, range.longest / d);
+    let (window, d) = (range.window / d, d.get());
     if !range.fits(x.len()) || reference.len() != range.window || window > COARSE_WINDOW || shortest > longest {
         return None;
     }
@@ -210,29 +228,32 @@ pub(crate) fn best_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32)
         }
     };
     let (mut low_reference, mut low) = ([0i16; COARSE_WINDOW], [0i16; COARSE_LEN + 3]);
-    decimate(&reference[..window * d], d, &mut low_reference);
-    decimate(&x[begin..begin + have * d], d, &mut low);
+    let (decimated, rest) = reference.split_at_checked(window * d)?;
+    let of_reference = magnitudes(decimated);
+    decimate(decimated, d, of_reference, &mut low_reference);
+    let x_decimated = x.get(begin..begin + have * d)?;
+    decimate(x_decimated, d, magnitudes(x_decimated), &mut low);
     let mut lag = coarse_lag(&low[..have + 3], &low_reference[..window], coarse)?;
     if range.side == CopySide::After {
         lag += shortest;
     }
     let fine = Range {
-        shortest: (lag * d).saturating_sub(d).clamp(range.shortest, range.longest),
-        longest: (lag * d + d).clamp(range.shortest, range.longest),
+        shortest: (lag * d).saturating_sub(d).max(range.shortest).min(range.longest),
+        longest: (lag * d + d).max(range.shortest).min(range.longest),
         ..range
     };
-    fine_lag(x, reference, fine, rate_hz)
+    fine_lag(x, reference, length(of_reference | magnitudes(rest)), fine, rate_hz)
 }
 
-/// Sums blocks of `d`, shifted to 12 bits: 80 products of those fit 31 bits.
-fn decimate(x: &[i16], d: usize, low: &mut [i16]) {
+/// Sums blocks of `d`, shifted to 12 bits: 80 products of those fit 31 bits. `magnitudes` are those of `x`.
+fn decimate(x: &[i16], d: usize, magnitudes: u32, low: &mut [i16]) {
     match d {
         // 8 and 16 kHz: sums of a known length.
-        2 => sum_blocks::<2>(x, low),
-        4 => sum_blocks::<4>(x, low),
+        2 => sum_blocks::<2>(x, magnitudes, low),
+        4 => sum_blocks::<4>(x, magnitudes, low),
         _ => {
             let shift = length(peak(x) * d as u32).saturating_sub(12);
-            for (y, block) in low.iter_mut().zip(x.chunks_exact(d)) {
+            for (y, block) in low.iter_mut().zip(x.chunks_exact(d.max(1))) {
                 *y = (block.iter().map(|v| i32::from(*v)).sum::<i32>() >> shift) as i16;
             }
         }
@@ -240,8 +261,8 @@ fn decimate(x: &[i16], d: usize, low: &mut [i16]) {
 }
 
 /// `D` is a power of two.
-fn sum_blocks<const D: usize>(x: &[i16], low: &mut [i16]) {
-    let shift = (bits(x) + D.ilog2()).saturating_sub(12);
+fn sum_blocks<const D: usize>(x: &[i16], magnitudes: u32, low: &mut [i16]) {
+    let shift = (length(magnitudes) + D.ilog2()).saturating_sub(12);
     let (blocks, _) = x.as_chunks::<D>();
     for (y, block) in low.iter_mut().zip(blocks) {
         *y = (block.iter().map(|v| i32::from(*v)).sum::<i32>() >> shift) as i16;
@@ -252,6 +273,7 @@ fn sum_blocks<const D: usize>(x: &[i16], low: &mut [i16]) {
 fn coarse_lag(low: &[i16], reference: &[i16], range: Range) -> Option<usize> {
     let window = range.window;
     let square = |v: &i16| i32::from(*v) * i32::from(*v);
+    let square_at = |at: usize| low.get(at).map_or(0, square);
     // 140 squares of 12 bits fit 32.
     let loudest = low.iter().fold(0u32, |sum, v| sum + square(v) as u32).min(i32::MAX as u32) as i32;
     // The reference may be louder than its copies.
@@ -261,7 +283,7 @@ fn coarse_lag(low: &[i16], reference: &[i16], range: Range) -> Option<usize> {
     let mut cross = |at: usize| {
         if begin != at & !3 {
             begin = at & !3;
-            four = four_dots(reference, &low[begin..]);
+            four = four_dots(reference, low.get(begin..).unwrap_or_default());
         }
         four[at & 3]
     };
@@ -271,12 +293,12 @@ fn coarse_lag(low: &[i16], reference: &[i16], range: Range) -> Option<usize> {
     for lag in range.shortest..=range.longest {
         let at = range.copy(lag);
         if lag == range.shortest {
-            let copy = &low[at..at + window];
+            let copy = part(low, at, window);
             energy = dot(copy, copy, 0, 1);
         } else if range.side == CopySide::Before {
-            energy += square(&low[at]) - square(&low[at + window]);
+            energy += square_at(at) - square_at(at + window);
         } else {
-            energy += square(&low[at + window - 1]) - square(&low[at - 1]);
+            energy += square_at(at + window - 1) - square_at(at - 1);
         }
         // A longer lag must be clearly better, or multiples of the period would win by chance.
         if top.offer(cross(at), energy, scale, 8) {
@@ -293,13 +315,14 @@ const FINE_LAGS: usize = 9;
 /// Its signal, with room for the last four lags.
 const FINE_LEN: usize = FINE_WINDOW + FINE_LAGS + 3;
 
-/// The best lag of `range` at the full rate, every one tried.
+/// The best lag of `range` at the full rate, every one tried. `own_bits` are those of the reference.
 #[inline(never)]
-fn fine_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32) -> Option<Match> {
+fn fine_lag(x: &[i16], reference: &[i16], own_bits: u32, range: Range, rate_hz: u32) -> Option<Match> {
     let stride = (rate_hz / 16_000).max(1) as usize;
     let (begin, end) = range.bounds();
     // At most 320 products of 11 bits by 11 bits.
-    let shift = bits(&x[begin..end]).max(bits(reference)).saturating_sub(11);
+    let x = x.get(begin..end)?;
+    let shift = bits(x).max(own_bits).saturating_sub(11);
     let (mut own, mut signal, mut crosses) = ([0; FINE_WINDOW], [0; FINE_LEN], [0; FINE_LAGS]);
     let lags = range.longest - range.shortest + 1;
     if stride == 1
@@ -307,35 +330,42 @@ fn fine_lag(x: &[i16], reference: &[i16], range: Range, rate_hz: u32) -> Option<
     {
         // Each sample is shifted once, and not for each lag.
         own.iter_mut().zip(reference).for_each(|(to, v)| *to = v >> shift);
-        signal.iter_mut().zip(&x[begin..end]).for_each(|(to, v)| *to = v >> shift);
+        signal.iter_mut().zip(x).for_each(|(to, v)| *to = v >> shift);
         for (at, crosses) in crosses.chunks_mut(4).enumerate() {
-            let signal = &signal[4 * at..];
+            let signal = signal.get(4 * at..).unwrap_or_default();
             match crosses {
                 [one] => *one = dot(own, signal, 0, 1),
-                some => some.copy_from_slice(&four_dots(own, signal)[..some.len()]),
+                some => some.iter_mut().zip(four_dots(own, signal)).for_each(|(to, sum)| *to = sum),
             }
         }
-        let copy = |at: usize| &signal[at - begin..][..range.window];
-        return best_of(range, |at| crosses[at - begin], |x| dot(x, x, 0, 1), own, copy);
+        let energy = |from: usize, len: usize| {
+            let samples = part(&signal, from, len);
+            dot(samples, samples, 0, 1)
+        };
+        // The last copy has left some samples of the first behind and got as many more. Sums fit into 32 bits: it is exact.
+        let first = energy(0, range.window);
+        let last = first - energy(0, lags - 1) + energy(range.window, lags - 1);
+        let energies = match range.side {
+            CopySide::Before => [dot(own, own, 0, 1), last, first],
+            CopySide::After => [dot(own, own, 0, 1), first, last],
+        };
+        return best_of(range, energies, |at| crosses.get(at - begin).copied().unwrap_or(0));
     }
-    let copy = |at: usize| &x[at..][..range.window];
-    best_of(range, |at| dot(reference, copy(at), shift, stride), |x| dot(x, x, shift, stride), reference, copy)
+    let copy = |at: usize| part(x, at - begin, range.window);
+    let energy = |x: &[i16]| dot(x, x, shift, stride);
+    let [first, last] = [range.shortest, range.longest].map(|lag| energy(copy(range.copy(lag))));
+    best_of(range, [energy(reference), first, last], |at| dot(reference, copy(at), shift, stride))
 }
 
-/// The best lag of `range`, all of which are so near that the energy of the copies changes evenly. `copy` is the one that
-/// begins at a sample of the signal, `cross` its sum of products with the reference.
+/// The best lag of `range`, all of which are so near that the energy of the copies changes evenly: from `first` to `last`,
+/// beside the reference's `own`. `cross` is the reference's sum of products with the copy that begins at a sample of the
+/// signal.
 #[inline]
-fn best_of<'a>(
-    range: Range,
-    cross: impl Fn(usize) -> i32,
-    energy: impl Fn(&[i16]) -> i32,
-    reference: &[i16],
-    copy: impl Fn(usize) -> &'a [i16],
-) -> Option<Match> {
-    let own = energy(reference);
-    let [first, last] = [range.shortest, range.longest].map(|lag| energy(copy(range.copy(lag))));
+fn best_of(range: Range, [own, first, last]: [i32; 3], cross: impl Fn(usize) -> i32) -> Option<Match> {
     let scale = square_scale(own.max(first).max(last));
-    let step = (last - first) / (range.longest - range.shortest).max(1) as i32;
+    // As 16 bits, of which it is known that they are never -1.
+    let lags = ((range.longest - range.shortest) as u16).max(1);
+    let step = (last - first) / i32::from(lags);
     let mut energy = first;
     let mut best = None;
     let mut top = Best::NONE;
@@ -357,20 +387,20 @@ fn best_of<'a>(
 /// Wants 35 ms of signal and works with less (the window shrinks, then the range of lags). Where nothing correlates
 /// it answers 5 ms and no correlation.
 pub(crate) fn search(x: &[i16], rate_hz: u32) -> Match {
-    let d = decimation(rate_hz);
+    let d = decimation(rate_hz).get();
     let have = x.len().min(COARSE_LEN * d);
     let longest = (COARSE_MAX * d).min(have / 3 * 2);
     let window = (COARSE_WINDOW * d).min(have - longest);
     let start = x.len() - window;
     let range = Range { start, window, side: CopySide::Before, shortest: COARSE_MIN * d, longest };
-    best_lag(x, &x[start..], range, rate_hz).unwrap_or(Match { lag: 20 * d, correlation: 0 })
+    best_lag(x, x.get(start..).unwrap_or_default(), range, rate_hz).unwrap_or(Match { lag: 20 * d, correlation: 0 })
 }
 
 /// The pitch of the beginning of `x` near a known one (within a fifth).
 pub(crate) fn search_near(x: &[i16], lag: usize, rate_hz: u32) -> Match {
     let reach = lag / 5;
     let longest = (lag + reach).min(x.len() / 3 * 2);
-    let window = (x.len() - longest).min(COARSE_WINDOW * decimation(rate_hz));
+    let window = (x.len() - longest).min(COARSE_WINDOW * decimation(rate_hz).get());
     let range = Range { start: 0, window, side: CopySide::After, shortest: lag - reach, longest };
     let none = Match { lag, correlation: 0 };
     if range.fits(x.len()) { best_lag(x, &x[..window], range, rate_hz).unwrap_or(none) } else { none }

@@ -7,9 +7,11 @@
 //! All arithmetic is integer: samples are `i16`, gains and correlations Q15, filter coefficients Q12, read positions
 //! Q16.
 
-use super::extend::{ONE, SignalExtension};
+use super::extend::{ONE, Side, SignalExtension};
 use super::lpc::{MAX_ORDER, Predictor};
 use super::pitch;
+
+use core::num::NonZeroU32;
 
 /// History that it makes use of: 60 ms before a loss, and as much again for what was concealed since.
 pub(crate) const HISTORY_MS: usize = 120;
@@ -64,6 +66,100 @@ const ALIKE: i32 = ONE / 2;
 #[derive(Clone, Debug)]
 pub struct Concealer {
     rate_hz: u32,
+    state: Concealment,
+}
+
+impl Concealer {
+    /// A concealer for this sample rate, in Hz. Rates outside 8,000 to 48,000 count as the nearest of these.
+    pub fn new(sample_rate_hz: u32) -> Self {
+        let rate_hz = sample_rate_hz.clamp(8_000, 48_000);
+        Self { rate_hz, state: Concealment::new(rate_hz) }
+    }
+
+    /// Whether concealed sound was made that [`Self::merge`] or [`Self::bridge`] has to join to the next packet.
+    pub fn is_concealing(&self) -> bool {
+        self.state.is_concealing()
+    }
+
+    /// Whether the past side is analysed, for a loss that goes on or one that may come.
+    pub fn is_ready(&self) -> bool {
+        self.state.ready
+    }
+
+    /// Number of samples of a gap whose future side [`Self::meet`] has made, and to which [`Self::go_on`] still has to
+    /// add the past side.
+    pub fn unmet(&self) -> usize {
+        self.state.unmet()
+    }
+
+    /// Number of samples until concealment has lasted a whole number of pitch periods, so that the signal continues in
+    /// phase with where the loss began; 0 if the sound has no pitch.
+    pub fn until_in_phase(&self) -> usize {
+        self.state.until_in_phase()
+    }
+
+    /// Forgets the stream.
+    pub fn reset(&mut self) {
+        self.state.reset();
+    }
+
+    /// Analyses the past side of a loss that may begin right behind `history`, with one pitch search. If good samples
+    /// come instead, call [`Self::dismiss`].
+    pub fn prepare(&mut self, history: &[i16]) {
+        self.state.begin(self.rate_hz, history);
+    }
+
+    /// Takes [`Self::prepare`] back, as no loss came.
+    pub fn dismiss(&mut self) {
+        self.state.dismiss();
+    }
+
+    /// Fills `out`, of any length, when a loss begins or goes on and nothing is known of what follows.
+    ///
+    /// `history` is everything played most recently, newest last, with what earlier calls made. The sound begins to
+    /// fade after 10 ms and is silent after 120 ms.
+    pub fn conceal(&mut self, history: &[i16], out: &mut [i16]) {
+        self.state.conceal(self.rate_hz, history, out);
+    }
+
+    /// Fills a `gap` whose both ends are known: `future` is the decoded signal after it.
+    ///
+    /// `history` is as for [`Self::conceal`]. Up to 20 ms of `future` are used; with less the result is worse. The gap
+    /// may be a whole loss, or what is left of it after [`Self::conceal`]. `future` stays as it is, except if the gap
+    /// is empty, because something was cut out between `history` and `future`: then its first 5 ms are blended.
+    pub fn bridge(&mut self, history: &[i16], gap: &mut [i16], future: &mut [i16]) {
+        if gap.is_empty() {
+            return self.state.blend(self.rate_hz, history, future);
+        }
+        self.meet(history, gap, future);
+        self.go_on(history, gap);
+    }
+
+    /// The first half of [`Self::bridge`]: makes the future side of the whole `gap`, whose content is of use only
+    /// after [`Self::go_on`] has added the past side. It takes two short pitch searches near the known period and one
+    /// more analysis, and that of [`Self::prepare`] if it was not made before.
+    pub fn meet(&mut self, history: &[i16], gap: &mut [i16], future: &[i16]) {
+        self.state.meet(self.rate_hz, history, gap, future);
+    }
+
+    /// The second half of [`Self::bridge`], for the next samples of the gap: adds the past side, crossfaded over the
+    /// whole gap. `history` is everything up to these samples. `gap` may be any part of the whole gap, one part after
+    /// the other.
+    pub fn go_on(&mut self, history: &[i16], gap: &mut [i16]) {
+        self.state.go_on(self.rate_hz, history, gap);
+    }
+
+    /// Joins the first good `frame` after [`Self::conceal`], in place: the concealed sound goes on for a moment and
+    /// fades out beneath it.
+    pub fn merge(&mut self, history: &[i16], frame: &mut [i16]) {
+        self.state.merge(self.rate_hz, history, frame);
+    }
+}
+
+/// A [`Concealer`] that is told its rate with each call. A receiver that knows its rate when the program is made passes it on as a
+/// constant, for which the compiler leaves out what other rates need, and divides beforehand.
+#[derive(Clone, Debug)]
+pub(crate) struct Concealment {
     /// Samples until silence, and how many of them the level falls.
     silent: u16,
     falling: u16,
@@ -80,16 +176,14 @@ pub struct Concealer {
     seed: u32,
 }
 
-impl Concealer {
-    /// A concealer for this sample rate, in Hz. Rates outside 8,000 to 48,000 count as the nearest of these.
-    pub fn new(sample_rate_hz: u32) -> Self {
-        let rate_hz = sample_rate_hz.clamp(8_000, 48_000);
+impl Concealment {
+    /// For a rate of 8 to 48 kHz.
+    pub(crate) fn new(rate_hz: u32) -> Self {
         let falling = (SILENT_MS - HOLD_MS) * rate_hz as usize / 1_000;
         let silent = SILENT_MS * rate_hz as usize / 1_000;
         // Rounded up, so that the gain is one before the fall.
-        let slope = (1u32 << 30).div_ceil(falling as u32);
-        Concealer {
-            rate_hz,
+        let slope = (1u32 << 30).div_ceil((falling as u32).max(1));
+        Self {
             silent: silent as u16,
             falling: falling as u16,
             slope,
@@ -102,31 +196,29 @@ impl Concealer {
         }
     }
 
-    /// Whether concealed sound was made that [`Self::merge`] or [`Self::bridge`] has to join to the next packet.
-    pub fn is_concealing(&self) -> bool {
+    /// As [`Concealer::is_concealing`].
+    pub(crate) fn is_concealing(&self) -> bool {
         self.lost != 0 && self.met == 0
     }
 
-    /// Whether the past side is analysed, for a loss that goes on or one that may come.
-    pub fn is_ready(&self) -> bool {
+    /// As [`Concealer::is_ready`].
+    pub(crate) fn is_ready(&self) -> bool {
         self.ready
     }
 
-    /// Number of samples of a gap whose future side [`Self::meet`] has made, and to which [`Self::go_on`] still has to
-    /// add the past side.
-    pub fn unmet(&self) -> usize {
+    /// As [`Concealer::unmet`].
+    pub(crate) fn unmet(&self) -> usize {
         self.met as usize
     }
 
-    /// Number of samples until concealment has lasted a whole number of pitch periods, so that the signal continues in
-    /// phase with where the loss began; 0 if the sound has no pitch.
-    pub fn until_in_phase(&self) -> usize {
-        let period = self.forward.period;
+    /// As [`Concealer::until_in_phase`].
+    pub(crate) fn until_in_phase(&self) -> usize {
+        let period = self.forward.period.max(1);
         if self.lost >= self.silent() || self.forward.voiced == 0 { 0 } else { (period - self.lost % period) % period }
     }
 
-    /// Forgets the stream.
-    pub fn reset(&mut self) {
+    /// As [`Concealer::reset`].
+    pub(crate) fn reset(&mut self) {
         self.end();
         self.forward = SignalExtension::IDLE;
     }
@@ -138,61 +230,37 @@ impl Concealer {
         self.met = 0;
     }
 
-    /// Analyses the past side of a loss that may begin right behind `history`, with one pitch search. If good samples
-    /// come instead, call [`Self::dismiss`].
-    pub fn prepare(&mut self, history: &[i16]) {
-        self.begin(history);
-    }
-
-    /// Takes [`Self::prepare`] back, as no loss came.
-    pub fn dismiss(&mut self) {
+    /// As [`Concealer::dismiss`].
+    pub(crate) fn dismiss(&mut self) {
         self.ready &= self.lost != 0;
     }
 
-    /// Fills `out`, of any length, when a loss begins or goes on and nothing is known of what follows.
-    ///
-    /// `history` is everything played most recently, newest last, with what earlier calls made. The sound begins to
-    /// fade after 10 ms and is silent after 120 ms.
-    pub fn conceal(&mut self, history: &[i16], out: &mut [i16]) {
-        let real = self.begin(history);
-        self.extend(real, out, |_, made| made);
+    /// As [`Concealer::conceal`].
+    pub(crate) fn conceal(&mut self, rate_hz: u32, history: &[i16], out: &mut [i16]) {
+        let real = self.begin(rate_hz, history);
+        self.extend(rate_hz, real, out, |_, made| made);
     }
 
-    /// Fills a `gap` whose both ends are known: `future` is the decoded signal after it.
-    ///
-    /// `history` is as for [`Self::conceal`]. Up to 20 ms of `future` are used; with less the result is worse. The gap
-    /// may be a whole loss, or what is left of it after [`Self::conceal`]. `future` stays as it is, except if the gap
-    /// is empty, because something was cut out between `history` and `future`: then its first 5 ms are blended.
-    pub fn bridge(&mut self, history: &[i16], gap: &mut [i16], future: &mut [i16]) {
-        if gap.is_empty() {
-            return self.blend(history, future);
-        }
-        self.meet(history, gap, future);
-        self.go_on(history, gap);
-    }
-
-    /// The first half of [`Self::bridge`]: makes the future side of the whole `gap`, whose content is of use only
-    /// after [`Self::go_on`] has added the past side. It takes two short pitch searches near the known period and one
-    /// more analysis, and that of [`Self::prepare`] if it was not made before.
-    pub fn meet(&mut self, history: &[i16], gap: &mut [i16], future: &[i16]) {
-        let real = self.begin(history);
-        let near = &future[..future.len().min(self.ms(20))];
-        let ahead = |k: usize| i32::from(near[k]);
-        let mut pitch = pitch::search_near(near, self.forward.period, self.rate_hz);
+    /// As [`Concealer::meet`].
+    pub(crate) fn meet(&mut self, rate_hz: u32, history: &[i16], gap: &mut [i16], future: &[i16]) {
+        let real = self.begin(rate_hz, history);
+        let near = &future[..future.len().min(Self::ms(rate_hz, 20))];
+        let ahead = Side::Future(near);
+        let mut pitch = pitch::search_near(near, self.forward.period, rate_hz);
         if pitch.lag + MAX_ORDER > near.len() {
             pitch.correlation = 0;
         }
         let mut backward = SignalExtension::IDLE;
         backward.seed = !self.seed;
-        backward.start(Predictor::analyse(near, self.rate_hz), pitch, near.len(), ahead);
+        backward.start(Predictor::analyse(near, rate_hz), pitch, ahead);
         if self.lost < self.silent() {
-            self.align(&mut backward, real, near, gap.len());
+            self.align(rate_hz, &mut backward, real, near, gap.len());
         }
         // From the far end, fading as the near side does.
         let mut block = [0; LONG_BLOCK];
         let mut back = 0;
         for part in gap.rchunks_mut(LONG_BLOCK) {
-            backward.fill(&mut block[..part.len()], near.len(), ahead);
+            backward.fill(block.get_mut(..part.len()).unwrap_or_default(), ahead);
             // The gain falls evenly: its products need no multiplication each.
             let left = self.silent().saturating_sub(back).min(self.falling.into()) as u32;
             let slope = if back < self.hold() { 0 } else { self.slope };
@@ -204,18 +272,16 @@ impl Concealer {
             back += part.len();
         }
         self.met = gap.len() as u32;
-        self.step = (1 << 30) / (self.met + 1);
+        self.step = (1 << 30) / (self.met + 1).max(1);
     }
 
-    /// The second half of [`Self::bridge`], for the next samples of the gap: adds the past side, crossfaded over the
-    /// whole gap. `history` is everything up to these samples. `gap` may be any part of the whole gap, one part after
-    /// the other.
-    pub fn go_on(&mut self, history: &[i16], gap: &mut [i16]) {
-        let real = self.begin(history);
+    /// As [`Concealer::go_on`].
+    pub(crate) fn go_on(&mut self, rate_hz: u32, history: &[i16], gap: &mut [i16]) {
+        let real = self.begin(rate_hz, history);
         let here = gap.len().min(self.met as usize);
         let (step, left) = (self.step, self.met - here as u32);
         let mut weight = step * self.met;
-        self.extend(real, &mut gap[..here], |far, made| {
+        self.extend(rate_hz, real, &mut gap[..here], |far, made| {
             let w = (weight >> 15) as i32;
             weight -= step;
             far + (((i32::from(made as i16) - far) * w) >> 15)
@@ -226,21 +292,20 @@ impl Concealer {
         }
     }
 
-    /// Joins the first good `frame` after [`Self::conceal`], in place: the concealed sound goes on for a moment and
-    /// fades out beneath it.
-    pub fn merge(&mut self, history: &[i16], frame: &mut [i16]) {
+    /// As [`Concealer::merge`].
+    pub(crate) fn merge(&mut self, rate_hz: u32, history: &[i16], frame: &mut [i16]) {
         if self.lost != 0 {
-            self.blend(history, frame);
+            self.blend(rate_hz, history, frame);
         }
     }
 
     /// Crossfades from the running extension of `history` into `frame`.
-    fn blend(&mut self, history: &[i16], frame: &mut [i16]) {
-        let real = self.begin(history);
-        let n = frame.len().min(self.ms(MERGE_MS));
-        let step = ONE / (n as i32 + 1);
+    pub(crate) fn blend(&mut self, rate_hz: u32, history: &[i16], frame: &mut [i16]) {
+        let real = self.begin(rate_hz, history);
+        let n = frame.len().min(Self::ms(rate_hz, MERGE_MS));
+        let step = ONE / (n as i32 + 1).max(1);
         let mut w = 0;
-        self.extend(real, &mut frame[..n], |y, made| {
+        self.extend(rate_hz, real, &mut frame[..n], |y, made| {
             w += step;
             (y * w + made * (ONE - w)) >> 15
         });
@@ -249,51 +314,54 @@ impl Concealer {
 
     /// Bends both pitches so that they meet in phase: the repetition of the past arrives at the gap's end where the
     /// future begins. Nothing is bent when the two sides are not the same voice.
-    fn align(&mut self, backward: &mut SignalExtension, real: &[i16], near: &[i16], gap: usize) {
+    fn align(&mut self, rate_hz: u32, backward: &mut SignalExtension, real: &[i16], near: &[i16], gap: usize) {
         let forward = &mut self.forward;
         if forward.voiced == 0 || backward.voiced == 0 || !BEND.contains(&gap) {
             return;
         }
-        let (p, q) = (forward.period as i32, backward.period as i32);
+        let (p, q) = ((forward.period as i32).max(1), (backward.period as i32).max(1));
         let gap = gap as i32;
-        let nominal = gap * 2 * p / (p + q);
+        let nominal = gap * 2 * p / (p + q).max(1);
         let natural = (forward.position >> 16) as i32 + nominal;
         // Where the future would lie before the past's end if nothing were bent, and how far off that is looked for it:
         // a little further than may be bent, so that what lies beyond is seen to do so.
         let (most, whole) = (gap / 8, near.len().min(forward.period) as i32);
-        let reach = (most + 2 * pitch::decimation(self.rate_hz) as i32).min(p / 2);
+        let reach = (most + 2 * pitch::decimation(rate_hz).get() as i32).min(p / 2);
         let mut straight = (forward.span as i32 - natural).rem_euclid(p);
         while straight - reach < whole {
             straight += p;
         }
         let lags = (straight - reach) as usize..=(straight + reach) as usize;
-        let Some(found) = pitch::phase(real, near, forward.period, lags, self.rate_hz) else { return };
+        let Some(found) = pitch::phase(real, near, forward.period, lags, rate_hz) else { return };
         let bend = straight - found.lag as i32;
         if found.correlation < ALIKE || bend.abs() > most {
             return;
         }
-        let advance = nominal + bend;
-        forward.step = ((advance as u32) << 16) / gap as u32;
-        backward.step = ((advance as u32) << 16) / gap as u32 * q as u32 / p as u32;
+        let step = (((nominal + bend) as u32) << 16) / gap as u32;
+        let steps = [step, step * q as u32 / p as u32].map(NonZeroU32::new);
+        // Neither is far from one.
+        if let [Some(forwards), Some(backwards)] = steps {
+            (forward.step, backward.step) = (forwards, backwards);
+        }
     }
 
-    fn ms(&self, ms: usize) -> usize {
-        ms * self.rate_hz as usize / 1_000
+    fn ms(rate_hz: u32, ms: usize) -> usize {
+        ms * rate_hz as usize / 1_000
     }
 
     /// The real part of `history`; at the beginning of a loss, its analysis.
-    fn begin<'a>(&mut self, history: &'a [i16]) -> &'a [i16] {
+    pub(crate) fn begin<'a>(&mut self, rate_hz: u32, history: &'a [i16]) -> &'a [i16] {
         if !self.ready {
             self.ready = true;
-            let real = &history[history.len() - history.len().min(self.ms(HISTORY_MS))..];
-            let pitch = pitch::search(real, self.rate_hz);
+            let real = &history[history.len() - history.len().min(Self::ms(rate_hz, HISTORY_MS))..];
+            let pitch = pitch::search(real, rate_hz);
             self.forward.seed = self.seed;
             self.seed = self.seed.wrapping_add(0x9e37_79b9);
-            self.forward.start(Predictor::analyse(real, self.rate_hz), pitch, real.len(), past(real));
+            self.forward.start(Predictor::analyse(real, rate_hz), pitch, Side::Past(real));
             return real;
         }
         let real = &history[..history.len() - self.lost.min(history.len())];
-        let real = &real[real.len() - real.len().min(self.ms(HISTORY_MS))..];
+        let real = &real[real.len() - real.len().min(Self::ms(rate_hz, HISTORY_MS))..];
         if self.forward.voiced != 0 && real.len() < self.forward.span + MAX_ORDER {
             // The source has left the caller's memory: what sounds now rings out.
             self.forward.voiced = 0;
@@ -305,13 +373,14 @@ impl Concealer {
     }
 
     /// The concealment's next samples, each `join`ed to what is in `out`.
-    fn extend(&mut self, real: &[i16], out: &mut [i16], mut join: impl FnMut(i32, i32) -> i32) {
+    fn extend(&mut self, rate_hz: u32, real: &[i16], out: &mut [i16], mut join: impl FnMut(i32, i32) -> i32) {
         let mut block = [0; BLOCK];
         for part in out.chunks_mut(BLOCK) {
-            let block = &mut block[..part.len()];
+            let block = block.get_mut(..part.len()).unwrap_or_default();
             if self.lost < self.silent() {
-                self.forward.cycles = (1 + self.lost / self.ms(GROW_MS)).min(3) as u8;
-                self.forward.fill(block, real.len(), past(real));
+                let grow = Self::ms(rate_hz, GROW_MS);
+                self.forward.cycles = 1 + u8::from(self.lost >= grow) + u8::from(self.lost >= 2 * grow);
+                self.forward.fill(block, Side::Past(real));
             }
             if self.lost + part.len() <= self.hold() {
                 part.iter_mut().zip(&*block).for_each(|(y, made)| *y = join(i32::from(*y), *made) as i16);
@@ -342,11 +411,6 @@ impl Concealer {
         let left = self.silent().saturating_sub(samples).min(self.falling.into()) as u32;
         ((left * self.slope) >> 15) as i32
     }
-}
-
-/// A signal seen from its newest end.
-fn past(real: &[i16]) -> impl Fn(usize) -> i32 {
-    |k| i32::from(real[real.len() - 1 - k])
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! multiplications for each call.
 
 use super::pitch::{self, CopySide, Match, Range};
+use crate::slices::{move_within, part, part_mut, split_mut};
 
 /// A splice is made from this normalised correlation on (0.9 in Q15), as long as there is no hurry.
 const ALIKE: i32 = 29_491;
@@ -81,9 +82,10 @@ impl Stretcher {
         let lag = self.splice(channels, len, range)?;
         let overlap = lag.min(ahead - lag);
         for signal in channels {
-            let (kept, later) = signal[start..len].split_at_mut(lag);
-            crossfade(&mut kept[..overlap], &later[..overlap]);
-            signal.copy_within(start + lag + overlap..len, start + overlap);
+            let (kept, later) = split_mut(part_mut(signal, start, ahead), lag);
+            crossfade(part_mut(kept, 0, overlap), later);
+            let rest = start + lag + overlap;
+            move_within(signal, rest, len - rest, start + overlap);
         }
         Some(lag)
     }
@@ -116,19 +118,20 @@ impl Stretcher {
         let lag = self.splice(channels, len, range)?;
         let overlap = lag.min(ahead);
         for signal in channels {
-            signal.copy_within(at + overlap - lag..len, at + overlap);
-            let (earlier, later) = signal.split_at_mut(at);
-            crossfade(&mut later[..overlap], &earlier[at - lag..at - lag + overlap]);
+            let rest = at + overlap - lag;
+            move_within(signal, rest, len - rest, at + overlap);
+            let (earlier, later) = split_mut(signal, at);
+            crossfade(part_mut(later, 0, overlap), part(earlier, at - lag, overlap));
         }
         Some(lag)
     }
 
     /// The lag to cut or insert in the first `len` samples, if one goes unheard.
     fn splice(&mut self, channels: &[&mut [i16]], len: usize, range: Range) -> Option<usize> {
-        let reference = range.start..range.start + range.window;
-        let peaks = channels.iter().map(|signal| (pitch::peak(&signal[reference.clone()]), &signal[..len]));
+        let reference_of = |signal| part(signal, range.start, range.window);
+        let peaks = channels.iter().map(|signal| (pitch::peak(reference_of(signal)), part(signal, 0, len)));
         let (peak, signal) = peaks.rev().max_by_key(|(peak, _)| *peak)?;
-        let reference = &signal[reference];
+        let reference = reference_of(signal);
         self.loudest = peak.max(self.loudest - (self.loudest >> 6));
         if peak < SILENCE || peak << QUIET_SHIFT < self.loudest {
             return Some(range.longest);
@@ -149,7 +152,7 @@ fn shortest(channels: &[&mut [i16]]) -> usize {
 
 /// From `into` to `to`, linearly.
 fn crossfade(into: &mut [i16], to: &[i16]) {
-    let step = 32_768 / (into.len() as i32 + 1);
+    let step = 32_768 / (into.len() as i32 + 1).max(1);
     let mut w = 0;
     for (y, t) in into.iter_mut().zip(to) {
         w += step;

@@ -184,7 +184,7 @@ impl<'a> RtpPacket<'a> {
     /// Payload, without padding. It may be empty.
     #[inline]
     pub fn payload(&self) -> &'a [u8] {
-        &self.bytes[self.header_len..self.payload_end]
+        self.bytes.get(self.header_len..self.payload_end).unwrap_or_default()
     }
 
     /// Length of everything in front of the payload: fixed header, CSRC list and extension, in bytes.

@@ -164,7 +164,7 @@ impl<'a> Compound<'a> {
     pub fn parse(bytes: &'a [u8], rule: CompoundRule) -> Result<Self, ParseError> {
         let mut offset = 0;
         while offset < bytes.len() || offset == 0 {
-            let rest = &bytes[offset..];
+            let rest = bytes.get(offset..).unwrap_or_default();
             let Some(&[first, kind, high, low]) = rest.first_chunk() else {
                 return Err(ParseError::Truncated { offset, need: 4, got: rest.len() });
             };

@@ -1,5 +1,6 @@
 //! Source description (RFC 3550, 6.5): chunks of items, each chunk ended by a null byte and filled to a 32-bit word.
 
+use crate::slices::part;
 use crate::time::Ssrc;
 
 /// One item of a source description: a type, and up to 255 bytes of UTF-8 without a final null.
@@ -54,7 +55,7 @@ fn next_chunk(bytes: &[u8]) -> Option<(SdesChunk<'_>, &[u8])> {
     let items_len = items.len() - rest.len();
     // The null byte is part of the chunk, and so are the bytes up to the next word.
     let (_, rest) = items.split_at_checked((items_len + 1).next_multiple_of(4))?;
-    Some((SdesChunk { ssrc: Ssrc(u32::from_be_bytes(ssrc)), items: &items[..items_len] }, rest))
+    Some((SdesChunk { ssrc: Ssrc(u32::from_be_bytes(ssrc)), items: part(items, 0, items_len) }, rest))
 }
 
 /// A checked view of a source description packet, SDES (RFC 3550, 6.5).
@@ -70,7 +71,7 @@ impl<'a> Sdes<'a> {
         for _ in 0..count {
             (_, rest) = next_chunk(rest)?;
         }
-        Some(Self { count, chunks: &body[..body.len() - rest.len()] })
+        Some(Self { count, chunks: part(body, 0, body.len() - rest.len()) })
     }
 
     /// The chunks, at most 31.

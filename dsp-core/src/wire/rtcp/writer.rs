@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::report::BLOCK_LEN;
 use super::{Feedback, MAX_COUNT, PADDING_BIT, ReportBlock, SdesItem, SenderInfo, VERSION, XrBlock, packet_type};
+use crate::slices::{copy, part_mut, split_mut};
 use crate::time::Ssrc;
 
 /// Why a packet could not be added. What was written before is unchanged.
@@ -76,10 +77,11 @@ impl<'a> CompoundWriter<'a> {
         let Some(packet) = self.out.get_mut(start..need) else {
             return Err(WriteError::OutputTooSmall { need, got });
         };
-        let (header, body) = packet.split_at_mut(4);
-        header[0] = VERSION << 6 | count as u8;
-        header[1] = packet_type;
-        header[2..].copy_from_slice(&words.to_be_bytes());
+        let Some((header, body)) = packet.split_first_chunk_mut() else {
+            return Err(WriteError::OutputTooSmall { need, got });
+        };
+        let [high, low] = words.to_be_bytes();
+        *header = [VERSION << 6 | count as u8, packet_type, high, low];
         self.last = Some(start);
         self.len = need;
         Ok(body)
@@ -91,13 +93,13 @@ impl<'a> CompoundWriter<'a> {
     /// Returns a [`WriteError`] if there are more than 31 blocks, padding was written, or the packet does not fit.
     pub fn sender_report(&mut self, ssrc: Ssrc, info: &SenderInfo, blocks: &[ReportBlock]) -> Result<(), WriteError> {
         let body = self.packet(packet_type::SR, blocks.len(), 24 + BLOCK_LEN * blocks.len())?;
-        let (head, rest) = body.split_at_mut(24);
-        head[..4].copy_from_slice(&ssrc.0.to_be_bytes());
-        head[4..12].copy_from_slice(&info.ntp.0.to_be_bytes());
-        head[12..16].copy_from_slice(&info.rtp.0.to_be_bytes());
-        head[16..20].copy_from_slice(&info.packets.to_be_bytes());
-        head[20..].copy_from_slice(&info.octets.to_be_bytes());
-        write_blocks(blocks, rest);
+        let SenderInfo { ntp, rtp, packets, octets } = *info;
+        let [seconds, fraction] = [(ntp.0 >> 32) as u32, ntp.0 as u32];
+        let (words, _) = body.as_chunks_mut();
+        for (to, word) in words.iter_mut().zip([ssrc.0, seconds, fraction, rtp.0, packets, octets]) {
+            *to = word.to_be_bytes();
+        }
+        write_blocks(blocks, body.get_mut(24..).unwrap_or_default());
         Ok(())
     }
 
@@ -107,9 +109,10 @@ impl<'a> CompoundWriter<'a> {
     /// Returns a [`WriteError`] if there are more than 31 blocks, padding was written, or the packet does not fit.
     pub fn receiver_report(&mut self, ssrc: Ssrc, blocks: &[ReportBlock]) -> Result<(), WriteError> {
         let body = self.packet(packet_type::RR, blocks.len(), 4 + BLOCK_LEN * blocks.len())?;
-        let (head, rest) = body.split_at_mut(4);
-        head.copy_from_slice(&ssrc.0.to_be_bytes());
-        write_blocks(blocks, rest);
+        if let Some((head, rest)) = body.split_first_chunk_mut() {
+            *head = ssrc.0.to_be_bytes();
+            write_blocks(blocks, rest);
+        }
         Ok(())
     }
 
@@ -138,15 +141,14 @@ impl<'a> CompoundWriter<'a> {
         body.fill(0);
         for (ssrc, items) in chunks {
             let mut at = 4;
-            body[..4].copy_from_slice(&ssrc.0.to_be_bytes());
+            copy(part_mut(body, 0, 4), &ssrc.0.to_be_bytes());
             for item in *items {
-                let end = at + 2 + item.value.len();
-                body[at] = item.kind;
-                body[at + 1] = item.value.len() as u8;
-                body[at + 2..end].copy_from_slice(item.value);
-                at = end;
+                let len = item.value.len();
+                copy(part_mut(body, at, 2), &[item.kind, len as u8]);
+                copy(part_mut(body, at + 2, len), item.value);
+                at += 2 + len;
             }
-            body = &mut body[(at + 1).next_multiple_of(4)..];
+            (_, body) = split_mut(body, (at + 1).next_multiple_of(4));
         }
         Ok(())
     }
