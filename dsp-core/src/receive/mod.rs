@@ -310,7 +310,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             sound: SyncBuffer::new(rates.samples_in(HISTORY), memory.sound),
             concealer: Concealers::new(sample_rate_hz),
             noise: NoiseGenerator::new(),
-            speed: Speed::new(sample_rate_hz),
+            speed: Speed::new(),
             state: State::WAITING,
             playhead: Playhead::START,
             made_up: MadeUp::NOTHING,
@@ -338,7 +338,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         self.sound.reset();
         self.concealer.reset();
         self.noise = NoiseGenerator::new();
-        self.speed = Speed::new(self.rates().sample_rate_hz);
+        self.speed = Speed::new();
         (self.state, self.playhead, self.made_up) = (State::WAITING, Playhead::START, MadeUp::NOTHING);
         (self.payload_type, self.conceals) = (None, false);
         self.redundancy = self.redundancy.reset();

@@ -7,7 +7,7 @@ use super::memory::ReceiverMemory;
 use super::play::Tick;
 use crate::slices::part_mut;
 use crate::time::Duration;
-use crate::waveform::stretch::Stretcher;
+use crate::waveform::stretch::Stretching;
 
 /// A usual pitch period.
 pub(super) const PERIOD: Duration = Duration::from_millis(10);
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Changes of speed, and how long each has been waited for.
 pub(super) struct Speed {
-    stretcher: Stretcher,
+    stretcher: Stretching,
     /// Samples to play before the next change.
     pause: u32,
     /// Ticks of sound that could have been shortened since the delay is too long.
@@ -31,8 +31,8 @@ pub(super) struct Speed {
 }
 
 impl Speed {
-    pub(super) fn new(sample_rate_hz: u32) -> Self {
-        Self { stretcher: Stretcher::new(sample_rate_hz), pause: 0, too_long: 0 }
+    pub(super) fn new() -> Self {
+        Self { stretcher: Stretching::new(), pause: 0, too_long: 0 }
     }
 
     /// No change for a while: two packets or three say first what delay the network needs.
@@ -97,7 +97,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             Stretch::Accelerate(_) => {
                 let (pcm, end, start) = self.sound.parts();
                 let mut valid = pcm.map(|channel| part_mut(channel, 0, end));
-                let removed = self.speed.stretcher.accelerate(&mut valid, start, most).unwrap_or(0);
+                let removed =
+                    self.speed.stretcher.accelerate(rates.sample_rate_hz, &mut valid, start, most).unwrap_or(0);
                 self.sound.shorten(removed);
                 tick.played.removed += removed as u32;
                 removed
@@ -106,7 +107,8 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 // Room behind the end is made by moving history out.
                 self.sound.extend(most);
                 let (mut pcm, end, start) = self.sound.parts();
-                let inserted = self.speed.stretcher.decelerate(&mut pcm, end, start, most).unwrap_or(0);
+                let inserted =
+                    self.speed.stretcher.decelerate(rates.sample_rate_hz, &mut pcm, end, start, most).unwrap_or(0);
                 self.sound.commit(inserted);
                 tick.played.inserted += inserted as u32;
                 inserted

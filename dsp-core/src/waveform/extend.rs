@@ -127,12 +127,12 @@ impl SignalExtension {
     }
 
     /// Continues outwards for `out.len()` samples.
-    pub(super) fn fill(&mut self, out: &mut [i32], side: Side<'_>) {
+    pub(super) fn fill(&mut self, rate_hz: u32, out: &mut [i32], side: Side<'_>) {
         let mut rest = out;
         while !rest.is_empty() {
             if self.voiced == 0 {
                 rest.fill(0);
-                return self.ring(rest);
+                return self.ring(rate_hz, rest);
             }
             // Up to where the repetition starts anew.
             let left = ((self.span as u32) << 16) - self.position;
@@ -146,7 +146,7 @@ impl SignalExtension {
                 side.read(self.span - 1 - (self.position >> 16) as usize, self.voiced, now);
                 self.position += (run as u32) << 16;
             }
-            self.ring(now);
+            self.ring(rate_hz, now);
             if self.position >= (self.span as u32) << 16 {
                 self.turn(side);
             }
@@ -155,9 +155,9 @@ impl SignalExtension {
     }
 
     /// Adds what the filter makes of its memory and of noise.
-    fn ring(&mut self, out: &mut [i32]) {
+    fn ring(&mut self, rate_hz: u32, out: &mut [i32]) {
         let (noise, seed) = (self.noise, &mut self.seed);
-        self.predictor.synthesise(&mut self.memory, out, noise != 0, || {
+        self.predictor.synthesise(&mut self.memory, out, rate_hz, noise != 0, || {
             if noise == 0 {
                 return 0;
             }
@@ -227,7 +227,7 @@ mod tests {
         let step = NonZeroU32::new(STEP.get() + STEP.get() / 16).unwrap();
         let mut side = SignalExtension { period: 40, span: 40, voiced: ONE, step, ..SignalExtension::IDLE };
         let mut out = [0; 40];
-        side.fill(&mut out, Side::Future(&loud));
+        side.fill(8_000, &mut out, Side::Future(&loud));
         assert!(out.iter().all(|y| (-32_768..=32_767).contains(y)), "{out:?}");
     }
 }

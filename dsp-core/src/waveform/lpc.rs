@@ -89,11 +89,12 @@ impl Predictor {
     }
 
     /// Synthesis: adds `excitation` through 1/A(z) to `out` and limits the sum to 16 bits. `memory` holds the filter's
-    /// past outputs, newest first; beyond its order the contents don't matter.
+    /// past outputs, newest first; beyond its order the contents don't matter. `rate_hz` is the rate that was analysed.
     pub(crate) fn synthesise(
         &self,
         memory: &mut [i16; MAX_ORDER],
         out: &mut [i32],
+        rate_hz: u32,
         excited: bool,
         excitation: impl FnMut() -> i32,
     ) {
@@ -101,7 +102,7 @@ impl Predictor {
             return;
         }
         // A known number of taps unrolls; 10 is the order at 8 kHz. Coefficients beyond the order are 0.
-        if self.order <= 10 {
+        if self.order <= 10 || Self::order_for(rate_hz) <= 10 {
             self.run::<10>(memory, out, excitation);
         } else {
             self.run::<MAX_ORDER>(memory, out, excitation);
@@ -159,7 +160,7 @@ fn levinson(r: &[i32; MAX_ORDER + 1], order: usize) -> ([i32; MAX_ORDER], i32) {
         let old = a;
         let old = part(&old, 0, m - 1);
         for ((a, one), other) in a.iter_mut().zip(old).zip(old.iter().rev()) {
-            *a = (i64::from(*one) + ((i64::from(k) * i64::from(*other)) >> 15)) as i32;
+            *a = one.wrapping_add(scaled(*other, k));
         }
         if let Some(next) = a.get_mut(m - 1) {
             *next = k << 5;
@@ -170,6 +171,13 @@ fn levinson(r: &[i32; MAX_ORDER + 1], order: usize) -> ([i32; MAX_ORDER], i32) {
         }
     }
     (a, error)
+}
+
+/// `value` by a factor in Q15, -1 to 1, rounded down: the upper and the lower half of the value apart, as a Cortex-M0 has no
+/// products of 64 bits.
+fn scaled(value: i32, factor: i32) -> i32 {
+    let [high, low] = [value >> 16, value & 0xffff].map(|half| half.wrapping_mul(factor));
+    high.wrapping_mul(2).wrapping_add(low >> 15)
 }
 
 /// Bandwidth expansion by about 50 Hz, which lets a join ring for 6 ms, and rounding to Q12; expands further until the
@@ -192,4 +200,18 @@ fn to_q12(a: &[i32; MAX_ORDER], order: usize, rate_hz: u32) -> [i16; MAX_ORDER] 
         gamma = (gamma * gamma) >> 15;
     }
     [0; MAX_ORDER]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn halves_make_the_whole_product(value in -(1i32 << 30)..1 << 30, factor in -32_768i32..=32_768) {
+            let whole = (i64::from(value) * i64::from(factor)) >> 15;
+            prop_assert_eq!(i64::from(scaled(value, factor)), whole);
+        }
+    }
 }

@@ -260,7 +260,7 @@ impl Concealment {
         let mut block = [0; LONG_BLOCK];
         let mut back = 0;
         for part in gap.rchunks_mut(LONG_BLOCK) {
-            backward.fill(block.get_mut(..part.len()).unwrap_or_default(), ahead);
+            backward.fill(rate_hz, block.get_mut(..part.len()).unwrap_or_default(), ahead);
             // The gain falls evenly: its products need no multiplication each.
             let left = self.silent().saturating_sub(back).min(self.falling.into()) as u32;
             let slope = if back < self.hold() { 0 } else { self.slope };
@@ -380,7 +380,7 @@ impl Concealment {
             if self.lost < self.silent() {
                 let grow = Self::ms(rate_hz, GROW_MS);
                 self.forward.cycles = 1 + u8::from(self.lost >= grow) + u8::from(self.lost >= 2 * grow);
-                self.forward.fill(block, Side::Past(real));
+                self.forward.fill(rate_hz, block, Side::Past(real));
             }
             if self.lost + part.len() <= self.hold() {
                 part.iter_mut().zip(&*block).for_each(|(y, made)| *y = join(i32::from(*y), *made) as i16);

@@ -39,27 +39,20 @@ const QUIET_SHIFT: u32 = 5;
 #[derive(Clone, Copy, Debug)]
 pub struct Stretcher {
     rate_hz: u32,
-    /// How alike a splice's sides must be; `None`: silent.
-    alike: Option<i32>,
-    /// The loudest recent peak.
-    loudest: u32,
+    state: Stretching,
 }
 
 impl Stretcher {
     /// A stretcher for this sample rate, in Hz. Rates outside 8,000 to 48,000 count as the nearest of these.
     pub fn new(sample_rate_hz: u32) -> Self {
-        Stretcher { rate_hz: sample_rate_hz.clamp(8_000, 48_000), alike: Some(ALIKE), loudest: 0 }
+        Stretcher { rate_hz: sample_rate_hz.clamp(8_000, 48_000), state: Stretching::new() }
     }
 
     /// Sets how far the delay is off its target, in ms, or less if the change can wait. The larger it is, the less
     /// alike the two sides of a splice need to be: noise and music never repeat themselves well, and the delay must
     /// change all the same. `None` waits for a pause in the speech.
     pub fn hurry(&mut self, off_ms: Option<u32>) {
-        self.alike = off_ms.map(|off_ms| {
-            let left = HURRY_MS.end - (off_ms.min(HURRY_MS.end as u32) as i32).max(HURRY_MS.start);
-            let whole = HURRY_MS.end - HURRY_MS.start;
-            if left == 0 { i32::MIN } else { ALIKE * left / whole }
-        });
+        self.state.hurry(off_ms);
     }
 
     /// Removes one pitch period (2.5 to 15 ms, at most `max_remove` samples) after `start`.
@@ -69,25 +62,7 @@ impl Stretcher {
     /// of samples removed from each channel, of which `[..len - removed]` is valid afterwards. Returns `None`, and
     /// changes nothing, if every splice would be heard.
     pub fn accelerate(&mut self, channels: &mut [&mut [i16]], start: usize, max_remove: usize) -> Option<usize> {
-        let len = shortest(channels);
-        let ahead = len.checked_sub(start)?;
-        let shortest = self.tenths(25);
-        let longest = max_remove.min(self.tenths(150)).min(ahead.saturating_sub(shortest));
-        if longest < shortest {
-            return None;
-        }
-        let back = start.min(self.tenths(100));
-        let window = back + self.tenths(100).min(ahead - longest);
-        let range = Range { start: start - back, window, side: CopySide::After, shortest, longest };
-        let lag = self.splice(channels, len, range)?;
-        let overlap = lag.min(ahead - lag);
-        for signal in channels {
-            let (kept, later) = split_mut(part_mut(signal, start, ahead), lag);
-            crossfade(part_mut(kept, 0, overlap), later);
-            let rest = start + lag + overlap;
-            move_within(signal, rest, len - rest, start + overlap);
-        }
-        Some(lag)
+        self.state.accelerate(self.rate_hz, channels, start, max_remove)
     }
 
     /// Inserts about one pitch period (2.5 to 15 ms, at most `max_insert` samples) after `start`.
@@ -102,20 +77,85 @@ impl Stretcher {
         start: usize,
         max_insert: usize,
     ) -> Option<usize> {
+        self.state.decelerate(self.rate_hz, channels, len, start, max_insert)
+    }
+}
+
+/// A [`Stretcher`] that is told its rate with each call, as a constant where that is known when the program is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretching {
+    /// How alike a splice's sides must be; `None`: silent.
+    alike: Option<i32>,
+    /// The loudest recent peak.
+    loudest: u32,
+}
+
+impl Stretching {
+    pub(crate) fn new() -> Self {
+        Stretching { alike: Some(ALIKE), loudest: 0 }
+    }
+
+    /// As [`Stretcher::hurry`].
+    pub(crate) fn hurry(&mut self, off_ms: Option<u32>) {
+        self.alike = off_ms.map(|off_ms| {
+            let left = HURRY_MS.end - (off_ms.min(HURRY_MS.end as u32) as i32).max(HURRY_MS.start);
+            let whole = HURRY_MS.end - HURRY_MS.start;
+            if left == 0 { i32::MIN } else { ALIKE * left / whole }
+        });
+    }
+
+    /// As [`Stretcher::accelerate`].
+    pub(crate) fn accelerate(
+        &mut self,
+        rate_hz: u32,
+        channels: &mut [&mut [i16]],
+        start: usize,
+        max_remove: usize,
+    ) -> Option<usize> {
+        let len = shortest(channels);
+        let ahead = len.checked_sub(start)?;
+        let shortest = Self::tenths(rate_hz, 25);
+        let longest = max_remove.min(Self::tenths(rate_hz, 150)).min(ahead.saturating_sub(shortest));
+        if longest < shortest {
+            return None;
+        }
+        let back = start.min(Self::tenths(rate_hz, 100));
+        let window = back + Self::tenths(rate_hz, 100).min(ahead - longest);
+        let range = Range { start: start - back, window, side: CopySide::After, shortest, longest };
+        let lag = self.splice(rate_hz, channels, len, range)?;
+        let overlap = lag.min(ahead - lag);
+        for signal in channels {
+            let (kept, later) = split_mut(part_mut(signal, start, ahead), lag);
+            crossfade(part_mut(kept, 0, overlap), later);
+            let rest = start + lag + overlap;
+            move_within(signal, rest, len - rest, start + overlap);
+        }
+        Some(lag)
+    }
+
+    /// As [`Stretcher::decelerate`].
+    pub(crate) fn decelerate(
+        &mut self,
+        rate_hz: u32,
+        channels: &mut [&mut [i16]],
+        len: usize,
+        start: usize,
+        max_insert: usize,
+    ) -> Option<usize> {
         let room = shortest(channels).checked_sub(len)?;
         len.checked_sub(start)?;
-        let shortest = self.tenths(25);
-        let most = max_insert.min(self.tenths(150)).min(room);
+        let shortest = Self::tenths(rate_hz, 25);
+        let most = max_insert.min(Self::tenths(rate_hz, 150)).min(room);
         // Without enough context the splice is made later.
         let at = start.max(most.min(len / 2));
         let longest = most.min(at);
-        let ahead = (len - at).min(self.tenths(100));
+        let ahead = (len - at).min(Self::tenths(rate_hz, 100));
         if longest < shortest || ahead < shortest {
             return None;
         }
-        let back = (at - longest).min(self.tenths(100));
+        let back = (at - longest).min(Self::tenths(rate_hz, 100));
         let range = Range { start: at - back, window: back + ahead, side: CopySide::Before, shortest, longest };
-        let lag = self.splice(channels, len, range)?;
+        let lag = self.splice(rate_hz, channels, len, range)?;
         let overlap = lag.min(ahead);
         for signal in channels {
             let rest = at + overlap - lag;
@@ -127,7 +167,7 @@ impl Stretcher {
     }
 
     /// The lag to cut or insert in the first `len` samples, if one goes unheard.
-    fn splice(&mut self, channels: &[&mut [i16]], len: usize, range: Range) -> Option<usize> {
+    fn splice(&mut self, rate_hz: u32, channels: &[&mut [i16]], len: usize, range: Range) -> Option<usize> {
         let reference_of = |signal| part(signal, range.start, range.window);
         let peaks = channels.iter().map(|signal| (pitch::peak(reference_of(signal)), part(signal, 0, len)));
         let (peak, signal) = peaks.rev().max_by_key(|(peak, _)| *peak)?;
@@ -137,12 +177,12 @@ impl Stretcher {
             return Some(range.longest);
         }
         let alike = self.alike?;
-        let Match { lag, correlation } = pitch::best_lag(signal, reference, range, self.rate_hz)?;
+        let Match { lag, correlation } = pitch::best_lag(signal, reference, range, rate_hz)?;
         (correlation >= alike).then_some(lag)
     }
 
-    fn tenths(&self, tenths_of_ms: u32) -> usize {
-        (self.rate_hz * tenths_of_ms / 10_000) as usize
+    fn tenths(rate_hz: u32, tenths_of_ms: u32) -> usize {
+        (rate_hz * tenths_of_ms / 10_000) as usize
     }
 }
 
