@@ -337,8 +337,10 @@ impl Capacity {
             false => LOSS,
         };
         // By chance a mean over some seconds is half as high again, and more where losses are few.
-        let chance = if self.link.carries(self.rate_bps.into()) { CHANCE * LOSS } else { LOSS };
-        let bound = usual.max(self.random + self.random / 2 + u32::from(self.random > 0) * chance);
+        let is_carried = self.link.carries(self.rate_bps.into());
+        let random = if is_carried && self.random > 0 { self.random.max(self.long_term_loss) } else { self.random };
+        let chance = if is_carried { CHANCE * LOSS } else { LOSS };
+        let bound = usual.max(random + random / 2 + u32::from(random > 0) * chance);
         self.loss > bound && seen.loss > bound
     }
 
@@ -457,6 +459,7 @@ impl Capacity {
             self.tried.0 += u64::from(seen.packets);
             self.tried.1 += u64::from(seen.packets) * u64::from(seen.loss);
         }
+        let is_carried = self.link.carries(self.before.rate_bps.into());
         let (packets, lost) = self.tried;
         let most = TRY_LOSSES * u64::from(100 * PERCENT);
         let gone_below = |expected: u64| expected * u64::from(GONE) / 64;
@@ -468,7 +471,7 @@ impl Capacity {
         if expected < most / 2 && !is_enough {
             // In a pause nothing is found out.
             self.rate_bps = self.within(u64::from(self.before.rate_bps));
-        } else if lost <= gone_below(expected) || lost > packets * u64::from(RANDOM_MOST) {
+        } else if lost <= gone_below(expected) || lost > packets * u64::from(RANDOM_MOST) && !is_carried {
             // It was too much, and may still be.
             (self.found, self.random_for) = (0, FOUND_FOR);
             self.rate_bps = self.within(u64::from(self.carried_bps) * BELOW / 64);
@@ -476,7 +479,6 @@ impl Capacity {
         } else {
             self.rate_bps = self.within(u64::from(self.before.rate_bps));
             self.random = self.loss.max(self.before.loss);
-            let is_carried = self.link.carries(self.rate_bps.into());
             self.random_until = now + if is_carried { FOUND_FOR_MOST } else { self.random_for };
             self.random_for = Duration::from_micros((2 * self.random_for.as_micros()).min(FOUND_FOR_MOST.as_micros()));
         }
