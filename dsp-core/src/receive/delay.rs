@@ -18,9 +18,8 @@
 //! The memory is below 600 bytes. A computation takes 224 multiplications.
 
 use super::conversation::{Conversation, DelayBoundCandidates, DelayChoice, EVERY};
-use super::histogram::{FIRST_WIDTH_MS, Histogram};
+use super::histogram::{FIRST_WIDTH_MS, Histogram, price};
 use crate::time::Duration;
-
 use core::num::NonZeroU16;
 
 /// Bounds of the delay, and how delay is weighed against late packets. Start from [`listening`](Self::listening),
@@ -101,8 +100,6 @@ impl DelayConfig {
     }
 }
 
-/// Beyond this, a ms of delay costs 13 sixteenths.
-const LONG_MS: u32 = 256;
 /// Each change of the delay is heard: to be longer it must be worth a sixteenth of it, to be shorter a twelfth. One that
 /// follows each lull is stretched down and up again, and runs dry at the next stall.
 const WORTH_UP: u32 = 16;
@@ -182,7 +179,6 @@ impl Weighed {
 #[derive(Clone, Debug)]
 pub(super) struct DelayEstimator {
     ticks_per_second: u32,
-    /// 8 to 192; as a type that is never 0, so that it can be divided by.
     ticks_per_ms: NonZeroU16,
     /// The longest delay, and a window of the base, in ticks.
     maximum: u32,
@@ -479,12 +475,10 @@ impl DelayEstimator {
         self.maximum
     }
 
-    /// How much slower the sender's clock runs than ours, in parts per million: by how much the base rises. 0 for the
-    /// first 20 s; a change of route spoils it for half a minute.
+    /// How much slower the sender's clock runs than ours, in parts per million: by how much the base rises in a window of
+    /// ten seconds. 0 for the first 20 s; a change of route spoils it for half a minute.
     pub(super) fn drift_ppm(&self) -> i32 {
-        // A window is ten seconds: a thousandth of it is ten ms, a ppm 1/100,000 of a second.
-        let per_second = i32::from(self.ticks_per_ms.get());
-        self.drift * 100 / 16 / per_second
+        self.drift * 100 / 16 / i32::from(self.ticks_per_ms.get())
     }
 
     fn per_ms(&self) -> u32 {
@@ -519,8 +513,7 @@ impl DelayEstimator {
 
     /// `step`: ticks of media time since the packet before, unless this one was overtaken.
     fn count(&mut self, transit: u32, relative: u32, step: Option<u32>) {
-        let ticks_per_ms = self.ticks_per_ms;
-        let relative_ms = relative / self.per_ms();
+        let (ticks_per_ms, relative_ms) = (self.ticks_per_ms, relative / self.per_ms());
         match (&mut self.weighed, step) {
             (Weighed::Listening(histogram), _) => histogram.count(relative_ms, step.is_none()),
             (Weighed::Conversation(bounds), step) => {
@@ -600,11 +593,6 @@ impl DelayEstimator {
         }
         usual
     }
-}
-
-/// What a delay costs, in ms.
-fn price(ms: u32) -> u32 {
-    ms.min(LONG_MS) + ((ms.saturating_sub(LONG_MS) * 13) >> 4)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ const WEIGHT_LIMIT: u32 = 1 << 20;
 /// An overtaken packet that is late counts a third: it alone is missing, and what follows is here to bridge it. Where one
 /// in order is late, so is everything behind it.
 const OVERTAKEN_SHARE: u32 = 3;
+/// Beyond this, a ms of delay costs 13 sixteenths.
+const LONG_MS: u32 = 256;
 
 /// Packets by their delays.
 #[derive(Clone, Debug)]
@@ -89,6 +91,11 @@ fn bucket(ms: u32) -> usize {
 fn upper_edge_ms(count: usize) -> u32 {
     let octave = (count / GROUP).saturating_sub(1);
     ((count - octave * GROUP) as u32) << (octave + 1)
+}
+
+/// What a delay costs, in ms.
+pub(super) fn price(ms: u32) -> u32 {
+    ms.min(LONG_MS) + ((ms.saturating_sub(LONG_MS) * 13) >> 4)
 }
 
 #[cfg(test)]
