@@ -5,6 +5,7 @@
 use super::PERCENT;
 use super::bounds::RateBounds;
 use super::ceiling::{Ceiling, LinkCeiling};
+use super::observe::Observation;
 use super::phase::Phase;
 use super::share::Share;
 use crate::time::{Duration, Instant};
@@ -63,30 +64,6 @@ const FOUND_FOR_MOST: Duration = Duration::from_secs(240);
 /// How long all must be well before more is sent, first and at most.
 const WELL_FOR: Duration = Duration::from_secs(2);
 const WELL_FOR_MOST: Duration = Duration::from_secs(16);
-
-/// What was observed of the network over a stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Observation {
-    /// Length of the stretch.
-    pub duration: Duration,
-    /// Time from the arrival of the first packet sent in the stretch to that of the last.
-    pub took: Duration,
-    /// Bits that were sent in the stretch, headers included.
-    pub sent_bits: u64,
-    /// Packets that were sent in the stretch.
-    pub packets: u32,
-    /// Share of the packets that was lost, in 256ths of a percent.
-    pub loss: u32,
-    /// How much longer packets wait in queues at the end of the stretch than the fastest packet did; `None` if that is
-    /// not known.
-    pub queue: Option<Duration>,
-    /// How long ago the last packet of the stretch was sent.
-    pub age: Duration,
-    /// Rate of the slowest link, as the sizes of packets and the times that they took show it, less what is sent besides them, in bit/s
-    /// with all headers; `None` if they don't show it.
-    pub link_bps: Option<u32>,
-}
 
 /// Follows how much the network carries: from observations of losses and queues it derives one number,
 /// [`rate_bps`](Self::rate_bps), with all headers included.

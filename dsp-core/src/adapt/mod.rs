@@ -61,9 +61,9 @@ mod tests;
 
 pub use bounds::RateBounds;
 pub use breaker::{BreakerConfig, CircuitBreaker, Hopeless, StreamReport};
-pub use capacity::{Capacity, Observation};
+pub use capacity::Capacity;
 pub use choice::{Choice, CodecRate, Conditions, InBand, Settings};
-pub use observe::{PacketWindow, ReportWindow};
+pub use observe::{Observation, PacketWindow, ReportWindow};
 pub use phase::Phase;
 
 /// A percent of loss.

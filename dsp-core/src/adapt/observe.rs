@@ -1,7 +1,6 @@
 //! [`Observation`]s of the network from feedback and reports.
 
 use super::PERCENT;
-use super::capacity::Observation;
 use super::serialization::Serialization;
 use crate::rtcp::transport::PacketFeedback;
 use crate::time::{Duration, Instant};
@@ -10,6 +9,30 @@ use crate::time::{Duration, Instant};
 const STRETCH: Duration = Duration::from_millis(240);
 /// How long a round trip counts as the least one; the one before counts for as long again.
 const LEAST_FOR: Duration = Duration::from_secs(20);
+
+/// What was observed of the network over a stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Observation {
+    /// Length of the stretch.
+    pub duration: Duration,
+    /// Time from the arrival of the first packet sent in the stretch to that of the last.
+    pub took: Duration,
+    /// Bits that were sent in the stretch, headers included.
+    pub sent_bits: u64,
+    /// Packets that were sent in the stretch.
+    pub packets: u32,
+    /// Share of the packets that was lost, in 256ths of a percent.
+    pub loss: u32,
+    /// How much longer packets wait in queues at the end of the stretch than the fastest packet did; `None` if that is
+    /// not known.
+    pub queue: Option<Duration>,
+    /// How long ago the last packet of the stretch was sent.
+    pub age: Duration,
+    /// Rate of the slowest link, as the sizes of packets and the times that they took show it, less what is sent besides them, in bit/s
+    /// with all headers; `None` if they don't show it.
+    pub link_bps: Option<u32>,
+}
 
 /// Gathers transport-wide feedback on single packets ([`rtcp::transport`](crate::rtcp::transport)) into an
 /// [`Observation`] for each quarter of a second.

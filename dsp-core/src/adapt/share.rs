@@ -1,7 +1,7 @@
 //! What of the bits that were sent over a time has come.
 
 use super::PERCENT;
-use super::capacity::Observation;
+use super::observe::Observation;
 use crate::time::Duration;
 
 /// Bits that were sent over a time, and those of them that came.
