@@ -6,32 +6,32 @@
 use core::array;
 
 use crate::slices::split_mut;
-use crate::waveform::plc::Concealment;
+use crate::waveform::plc::RatedConcealer;
 
 /// What was played in each channel, and the place for what comes next.
 pub(super) type Extended<'a, const CHANNELS: usize> = [(&'a [i16], &'a mut [i16]); CHANNELS];
 
 /// A [`Concealer`](crate::waveform::Concealer) for each channel, all of the rate that each call tells. A pitch search of each is all that one tick should have.
 pub(super) struct Concealers<const CHANNELS: usize> {
-    each: [Concealment; CHANNELS],
+    each: [RatedConcealer; CHANNELS],
     /// There was a search in this tick.
     spent: bool,
 }
 
 impl<const CHANNELS: usize> Concealers<CHANNELS> {
     pub(super) fn new(sample_rate_hz: u32) -> Self {
-        Self { each: array::from_fn(|_| Concealment::new(sample_rate_hz)), spent: false }
+        Self { each: array::from_fn(|_| RatedConcealer::new(sample_rate_hz)), spent: false }
     }
 
     /// Whether what was made up last must be joined to the next packet.
     pub(super) fn is_concealing(&self) -> bool {
-        self.each.first().is_some_and(Concealment::is_concealing)
+        self.each.first().is_some_and(RatedConcealer::is_concealing)
     }
 
     /// Samples until the first channel has repeated a whole number of periods: in the others it's near enough where the
     /// same voice is in them, and can't be had where it isn't.
     pub(super) fn until_in_phase(&self) -> usize {
-        self.each.first().map_or(0, Concealment::until_in_phase)
+        self.each.first().map_or(0, RatedConcealer::until_in_phase)
     }
 
     /// A tick begins.
@@ -51,16 +51,16 @@ impl<const CHANNELS: usize> Concealers<CHANNELS> {
 
     /// Whether the past side of a gap is analysed.
     pub(super) fn is_ready(&self) -> bool {
-        self.each.first().is_some_and(Concealment::is_ready)
+        self.each.first().is_some_and(RatedConcealer::is_ready)
     }
 
     /// Samples that [`go_on`](Self::go_on) has still to complete.
     pub(super) fn unmet(&self) -> usize {
-        self.each.first().map_or(0, Concealment::unmet)
+        self.each.first().map_or(0, RatedConcealer::unmet)
     }
 
     pub(super) fn reset(&mut self) {
-        self.each.iter_mut().for_each(Concealment::reset);
+        self.each.iter_mut().for_each(RatedConcealer::reset);
     }
 
     /// Analyses the past side of a gap that may begin behind the newest sample.
@@ -73,7 +73,7 @@ impl<const CHANNELS: usize> Concealers<CHANNELS> {
 
     /// None began.
     pub(super) fn dismiss(&mut self) {
-        self.each.iter_mut().for_each(Concealment::dismiss);
+        self.each.iter_mut().for_each(RatedConcealer::dismiss);
     }
 
     /// Fills the places.

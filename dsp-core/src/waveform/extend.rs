@@ -24,17 +24,17 @@ const STEP: NonZeroU32 = NonZeroU32::new(1 << 16).unwrap();
 
 /// Sound on one side of an edge. A sample is addressed by its distance from the edge; beyond the end is silence.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Side<'a> {
+pub(super) enum GapSide<'a> {
     /// What was before the edge, newest last.
     Past(&'a [i16]),
     /// What comes behind it, oldest first.
     Future(&'a [i16]),
 }
 
-impl Side<'_> {
+impl GapSide<'_> {
     /// Number of samples.
     fn len(self) -> usize {
-        let (Side::Past(samples) | Side::Future(samples)) = self;
+        let (GapSide::Past(samples) | GapSide::Future(samples)) = self;
         samples.len()
     }
 
@@ -42,8 +42,8 @@ impl Side<'_> {
     #[inline]
     fn at(self, distance: usize) -> i32 {
         let sample = match self {
-            Side::Past(samples) => samples.get(samples.len().wrapping_sub(1 + distance)),
-            Side::Future(samples) => samples.get(distance),
+            GapSide::Past(samples) => samples.get(samples.len().wrapping_sub(1 + distance)),
+            GapSide::Future(samples) => samples.get(distance),
         };
         sample.map_or(0, |sample| i32::from(*sample))
     }
@@ -52,11 +52,11 @@ impl Side<'_> {
     fn read(self, from: usize, gain: i32, out: &mut [i32]) {
         let scale = |(to, sample): (&mut i32, &i16)| *to = (i32::from(*sample) * gain) >> 15;
         match self {
-            Side::Past(samples) => {
+            GapSide::Past(samples) => {
                 let samples = part(samples, samples.len().wrapping_sub(1 + from), out.len());
                 out.iter_mut().zip(samples).for_each(scale);
             }
-            Side::Future(samples) => {
+            GapSide::Future(samples) => {
                 let samples = part(samples, (from + 1).wrapping_sub(out.len()), out.len());
                 out.iter_mut().zip(samples.iter().rev()).for_each(scale);
             }
@@ -102,7 +102,7 @@ impl SignalExtension {
     };
 
     /// Analyses a side.
-    pub(super) fn start(&mut self, predictor: Predictor, pitch: pitch::Match, side: Side<'_>) {
+    pub(super) fn start(&mut self, predictor: Predictor, pitch: pitch::Match, side: GapSide<'_>) {
         self.predictor = predictor;
         self.period = pitch.lag.max(1);
         self.span = self.period;
@@ -127,7 +127,7 @@ impl SignalExtension {
     }
 
     /// Continues outwards for `out.len()` samples.
-    pub(super) fn fill(&mut self, rate_hz: u32, out: &mut [i32], side: Side<'_>) {
+    pub(super) fn fill(&mut self, rate_hz: u32, out: &mut [i32], side: GapSide<'_>) {
         let mut rest = out;
         while !rest.is_empty() {
             if self.voiced == 0 {
@@ -168,7 +168,7 @@ impl SignalExtension {
 
     /// The source from the read position on, bent: a parabola through four points (Farrow, alpha 1/4). Positions go on by about one, so three of four taps
     /// are those of the sample before.
-    fn read(&mut self, out: &mut [i32], side: Side<'_>) {
+    fn read(&mut self, out: &mut [i32], side: GapSide<'_>) {
         let (last, period, voiced, step) = (self.span - 1, self.period, self.voiced, self.step.get());
         // Positions past the edge come round again one period earlier.
         let tap = |i: usize| side.at(if i > last { last + period - i } else { last - i });
@@ -197,7 +197,7 @@ impl SignalExtension {
     }
 
     /// End of the span: begins anew, one period further back in longer losses; the mismatch rings out.
-    fn turn(&mut self, side: Side<'_>) {
+    fn turn(&mut self, side: GapSide<'_>) {
         self.position -= (self.span as u32) << 16;
         let longer = self.span + self.period;
         if longer <= usize::from(self.cycles) * self.period && longer + MAX_ORDER <= side.len() {
@@ -227,7 +227,7 @@ mod tests {
         let step = NonZeroU32::new(STEP.get() + STEP.get() / 16).unwrap();
         let mut side = SignalExtension { period: 40, span: 40, voiced: ONE, step, ..SignalExtension::IDLE };
         let mut out = [0; 40];
-        side.fill(8_000, &mut out, Side::Future(&loud));
+        side.fill(8_000, &mut out, GapSide::Future(&loud));
         assert!(out.iter().all(|y| (-32_768..=32_767).contains(y)), "{out:?}");
     }
 }

@@ -7,7 +7,7 @@
 //! All arithmetic is integer: samples are `i16`, gains and correlations Q15, filter coefficients Q12, read positions
 //! Q16.
 
-use super::extend::{ONE, Side, SignalExtension};
+use super::extend::{GapSide, ONE, SignalExtension};
 use super::lpc::{MAX_ORDER, Predictor};
 use super::pitch;
 
@@ -66,14 +66,14 @@ const ALIKE: i32 = ONE / 2;
 #[derive(Clone, Debug)]
 pub struct Concealer {
     rate_hz: u32,
-    state: Concealment,
+    state: RatedConcealer,
 }
 
 impl Concealer {
     /// A concealer for this sample rate, in Hz. Rates outside 8,000 to 48,000 count as the nearest of these.
     pub fn new(sample_rate_hz: u32) -> Self {
         let rate_hz = sample_rate_hz.clamp(8_000, 48_000);
-        Self { rate_hz, state: Concealment::new(rate_hz) }
+        Self { rate_hz, state: RatedConcealer::new(rate_hz) }
     }
 
     /// Whether concealed sound was made that [`Self::merge`] or [`Self::bridge`] has to join to the next packet.
@@ -159,7 +159,7 @@ impl Concealer {
 /// A [`Concealer`] that is told its rate with each call. A receiver that knows its rate when the program is made passes it on as a
 /// constant, for which the compiler leaves out what other rates need, and divides beforehand.
 #[derive(Clone, Debug)]
-pub(crate) struct Concealment {
+pub(crate) struct RatedConcealer {
     /// Samples until silence, and how many of them the level falls.
     silent: u16,
     falling: u16,
@@ -176,7 +176,7 @@ pub(crate) struct Concealment {
     seed: u32,
 }
 
-impl Concealment {
+impl RatedConcealer {
     /// For a rate of 8 to 48 kHz.
     pub(crate) fn new(rate_hz: u32) -> Self {
         let falling = (SILENT_MS - HOLD_MS) * rate_hz as usize / 1_000;
@@ -245,7 +245,7 @@ impl Concealment {
     pub(crate) fn meet(&mut self, rate_hz: u32, history: &[i16], gap: &mut [i16], future: &[i16]) {
         let real = self.begin(rate_hz, history);
         let near = &future[..future.len().min(Self::ms(rate_hz, 20))];
-        let ahead = Side::Future(near);
+        let ahead = GapSide::Future(near);
         let mut pitch = pitch::search_near(near, self.forward.period, rate_hz);
         if pitch.lag + MAX_ORDER > near.len() {
             pitch.correlation = 0;
@@ -357,7 +357,7 @@ impl Concealment {
             let pitch = pitch::search(real, rate_hz);
             self.forward.seed = self.seed;
             self.seed = self.seed.wrapping_add(0x9e37_79b9);
-            self.forward.start(Predictor::analyse(real, rate_hz), pitch, Side::Past(real));
+            self.forward.start(Predictor::analyse(real, rate_hz), pitch, GapSide::Past(real));
             return real;
         }
         let real = &history[..history.len() - self.lost.min(history.len())];
@@ -380,7 +380,7 @@ impl Concealment {
             if self.lost < self.silent() {
                 let grow = Self::ms(rate_hz, GROW_MS);
                 self.forward.cycles = 1 + u8::from(self.lost >= grow) + u8::from(self.lost >= 2 * grow);
-                self.forward.fill(rate_hz, block, Side::Past(real));
+                self.forward.fill(rate_hz, block, GapSide::Past(real));
             }
             if self.lost + part.len() <= self.hold() {
                 part.iter_mut().zip(&*block).for_each(|(y, made)| *y = join(i32::from(*y), *made) as i16);
