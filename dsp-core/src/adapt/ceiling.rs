@@ -56,23 +56,23 @@ const BEYOND: u32 = 6;
 /// of them carries more than is seen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LinkCeiling {
+    /// `u32::MAX` where nothing is believed.
     bps: u32,
+    /// Until when this is believed, or until when nothing is.
     until: Instant,
     lasts: Duration,
-    /// Whether a probe has found more room than there should be.
-    is_wrong: bool,
 }
 
 impl LinkCeiling {
-    pub(super) const NONE: Self = Self { bps: u32::MAX, until: Instant::ZERO, lasts: BELIEVED, is_wrong: false };
+    pub(super) const NONE: Self = Self { bps: u32::MAX, until: Instant::ZERO, lasts: BELIEVED };
 
     /// The link is seen to carry this much, in bit/s.
     pub(super) fn see(&mut self, now: Instant, bps: u32) {
-        if self.is_wrong && now < self.until {
-            return;
-        }
-        if self.bps == u32::MAX || self.is_wrong {
-            (self.until, self.is_wrong) = (now + self.lasts, false);
+        if self.bps == u32::MAX {
+            if now < self.until {
+                return;
+            }
+            self.until = now + self.lasts;
         }
         self.bps = bps - bps / LEFT;
     }
@@ -98,7 +98,7 @@ impl LinkCeiling {
     /// A probe found room for this much that was sent, in bit/s. A few percent more than the link carries hardly make a queue.
     pub(super) fn passed(&mut self, now: Instant, sent_bps: u64) {
         if sent_bps > u64::from(self.bps) + u64::from(self.bps / BEYOND) {
-            (self.bps, self.until, self.is_wrong) = (u32::MAX, now + DISBELIEVED, true);
+            (self.bps, self.until) = (u32::MAX, now + DISBELIEVED);
         }
     }
 }

@@ -215,7 +215,7 @@ impl Adapter {
     }
 
     /// What may be sent, in bit/s with headers.
-    fn rate_bps(&self) -> u32 {
+    pub(super) fn rate_bps(&self) -> u32 {
         self.policy_bps.map_or(self.capacity.rate_bps(), |bps| self.capacity.bounds().clamp(bps))
     }
 

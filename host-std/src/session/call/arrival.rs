@@ -225,7 +225,7 @@ impl Call {
         if let Some(wanted) = adapter.choose(&stream.options(transport.packet_overhead()), round_trip) {
             adapter.taken(stream.choose(&wanted));
         }
-        transport.set_feedback_rate(adapter.stats().rate_bps);
+        transport.set_feedback_rate(adapter.rate_bps());
     }
 
     /// The stream of ours that is this source, or was just before.

@@ -45,12 +45,11 @@ impl PathFeedback {
         })
     }
 
-    /// Keeps messages within their share of what may be sent, in bit/s. Returns how much later what arrived is told, in ms, if that has
-    /// changed.
-    pub(super) fn set_rate(&mut self, bps: u32) -> Option<u32> {
+    /// Keeps messages within their share of what may be sent, in bit/s. Returns how much later arrivals are reported, in ms.
+    pub(super) fn set_rate(&mut self, bps: u32) -> u32 {
         let ms = (1_000 * MESSAGE_BITS * SHARE / u64::from(bps.max(1))).clamp(CADENCE_MS[0], CADENCE_MS[1]);
-        let before = std::mem::replace(&mut self.cadence, Duration::from_millis(ms));
-        (before != self.cadence).then_some(ms as u32)
+        self.cadence = Duration::from_millis(ms);
+        ms as u32
     }
 
     /// The number of the packet that leaves next.
