@@ -8,8 +8,9 @@
 //! `packets` (adapts by feedback on packets), `reports` (by reports alone), or fixed: bit rate in bit/s, packet length in ms and
 //! expected loss in percent, as `24000/20/10`. `link` is in bit/s with IP headers and `queue` in ms, `loss` in percent behind it;
 //! with `bulk=1` a bulk transfer shares the link from second 5 on. `codec` is opus (the default), pcmu or g722; `copies` payloads at
-//! most are repeated in a packet (RFC 2198), and `dred` is the reach of Opus' Deep Redundancy in ms, in place of FEC. `trace=1` tells on stderr whenever what is chosen changes. Prints figures of the time after second 10 as JSON, and when the
-//! call would have been given up (RFC 8083), if it would.
+//! most are repeated in a packet (RFC 2198), and `dred` is the reach of Opus' Deep Redundancy in ms, in place of FEC. `trace=1`
+//! tells on stderr whenever what is chosen changes, and twice a second what the other side hears. Prints figures of the time
+//! after second 10 as JSON, and when the call would have been given up (RFC 8083), if it would.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -78,13 +79,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         sample_format: hound::SampleFormat::Int,
     };
     both.ends[1].call.set_tap(Box::new(CallRecorder::default()));
-    both.run_until(Instant::from_millis(SETTLED_S * 1_000));
-    let before = [both.ends[0].call.stats(), both.ends[1].call.stats()];
     let is_traced = number("trace", 0.0)? > 0.0;
     let (mut waits_ms, mut given_up, mut chosen) = (Vec::new(), None, None);
-    for ms in (SETTLED_S * 1_000..seconds * 1_000).step_by(100) {
+    let mut before = [both.ends[0].call.stats(), both.ends[1].call.stats()];
+    let mut heard_ms = before[1].clone();
+    for ms in (0..seconds * 1_000).step_by(100) {
         let now = Instant::from_millis(ms);
         both.run_until(now);
+        if ms == SETTLED_S * 1_000 {
+            before = [both.ends[0].call.stats(), both.ends[1].call.stats()];
+            waits_ms.clear();
+        }
         let ending = both.ends[0].call.should_end(now);
         given_up = given_up.or(ending.map(|ending| format!("{:.1} s: {ending:?}", ms as f64 / 1e3)));
         if is_traced {
@@ -92,6 +97,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             if adaptation != chosen {
                 eprintln!("{:.1} s: {adaptation:?}", ms as f64 / 1e3);
                 chosen = adaptation;
+            }
+            let heard = both.ends[1].call.stats();
+            let interval = Interval::between(&heard_ms, &heard);
+            if ms % 500 == 0 {
+                eprintln!(
+                    "{:.1} s: heard: concealed {:.1?} % playout {:?} queue {:.0}",
+                    ms as f64 / 1e3,
+                    interval.concealed_percent(),
+                    interval.playout_delay_ms,
+                    waits_ms.last().unwrap_or(&0.0)
+                );
+                heard_ms = heard;
             }
         }
         waits_ms.push(both.network(0).bottleneck().map_or(0.0, |link| link.waiting(now).as_micros() as f64 / 1e3));
