@@ -6,11 +6,12 @@
 //!
 //! Two properties tell speech from noise. Speech is unlike the noise before it: each of six bands is compared with its
 //! noise, which is tracked by the probability of speech ([T. Gerkmann and R. C. Hendriks 2012]). And it is voiced: the
-//! autocorrelation of the lowest 500 Hz has a peak at the pitch lags of a voice. The bands below 1 kHz, where voices
-//! are strongest, are enough for the decision. It is made of five features: how far these bands are above their noise
-//! now; their likelihood, smoothed; the same times the periodicity, which says more than either, since steady noise
-//! may be periodic, and changing noise often is not; and the mean and the mean square of the periodicity over 0.4 s,
-//! since in speech vowels take turns with other sounds, while noise is equally periodic all the time. They are weighted
+//! autocorrelation of the lowest 500 Hz has a peak at the pitch lags of a voice. The decision is made of
+//! seven features: how far the bands below 1 kHz are above their noise now; the likelihood of these and of all bands,
+//! smoothed, the latter also squared, since a click is more unlike the noise than most of speech is; the likelihood
+//! times the periodicity, which says more than either, since steady noise may be periodic, and changing noise often is
+//! not; and the mean and the mean square of the periodicity over 0.4 s, since in speech vowels take turns with other
+//! sounds, while noise is equally periodic all the time. They are weighted
 //! into the log odds of speech, and a threshold for each [aggressiveness](VoiceConfig::aggressiveness) decides. The
 //! weights come from a logistic regression over synthetic scenes, which differ in voices and noises from those on which
 //! the results in `BENCHMARKS.md` were measured.
@@ -65,12 +66,19 @@ use pitch::Pitch;
 
 /// Weights of the log odds, for features in the units of [`Features`] and for the excess of the block in 2^-8 of an
 /// octave; the sum is in 2^-16.
-const WEIGHTS: Features = Features { roots: 85, voiced: 857, periodicity: 5_137, periodicity_squared: -4_944 };
-const EXCESS_WEIGHT: i32 = 35;
+const WEIGHTS: Features = Features {
+    roots: 516,
+    squares: -120,
+    low_roots: 134,
+    voiced: 813,
+    periodicity: 4_868,
+    periodicity_squared: -4_595,
+};
+const EXCESS_WEIGHT: i32 = 30;
 /// The log odds of none of it, in 2^-16.
-const OFFSET: i32 = -385_204;
+const OFFSET: i32 = -442_385;
 /// The least log odds of speech for each aggressiveness, in 2^-8.
-const THRESHOLDS: [i32; 4] = [-550, -450, -350, -100];
+const THRESHOLDS: [i32; 4] = [-600, -500, -400, -60];
 /// Blocks in which what stands out may be the beginning of a word, and blocks before it in which nothing did.
 const BEGINS: u8 = 5;
 const RESTED: u8 = 10;
@@ -135,8 +143,11 @@ pub struct Voice {
 /// What speech is told by, besides the excess of the block itself.
 #[derive(Clone, Copy, Debug, Default)]
 struct Features {
-    /// Sum of the roots of the likelihoods below 1 kHz, in 2^-6.
+    /// Sum of the roots of the bands' likelihoods, in 2^-6, and its square, in 2^-4.
     roots: i32,
+    squares: i32,
+    /// Sum of the roots of the likelihoods below 1 kHz, in 2^-6.
+    low_roots: i32,
     /// The same times the periodicity.
     voiced: i32,
     /// The periodicity, and its square, in 2^-8.
@@ -273,14 +284,18 @@ impl VoiceDetector {
         let found = self.noise.hear(&levels);
         let periodicity = self.pitch.hear();
         let smooth = &mut self.smooth;
-        follow(&mut smooth.voiced, (found.roots * periodicity) >> 8, AT_ONCE);
-        follow(&mut smooth.roots, found.roots, SOON);
+        follow(&mut smooth.roots, found.roots, AT_ONCE);
+        follow(&mut smooth.squares, (found.roots * found.roots) >> 8, AT_ONCE);
+        follow(&mut smooth.low_roots, found.low_roots, SOON);
+        follow(&mut smooth.voiced, (found.low_roots * periodicity) >> 8, AT_ONCE);
         follow(&mut smooth.periodicity, periodicity, SLOWLY);
         follow(&mut smooth.periodicity_squared, (periodicity * periodicity) >> 8, SLOWLY);
         // Features are below 2^13, weights below 2^13: the sum is below 2^23.
-        let odds = found.excess * EXCESS_WEIGHT
-            + (smooth.voiced >> 8) * WEIGHTS.voiced
+        let odds = found.low_excess * EXCESS_WEIGHT
             + (smooth.roots >> 8) * WEIGHTS.roots
+            + (smooth.squares >> 8) * WEIGHTS.squares
+            + (smooth.low_roots >> 8) * WEIGHTS.low_roots
+            + (smooth.voiced >> 8) * WEIGHTS.voiced
             + (smooth.periodicity >> 8) * WEIGHTS.periodicity
             + (smooth.periodicity_squared >> 8) * WEIGHTS.periodicity_squared;
         let odds = (odds + OFFSET) >> 8;

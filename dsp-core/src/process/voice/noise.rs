@@ -44,13 +44,15 @@ const EARLY: i32 = 100;
 /// The least and the greatest excess of a band over its noise, in 2^-8 of an octave: -6 dB and 24 dB.
 const EXCESS: (i32, i32) = (-512, 2_048);
 
-/// How the bands below 1 kHz differ from their noise.
+/// How a block differs from the noise.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Difference {
-    /// Sum of the roots of the likelihoods, in 2^-6: 0 to 543.
+    /// Sum of the roots of the likelihoods, in 2^-6: 0 to 1,086.
     pub(super) roots: i32,
-    /// How far the bands are above their noise, in 2^-8 of an octave: -1,536 to 6,144.
-    pub(super) excess: i32,
+    /// The same of the bands below 1 kHz: 0 to 543.
+    pub(super) low_roots: i32,
+    /// How far the bands below 1 kHz are above their noise, in 2^-8 of an octave: -1,536 to 6,144.
+    pub(super) low_excess: i32,
 }
 
 /// Logarithm of each band's noise, and how long it has been exceeded.
@@ -81,12 +83,13 @@ impl Noise {
                 *noise += ((level << 8) - *noise) / self.blocks;
             }
             let above = level - (*noise >> 8);
+            if above >= 0 {
+                let root = ROOTS.get((above >> 5) as usize).unwrap_or(&ROOTS[ROOTS.len() - 1]);
+                found.roots += i32::from(*root);
+            }
             if band < LOW_BANDS {
-                if above >= 0 {
-                    let root = ROOTS.get((above >> 5) as usize).unwrap_or(&ROOTS[ROOTS.len() - 1]);
-                    found.roots += i32::from(*root);
-                }
-                found.excess += above.clamp(EXCESS.0, EXCESS.1);
+                found.low_roots = found.roots;
+                found.low_excess += above.clamp(EXCESS.0, EXCESS.1);
             }
             far += u8::from(above >= FAR);
             *exceeded = if above < CERTAINLY { 0 } else { exceeded.saturating_add(1) };
@@ -147,7 +150,7 @@ mod tests {
         assert!(noise.levels().iter().all(|&level| (level - 2_000).abs() < 64), "{noise:?}");
         // 15 dB.
         let up = [2_000 + 1_276; BANDS];
-        let blocks = (1..1_000).find(|_| noise.hear(&up).roots < 100).unwrap();
+        let blocks = (1..1_000).find(|_| noise.hear(&up).roots < 200).unwrap();
         assert!((60..500).contains(&blocks), "{blocks}");
         for _ in 0..500 {
             noise.hear(&[2_000; BANDS]);
