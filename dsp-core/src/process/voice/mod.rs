@@ -288,8 +288,8 @@ impl VoiceDetector {
         follow(&mut smooth.squares, (found.roots * found.roots) >> 8, AT_ONCE);
         follow(&mut smooth.low_roots, found.low_roots, SOON);
         follow(&mut smooth.voiced, (found.low_roots * periodicity) >> 8, AT_ONCE);
-        follow(&mut smooth.periodicity, periodicity, SLOWLY);
-        follow(&mut smooth.periodicity_squared, (periodicity * periodicity) >> 8, SLOWLY);
+        follow_slowly(&mut smooth.periodicity, periodicity);
+        follow_slowly(&mut smooth.periodicity_squared, (periodicity * periodicity) >> 8);
         // Features are below 2^13, weights below 2^13: the sum is below 2^23.
         let odds = found.low_excess * EXCESS_WEIGHT
             + (smooth.roots >> 8) * WEIGHTS.roots
@@ -344,18 +344,24 @@ impl CaptureBlock<f32> for VoiceDetector {
     }
 }
 
-/// How fast a smoothed feature follows, up and down, in 256ths of the way for each block.
-type Pace = (i32, i32);
-const AT_ONCE: Pace = (256, 16);
-const SOON: Pace = (32, 8);
-const SLOWLY: Pace = (6, 6);
+/// How fast a smoothed feature follows, up and down: by what fraction of the way for each block, as the logarithm to the
+/// base 2 of its reciprocal.
+type Pace = (u32, u32);
+const AT_ONCE: Pace = (0, 4);
+const SOON: Pace = (3, 5);
 
 /// Smooths.
 #[inline(always)]
 fn follow(smooth: &mut i32, new: i32, pace: Pace) {
     let difference = (new << 8) - *smooth;
-    // Differences are below 2^21.
-    *smooth += (difference * if difference > 0 { pace.0 } else { pace.1 }) >> 8;
+    *smooth += difference >> if difference > 0 { pace.0 } else { pace.1 };
+}
+
+/// Smooths over 0.4 s.
+#[inline(always)]
+fn follow_slowly(smooth: &mut i32, new: i32) {
+    // Differences are below 2^17.
+    *smooth += (((new << 8) - *smooth) * 6) >> 8;
 }
 
 /// A probability of 255 from log odds in 2^-8.

@@ -75,13 +75,17 @@ impl Noise {
     pub(super) fn hear(&mut self, levels: &[i32; BANDS]) -> Difference {
         let beginning = self.blocks < BEGINNING;
         self.blocks += i32::from(self.blocks < EARLY);
+        if beginning {
+            for (&level, noise) in levels.iter().zip(&mut self.levels) {
+                *noise += ((level << 8) - *noise) / self.blocks;
+            }
+        }
+        // A second that begins in the middle of speech is soon told from it.
+        let pace = if self.blocks < EARLY { 3 } else { 0 };
         let (mut found, mut far) = (Difference::default(), 0);
         for (band, ((&level, noise), exceeded)) in
             levels.iter().zip(&mut self.levels).zip(&mut self.exceeded).enumerate()
         {
-            if beginning {
-                *noise += ((level << 8) - *noise) / self.blocks;
-            }
             let above = level - (*noise >> 8);
             if above >= 0 {
                 let root = ROOTS.get((above >> 5) as usize).unwrap_or(&ROOTS[ROOTS.len() - 1]);
@@ -97,8 +101,7 @@ impl Noise {
             if *exceeded > CERTAIN {
                 *noise += UNCERTAIN << (above >> 8).min(FASTEST);
             }
-            // A second that begins in the middle of speech is soon told from it.
-            *noise += if self.blocks < EARLY { step * 8 } else { step };
+            *noise += step << pace;
         }
         self.far = far;
         found
