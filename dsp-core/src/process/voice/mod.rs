@@ -6,19 +6,19 @@
 //!
 //! Two properties tell speech from noise. Speech is unlike the noise before it: each of six bands is compared with its
 //! noise, which is tracked by the probability of speech ([T. Gerkmann and R. C. Hendriks 2012]). And it is voiced: the
-//! autocorrelation of the lowest 500 Hz has a peak at the pitch lags of a voice. The decision is made of
-//! seven features: how far the bands below 1 kHz are above their noise now; the likelihood of these and of all bands,
-//! smoothed, the latter also squared, since a click is more unlike the noise than most of speech is; the likelihood
-//! times the periodicity, which says more than either, since steady noise may be periodic, and changing noise often is
-//! not; and the mean and the mean square of the periodicity over 0.4 s, since in speech vowels take turns with other
-//! sounds, while noise is equally periodic all the time. They are weighted
-//! into the log odds of speech, and a threshold for each [aggressiveness](VoiceConfig::aggressiveness) decides. The
-//! weights come from a logistic regression over synthetic scenes, which differ in voices and noises from those on which
-//! the results in `BENCHMARKS.md` were measured.
+//! autocorrelation of the lowest 500 Hz has a peak at the pitch lags of a voice. The decision is made of seven features:
+//! how far the bands below 1 kHz are above their noise now; the likelihood of these and of all bands, smoothed, the
+//! latter also squared, since a click is more unlike the noise than most of speech is; the likelihood times the
+//! periodicity, which says more than either, since steady noise may be periodic, and changing noise often is not; and
+//! the mean and the mean square of the periodicity over 0.4 s, since in speech vowels take turns with other sounds,
+//! while noise is equally periodic all the time. They are weighted into the log odds of speech, and a threshold for
+//! each [aggressiveness](VoiceConfig::aggressiveness) decides. The weights come from a logistic regression over
+//! synthetic scenes, which differ in voices and noises from those on which the results in `BENCHMARKS.md` were
+//! measured.
 //!
 //! Everything is heard at 8 kHz; higher rates are brought there by averaging neighbours. There is no delay: the result
-//! of a block is known with its last sample. A block of 10 ms takes 1,841 instructions at 8 kHz and 2,366 at 16 kHz on
-//! a Cortex-M3, and 2,786 and 3,507 on a Cortex-M0 (`BENCHMARKS.md`). The state takes 412 bytes.
+//! of a block is known with its last sample. A block of 10 ms takes 1,805 instructions at 8 kHz and 2,330 at 16 kHz on
+//! a Cortex-M3, and 2,846 and 3,562 on a Cortex-M0 (`BENCHMARKS.md`). The state takes 420 bytes.
 //!
 //! A quiet room, and a voiced sound in it:
 //!
