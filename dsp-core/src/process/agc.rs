@@ -79,7 +79,7 @@ const MOVED: u16 = 300;
 const SOFTER_FALLS: u16 = 2;
 /// A chain's detector says speech to the gain from this probability of 255 on, whatever it lets through to the sender: the
 /// least of the voice detector's aggressiveness 3.
-const PROBABLY: u8 = 113;
+const PROBABLY: u8 = 108;
 /// Change of the gain in 10 ms, in hundredths of a decibel.
 const EARLY_RATE: i32 = 40;
 const UP_RATE: i32 = 2;

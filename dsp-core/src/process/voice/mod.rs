@@ -66,19 +66,13 @@ use pitch::Pitch;
 
 /// Weights of the log odds, for features in the units of [`Features`] and for the excess of the block in 2^-8 of an
 /// octave; the sum is in 2^-16.
-const WEIGHTS: Features = Features {
-    roots: 516,
-    squares: -120,
-    low_roots: 134,
-    voiced: 813,
-    periodicity: 4_868,
-    periodicity_squared: -4_595,
-};
+const WEIGHTS: Features =
+    Features { roots: 540, squares: -127, low_roots: 85, voiced: 825, periodicity: 5_693, periodicity_squared: -5_443 };
 const EXCESS_WEIGHT: i32 = 30;
 /// The log odds of none of it, in 2^-16.
-const OFFSET: i32 = -442_385;
+const OFFSET: i32 = -484_511;
 /// The least log odds of speech for each aggressiveness, in 2^-8.
-const THRESHOLDS: [i32; 4] = [-600, -500, -400, -60];
+const THRESHOLDS: [i32; 4] = [-600, -500, -420, -80];
 /// Blocks in which what stands out may be the beginning of a word, and blocks before it in which nothing did.
 const BEGINS: u8 = 5;
 const RESTED: u8 = 10;

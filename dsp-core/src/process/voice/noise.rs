@@ -9,7 +9,7 @@
 //!
 //! Where a band has been speech with p > 0.75 without a break for 250 ms, its probability is limited to p = 0.79, so
 //! that the noise follows a jump in the end: one of 15 dB in about 5 s, up or down. In the first second it follows
-//! eight times as fast.
+//! eight times as fast, and so it does where a band falls to the level of a quiet room.
 //!
 //! The likelihood of a block against noise alone is g - 1 - ln g where g > 1 (J. Sohn et al. 1999), at most 8. Its
 //! square root is summed over the bands, with another table.
@@ -41,6 +41,11 @@ const FASTEST: i32 = 5;
 const FAR: i32 = 1_020;
 /// Blocks at the beginning in which the noise follows eight times as fast.
 const EARLY: i32 = 100;
+/// Where a band becomes so much softer than its noise, and is softer than this, in 2^-8 of an octave, it falls eight
+/// times as fast: a gate has closed, or a room is quiet again, and the next word may be soft. The level is that of some
+/// 10 steps.
+const HUSHED: i32 = -1_024;
+const QUIET: i32 = 1_500;
 /// The least and the greatest excess of a band over its noise, in 2^-8 of an octave: -6 dB and 24 dB.
 const EXCESS: (i32, i32) = (-512, 2_048);
 
@@ -97,7 +102,10 @@ impl Noise {
             }
             far += u8::from(above >= FAR);
             *exceeded = if above < CERTAINLY { 0 } else { exceeded.saturating_add(1) };
-            let step = i32::from(*STEPS.get(((above >> 5) + 32).max(0) as usize).unwrap_or(&0));
+            let mut step = i32::from(*STEPS.get(((above >> 5) + 32).max(0) as usize).unwrap_or(&0));
+            if above < HUSHED && level < QUIET {
+                step <<= 3;
+            }
             if *exceeded > CERTAIN {
                 *noise += UNCERTAIN << (above >> 8).min(FASTEST);
             }
@@ -159,6 +167,19 @@ mod tests {
             noise.hear(&[2_000; BANDS]);
         }
         assert!(noise.levels().iter().all(|&level| level < 2_100), "{noise:?}");
+    }
+
+    #[test]
+    fn after_a_gate_has_closed_the_noise_is_soon_that_of_silence() {
+        let mut noise = Noise::new();
+        for _ in 0..200 {
+            noise.hear(&[4_000; BANDS]);
+        }
+        // 36 dB less: within 1.2 s it's at most 12 dB above.
+        for _ in 0..120 {
+            noise.hear(&[930; BANDS]);
+        }
+        assert!(noise.levels().iter().all(|&level| level <= 930 + 1_024), "{noise:?}");
     }
 
     #[test]
