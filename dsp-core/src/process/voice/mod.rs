@@ -17,8 +17,8 @@
 //! measured.
 //!
 //! Everything is heard at 8 kHz; higher rates are brought there by averaging neighbours. There is no delay: the result
-//! of a block is known with its last sample. A block of 10 ms takes 1,805 instructions at 8 kHz and 2,330 at 16 kHz on
-//! a Cortex-M3, and 2,846 and 3,562 on a Cortex-M0 (`BENCHMARKS.md`). The state takes 420 bytes.
+//! of a block is known with its last sample. A block of 10 ms takes 1,948 instructions at 8 kHz and 2,473 at 16 kHz on
+//! a Cortex-M3, and 2,907 and 3,624 on a Cortex-M0 (`BENCHMARKS.md`). The state takes 420 bytes.
 //!
 //! A quiet room, and a voiced sound in it:
 //!
