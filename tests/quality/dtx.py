@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Packets that pauses save, and what they cost: whole calls with --dtx --vad beside the same calls without.
 
-Usage: dtx.py [--program PROGRAM] [--codec NAMES] [--voices N] [--options "..."] [--jobs N] [--per-scene]
+Usage: dtx.py [--program PROGRAM] [--codec NAMES] [--voices N] [--set unseen|recorded] [--options "..."]
+              [--jobs N] [--per-scene]
 
 A scene is 20 s of one voice at -26 dBov (active) with pauses of 0.3 to 2.2 s, clean or in a noise 20, 10 or 5 dB below it: pink,
 and a kitchen's. Voices, noises and what is speech are voice.py's, of its set `unseen`. Each scene is a call in virtual time over a
@@ -24,10 +25,15 @@ CELLS = (("clean", "pink", None), ("pink, 20 dB", "pink", 20), ("pink, 10 dB", "
          ("kitchen, 20 dB", "kitchen 2", 20), ("kitchen, 10 dB", "kitchen 2", 10), ("kitchen, 5 dB", "kitchen 2", 5))
 RATES = {"pcmu": 8000, "pcma": 8000, "ilbc": 8000, "g722": 16000, "l16": 16000, "opus": 16000}
 
+# Recordings most of which have a room's noise of their own, for clean scenes alone; the first are those of the set `tuning`.
+RECORDED = dict(voice.VOICES["tuning"],
+                dfn=[("speech/dfn-clean_freesound_33711.wav", None)], near=[("aec/ms2-nearend_double_talk.wav", None)],
+                far=[("aec/ms2-farend_simple_talk.wav", None)], plc=[("plc/clean.wav", None)], leak=[("speech/webrtcvad-leak-test.wav", None)])
+VOICES = {"unseen": voice.VOICES["unseen"], "recorded": RECORDED}
 
-def scene(kind, snr, index):
+
+def scene(kind, snr, index, voices=VOICES["unseen"]):
     """The clean voice and what the microphone hears, -1 to 1 at 16 kHz."""
-    voices = voice.VOICES["unseen"]
     rng = np.random.default_rng([index, 11])
     clean = voice.voice(voices[list(voices)[index % len(voices)]], rng)
     if snr is None:
@@ -78,7 +84,7 @@ def score(clean, heard, rate):
 def one(a, codec, cell, index):
     """Packets with and without pauses, blocks of speech, those not sent, PESQ of both."""
     _, kind, snr = CELLS[cell]
-    clean, x = scene(kind, snr, index)
+    clean, x = scene(kind, snr, index, VOICES[a.set])
     speech, rate, clock = voice.truth(clean), RATES[codec], CLOCKS[codec]
     with tempfile.TemporaryDirectory() as folder:
         heard_all, every = call(a, codec, x, [], folder)
@@ -101,16 +107,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default=os.path.join(ROOT, "target/release/media-core"))
     parser.add_argument("--codec", default="pcmu,pcma,g722,ilbc,l16,opus")
-    parser.add_argument("--voices", type=int, default=5)
+    parser.add_argument("--set", choices=list(VOICES), default="unseen", help="`recorded`: ten recordings, clean")
+    parser.add_argument("--voices", type=int)
     parser.add_argument("--aggressiveness", choices=list("0123"))
     parser.add_argument("--options", default="", help="of the program, for both calls of a scene")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--per-scene", action="store_true", help="tell each scene on stderr")
     a = parser.parse_args()
+    a.voices = a.voices or len(VOICES[a.set])
+    cells = CELLS if a.set == "unseen" else CELLS[:1]
     print("| codec | noise | packets saved | pauses | lost | PESQ, all sent | PESQ, pauses not sent | difference |\n|---|---|---|---|---|---|---|---|")
     with ThreadPoolExecutor(a.jobs) as pool:
         for codec in a.codec.split(","):
-            for cell, (name, *_) in enumerate(CELLS):
+            for cell, (name, *_) in enumerate(cells):
                 rows = list(pool.map(lambda index: one(a, codec, cell, index), range(a.voices)))
                 if a.per_scene:
                     for row in rows:

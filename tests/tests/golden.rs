@@ -57,7 +57,7 @@ fn hashes_are_unchanged() {
         ("g722 concealed", 0xa742_c67f),
         ("comfort noise", 0x1ebe_d0e8),
         ("energy gate", 0x9b79_2059),
-        ("voice", 0x2307_ad79),
+        ("voice", 0x4b72_8b7c),
         ("active level", 0xb6bd_e515),
         ("agc", 0x662d_013e),
         ("level i16", 0xba5b_8c65),

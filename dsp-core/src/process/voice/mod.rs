@@ -4,17 +4,21 @@
 //! for speech. With the cargo feature `earshot`, `neural_voice` is a better and more expensive one with the same
 //! interface.
 //!
-//! Two properties tell speech from noise. Speech is unlike the noise before it: the likelihood of six bands is
-//! compared with their noise, which is tracked by the probability of speech ([T. Gerkmann and R. C. Hendriks 2012]).
-//! And it is voiced: the autocorrelation of the lowest kilohertz has a peak at the pitch lags of a voice. Their
-//! product says more than either, since steady noise may be periodic, and changing noise often is not. These features
-//! are smoothed (attack 25 ms, release 125 ms) and weighted into the log odds of speech, and a threshold for each
-//! [aggressiveness](VoiceConfig::aggressiveness) decides. The weights come from a logistic regression over synthetic
-//! scenes, which differ from those on which the results in `BENCHMARKS.md` were measured.
+//! Two properties tell speech from noise. Speech is unlike the noise before it: each of six bands is compared with its
+//! noise, which is tracked by the probability of speech ([T. Gerkmann and R. C. Hendriks 2012]). And it is voiced: the
+//! autocorrelation of the lowest 500 Hz has a peak at the pitch lags of a voice. The decision is made of seven features:
+//! how far the bands below 1 kHz are above their noise now; the likelihood of these and of all bands, smoothed, the
+//! latter also squared, since a click is more unlike the noise than most of speech is; the likelihood times the
+//! periodicity, which says more than either, since steady noise may be periodic, and changing noise often is not; and
+//! the mean and the mean square of the periodicity over 0.4 s, since in speech vowels take turns with other sounds,
+//! while noise is equally periodic all the time. They are weighted into the log odds of speech, and a threshold for
+//! each [aggressiveness](VoiceConfig::aggressiveness) decides. The weights come from a logistic regression over
+//! synthetic scenes, which differ in voices and noises from those on which the results in `BENCHMARKS.md` were
+//! measured.
 //!
 //! Everything is heard at 8 kHz; higher rates are brought there by averaging neighbours. There is no delay: the result
-//! of a block is known with its last sample. A block of 10 ms takes 2,874 instructions at 8 kHz and 3,399 at 16 kHz on
-//! a Cortex-M3, and 3,983 and 4,700 on a Cortex-M0 (`BENCHMARKS.md`). The state takes 544 bytes.
+//! of a block is known with its last sample. A block of 10 ms takes 1,948 instructions at 8 kHz and 2,473 at 16 kHz on
+//! a Cortex-M3, and 2,907 and 3,624 on a Cortex-M0 (`BENCHMARKS.md`). The state takes 420 bytes.
 //!
 //! A quiet room, and a voiced sound in it:
 //!
@@ -60,12 +64,15 @@ use bands::{BANDS, BLOCK};
 use noise::Noise;
 use pitch::Pitch;
 
-/// Weights of the log odds, for features in the units of [`Features`]; the sum is in 2^-16.
-const WEIGHTS: Features = Features { roots: 880, voiced: 759, squares: -228 };
+/// Weights of the log odds, for features in the units of [`Features`] and for the excess of the block in 2^-8 of an
+/// octave; the sum is in 2^-16.
+const WEIGHTS: Features =
+    Features { roots: 540, squares: -127, low_roots: 85, voiced: 825, periodicity: 5_693, periodicity_squared: -5_443 };
+const EXCESS_WEIGHT: i32 = 30;
 /// The log odds of none of it, in 2^-16.
-const OFFSET: i32 = -204_067;
+const OFFSET: i32 = -484_511;
 /// The least log odds of speech for each aggressiveness, in 2^-8.
-const THRESHOLDS: [i32; 4] = [-510, -470, -370, -205];
+const THRESHOLDS: [i32; 4] = [-600, -500, -420, -80];
 /// Blocks in which what stands out may be the beginning of a word, and blocks before it in which nothing did.
 const BEGINS: u8 = 5;
 const RESTED: u8 = 10;
@@ -127,15 +134,19 @@ pub struct Voice {
     pub periodicity: u8,
 }
 
-/// What speech is told by.
+/// What speech is told by, besides the excess of the block itself.
 #[derive(Clone, Copy, Debug, Default)]
 struct Features {
-    /// Sum of the roots of the bands' likelihoods, in 2^-6.
+    /// Sum of the roots of the bands' likelihoods, in 2^-6, and its square, in 2^-4.
     roots: i32,
+    squares: i32,
+    /// Sum of the roots of the likelihoods below 1 kHz, in 2^-6.
+    low_roots: i32,
     /// The same times the periodicity.
     voiced: i32,
-    /// The same squared, in 2^-4.
-    squares: i32,
+    /// The periodicity, and its square, in 2^-8.
+    periodicity: i32,
+    periodicity_squared: i32,
 }
 
 /// Detects voices in one channel of `i16` or `f32`. [The module's page](self) has an example.
@@ -264,14 +275,23 @@ impl VoiceDetector {
     /// Ends a block of these levels; whether there is speech.
     fn judge(&mut self, levels: [i32; BANDS]) -> bool {
         self.levels = levels;
-        let roots = self.noise.hear(&levels);
+        let found = self.noise.hear(&levels);
         let periodicity = self.pitch.hear();
-        follow(&mut self.smooth.roots, roots);
-        follow(&mut self.smooth.voiced, (roots * periodicity) >> 8);
-        follow(&mut self.smooth.squares, (roots * roots) >> 8);
-        let Features { roots, voiced, squares } = self.smooth;
-        // Smoothed features are below 2^21, weights below 2^9: the sum is below 2^31.
-        let odds = (roots >> 8) * WEIGHTS.roots + (voiced >> 8) * WEIGHTS.voiced + (squares >> 8) * WEIGHTS.squares;
+        let smooth = &mut self.smooth;
+        follow(&mut smooth.roots, found.roots, AT_ONCE);
+        follow(&mut smooth.squares, (found.roots * found.roots) >> 8, AT_ONCE);
+        follow(&mut smooth.low_roots, found.low_roots, SOON);
+        follow(&mut smooth.voiced, (found.low_roots * periodicity) >> 8, AT_ONCE);
+        follow_slowly(&mut smooth.periodicity, periodicity);
+        follow_slowly(&mut smooth.periodicity_squared, (periodicity * periodicity) >> 8);
+        // Features are below 2^13, weights below 2^13: the sum is below 2^23.
+        let odds = found.low_excess * EXCESS_WEIGHT
+            + (smooth.roots >> 8) * WEIGHTS.roots
+            + (smooth.squares >> 8) * WEIGHTS.squares
+            + (smooth.low_roots >> 8) * WEIGHTS.low_roots
+            + (smooth.voiced >> 8) * WEIGHTS.voiced
+            + (smooth.periodicity >> 8) * WEIGHTS.periodicity
+            + (smooth.periodicity_squared >> 8) * WEIGHTS.periodicity_squared;
         let odds = (odds + OFFSET) >> 8;
         let speech = odds > self.threshold;
         self.held = if speech { self.hangover } else { self.held.saturating_sub(1) };
@@ -318,11 +338,24 @@ impl CaptureBlock<f32> for VoiceDetector {
     }
 }
 
-/// Smooths: 0.4 of the way up, 0.08 of it down.
-fn follow(smooth: &mut i32, new: i32) {
+/// How fast a smoothed feature follows, up and down: by what fraction of the way for each block, as the logarithm to the
+/// base 2 of its reciprocal.
+type Pace = (u32, u32);
+const AT_ONCE: Pace = (0, 4);
+const SOON: Pace = (3, 5);
+
+/// Smooths.
+#[inline(always)]
+fn follow(smooth: &mut i32, new: i32, pace: Pace) {
     let difference = (new << 8) - *smooth;
-    // Differences are below 2^21.
-    *smooth += (difference * if difference > 0 { 102 } else { 20 }) >> 8;
+    *smooth += difference >> if difference > 0 { pace.0 } else { pace.1 };
+}
+
+/// Smooths over 0.4 s.
+#[inline(always)]
+fn follow_slowly(smooth: &mut i32, new: i32) {
+    // Differences are below 2^17.
+    *smooth += (((new << 8) - *smooth) * 6) >> 8;
 }
 
 /// A probability of 255 from log odds in 2^-8.
