@@ -51,6 +51,7 @@
 use core::fmt;
 
 use crate::time::PayloadType;
+use crate::waveform::GapAnalysis;
 
 mod adapt;
 pub mod cn;
@@ -256,6 +257,13 @@ pub trait Decoder {
     /// the next payload does not follow on the last one. The default does nothing.
     fn follow(&mut self, samples: usize) {
         let _ = samples;
+    }
+
+    /// As [`follow`](Self::follow), where the side before the gap was analysed already, at the decoder's sample rate: a
+    /// decoder that continues the sound on its own need not search for the pitch again. The default calls `follow`.
+    fn follow_known(&mut self, samples: usize, gap: GapAnalysis<'_>) {
+        let _ = gap;
+        self.follow(samples);
     }
 
     /// How far before the beginning of `next` its redundancy reaches, in ticks of the RTP clock, given what was

@@ -40,7 +40,7 @@ pub(crate) mod pitch;
 pub(crate) mod plc;
 pub(crate) mod stretch;
 
-pub use plc::Concealer;
+pub use plc::{Concealer, GapAnalysis};
 pub use stretch::Stretcher;
 
 /// The square root, rounded down, bit by bit: 130 instructions on a processor that cannot divide, where that of `core`

@@ -41,8 +41,9 @@
 //! ```
 
 use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder, Frames};
+use crate::waveform::GapAnalysis;
 use band::{Higher, Lower};
-use conceal::G722Concealer;
+use conceal::{G722Concealer, PIECE};
 use narrow::Narrow;
 use qmf::{Analysis, BLOCK, Synthesis};
 
@@ -247,6 +248,14 @@ impl G722Decoder {
         self.mode
     }
 
+    /// Goes along with the encoder over a loss, as if its sound were what is concealed.
+    fn guess(&mut self, samples: usize, gap: Option<GapAnalysis<'_>>) {
+        for begin in (0..samples).step_by(PIECE) {
+            let count = (samples - begin).min(PIECE);
+            self.concealment.go_on(count, &mut self.bands, &mut self.filter, gap);
+        }
+    }
+
     #[inline(always)]
     fn run(&mut self, payload: &[u8], pairs: &mut [[i16; 2]], mode: Mode) {
         let (mut lower, mut higher) = ([0; BLOCK], [0; BLOCK]);
@@ -286,8 +295,9 @@ impl Decoder for G722Decoder {
     /// close to the encoder's.
     fn conceal(&mut self, pcm: &mut [i16]) -> bool {
         if self.sounds {
-            for pcm in pcm.chunks_mut(2 * BLOCK) {
-                self.concealment.conceal(pcm, &mut self.bands, &mut self.filter);
+            for pcm in pcm.chunks_mut(PIECE) {
+                self.concealment.go_on(pcm.len(), &mut self.bands, &mut self.filter, None);
+                self.concealment.made(pcm);
             }
         }
         self.sounds
@@ -296,11 +306,11 @@ impl Decoder for G722Decoder {
     /// Prepares the decoder for octets that do not follow on the last ones, with an estimate of its own of what was
     /// lost.
     fn follow(&mut self, samples: usize) {
-        let mut unheard = [0; 2 * BLOCK];
-        for begin in (0..samples).step_by(2 * BLOCK) {
-            let count = (samples - begin).min(2 * BLOCK);
-            self.concealment.conceal(&mut unheard[..count], &mut self.bands, &mut self.filter);
-        }
+        self.guess(samples, None);
+    }
+
+    fn follow_known(&mut self, samples: usize, gap: GapAnalysis<'_>) {
+        self.guess(samples, Some(gap));
     }
 
     fn reset(&mut self) {

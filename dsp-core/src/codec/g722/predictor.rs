@@ -61,7 +61,7 @@ impl BandPredictor {
             *now = (*now + before) / 2;
         }
         // FILTEZ, FILTEP and PREDIC with the new coefficients.
-        self.zeros_part = saturating_sum(&core::array::from_fn(|i| (self.zeros[i] * self.differences[i]) >> 14));
+        self.zeros_part = self.saturating_sum();
         let [newer, older] = [0, 1].map(|i| (self.poles[i] * self.doubled[i]) >> 15);
         self.prediction = i32::from(saturate(i32::from(saturate(newer + older)) + self.zeros_part));
     }
@@ -103,29 +103,29 @@ impl BandPredictor {
     /// UPZERO, DELAYA of the differences and FILTEZ, tap by tap.
     #[inline(always)]
     fn run_zeros(&mut self, difference: i32) {
-        let step = if difference == 0 { 0 } else { 128 };
-        let mut terms = [0; ZEROS];
-        let mut newer = difference;
         self.magnitude += difference.abs() - self.differences[ZEROS - 1].abs();
-        let taps = self.zeros.iter_mut().zip(&mut self.differences);
-        for (term, (zero, place)) in terms.iter_mut().zip(taps) {
-            let differs = (*place ^ difference) >> 31;
-            // At most 32639 + 128, at least -32640 - 128.
-            *zero = ((*zero * 255) >> 8) + ((step ^ differs) - differs);
+        let zero_difference = difference == 0;
+        let mut newer = difference;
+        let mut sum = 0;
+        for (zero, place) in self.zeros.iter_mut().zip(&mut self.differences) {
+            // 255/256 of it, rounded down, is it without its 256th, rounded up. A step of 128 is added where the signs agree, and
+            // one of -128 where they do not: both ways at most 32639 + 128, at least -32640 - 128.
+            *zero -= if zero_difference { (*zero + 255) >> 8 } else { ((*zero + 255 - (128 << 8)) >> 8) + ((*place ^ difference) >> 31 & 256) };
             // The Recommendation doubles a difference, which 14 bits allow, and shifts the product by 15.
-            *term = (*zero * newer) >> 14;
+            sum += (*zero * newer) >> 14;
             newer = core::mem::replace(place, newer);
         }
         // No term exceeds twice its difference, so that below this no partial sum can saturate, in any order.
-        self.zeros_part = if self.magnitude <= 16383 { terms.iter().sum() } else { saturating_sum(&terms) };
+        self.zeros_part = if self.magnitude <= 16383 { sum } else { self.saturating_sum() };
     }
-}
 
-/// The Recommendation's order of additions, each of which saturates: from the oldest to the newest.
-#[cold]
-#[inline(never)]
-fn saturating_sum(terms: &[i32; ZEROS]) -> i32 {
-    terms.iter().rev().fold(0, |sum, term| i32::from(saturate(sum + term)))
+    /// FILTEZ in the Recommendation's order of additions, each of which saturates: from the oldest to the newest.
+    #[cold]
+    #[inline(never)]
+    fn saturating_sum(&self) -> i32 {
+        let terms = self.zeros.iter().zip(&self.differences).map(|(zero, difference)| (zero * difference) >> 14);
+        terms.rev().fold(0, |sum, term| i32::from(saturate(sum + term)))
+    }
 }
 
 #[cfg(test)]
