@@ -49,6 +49,7 @@
 //! ```
 
 use core::fmt;
+use core::num::NonZeroUsize;
 
 use crate::time::PayloadType;
 use crate::waveform::GapAnalysis;
@@ -204,6 +205,13 @@ pub trait Encoder {
     /// Returns [`EncodeError::FrameLength`] if the codec has no frame of this length, [`EncodeError::OutputTooSmall`]
     /// if `payload` is too small, and [`EncodeError::Codec`] if a codec library refuses the frame.
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError>;
+
+    /// Where a frame can be divided: at multiples of so many samples, if the payloads of the parts, one behind the other, are
+    /// that of the whole frame. With it a [`Sender`](crate::send::Sender) may encode the beginning of a frame before its
+    /// end was captured. The default is `None`: nowhere.
+    fn divisor(&self) -> Option<NonZeroUsize> {
+        None
+    }
 
     /// Follows the network from the next frame on, as far as the encoder can. Returns what it has changed, within its
     /// own bounds and those that were agreed on, with `None` for everything that it cannot change. It neither

@@ -82,11 +82,14 @@ impl G722Concealer {
         let (mut lower, mut higher) = ([0; BLOCK], [0; BLOCK]);
         for sound in sound[..2 * pairs].as_chunks().0.chunks(BLOCK) {
             analysis.split(sound, &mut lower, &mut higher);
-            for (lower, higher) in lower.iter_mut().zip(&mut higher).take(sound.len()) {
-                (*lower, *higher) = bands.follow(*lower, *higher);
-            }
+            bands.follow(&mut lower[..sound.len()], &mut higher[..sound.len()]);
             filter.hear(&lower, &higher, sound.len());
         }
+    }
+
+    /// Whether bands and filter are still brought along. If not, sound that nobody hears need not be made.
+    pub(super) fn follows(&self) -> bool {
+        self.before.is_none() || self.left > 0
     }
 
     /// What [`go_on`](Self::go_on) made last, to be heard.

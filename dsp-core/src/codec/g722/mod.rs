@@ -40,12 +40,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use core::num::NonZeroUsize;
+
 use super::{CodecInfo, DecodeError, Decoder, EncodeError, Encoder, Frames};
+use crate::kernel::VECTORS;
 use crate::waveform::GapAnalysis;
 use band::{Higher, Lower};
 use conceal::{G722Concealer, PIECE};
 use narrow::Narrow;
-use qmf::{Analysis, BLOCK, Synthesis};
+use qmf::{Analysis, BLOCK, Band, Synthesis};
 
 mod band;
 mod conceal;
@@ -98,6 +101,20 @@ impl SubBandEncoder {
     pub fn encode(&mut self, lower: i16, higher: i16) -> u8 {
         self.higher.encode(higher) << 6 | self.lower.encode(lower)
     }
+
+    /// Codes at most a block of samples.
+    #[inline(always)]
+    fn encode_block(&mut self, lower: &Band, higher: &Band, octets: &mut [u8]) {
+        // Both bands at once keep a wide processor busy. A small one has registers for the state of one of them.
+        if VECTORS {
+            for ((octet, &lower), &higher) in octets.iter_mut().zip(lower).zip(higher) {
+                *octet = self.encode(lower, higher);
+            }
+        } else {
+            self.higher.encode_block(higher, octets);
+            self.lower.encode_block(lower, octets);
+        }
+    }
 }
 
 impl Default for SubBandEncoder {
@@ -126,10 +143,24 @@ impl SubBandDecoder {
         (self.lower.decode(octet, mode), self.higher.decode(octet >> 6))
     }
 
-    /// Goes along with an encoder: takes a sample of each band, adapts as when their octet is decoded, and returns what
-    /// decoding gives at 64 kbit/s.
-    fn follow(&mut self, lower: i16, higher: i16) -> (i16, i16) {
-        (self.lower.follow(lower), self.higher.follow(higher))
+    /// Decodes at most a block of octets.
+    #[inline(always)]
+    fn decode_block(&mut self, octets: &[u8], mode: Mode, lower: &mut Band, higher: &mut Band) {
+        if VECTORS {
+            for ((&octet, lower), higher) in octets.iter().zip(lower).zip(higher) {
+                (*lower, *higher) = self.decode(octet, mode);
+            }
+        } else {
+            self.lower.decode_block(octets, mode, lower);
+            self.higher.decode_block(octets, higher);
+        }
+    }
+
+    /// Goes along with an encoder: takes samples of each band, adapts as when their octets are decoded, and puts what
+    /// decoding gives at 64 kbit/s in their place.
+    fn follow(&mut self, lower: &mut [i16], higher: &mut [i16]) {
+        self.lower.follow_block(lower);
+        self.higher.follow_block(higher);
     }
 
     /// Ends a loss over which the decoder followed a guess, from the state `before` it and the `next` octets: see
@@ -188,6 +219,11 @@ impl Encoder for G722Encoder {
         Frames::Of(125)
     }
 
+    /// Each pair of samples is an octet by itself.
+    fn divisor(&self) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(2)
+    }
+
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
         let (pairs, odd) = pcm.as_chunks::<2>();
         if pairs.is_empty() || !odd.is_empty() {
@@ -198,10 +234,11 @@ impl Encoder for G722Encoder {
         let (mut lower, mut higher) = ([0; BLOCK], [0; BLOCK]);
         for (pairs, octets) in pairs.chunks(BLOCK).zip(octets.chunks_mut(BLOCK)) {
             self.filter.split(pairs, &mut lower, &mut higher);
-            for ((octet, &lower), &higher) in octets.iter_mut().zip(&lower).zip(&higher) {
-                let higher = self.narrow.as_mut().map_or(higher, |narrow| narrow.hear(higher));
-                *octet = self.bands.encode(lower, higher) & self.mode.sound_bits();
+            if let Some(narrow) = &mut self.narrow {
+                higher.iter_mut().take(pairs.len()).for_each(|higher| *higher = narrow.hear(*higher));
             }
+            self.bands.encode_block(&lower, &higher, octets);
+            octets.iter_mut().for_each(|octet| *octet &= self.mode.sound_bits());
         }
         Ok(need)
     }
@@ -250,9 +287,11 @@ impl G722Decoder {
 
     /// Goes along with the encoder over a loss, as if its sound were what is concealed.
     fn guess(&mut self, samples: usize, gap: Option<GapAnalysis<'_>>) {
-        for begin in (0..samples).step_by(PIECE) {
-            let count = (samples - begin).min(PIECE);
+        let mut left = samples;
+        while left > 0 && self.concealment.follows() {
+            let count = left.min(PIECE);
             self.concealment.go_on(count, &mut self.bands, &mut self.filter, gap);
+            left -= count;
         }
     }
 
@@ -260,9 +299,7 @@ impl G722Decoder {
     fn run(&mut self, payload: &[u8], pairs: &mut [[i16; 2]], mode: Mode) {
         let (mut lower, mut higher) = ([0; BLOCK], [0; BLOCK]);
         for (octets, pairs) in payload.chunks(BLOCK).zip(pairs.chunks_mut(BLOCK)) {
-            for ((&octet, lower), higher) in octets.iter().zip(&mut lower).zip(&mut higher) {
-                (*lower, *higher) = self.bands.decode(octet, mode);
-            }
+            self.bands.decode_block(octets, mode, &mut lower, &mut higher);
             self.filter.join(&lower, &higher, pairs);
         }
     }

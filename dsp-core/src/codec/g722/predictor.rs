@@ -119,9 +119,9 @@ impl BandPredictor {
         self.zeros_part = if self.magnitude <= 16383 { sum } else { self.saturating_sum() };
     }
 
-    /// FILTEZ in the Recommendation's order of additions, each of which saturates: from the oldest to the newest.
-    #[cold]
-    #[inline(never)]
+    /// FILTEZ in the Recommendation's order of additions, each of which saturates: from the oldest to the newest. In line, since a
+    /// call would have the whole state written to memory for each sample.
+    #[inline(always)]
     fn saturating_sum(&self) -> i32 {
         let terms = self.zeros.iter().zip(&self.differences).map(|(zero, difference)| (zero * difference) >> 14);
         terms.rev().fold(0, |sum, term| i32::from(saturate(sum + term)))

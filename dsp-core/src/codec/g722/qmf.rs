@@ -12,8 +12,9 @@
 use super::tables::QMF;
 use crate::kernel::VECTORS;
 
-/// Sample pairs (and so band samples) that one call takes at most.
-pub(super) const BLOCK: usize = 16;
+/// Sample pairs (and so band samples) that one call takes at most. Where bands go one after the other, what each block costs besides
+/// its samples is worth a longer one: 10 ms.
+pub(super) const BLOCK: usize = if VECTORS { 16 } else { 80 };
 
 /// Number of earlier samples that a filter needs.
 const MEMORY: usize = 22;
