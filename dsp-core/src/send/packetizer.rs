@@ -139,7 +139,7 @@ impl<S: Storage<i16>> Packetizer<S> {
 }
 
 /// Samples that are encoded at a time, ahead.
-const PIECE: usize = 80;
+const PIECE: usize = 160;
 
 /// What is encoded of the beginning of a frame.
 #[derive(Clone, Copy)]

@@ -9,9 +9,12 @@
 //! multiplications for each sample, of which 8 are by 127 or 255 and become shifts.
 
 use super::qmf::saturate;
+use crate::kernel::{COUNTS_ZEROS, VECTORS};
 
 /// Zeros of a predictor.
 const ZEROS: usize = 6;
+/// Whether saturation is one instruction, and so cheaper than to find out whether it is needed: from a Cortex-M3 on.
+const SATURATES: bool = COUNTS_ZEROS && !VECTORS;
 
 /// Predictor of one band.
 #[derive(Clone, Debug)]
@@ -20,7 +23,7 @@ pub(super) struct BandPredictor {
     zeros: [i32; ZEROS],
     /// The last quantised differences d1 to d6 (DLT, DH), newest first.
     differences: [i32; ZEROS],
-    /// Sum of the magnitudes of the six differences: whether FILTEZ could saturate at all.
+    /// Sum of the magnitudes of the six differences: whether FILTEZ could saturate at all. Kept where that is asked.
     magnitude: i32,
     /// Coefficients of the poles, a1 and a2 (AL, AH), Q14.
     poles: [i32; 2],
@@ -100,28 +103,34 @@ impl BandPredictor {
         self.prediction = i32::from(saturate(poles_part + self.zeros_part));
     }
 
-    /// UPZERO, DELAYA of the differences and FILTEZ, tap by tap.
+    /// UPZERO, DELAYA of the differences and FILTEZ, tap by tap, from the oldest.
     #[inline(always)]
     fn run_zeros(&mut self, difference: i32) {
-        self.magnitude += difference.abs() - self.differences[ZEROS - 1].abs();
-        let zero_difference = difference == 0;
-        let mut newer = difference;
+        // 255/256 of a zero, rounded down, is it without its 256th, rounded up. A step of 128 is added where the signs agree, and one
+        // of -128 where they do not, unless the difference is 0: at most 32639 + 128, at least -32640 - 128.
+        let (round, turn) = if difference == 0 { (255, 0) } else { (255 - (128 << 8), 256) };
+        if !SATURATES {
+            self.magnitude += difference.abs() - self.differences[ZEROS - 1].abs();
+        }
         let mut sum = 0;
-        for (zero, place) in self.zeros.iter_mut().zip(&mut self.differences) {
-            // 255/256 of it, rounded down, is it without its 256th, rounded up. A step of 128 is added where the signs agree, and
-            // one of -128 where they do not: both ways at most 32639 + 128, at least -32640 - 128.
-            *zero -= if zero_difference { (*zero + 255) >> 8 } else { ((*zero + 255 - (128 << 8)) >> 8) + ((*place ^ difference) >> 31 & 256) };
+        for tap in (0..ZEROS).rev() {
+            let newer = if tap == 0 { difference } else { self.differences[tap - 1] };
+            let place = core::mem::replace(&mut self.differences[tap], newer);
+            let zero = &mut self.zeros[tap];
+            *zero -= ((*zero + round) >> 8) + ((place ^ difference) >> 31 & turn);
             // The Recommendation doubles a difference, which 14 bits allow, and shifts the product by 15.
             sum += (*zero * newer) >> 14;
-            newer = core::mem::replace(place, newer);
+            if SATURATES {
+                sum = i32::from(saturate(sum));
+            }
         }
         // No term exceeds twice its difference, so that below this no partial sum can saturate, in any order.
-        self.zeros_part = if self.magnitude <= 16383 { sum } else { self.saturating_sum() };
+        self.zeros_part = if SATURATES || self.magnitude <= 16383 { sum } else { self.saturating_sum() };
     }
 
-    /// FILTEZ in the Recommendation's order of additions, each of which saturates: from the oldest to the newest. In line, since a
-    /// call would have the whole state written to memory for each sample.
-    #[inline(always)]
+    /// FILTEZ in the Recommendation's order of additions, each of which saturates: from the oldest to the newest.
+    #[cold]
+    #[inline(never)]
     fn saturating_sum(&self) -> i32 {
         let terms = self.zeros.iter().zip(&self.differences).map(|(zero, difference)| (zero * difference) >> 14);
         terms.rev().fold(0, |sum, term| i32::from(saturate(sum + term)))

@@ -3,6 +3,9 @@
 //! For each key the SHA-1 states after the two pads are kept: 40 bytes. A packet is hashed in place, and only its end
 //! is copied. The cost is ceil((bytes + 13) / 64) + 1 SHA-1 blocks.
 
+#[cfg(target_arch = "arm")]
+use super::sha1_small::compress;
+#[cfg(not(target_arch = "arm"))]
 use sha1::block_api::compress;
 use zeroize::Zeroize;
 

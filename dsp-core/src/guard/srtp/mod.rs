@@ -87,6 +87,8 @@ mod hmac_sha1;
 mod keys;
 mod profile;
 mod replay;
+#[cfg(any(test, target_arch = "arm"))]
+mod sha1_small;
 mod streams;
 mod terms;
 #[cfg(test)]
