@@ -77,7 +77,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if self.switches_to(info.payload_type) {
             decoder.reset();
         }
-        follow(decoder, samples, &self.concealer);
+        follow::<M, CHANNELS>(decoder, samples, &self.concealer);
         match self.sound.make(samples, packet, |out| decoder.decode(payload, out)) {
             Some(Ok(decoded)) if decoded == packet => {
                 self.concealer.meet(self.rates().sample_rate_hz, self.sound.extend(samples + packet), samples);
@@ -135,9 +135,11 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 let by_codec = M::PARTS.codec_recovery && !self.concealer.is_concealing();
                 let own = by_codec && self.sound.conceal_by(decoder, step);
                 if !own {
-                    // One analysis for both.
-                    self.concealer.prepare(self.rates().sample_rate_hz, self.sound.extend(0));
-                    follow(decoder, samples, &self.concealer);
+                    if M::PARTS.codec_recovery {
+                        // One analysis for both.
+                        self.concealer.prepare(self.rates().sample_rate_hz, self.sound.extend(0));
+                    }
+                    follow::<M, CHANNELS>(decoder, samples, &self.concealer);
                 }
                 own
             }
@@ -280,9 +282,13 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
 }
 
 /// Tells the decoder of `samples` that are concealed here, and what is known of the sound before them.
-fn follow<const CHANNELS: usize>(decoder: &mut dyn Decoder, samples: usize, concealer: &Concealers<CHANNELS>) {
+fn follow<M: ReceiverMemory, const CHANNELS: usize>(
+    decoder: &mut dyn Decoder,
+    samples: usize,
+    concealer: &Concealers<CHANNELS>,
+) {
     match concealer.analysis() {
-        Some(gap) => decoder.follow_known(samples, gap),
-        None => decoder.follow(samples),
+        Some(gap) if M::PARTS.codec_recovery => decoder.follow_known(samples, gap),
+        _ => decoder.follow(samples),
     }
 }

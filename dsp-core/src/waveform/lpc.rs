@@ -7,6 +7,7 @@
 
 use super::pitch::{bits, dot, four_dots};
 use super::square_root;
+use crate::kernel::VECTORS;
 use crate::slices::{part, split_mut};
 
 /// Largest order.
@@ -15,7 +16,7 @@ pub(crate) const MAX_ORDER: usize = 16;
 pub(crate) const MAX_WINDOW: usize = 480;
 /// Samples synthesised in one piece.
 const RUN: usize = 80;
-/// Samples whose sums are computed together; divides [`RUN`].
+/// Samples whose sums are computed together, by [`four_dots`]; divides [`RUN`].
 const AT_ONCE: usize = 4;
 
 /// An all-pole filter 1/A(z), A(z) = 1 + a1 z^-1 + ...
@@ -103,17 +104,51 @@ impl Predictor {
         if !excited && memory.iter().all(|m| *m == 0) {
             return;
         }
-        // 10 is the order at 8 kHz. Coefficients beyond the order are 0, and known numbers of taps unroll.
-        let eight_khz = self.order <= 10 || Self::order_for(rate_hz) <= 10;
-        self.run(if eight_khz { 12 } else { MAX_ORDER }, memory, out, excitation);
+        // A known number of taps unrolls; 10 is the order at 8 kHz. Coefficients beyond the order are 0.
+        if Self::order_for(rate_hz) <= 10 {
+            self.run::<10>(memory, out, excitation);
+        } else if VECTORS {
+            self.run::<MAX_ORDER>(memory, out, excitation);
+        } else {
+            self.run_by_fours(memory, out, excitation);
+        }
     }
 
-    /// With so many taps, a multiple of four.
-    fn run(&self, taps: usize, memory: &mut [i16; MAX_ORDER], out: &mut [i32], mut excitation: impl FnMut() -> i32) {
+    fn run<const TAPS: usize>(
+        &self,
+        memory: &mut [i16; MAX_ORDER],
+        out: &mut [i32],
+        mut excitation: impl FnMut() -> i32,
+    ) {
+        // Coefficients and outputs as words, oldest first: a Cortex-M0 has no offsets for signed halfwords.
+        let mut a = [0i32; TAPS];
+        let mut line = [0i32; MAX_ORDER + RUN];
+        a.iter_mut().zip(&self.a).for_each(|(a, v)| *a = i32::from(*v));
+        for block in out.chunks_mut(RUN) {
+            let len = block.len().min(RUN);
+            for (k, v) in memory.iter().enumerate().take(TAPS) {
+                line[TAPS - 1 - k] = i32::from(*v);
+            }
+            for (n, y) in (0..RUN).zip(block) {
+                let past = &line[n..n + TAPS];
+                let sum = (0..TAPS).rev().fold(0i32, |sum, k| sum.wrapping_add(a[k] * past[TAPS - 1 - k]));
+                // Division rounds towards zero, so a ringing filter ends in silence and not in a limit cycle.
+                let rung = (excitation() - sum / 4096).clamp(-32768, 32767);
+                line[n + TAPS] = rung;
+                *y = (*y + rung).clamp(-32768, 32767);
+            }
+            for (k, m) in memory.iter_mut().enumerate().take(TAPS) {
+                *m = line[len + TAPS - 1 - k] as i16;
+            }
+        }
+    }
+
+    /// As `run` with all taps, which are more than there are registers for: four samples share what is loaded.
+    fn run_by_fours(&self, memory: &mut [i16; MAX_ORDER], out: &mut [i32], mut excitation: impl FnMut() -> i32) {
         // Oldest first, and zeros around them: four samples have their sums computed together, the later ones with coefficients
         // that lie further on.
         let mut a = [0i16; MAX_ORDER + 2 * AT_ONCE];
-        a.iter_mut().skip(AT_ONCE - 1).zip(self.a.iter().take(taps).rev()).for_each(|(to, a)| *to = *a);
+        a.iter_mut().skip(AT_ONCE - 1).zip(self.a.iter().rev()).for_each(|(to, a)| *to = *a);
         let newest: [i32; AT_ONCE - 1] = core::array::from_fn(|k| self.a[k].into());
         let mut line = [0i16; MAX_ORDER + RUN];
         for block in out.chunks_mut(RUN) {
@@ -122,7 +157,7 @@ impl Predictor {
             for (y, n) in block.chunks_mut(AT_ONCE).zip((MAX_ORDER..).step_by(AT_ONCE)) {
                 let (past, new) = split_mut(&mut line, n);
                 // The part of the sums that lies before all of them.
-                let mut sums = four_dots(part(past, past.len() - taps, taps), part(&a, 0, taps + AT_ONCE));
+                let mut sums = four_dots(part(past, n - MAX_ORDER, MAX_ORDER), part(&a, 0, MAX_ORDER + AT_ONCE));
                 sums.reverse();
                 let mut places = y.iter_mut().zip(new);
                 for at in 0..AT_ONCE {
