@@ -328,7 +328,7 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
         self.packetizer.front()?;
         self.next_packet(datagram, |header, (frame, ahead), told, datagram| {
             encoder.set_speech(told);
-            write_packet(header, datagram, |payload| ahead.finish(encoder, frame, payload))
+            write_packet(header, datagram, |payload| ahead.encode(encoder, frame, payload))
         })
     }
 
@@ -351,7 +351,7 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
     ) -> Option<Result<usize, SendError>> {
         self.next_packet(datagram, |header, (frame, ahead), told, datagram| {
             encoder.set_speech(told);
-            redundancy.write(header, datagram, |payload| ahead.finish(encoder, frame, payload))
+            redundancy.write(header, datagram, |payload| ahead.encode(encoder, frame, payload))
         })
     }
 
@@ -420,7 +420,12 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
     fn next_packet(
         &mut self,
         datagram: &mut [u8],
-        mut speech: impl FnMut(&RtpHeader<'_>, (&[i16], Ahead), Option<bool>, &mut [u8]) -> Result<(usize, usize), SendError>,
+        mut speech: impl FnMut(
+            &RtpHeader<'_>,
+            (&[i16], Ahead),
+            Option<bool>,
+            &mut [u8],
+        ) -> Result<(usize, usize), SendError>,
     ) -> Option<Result<usize, SendError>> {
         loop {
             let (frame, ahead) = self.packetizer.front()?;
@@ -436,12 +441,12 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
             let told = self.speech.map(|_| self.spoken > 0);
             let mut dtx = of::<D, _>(&mut self.dtx);
             let verdict = match &mut dtx {
-                Some(dtx) if self.info.channels == 1 && ahead.samples == 0 => dtx.judge(frame, told),
+                Some(dtx) if self.info.channels == 1 && ahead.samples() == 0 => dtx.judge(frame, told),
                 _ => Verdict::Speech,
             };
             let noise = matches!(verdict, Verdict::Noise(_));
             if let Some(levels) = of::<D, _>(&mut self.levels) {
-                let samples = frame.get(ahead.samples..).unwrap_or_default();
+                let samples = frame.get(ahead.samples()..).unwrap_or_default();
                 levels.hear(samples, self.info.channels, told.or(noise.then_some(false)));
             }
             let result = match (verdict, dtx) {

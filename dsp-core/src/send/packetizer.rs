@@ -84,7 +84,7 @@ impl<S: Storage<i16>> Packetizer<S> {
 
     /// Length of the frame at the front: what is encoded of it was for one frame.
     fn front_len(&self) -> usize {
-        self.frame.max(self.ahead.samples)
+        self.frame.max(self.ahead.samples())
     }
 
     /// The frame at the front, once it is full, and how much of it is encoded.
@@ -98,12 +98,13 @@ impl<S: Storage<i16>> Packetizer<S> {
     pub(super) fn encode_ahead(&mut self, encoder: &mut dyn Encoder) {
         let Some(divisor) = encoder.divisor() else { return };
         let divisor = divisor.get();
-        if self.len >= self.front_len() || divisor > PIECE {
+        // Longer frames than a packet may have are none.
+        if self.len >= self.front_len().min(MOST) || divisor > PIECE {
             return;
         }
         let mut octets = [0; 2 * PIECE];
         loop {
-            let Ahead { samples, octets: before } = self.ahead;
+            let (samples, before) = (self.ahead.samples(), usize::from(self.ahead.octets));
             let piece = (self.len - samples).min(PIECE) / divisor * divisor;
             let pcm = part(self.samples.as_ref(), samples, piece);
             if piece == 0 {
@@ -117,7 +118,8 @@ impl<S: Storage<i16>> Packetizer<S> {
                     *word = i16::from_le_bytes(if at % 2 == 0 { [octet, high] } else { [low, octet] });
                 }
             }
-            self.ahead = Ahead { samples: samples + piece, octets: before + len };
+            let (samples, octets) = ((samples + piece) as u16, (before + len) as u16);
+            self.ahead = Ahead { samples, octets, finish: Some(Ahead::finish) };
         }
     }
 
@@ -138,45 +140,57 @@ impl<S: Storage<i16>> Packetizer<S> {
     }
 }
 
+/// Samples of the longest frame that is encoded ahead: more than 120 ms of any codec.
+const MOST: usize = 32_767;
 /// Samples that are encoded at a time, ahead.
 const PIECE: usize = 160;
+
+/// Encodes the rest of a frame.
+type Finish = fn(Ahead, &mut dyn Encoder, &[i16], &mut [u8]) -> Result<usize, EncodeError>;
 
 /// What is encoded of the beginning of a frame.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
-    pub(super) samples: usize,
-    octets: usize,
+    samples: u16,
+    octets: u16,
+    /// How the rest is encoded, where a beginning is: a program that encodes nothing ahead has no code for it.
+    finish: Option<Finish>,
 }
 
 impl Ahead {
-    const NOTHING: Self = Self { samples: 0, octets: 0 };
+    const NOTHING: Self = Self { samples: 0, octets: 0, finish: None };
 
-    /// Encodes the rest of such a frame, and puts the octets that its beginning is before that.
-    pub(super) fn finish(
+    /// Samples of the frame that are encoded.
+    pub(super) fn samples(self) -> usize {
+        self.samples.into()
+    }
+
+    /// Encodes a frame whose beginning this is.
+    pub(super) fn encode(
         self,
         encoder: &mut dyn Encoder,
         frame: &[i16],
         payload: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        if self.samples == 0 {
-            return encoder.encode(frame, payload);
+        match self.finish {
+            None => encoder.encode(frame, payload),
+            Some(finish) => finish(self, encoder, frame, payload),
         }
-        let got = payload.len();
-        let coded = frame.iter().flat_map(|word| word.to_le_bytes()).take(self.octets);
-        let Some((begin, rest)) = payload.split_at_mut_checked(self.octets) else {
-            return Err(EncodeError::OutputTooSmall { need: self.octets, got });
-        };
-        begin.iter_mut().zip(coded).for_each(|(to, octet)| *to = octet);
-        let left = frame.get(self.samples..).unwrap_or_default();
-        if left.is_empty() {
-            return Ok(self.octets);
-        }
-        match encoder.encode(left, rest) {
-            Ok(len) => Ok(self.octets + len),
-            Err(EncodeError::OutputTooSmall { need, .. }) => {
-                Err(EncodeError::OutputTooSmall { need: self.octets + need, got })
-            }
-            Err(error) => Err(error),
+    }
+
+    /// Writes the octets of the beginning, and encodes the rest behind them.
+    fn finish(self, encoder: &mut dyn Encoder, frame: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError> {
+        let (octets, got) = (usize::from(self.octets), payload.len());
+        let too_small = |need| EncodeError::OutputTooSmall { need, got };
+        let (begin, rest) = payload.split_at_mut_checked(octets).ok_or(too_small(octets))?;
+        begin.iter_mut().zip(frame.iter().flat_map(|word| word.to_le_bytes())).for_each(|(to, octet)| *to = octet);
+        match frame.get(self.samples()..).unwrap_or_default() {
+            [] => Ok(octets),
+            left => match encoder.encode(left, rest) {
+                Ok(len) => Ok(octets + len),
+                Err(EncodeError::OutputTooSmall { need, .. }) => Err(too_small(octets + need)),
+                Err(error) => Err(error),
+            },
         }
     }
 }
@@ -241,10 +255,10 @@ mod tests {
                 packetizer.push(samples).unwrap();
                 while let Some((frame, ahead)) = packetizer.front() {
                     let mut payload = [0; 160];
-                    let short = ahead.finish(&mut encoder.clone(), frame, &mut payload[..159]);
+                    let short = ahead.encode(&mut encoder.clone(), frame, &mut payload[..159]);
                     assert_eq!(short, Err(EncodeError::OutputTooSmall { need: 160, got: 159 }));
-                    most = most.max(ahead.samples);
-                    assert_eq!(ahead.finish(&mut encoder, frame, &mut payload), Ok(160));
+                    most = most.max(ahead.samples());
+                    assert_eq!(ahead.encode(&mut encoder, frame, &mut payload), Ok(160));
                     payloads.push(payload);
                     packetizer.pop();
                 }
@@ -261,20 +275,20 @@ mod tests {
         packetizer.push(&[1_000; 240]).unwrap();
         packetizer.encode_ahead(&mut encoder);
         assert!(packetizer.set_frame(160));
-        let front = packetizer.front().map(|(frame, ahead)| (frame.len(), ahead.samples));
+        let front = packetizer.front().map(|(frame, ahead)| (frame.len(), ahead.samples()));
         assert_eq!(front, Some((240, 240)), "a longer one, once");
         packetizer.pop();
         packetizer.push(&[7; 170]).unwrap();
-        assert_eq!(packetizer.front().map(|(frame, ahead)| (frame.len(), ahead.samples)), Some((160, 0)));
+        assert_eq!(packetizer.front().map(|(frame, ahead)| (frame.len(), ahead.samples())), Some((160, 0)));
         packetizer.pop();
         packetizer.encode_ahead(&mut encoder);
         assert_eq!(packetizer.clear(), 10);
         packetizer.push(&[7; 160]).unwrap();
-        assert_eq!(packetizer.front().map(|(frame, ahead)| (frame[0], ahead.samples)), Some((7, 0)));
+        assert_eq!(packetizer.front().map(|(frame, ahead)| (frame[0], ahead.samples())), Some((7, 0)));
         // An encoder whose frames can't be divided is left alone.
         packetizer.push(&[7; 10]).unwrap();
         packetizer.pop();
         packetizer.encode_ahead(&mut Pcmu);
-        assert_eq!((packetizer.ahead.samples, packetizer.pending()), (0, 10));
+        assert_eq!((packetizer.ahead.samples(), packetizer.pending()), (0, 10));
     }
 }

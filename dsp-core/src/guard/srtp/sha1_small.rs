@@ -55,7 +55,9 @@ mod tests {
     fn blocks_are_those_of_another_implementation() {
         let (mut ours, mut theirs) = ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5]);
         for n in 0..50u32 {
-            let block = |of: u32| core::array::from_fn(|at| ((n + of) * 0x9e37 + at as u32 * 0x1f3 + at as u32) as u8 ^ n as u8);
+            let block = |of: u32| {
+                core::array::from_fn(|at| ((n + of) * 0x9e37 + at as u32 * 0x1f3 + at as u32) as u8 ^ n as u8)
+            };
             let blocks = [block(0), block(7)];
             compress(&mut ours, &blocks[..1 + (n % 2) as usize]);
             sha1::block_api::compress(&mut theirs, &blocks[..1 + (n % 2) as usize]);
