@@ -5,7 +5,7 @@
 //! magnitudes is kept below 16, so that the synthesis sum of 16-bit states fits into 32 bits. The cost at 8 kHz is
 //! 1,900 16-bit multiplications and about 110 wide ones.
 
-use super::pitch::{bits, dot, four_dots};
+use super::pitch::{bits, dot, four_dots, four_dots_of_pairs, pair};
 use super::square_root;
 use crate::kernel::VECTORS;
 use crate::slices::{part, split_mut};
@@ -50,29 +50,12 @@ impl Predictor {
         if energy == 0 {
             return Self::FLAT;
         }
-        // A trapezoid with ramps of an eighth: the newest samples keep most of their weight.
-        let mut buffer = [0i16; MAX_WINDOW + 4];
-        let w = &mut buffer[..window];
-        for (y, v) in w.iter_mut().zip(x) {
-            *y = v >> shift;
-        }
-        let ramp = window / 8;
-        let step = 32768 / (ramp as i32 + 1);
-        let gains = || (1..=ramp as i32).map(|i| step * i);
-        let scale = |(v, gain): (&mut i16, i32)| *v = ((i32::from(*v) * gain) >> 15) as i16;
-        w.iter_mut().zip(gains()).for_each(scale);
-        w.iter_mut().rev().zip(gains()).for_each(scale);
-        // Behind the window are zeros, so that four lags may end at the same sample.
-        let mut r = [0i32; MAX_ORDER + 1];
-        for (v, k) in r[..=order].chunks_mut(4).zip((0..).step_by(4)) {
-            let (window, later) = (buffer.get(..window - k), buffer.get(k..));
-            let sums = four_dots(window.unwrap_or_default(), later.unwrap_or_default());
-            v.iter_mut().zip(sums).for_each(|(to, sum)| *to = sum);
-        }
+        let r = if VECTORS { correlate(x, shift, order) } else { correlate_pairs(x, shift, order) };
         if r[0] <= 0 {
             return Self::FLAT;
         }
         let up = (r[0].leading_zeros() - 1).saturating_sub(1);
+        let mut r = r;
         for v in r.iter_mut().take(order + 1) {
             *v <<= up;
         }
@@ -147,38 +130,111 @@ impl Predictor {
     fn run_by_fours(&self, memory: &mut [i16; MAX_ORDER], out: &mut [i32], mut excitation: impl FnMut() -> i32) {
         // Oldest first, and zeros around them: four samples have their sums computed together, the later ones with coefficients
         // that lie further on.
-        let mut a = [0i16; MAX_ORDER + 2 * AT_ONCE];
+        let mut a = [0i16; MAX_ORDER + AT_ONCE];
         a.iter_mut().skip(AT_ONCE - 1).zip(self.a.iter().rev()).for_each(|(to, a)| *to = *a);
+        let taps = pairs::<{ (MAX_ORDER + AT_ONCE) / 2 }>(&a);
         let newest: [i32; AT_ONCE - 1] = core::array::from_fn(|k| self.a[k].into());
-        let mut line = [0i16; MAX_ORDER + RUN];
+        let mut line = [0i32; (MAX_ORDER + RUN) / 2];
         for block in out.chunks_mut(RUN) {
             let len = block.len().min(RUN);
-            line.iter_mut().zip(memory.iter().rev()).for_each(|(to, v)| *to = *v);
-            for (y, n) in block.chunks_mut(AT_ONCE).zip((MAX_ORDER..).step_by(AT_ONCE)) {
+            let mut heard = *memory;
+            heard.reverse();
+            line.iter_mut().zip(pairs::<{ MAX_ORDER / 2 }>(&heard)).for_each(|(to, word)| *to = word);
+            for (y, n) in block.chunks_mut(AT_ONCE).zip((MAX_ORDER / 2..).step_by(AT_ONCE / 2)) {
                 let (past, new) = split_mut(&mut line, n);
                 // The part of the sums that lies before all of them.
-                let mut sums = four_dots(part(past, n - MAX_ORDER, MAX_ORDER), part(&a, 0, MAX_ORDER + AT_ONCE));
+                let mut sums = four_dots_of_pairs(part(past, n - MAX_ORDER / 2, MAX_ORDER / 2), &taps);
                 sums.reverse();
-                let mut places = y.iter_mut().zip(new);
+                let (mut y, mut made) = (y.iter_mut(), [0; AT_ONCE]);
                 for at in 0..AT_ONCE {
-                    let Some((y, place)) = places.next() else { break };
+                    let Some(y) = y.next() else { break };
                     // Division rounds towards zero, so a ringing filter ends in silence and not in a limit cycle.
                     let rung = (excitation() - sums[at] / 4096).clamp(-32768, 32767);
-                    *place = rung as i16;
+                    made[at] = rung as i16;
                     for later in at + 1..AT_ONCE {
                         sums[later] = sums[later].wrapping_add(newest[later - at - 1] * rung);
                     }
                     *y = (*y + rung).clamp(-32768, 32767);
                 }
+                new.iter_mut().zip(pairs::<{ AT_ONCE / 2 }>(&made)).for_each(|(to, word)| *to = word);
             }
-            let heard = part(&line, len, MAX_ORDER);
-            memory.iter_mut().zip(heard.iter().rev()).for_each(|(to, v)| *to = *v);
+            for (k, m) in memory.iter_mut().enumerate() {
+                let at = len + MAX_ORDER - 1 - k;
+                *m = line.get(at / 2).map_or(0, |word| (word >> (16 * (at % 2))) as i16);
+            }
         }
     }
 
     pub(crate) fn order(&self) -> usize {
         self.order
     }
+}
+
+/// Samples in pairs.
+#[inline(always)]
+fn pairs<const WORDS: usize>(samples: &[i16]) -> [i32; WORDS] {
+    let mut words = [0; WORDS];
+    words.iter_mut().zip(samples.as_chunks().0).for_each(|(word, [first, second])| *word = pair(*first, *second));
+    words
+}
+
+/// Autocorrelation of `x`, which is shifted down, in a window: lags up to `order`, and up to three more.
+fn correlate(x: &[i16], shift: u32, order: usize) -> [i32; MAX_ORDER + 1] {
+    // A trapezoid with ramps of an eighth: the newest samples keep most of their weight.
+    let window = x.len();
+    let mut buffer = [0i16; MAX_WINDOW + 4];
+    let w = &mut buffer[..window];
+    for (y, v) in w.iter_mut().zip(x) {
+        *y = v >> shift;
+    }
+    let ramp = window / 8;
+    let step = 32768 / (ramp as i32 + 1);
+    let gains = || (1..=ramp as i32).map(|i| step * i);
+    let scale = |(v, gain): (&mut i16, i32)| *v = ((i32::from(*v) * gain) >> 15) as i16;
+    w.iter_mut().zip(gains()).for_each(scale);
+    w.iter_mut().rev().zip(gains()).for_each(scale);
+    // Behind the window are zeros, so that four lags may end at the same sample.
+    let mut r = [0i32; MAX_ORDER + 1];
+    for (v, k) in r[..=order].chunks_mut(4).zip((0..).step_by(4)) {
+        let (window, later) = (buffer.get(..window - k), buffer.get(k..));
+        let sums = four_dots(window.unwrap_or_default(), later.unwrap_or_default());
+        v.iter_mut().zip(sums).for_each(|(to, sum)| *to = sum);
+    }
+    r
+}
+
+/// The same bits, with two samples in a word.
+fn correlate_pairs(x: &[i16], shift: u32, order: usize) -> [i32; MAX_ORDER + 1] {
+    let window = x.len();
+    let ramp = window / 8;
+    let step = 32768 / (ramp as i32 + 1);
+    let mut buffer = [0i32; MAX_WINDOW / 2 + 4];
+    let (two, last) = x.as_chunks::<2>();
+    let last = last.first().map(|&last| [last, 0]);
+    for (word, [first, second]) in buffer.iter_mut().zip(two.iter().copied().chain(last)) {
+        *word = pair(first >> shift, second >> shift);
+    }
+    let mut weigh = |at: usize, gain: i32| {
+        if let Some(word) = buffer.get_mut(at / 2) {
+            let [first, second] = [*word as i16, (*word >> 16) as i16];
+            let scaled = |sample: i16| ((i32::from(sample) * gain) >> 15) as i16;
+            *word = if at.is_multiple_of(2) { pair(scaled(first), second) } else { pair(first, scaled(second)) };
+        }
+    };
+    for at in 0..ramp {
+        let gain = step * (at as i32 + 1);
+        weigh(at, gain);
+        weigh(window - 1 - at, gain);
+    }
+    // Whole blocks of four samples: behind the window are zeros.
+    let words = window.div_ceil(4) * 2;
+    let mut r = [0i32; MAX_ORDER + 1];
+    for (v, k) in r.chunks_mut(4).zip((0..=order).step_by(4)) {
+        let (window, later) = (buffer.get(..words - k / 2), buffer.get(k / 2..words + 2));
+        let sums = four_dots_of_pairs(window.unwrap_or_default(), later.unwrap_or_default());
+        v.iter_mut().zip(sums).for_each(|(to, sum)| *to = sum);
+    }
+    r
 }
 
 /// Levinson-Durbin on `r` (r[0] in 2^29..2^31): coefficients Q20 and the error in the units of `r`.
