@@ -301,6 +301,42 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Noise of any level, from a seed.
+    fn noise(seed: u32, level: i32) -> impl Iterator<Item = i16> {
+        let mut state = seed;
+        core::iter::repeat_with(move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state as i32 >> 16) * level / 100) as i16
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn pairs_have_the_sums_of_single_samples(seed: u32, level in 1i32..100, window in 34usize..=MAX_WINDOW) {
+            let x: std::vec::Vec<i16> = noise(seed, level).take(window).collect();
+            let shift = bits(&x).saturating_sub(11);
+            for order in [10, 16] {
+                let [ours, theirs] = [correlate(&x, shift, order), correlate_pairs(&x, shift, order)];
+                prop_assert_eq!(&ours[..=order], &theirs[..=order]);
+            }
+        }
+
+        #[test]
+        fn four_samples_at_a_time_are_the_same(seed: u32, level in 1i32..100, len in 0usize..200) {
+            let x: std::vec::Vec<i16> = noise(seed, level).take(320).collect();
+            let predictor = Predictor::analyse(&x, 16_000);
+            let begin: [i16; MAX_ORDER] = core::array::from_fn(|k| x[k]);
+            let excitation = || noise(!seed, level).map(|sample| i32::from(sample) / 4);
+            let (mut ours, mut theirs) = (std::vec![7; len], std::vec![7; len]);
+            let (mut our_memory, mut their_memory) = (begin, begin);
+            let mut source = excitation();
+            predictor.run_by_fours(&mut our_memory, &mut ours, || source.next().unwrap());
+            let mut source = excitation();
+            predictor.run::<MAX_ORDER>(&mut their_memory, &mut theirs, || source.next().unwrap());
+            prop_assert_eq!((ours, our_memory), (theirs, their_memory));
+        }
+    }
+
     proptest! {
         #[test]
         fn halves_make_the_whole_product(value in -(1i32 << 30)..1 << 30, factor in -32_768i32..=32_768) {

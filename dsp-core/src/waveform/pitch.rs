@@ -468,6 +468,15 @@ mod tests {
             let direct = |lag: usize| a.iter().zip(&b[lag..]).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
             prop_assert_eq!(four_dots_at_once(&a, &b), [0, 1, 2, 3].map(direct));
             prop_assert_eq!(four_dots_at_once(&a, &b[..a.len() + 3]), [0, 1, 2, 3].map(direct));
+            let pairs = |samples: &[i16]| {
+                let mut words = [0; 46];
+                for (word, two) in words.iter_mut().zip(samples.chunks(2)) {
+                    *word = pair(two[0], two.get(1).copied().unwrap_or(0));
+                }
+                words
+            };
+            let words = a.len().div_ceil(4) * 2;
+            prop_assert_eq!(four_dots_of_pairs(&pairs(&a)[..words], &pairs(&b)[..words + 2]), [0, 1, 2, 3].map(direct));
         }
 
         #[test]

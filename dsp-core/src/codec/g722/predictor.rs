@@ -73,6 +73,12 @@ impl BandPredictor {
     /// at most 0.63 of a step size of 16384: 14 bits.
     #[inline(always)]
     pub(super) fn update(&mut self, difference: i16) {
+        self.update_by::<SATURATES>(difference);
+    }
+
+    /// In one of two ways to the same bits: `ALWAYS` saturates each sum of FILTEZ, or only where one may overflow.
+    #[inline(always)]
+    fn update_by<const ALWAYS: bool>(&mut self, difference: i16) {
         let d = i32::from(difference);
         // Only the sign of PLT is used, and saturation leaves that alone.
         let sign = (d + self.zeros_part) >> 31;
@@ -98,18 +104,18 @@ impl BandPredictor {
         let poles_part = i32::from(saturate(((a1 * doubled) >> 15) + ((a2 * self.doubled[0]) >> 15)));
         self.doubled = [doubled, self.doubled[0]];
 
-        self.run_zeros(d);
+        self.run_zeros::<ALWAYS>(d);
         // PREDIC.
         self.prediction = i32::from(saturate(poles_part + self.zeros_part));
     }
 
     /// UPZERO, DELAYA of the differences and FILTEZ, tap by tap, from the oldest.
     #[inline(always)]
-    fn run_zeros(&mut self, difference: i32) {
+    fn run_zeros<const ALWAYS: bool>(&mut self, difference: i32) {
         // 255/256 of a zero, rounded down, is it without its 256th, rounded up. A step of 128 is added where the signs agree, and one
         // of -128 where they do not, unless the difference is 0: at most 32639 + 128, at least -32640 - 128.
         let (round, turn) = if difference == 0 { (255, 0) } else { (255 - (128 << 8), 256) };
-        if !SATURATES {
+        if !ALWAYS {
             self.magnitude += difference.abs() - self.differences[ZEROS - 1].abs();
         }
         let mut sum = 0;
@@ -120,12 +126,12 @@ impl BandPredictor {
             *zero -= ((*zero + round) >> 8) + ((place ^ difference) >> 31 & turn);
             // The Recommendation doubles a difference, which 14 bits allow, and shifts the product by 15.
             sum += (*zero * newer) >> 14;
-            if SATURATES {
+            if ALWAYS {
                 sum = i32::from(saturate(sum));
             }
         }
         // No term exceeds twice its difference, so that below this no partial sum can saturate, in any order.
-        self.zeros_part = if SATURATES || self.magnitude <= 16383 { sum } else { self.saturating_sum() };
+        self.zeros_part = if ALWAYS || self.magnitude <= 16383 { sum } else { self.saturating_sum() };
     }
 
     /// FILTEZ in the Recommendation's order of additions, each of which saturates: from the oldest to the newest.
@@ -206,7 +212,7 @@ mod tests {
         let mut random = 1u32;
         let mut early = 0;
         for run in 0..200 {
-            let (mut ours, mut literal) = (BandPredictor::new(), Literal::default());
+            let (mut ours, mut always, mut literal) = (BandPredictor::new(), BandPredictor::new(), Literal::default());
             let period = 1 + run % 13;
             for n in 0..3000 {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -220,9 +226,11 @@ mod tests {
                     2 => noise >> (2 + (n / 100) % 16),
                     _ => noise * 10228 / 32768,
                 } as i16;
-                ours.update(difference);
+                ours.update_by::<false>(difference);
+                always.update_by::<true>(difference);
                 literal.update(difference);
                 assert_eq!(ours.prediction(), i32::from(literal.s), "run {run}, sample {n}");
+                assert_eq!(always.prediction(), i32::from(literal.s), "run {run}, sample {n}, saturating always");
             }
             early += literal.early;
         }
