@@ -87,7 +87,7 @@ mod hmac_sha1;
 mod keys;
 mod profile;
 mod replay;
-#[cfg(any(test, target_arch = "arm"))]
+#[cfg(any(test, all(target_arch = "arm", target_has_atomic = "32")))]
 mod sha1_small;
 mod streams;
 mod terms;

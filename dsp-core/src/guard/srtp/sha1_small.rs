@@ -11,8 +11,13 @@ pub(super) fn compress(state: &mut [u32; 5], blocks: &[[u8; 64]]) {
     for block in blocks {
         let mut words = [0; 80];
         words.iter_mut().zip(block.as_chunks().0).for_each(|(word, bytes)| *word = u32::from_be_bytes(*bytes));
-        for t in 16..words.len() {
-            words[t] = (words[t - 3] ^ words[t - 8] ^ words[t - 14] ^ words[t - 16]).rotate_left(1);
+        for t in (16..words.len()).step_by(4) {
+            let Some(window) = words.get_mut(t - 16..t + 4) else { return };
+            let Some(window) = window.first_chunk_mut::<20>() else { return };
+            for at in 16..20 {
+                window[at] = (window[at - 3] ^ window[at - 8] ^ window[at - 14] ^ window[at - 16]).rotate_left(1);
+            }
+            black_box(());
         }
         let (quarters, _) = words.as_chunks::<20>();
         let [one, two, three, four] = quarters else { return };
@@ -29,6 +34,8 @@ pub(super) fn compress(state: &mut [u32; 5], blocks: &[[u8; 64]]) {
 #[inline(always)]
 fn rounds(state: &mut [u32; 5], words: &[u32; 20], constant: u32, choose: impl Fn(u32, u32, u32) -> u32) {
     let [mut a, mut b, mut c, mut d, mut e] = *state;
+    // Made once, and not from two halves in each round.
+    let constant = black_box(constant);
     // The new first variable; the second one turns by 30.
     let round = |a: u32, b: &mut u32, c: u32, d: u32, e: u32, word: u32| {
         let mixed = choose(*b, c, d);
