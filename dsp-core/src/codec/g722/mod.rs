@@ -16,7 +16,7 @@
 //!
 //! # Cost and limits
 //!
-//! 20 ms take 112,238 instructions to encode and 101,542 to decode on a Cortex-M4F, and 5.5 µs and 3.4 µs on a host
+//! 20 ms take 85,247 instructions to encode and 81,612 to decode on a Cortex-M4F, and 5.5 µs and 3.4 µs on a host
 //! (`BENCHMARKS.md`). Both filters together delay by 22 samples (1.4 ms). The encoder takes 264 bytes and the decoder
 //! 4,432 bytes on a 64-bit host; 3,840 of these are the sound heard last; tables take 544 bytes. All arithmetic is
 //! integer.
