@@ -304,6 +304,12 @@ impl<P: PhoneParts> Media for PhoneStream<P> {
         {
             return Some(event);
         }
-        self.sender.packet(self.codecs.encoder(self.sends)?, datagram)
+        let encoder = self.codecs.encoder(self.sends)?;
+        let packet = self.sender.packet(encoder, datagram);
+        // G.711 takes too little to be worth the code.
+        if packet.is_none() && P::Codecs::SAMPLE_RATE_HZ > 8_000 {
+            self.sender.encode_ahead(encoder);
+        }
+        packet
     }
 }

@@ -49,8 +49,10 @@
 //! ```
 
 use core::fmt;
+use core::num::NonZeroUsize;
 
 use crate::time::PayloadType;
+use crate::waveform::GapAnalysis;
 
 mod adapt;
 pub mod cn;
@@ -204,6 +206,13 @@ pub trait Encoder {
     /// if `payload` is too small, and [`EncodeError::Codec`] if a codec library refuses the frame.
     fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> Result<usize, EncodeError>;
 
+    /// Where a frame can be divided: at multiples of so many samples, if the payloads of the parts, one behind the other, are
+    /// that of the whole frame. With it a [`Sender`](crate::send::Sender) may encode the beginning of a frame before its
+    /// end was captured. The default is `None`: nowhere.
+    fn divisor(&self) -> Option<NonZeroUsize> {
+        None
+    }
+
     /// Follows the network from the next frame on, as far as the encoder can. Returns what it has changed, within its
     /// own bounds and those that were agreed on, with `None` for everything that it cannot change. It neither
     /// allocates nor forgets what it has heard. The default changes nothing.
@@ -256,6 +265,13 @@ pub trait Decoder {
     /// the next payload does not follow on the last one. The default does nothing.
     fn follow(&mut self, samples: usize) {
         let _ = samples;
+    }
+
+    /// As [`follow`](Self::follow), where the side before the gap was analysed already, at the decoder's sample rate: a
+    /// decoder that continues the sound on its own need not search for the pitch again. The default calls `follow`.
+    fn follow_known(&mut self, samples: usize, gap: GapAnalysis<'_>) {
+        let _ = gap;
+        self.follow(samples);
     }
 
     /// How far before the beginning of `next` its redundancy reaches, in ticks of the RTP clock, given what was

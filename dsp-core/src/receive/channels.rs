@@ -6,6 +6,7 @@
 use core::array;
 
 use crate::slices::split_mut;
+use crate::waveform::GapAnalysis;
 use crate::waveform::plc::RatedConcealer;
 
 /// What was played in each channel, and the place for what comes next.
@@ -69,6 +70,11 @@ impl<const CHANNELS: usize> Concealers<CHANNELS> {
         for (concealer, (history, _)) in self.each.iter_mut().zip(parts) {
             concealer.begin(rate_hz, history);
         }
+    }
+
+    /// What is known of the gap's past side in the first channel; `None` if it isn't analysed.
+    pub(super) fn analysis(&self) -> Option<GapAnalysis<'_>> {
+        self.each.first().and_then(RatedConcealer::analysis)
     }
 
     /// None began.

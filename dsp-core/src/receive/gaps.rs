@@ -1,11 +1,13 @@
 //! What a receiver plays when it has no packet to decode: filled gaps, concealed losses, pauses and waits.
 
+use super::channels::Concealers;
 use super::delay::Estimate;
 use super::jitter::{Fate, PacketInfo};
 use super::memory::ReceiverMemory;
 use super::play::{Length, Tick, Turn, count_decoded};
 use super::stats::bump;
 use super::{BRIDGE, CONCEAL_STEP, Cause, First, Played, Receiver, State, UNDERRUN};
+use crate::codec::Decoder;
 use crate::time::{Duration, Instant};
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
@@ -75,7 +77,7 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         if self.switches_to(info.payload_type) {
             decoder.reset();
         }
-        decoder.follow(samples);
+        follow::<M, CHANNELS>(decoder, samples, &self.concealer);
         match self.sound.make(samples, packet, |out| decoder.decode(payload, out)) {
             Some(Ok(decoded)) if decoded == packet => {
                 self.concealer.meet(self.rates().sample_rate_hz, self.sound.extend(samples + packet), samples);
@@ -133,7 +135,11 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
                 let by_codec = M::PARTS.codec_recovery && !self.concealer.is_concealing();
                 let own = by_codec && self.sound.conceal_by(decoder, step);
                 if !own {
-                    decoder.follow(samples);
+                    if M::PARTS.codec_recovery {
+                        // One analysis for both.
+                        self.concealer.prepare(self.rates().sample_rate_hz, self.sound.extend(0));
+                    }
+                    follow::<M, CHANNELS>(decoder, samples, &self.concealer);
                 }
                 own
             }
@@ -272,5 +278,17 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             played.silence += samples as u32;
         }
         self.sound.commit(samples);
+    }
+}
+
+/// Tells the decoder of `samples` that are concealed here, and what is known of the sound before them.
+fn follow<M: ReceiverMemory, const CHANNELS: usize>(
+    decoder: &mut dyn Decoder,
+    samples: usize,
+    concealer: &Concealers<CHANNELS>,
+) {
+    match concealer.analysis() {
+        Some(gap) if M::PARTS.codec_recovery => decoder.follow_known(samples, gap),
+        _ => decoder.follow(samples),
     }
 }

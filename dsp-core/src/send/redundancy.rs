@@ -1,7 +1,7 @@
 //! Redundant audio data for sending (RFC 2198): each packet carries the payloads of the packets before it.
 
 use super::{SendError, write_packet};
-use crate::codec::Encoder;
+use crate::codec::EncodeError;
 use crate::time::PayloadType;
 use crate::wire::red::{RedWriteError, RedundancyHistory};
 use crate::wire::rtp::{RtpHeader, WriteError};
@@ -81,18 +81,17 @@ impl<const BLOCKS: usize, const BYTES: usize> Redundancy<BLOCKS, BYTES> {
         self.payload_type
     }
 
-    /// Writes a packet with redundancy; returns the lengths of header and payload.
+    /// Writes a packet with redundancy, whose own payload `encode` writes; returns the lengths of header and payload.
     pub(super) fn write(
         &mut self,
         header: &RtpHeader<'_>,
-        encoder: &mut dyn Encoder,
-        frame: &[i16],
         datagram: &mut [u8],
+        encode: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>,
     ) -> Result<(usize, usize), SendError> {
         if header.marker {
             self.history.clear();
         }
-        let (alone, payload) = write_packet(header, datagram, |payload| encoder.encode(frame, payload))?;
+        let (alone, payload) = write_packet(header, datagram, encode)?;
         let Some(copy) = self.payload.get_mut(..payload).filter(|_| payload > 0) else {
             // Too long to be repeated, or nothing to send.
             self.history.clear();

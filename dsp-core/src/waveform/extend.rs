@@ -105,23 +105,35 @@ impl SignalExtension {
     pub(super) fn start(&mut self, predictor: Predictor, pitch: pitch::Match, side: GapSide<'_>) {
         self.predictor = predictor;
         self.period = pitch.lag.max(1);
-        self.span = self.period;
-        self.cycles = 1;
-        self.position = 0;
-        self.step = STEP;
         self.voiced = voicing(pitch.correlation);
-        if side.len() < self.span + MAX_ORDER {
+        if side.len() < self.period + MAX_ORDER {
             self.voiced = 0;
         }
         // The periodic part carries voiced^2 of the power, noise the rest. A uniform peak is sqrt(3) over its rms; noise
         // at half the level it replaces disturbs least, as it never has the right fine structure.
         let share = square_root((ONE * (ONE >> 2) - self.voiced * (self.voiced >> 2)).unsigned_abs() << 2) as i32;
         self.noise = ((predictor.residual_rms.min(18_000) * share) >> 15) * 7 / 8;
+        self.join(side);
+    }
+
+    /// As [`start`](Self::start), with what another one's analysis of the same sound gave.
+    pub(super) fn start_as(&mut self, other: &Self, side: GapSide<'_>) {
+        (self.predictor, self.period) = (other.predictor, other.period);
+        (self.voiced, self.noise) = (other.voiced, other.noise);
+        self.join(side);
+    }
+
+    /// Begins at the edge of a side that was analysed.
+    fn join(&mut self, side: GapSide<'_>) {
+        self.span = self.period;
+        self.cycles = 1;
+        self.position = 0;
+        self.step = STEP;
         for (k, m) in self.memory.iter_mut().enumerate() {
             let repeated = if self.voiced == 0 { 0 } else { (self.voiced * side.at(self.span + k)) >> 15 };
             *m = (side.at(k) - repeated).clamp(-32768, 32767) as i16;
         }
-        for m in self.memory.iter_mut().skip(predictor.order()) {
+        for m in self.memory.iter_mut().skip(self.predictor.order()) {
             *m = 0;
         }
     }

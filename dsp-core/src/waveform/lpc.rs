@@ -5,9 +5,10 @@
 //! magnitudes is kept below 16, so that the synthesis sum of 16-bit states fits into 32 bits. The cost at 8 kHz is
 //! 1,900 16-bit multiplications and about 110 wide ones.
 
-use super::pitch::{bits, dot, four_dots};
+use super::pitch::{bits, dot, four_dots, four_dots_of_pairs, pair};
 use super::square_root;
-use crate::slices::part;
+use crate::kernel::VECTORS;
+use crate::slices::{part, split_mut};
 
 /// Largest order.
 pub(crate) const MAX_ORDER: usize = 16;
@@ -15,6 +16,8 @@ pub(crate) const MAX_ORDER: usize = 16;
 pub(crate) const MAX_WINDOW: usize = 480;
 /// Samples synthesised in one piece.
 const RUN: usize = 80;
+/// Samples whose sums are computed together, by [`four_dots`]; divides [`RUN`].
+const AT_ONCE: usize = 4;
 
 /// An all-pole filter 1/A(z), A(z) = 1 + a1 z^-1 + ...
 #[derive(Clone, Copy, Debug)]
@@ -47,29 +50,12 @@ impl Predictor {
         if energy == 0 {
             return Self::FLAT;
         }
-        // A trapezoid with ramps of an eighth: the newest samples keep most of their weight.
-        let mut buffer = [0i16; MAX_WINDOW + 4];
-        let w = &mut buffer[..window];
-        for (y, v) in w.iter_mut().zip(x) {
-            *y = v >> shift;
-        }
-        let ramp = window / 8;
-        let step = 32768 / (ramp as i32 + 1);
-        let gains = || (1..=ramp as i32).map(|i| step * i);
-        let scale = |(v, gain): (&mut i16, i32)| *v = ((i32::from(*v) * gain) >> 15) as i16;
-        w.iter_mut().zip(gains()).for_each(scale);
-        w.iter_mut().rev().zip(gains()).for_each(scale);
-        // Behind the window are zeros, so that four lags may end at the same sample.
-        let mut r = [0i32; MAX_ORDER + 1];
-        for (v, k) in r[..=order].chunks_mut(4).zip((0..).step_by(4)) {
-            let (window, later) = (buffer.get(..window - k), buffer.get(k..));
-            let sums = four_dots(window.unwrap_or_default(), later.unwrap_or_default());
-            v.iter_mut().zip(sums).for_each(|(to, sum)| *to = sum);
-        }
+        let r = if VECTORS { correlate(x, shift, order) } else { correlate_pairs(x, shift, order) };
         if r[0] <= 0 {
             return Self::FLAT;
         }
         let up = (r[0].leading_zeros() - 1).saturating_sub(1);
+        let mut r = r;
         for v in r.iter_mut().take(order + 1) {
             *v <<= up;
         }
@@ -102,10 +88,12 @@ impl Predictor {
             return;
         }
         // A known number of taps unrolls; 10 is the order at 8 kHz. Coefficients beyond the order are 0.
-        if self.order <= 10 || Self::order_for(rate_hz) <= 10 {
+        if Self::order_for(rate_hz) <= 10 {
             self.run::<10>(memory, out, excitation);
-        } else {
+        } else if VECTORS {
             self.run::<MAX_ORDER>(memory, out, excitation);
+        } else {
+            self.run_by_fours(memory, out, excitation);
         }
     }
 
@@ -138,9 +126,115 @@ impl Predictor {
         }
     }
 
+    /// As `run` with all taps, which are more than there are registers for: four samples share what is loaded.
+    fn run_by_fours(&self, memory: &mut [i16; MAX_ORDER], out: &mut [i32], mut excitation: impl FnMut() -> i32) {
+        // Oldest first, and zeros around them: four samples have their sums computed together, the later ones with coefficients
+        // that lie further on.
+        let mut a = [0i16; MAX_ORDER + AT_ONCE];
+        a.iter_mut().skip(AT_ONCE - 1).zip(self.a.iter().rev()).for_each(|(to, a)| *to = *a);
+        let taps = pairs::<{ (MAX_ORDER + AT_ONCE) / 2 }>(&a);
+        let newest: [i32; AT_ONCE - 1] = core::array::from_fn(|k| self.a[k].into());
+        let mut line = [0i32; (MAX_ORDER + RUN) / 2];
+        for block in out.chunks_mut(RUN) {
+            let len = block.len().min(RUN);
+            let mut heard = *memory;
+            heard.reverse();
+            line.iter_mut().zip(pairs::<{ MAX_ORDER / 2 }>(&heard)).for_each(|(to, word)| *to = word);
+            for (y, n) in block.chunks_mut(AT_ONCE).zip((MAX_ORDER / 2..).step_by(AT_ONCE / 2)) {
+                let (past, new) = split_mut(&mut line, n);
+                // The part of the sums that lies before all of them.
+                let mut sums = four_dots_of_pairs(part(past, n - MAX_ORDER / 2, MAX_ORDER / 2), &taps);
+                sums.reverse();
+                let (mut y, mut made) = (y.iter_mut(), [0; AT_ONCE]);
+                for at in 0..AT_ONCE {
+                    let Some(y) = y.next() else { break };
+                    // Division rounds towards zero, so a ringing filter ends in silence and not in a limit cycle.
+                    let rung = (excitation() - sums[at] / 4096).clamp(-32768, 32767);
+                    made[at] = rung as i16;
+                    for later in at + 1..AT_ONCE {
+                        sums[later] = sums[later].wrapping_add(newest[later - at - 1] * rung);
+                    }
+                    *y = (*y + rung).clamp(-32768, 32767);
+                }
+                new.iter_mut().zip(pairs::<{ AT_ONCE / 2 }>(&made)).for_each(|(to, word)| *to = word);
+            }
+            for (k, m) in memory.iter_mut().enumerate() {
+                let at = len + MAX_ORDER - 1 - k;
+                *m = line.get(at / 2).map_or(0, |word| (word >> (16 * (at % 2))) as i16);
+            }
+        }
+    }
+
     pub(crate) fn order(&self) -> usize {
         self.order
     }
+}
+
+/// Samples in pairs.
+#[inline(always)]
+fn pairs<const WORDS: usize>(samples: &[i16]) -> [i32; WORDS] {
+    let mut words = [0; WORDS];
+    words.iter_mut().zip(samples.as_chunks().0).for_each(|(word, [first, second])| *word = pair(*first, *second));
+    words
+}
+
+/// Autocorrelation of `x`, which is shifted down, in a window: lags up to `order`, and up to three more.
+fn correlate(x: &[i16], shift: u32, order: usize) -> [i32; MAX_ORDER + 1] {
+    // A trapezoid with ramps of an eighth: the newest samples keep most of their weight.
+    let window = x.len();
+    let mut buffer = [0i16; MAX_WINDOW + 4];
+    let w = &mut buffer[..window];
+    for (y, v) in w.iter_mut().zip(x) {
+        *y = v >> shift;
+    }
+    let ramp = window / 8;
+    let step = 32768 / (ramp as i32 + 1);
+    let gains = || (1..=ramp as i32).map(|i| step * i);
+    let scale = |(v, gain): (&mut i16, i32)| *v = ((i32::from(*v) * gain) >> 15) as i16;
+    w.iter_mut().zip(gains()).for_each(scale);
+    w.iter_mut().rev().zip(gains()).for_each(scale);
+    // Behind the window are zeros, so that four lags may end at the same sample.
+    let mut r = [0i32; MAX_ORDER + 1];
+    for (v, k) in r[..=order].chunks_mut(4).zip((0..).step_by(4)) {
+        let (window, later) = (buffer.get(..window - k), buffer.get(k..));
+        let sums = four_dots(window.unwrap_or_default(), later.unwrap_or_default());
+        v.iter_mut().zip(sums).for_each(|(to, sum)| *to = sum);
+    }
+    r
+}
+
+/// The same bits, with two samples in a word.
+fn correlate_pairs(x: &[i16], shift: u32, order: usize) -> [i32; MAX_ORDER + 1] {
+    let window = x.len();
+    let ramp = window / 8;
+    let step = 32768 / (ramp as i32 + 1);
+    let mut buffer = [0i32; MAX_WINDOW / 2 + 4];
+    let (two, last) = x.as_chunks::<2>();
+    let last = last.first().map(|&last| [last, 0]);
+    for (word, [first, second]) in buffer.iter_mut().zip(two.iter().copied().chain(last)) {
+        *word = pair(first >> shift, second >> shift);
+    }
+    let mut weigh = |at: usize, gain: i32| {
+        if let Some(word) = buffer.get_mut(at / 2) {
+            let [first, second] = [*word as i16, (*word >> 16) as i16];
+            let scaled = |sample: i16| ((i32::from(sample) * gain) >> 15) as i16;
+            *word = if at.is_multiple_of(2) { pair(scaled(first), second) } else { pair(first, scaled(second)) };
+        }
+    };
+    for at in 0..ramp {
+        let gain = step * (at as i32 + 1);
+        weigh(at, gain);
+        weigh(window - 1 - at, gain);
+    }
+    // Whole blocks of four samples: behind the window are zeros.
+    let words = window.div_ceil(4) * 2;
+    let mut r = [0i32; MAX_ORDER + 1];
+    for (v, k) in r.chunks_mut(4).zip((0..=order).step_by(4)) {
+        let (window, later) = (buffer.get(..words - k / 2), buffer.get(k / 2..words + 2));
+        let sums = four_dots_of_pairs(window.unwrap_or_default(), later.unwrap_or_default());
+        v.iter_mut().zip(sums).for_each(|(to, sum)| *to = sum);
+    }
+    r
 }
 
 /// Levinson-Durbin on `r` (r[0] in 2^29..2^31): coefficients Q20 and the error in the units of `r`.
@@ -206,6 +300,42 @@ fn to_q12(a: &[i32; MAX_ORDER], order: usize, rate_hz: u32) -> [i16; MAX_ORDER] 
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Noise of any level, from a seed.
+    fn noise(seed: u32, level: i32) -> impl Iterator<Item = i16> {
+        let mut state = seed;
+        core::iter::repeat_with(move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state as i32 >> 16) * level / 100) as i16
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn pairs_have_the_sums_of_single_samples(seed: u32, level in 1i32..100, window in 34usize..=MAX_WINDOW) {
+            let x: std::vec::Vec<i16> = noise(seed, level).take(window).collect();
+            let shift = bits(&x).saturating_sub(11);
+            for order in [10, 16] {
+                let [ours, theirs] = [correlate(&x, shift, order), correlate_pairs(&x, shift, order)];
+                prop_assert_eq!(&ours[..=order], &theirs[..=order]);
+            }
+        }
+
+        #[test]
+        fn four_samples_at_a_time_are_the_same(seed: u32, level in 1i32..100, len in 0usize..200) {
+            let x: std::vec::Vec<i16> = noise(seed, level).take(320).collect();
+            let predictor = Predictor::analyse(&x, 16_000);
+            let begin: [i16; MAX_ORDER] = core::array::from_fn(|k| x[k]);
+            let excitation = || noise(!seed, level).map(|sample| i32::from(sample) / 4);
+            let (mut ours, mut theirs) = (std::vec![7; len], std::vec![7; len]);
+            let (mut our_memory, mut their_memory) = (begin, begin);
+            let mut source = excitation();
+            predictor.run_by_fours(&mut our_memory, &mut ours, || source.next().unwrap());
+            let mut source = excitation();
+            predictor.run::<MAX_ORDER>(&mut their_memory, &mut theirs, || source.next().unwrap());
+            prop_assert_eq!((ours, our_memory), (theirs, their_memory));
+        }
+    }
 
     proptest! {
         #[test]

@@ -119,6 +119,40 @@ fn four_dots_at_once(a: &[i16], b: &[i16]) -> [i32; 4] {
     sums
 }
 
+/// Two samples in a word, the first of them in the lower half.
+#[inline(always)]
+pub(crate) fn pair(first: i16, second: i16) -> i32 {
+    i32::from(first) & 0xffff | i32::from(second) << 16
+}
+
+/// As [`four_dots`], of pairs: `a` is an even number of words, `b` has two words more. A word is one load where two samples are
+/// two, and some Cortex-M multiply its halves.
+pub(crate) fn four_dots_of_pairs(a: &[i32], b: &[i32]) -> [i32; 4] {
+    let [mut s0, mut s1, mut s2, mut s3] = [0i32; 4];
+    let Some((&[mut b01, mut b23], next)) = b.split_first_chunk::<2>() else { return [0; 4] };
+    for (&[a01, a23], &[b45, b67]) in a.as_chunks::<2>().0.iter().zip(next.as_chunks::<2>().0) {
+        s0 = straight(straight(s0, a01, b01), a23, b23);
+        s1 = crossed(crossed(s1, a01, b01, b23), a23, b23, b45);
+        s2 = straight(straight(s2, a01, b23), a23, b45);
+        s3 = crossed(crossed(s3, a01, b23, b45), a23, b45, b67);
+        (b01, b23) = (b45, b67);
+    }
+    [s0, s1, s2, s3]
+}
+
+/// The sum and the products of the lower halves and of the upper ones.
+#[inline(always)]
+fn straight(sum: i32, a: i32, b: i32) -> i32 {
+    sum.wrapping_add(i32::from(a as i16) * i32::from(b as i16)).wrapping_add((a >> 16) * (b >> 16))
+}
+
+/// The sum and the products of the lower half of `a` with the upper one of `b`, and of its upper half with the lower one of
+/// `next`.
+#[inline(always)]
+fn crossed(sum: i32, a: i32, b: i32, next: i32) -> i32 {
+    sum.wrapping_add(i32::from(a as i16) * (b >> 16)).wrapping_add((a >> 16) * i32::from(next as i16))
+}
+
 /// Normalised correlation of two sums of squares and their sum of products, Q15, 0 to 32767.
 pub(crate) fn normalised(cross: i32, energy_a: i32, energy_b: i32) -> i32 {
     if cross <= 0 || energy_a <= 0 || energy_b <= 0 {
@@ -434,6 +468,15 @@ mod tests {
             let direct = |lag: usize| a.iter().zip(&b[lag..]).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
             prop_assert_eq!(four_dots_at_once(&a, &b), [0, 1, 2, 3].map(direct));
             prop_assert_eq!(four_dots_at_once(&a, &b[..a.len() + 3]), [0, 1, 2, 3].map(direct));
+            let pairs = |samples: &[i16]| {
+                let mut words = [0; 46];
+                for (word, two) in words.iter_mut().zip(samples.chunks(2)) {
+                    *word = pair(two[0], two.get(1).copied().unwrap_or(0));
+                }
+                words
+            };
+            let words = a.len().div_ceil(4) * 2;
+            prop_assert_eq!(four_dots_of_pairs(&pairs(&a)[..words], &pairs(&b)[..words + 2]), [0, 1, 2, 3].map(direct));
         }
 
         #[test]

@@ -156,6 +156,11 @@ impl Concealer {
     }
 }
 
+/// What a concealer found out about the sound before a gap: its pitch and its spectral envelope. A
+/// [`Decoder`](crate::codec::Decoder) gets it with the gap (`follow_known`).
+#[derive(Clone, Copy, Debug)]
+pub struct GapAnalysis<'a>(&'a SignalExtension);
+
 /// A [`Concealer`] that is told its rate with each call. A receiver that knows its rate when the program is made passes it on as a
 /// constant, for which the compiler leaves out what other rates need, and divides beforehand.
 #[derive(Clone, Debug)]
@@ -355,8 +360,7 @@ impl RatedConcealer {
             self.ready = true;
             let real = &history[history.len() - history.len().min(Self::ms(rate_hz, HISTORY_MS))..];
             let pitch = pitch::search(real, rate_hz);
-            self.forward.seed = self.seed;
-            self.seed = self.seed.wrapping_add(0x9e37_79b9);
+            self.sow();
             self.forward.start(Predictor::analyse(real, rate_hz), pitch, GapSide::Past(real));
             return real;
         }
@@ -370,6 +374,28 @@ impl RatedConcealer {
             }
         }
         real
+    }
+
+    /// What the analysis of the past side found out; `None` before it.
+    pub(crate) fn analysis(&self) -> Option<GapAnalysis<'_>> {
+        self.ready.then_some(GapAnalysis(&self.forward))
+    }
+
+    /// Begins a loss behind `history` as [`begin`](Self::begin) does, with what somebody else found out about the same sound at
+    /// the same rate.
+    pub(crate) fn begin_as(&mut self, rate_hz: u32, history: &[i16], known: GapAnalysis<'_>) {
+        if !self.ready {
+            self.ready = true;
+            let real = &history[history.len() - history.len().min(Self::ms(rate_hz, HISTORY_MS))..];
+            self.sow();
+            self.forward.start_as(known.0, GapSide::Past(real));
+        }
+    }
+
+    /// Each loss has noise of its own.
+    fn sow(&mut self) {
+        self.forward.seed = self.seed;
+        self.seed = self.seed.wrapping_add(0x9e37_79b9);
     }
 
     /// The concealment's next samples, each `join`ed to what is in `out`.

@@ -10,7 +10,7 @@
 
 use super::Mode;
 use super::predictor::BandPredictor;
-use super::qmf::{limit, saturate};
+use super::qmf::{Band, limit, saturate};
 use super::tables::{
     GROWTH_2, GROWTH_4, INVERSE_LOG, LEVEL_2, LEVELS, LEVELS_6, OUTPUTS_2, OUTPUTS_4, OUTPUTS_5, OUTPUTS_6,
 };
@@ -123,6 +123,37 @@ impl Lower {
         sample
     }
 
+    /// Codes each sample into the lower six bits of an octet.
+    #[inline(never)]
+    pub(super) fn encode_block(&mut self, samples: &Band, octets: &mut [u8]) {
+        // A copy lives in registers as far as there are any; `self` would be written to memory after each sample.
+        let mut band = self.clone();
+        for (octet, &sample) in octets.iter_mut().zip(samples) {
+            *octet |= band.encode(sample);
+        }
+        *self = band;
+    }
+
+    /// Decodes the lower six bits of each octet.
+    #[inline(never)]
+    pub(super) fn decode_block(&mut self, octets: &[u8], mode: Mode, samples: &mut Band) {
+        let mut band = self.clone();
+        for (sample, &octet) in samples.iter_mut().zip(octets) {
+            *sample = band.decode(octet, mode);
+        }
+        *self = band;
+    }
+
+    /// As [`follow`](Self::follow), for each of so many samples.
+    #[inline(never)]
+    pub(super) fn follow_block(&mut self, samples: &mut [i16]) {
+        let mut band = self.clone();
+        for sample in samples {
+            *sample = band.follow(*sample);
+        }
+        *self = band;
+    }
+
     /// Goes back to `before` a loss, with a look at the octets behind it.
     pub(super) fn recall(&mut self, before: &Self, next: &[u8]) {
         self.scale.recall(&before.scale, next.iter().map(|&octet| GROWTH_4[usize::from((octet >> 2) & 15)]));
@@ -171,6 +202,36 @@ impl Higher {
         let large = (difference ^ sign) >= (LEVEL_2 * self.scale.step) >> 12;
         // 3 and 2 for small and large positive differences, 1 and 0 for negative ones.
         (3 + 2 * sign) as u8 - large as u8
+    }
+
+    /// Codes each sample into the upper two bits of an octet, which is overwritten.
+    #[inline(never)]
+    pub(super) fn encode_block(&mut self, samples: &Band, octets: &mut [u8]) {
+        let mut band = self.clone();
+        for (octet, &sample) in octets.iter_mut().zip(samples) {
+            *octet = band.encode(sample) << 6;
+        }
+        *self = band;
+    }
+
+    /// Decodes the upper two bits of each octet.
+    #[inline(never)]
+    pub(super) fn decode_block(&mut self, octets: &[u8], samples: &mut Band) {
+        let mut band = self.clone();
+        for (sample, &octet) in samples.iter_mut().zip(octets) {
+            *sample = band.decode(octet >> 6);
+        }
+        *self = band;
+    }
+
+    /// As [`follow`](Self::follow), for each of so many samples.
+    #[inline(never)]
+    pub(super) fn follow_block(&mut self, samples: &mut [i16]) {
+        let mut band = self.clone();
+        for sample in samples {
+            *sample = band.follow(*sample);
+        }
+        *self = band;
     }
 
     /// Goes back to `before` a loss, with a look at the octets behind it.

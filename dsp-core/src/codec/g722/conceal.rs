@@ -14,7 +14,8 @@
 
 use super::SubBandDecoder;
 use super::qmf::{Analysis, BLOCK, Synthesis};
-use crate::waveform::plc::{Concealer, HISTORY_MS};
+use crate::waveform::GapAnalysis;
+use crate::waveform::plc::{HISTORY_MS, RatedConcealer};
 
 const RATE_HZ: u32 = 16_000;
 /// Sound that the concealer wants to see.
@@ -26,11 +27,13 @@ const JOIN: usize = 48;
 
 /// Length of a loss that the decoder follows (40 ms). What is concealed later is too uncertain, and fades.
 const FOLLOWED: usize = 640;
+/// Samples that are made at a time, at most: the history moves once for all of them.
+pub(super) const PIECE: usize = 320;
 
 /// The sound heard last and its continuation in a loss.
 #[derive(Clone, Debug)]
 pub(super) struct G722Concealer {
-    concealer: Concealer,
+    concealer: RatedConcealer,
     /// Decoded and made, newest last; in a loss the last [`AHEAD`] samples are still to be given out.
     history: [i16; HISTORY],
     /// Whether a sample was given out whose pair is not coded yet.
@@ -43,37 +46,56 @@ pub(super) struct G722Concealer {
 
 impl G722Concealer {
     pub(super) fn new() -> Self {
-        Self { concealer: Concealer::new(RATE_HZ), history: [0; HISTORY], odd: false, left: 0, before: None }
+        Self { concealer: RatedConcealer::new(RATE_HZ), history: [0; HISTORY], odd: false, left: 0, before: None }
     }
 
-    /// Makes `pcm`, at most [`BLOCK`] pairs, and brings bands and filter to where decoding it would have left them.
-    pub(super) fn conceal(&mut self, pcm: &mut [i16], bands: &mut SubBandDecoder, filter: &mut Synthesis) {
+    /// Continues the sound by `count` samples, at most [`PIECE`], and brings bands and filter to where decoding them
+    /// would have left them. What somebody else knows of this loss need not be searched for.
+    pub(super) fn go_on(
+        &mut self,
+        count: usize,
+        bands: &mut SubBandDecoder,
+        filter: &mut Synthesis,
+        known: Option<GapAnalysis<'_>>,
+    ) {
         if self.before.is_none() {
             self.before = Some(bands.clone());
             self.left = FOLLOWED;
+            if let Some(known) = known {
+                self.concealer.begin_as(RATE_HZ, &self.history, known);
+            }
             self.make(AHEAD);
         }
-        self.make(pcm.len());
-        let end = HISTORY - AHEAD;
-        pcm.copy_from_slice(&self.history[end - pcm.len()..end]);
-        if self.left == 0 {
+        self.make(count);
+        let followed = count.min(self.left);
+        if followed == 0 {
             return;
         }
-        self.left = self.left.saturating_sub(pcm.len());
+        self.left -= followed;
         // Pairs begin where the last ones ended.
-        let begin = end - pcm.len() - usize::from(self.odd);
-        let pairs = (end - begin) / 2;
-        self.odd = (end - begin) % 2 == 1;
+        let begin = HISTORY - AHEAD - count - usize::from(self.odd);
+        let pairs = (followed + usize::from(self.odd)) / 2;
+        self.odd = (followed + usize::from(self.odd)) % 2 == 1;
         // Bands lie 22 samples after the sound that they come from.
-        let mut analysis = Analysis::after(self.history[begin..].first_chunk().expect("22 samples are ahead"));
+        let Some((&heard, sound)) = self.history[begin..].split_first_chunk() else { return };
+        let mut analysis = Analysis::after(&heard);
         let (mut lower, mut higher) = ([0; BLOCK], [0; BLOCK]);
-        let (sound, _) = self.history[begin + AHEAD..][..2 * pairs].as_chunks();
-        analysis.split(sound, &mut lower, &mut higher);
-        for (lower, higher) in lower.iter_mut().zip(&mut higher).take(pairs) {
-            (*lower, *higher) = bands.follow(*lower, *higher);
+        for sound in sound[..2 * pairs].as_chunks().0.chunks(BLOCK) {
+            analysis.split(sound, &mut lower, &mut higher);
+            bands.follow(&mut lower[..sound.len()], &mut higher[..sound.len()]);
+            filter.hear(&lower, &higher, sound.len());
         }
-        let mut unheard = [[0; 2]; BLOCK];
-        filter.join(&lower, &higher, &mut unheard[..pairs]);
+    }
+
+    /// Whether bands and filter are still brought along. If not, sound that nobody hears need not be made.
+    pub(super) fn follows(&self) -> bool {
+        self.before.is_none() || self.left > 0
+    }
+
+    /// What [`go_on`](Self::go_on) made last, to be heard.
+    pub(super) fn made(&self, pcm: &mut [i16]) {
+        let end = HISTORY - AHEAD;
+        pcm.copy_from_slice(&self.history[end - pcm.len()..end]);
     }
 
     /// Ends a loss, if there is one, before the `next` octets are decoded.
@@ -85,20 +107,22 @@ impl G722Concealer {
 
     /// Takes in decoded sound; after a loss that sounded, joins it.
     pub(super) fn hear(&mut self, pcm: &mut [i16], joins: bool) {
+        let mut unheard = 0;
         if self.concealer.is_concealing() {
-            let mut unheard = AHEAD;
+            unheard = AHEAD;
             if joins {
                 self.make(JOIN - AHEAD);
                 unheard = JOIN;
                 self.join(pcm);
             }
-            // The decoded sound takes the place of what was made and not heard.
-            self.history.copy_within(..HISTORY - unheard, unheard);
             self.concealer.reset();
             self.odd = false;
         }
+        // The decoded sound takes the place of what was made and not heard.
         let new = &pcm[pcm.len() - pcm.len().min(HISTORY)..];
-        self.history.copy_within(new.len().., 0);
+        let kept = (HISTORY - new.len()).min(HISTORY - unheard);
+        let end = HISTORY - unheard;
+        self.history.copy_within(end - kept..end, HISTORY - new.len() - kept);
         self.history[HISTORY - new.len()..].copy_from_slice(new);
     }
 
@@ -110,12 +134,10 @@ impl G722Concealer {
         }
     }
 
-    /// Adds `count` samples to the history, at most [`BLOCK`] pairs.
+    /// Adds `count` samples to the history, at most [`PIECE`].
     fn make(&mut self, count: usize) {
-        let mut made = [0; 2 * BLOCK];
-        let made = &mut made[..count];
-        self.concealer.conceal(&self.history, made);
         self.history.copy_within(count.., 0);
-        self.history[HISTORY - count..].copy_from_slice(made);
+        let (heard, made) = self.history.split_at_mut(HISTORY - count);
+        self.concealer.conceal(RATE_HZ, heard, made);
     }
 }

@@ -9,9 +9,12 @@
 //! multiplications for each sample, of which 8 are by 127 or 255 and become shifts.
 
 use super::qmf::saturate;
+use crate::kernel::{COUNTS_ZEROS, VECTORS};
 
 /// Zeros of a predictor.
 const ZEROS: usize = 6;
+/// Whether saturation is one instruction, and so cheaper than to find out whether it is needed: from a Cortex-M3 on.
+const SATURATES: bool = COUNTS_ZEROS && !VECTORS;
 
 /// Predictor of one band.
 #[derive(Clone, Debug)]
@@ -20,7 +23,7 @@ pub(super) struct BandPredictor {
     zeros: [i32; ZEROS],
     /// The last quantised differences d1 to d6 (DLT, DH), newest first.
     differences: [i32; ZEROS],
-    /// Sum of the magnitudes of the six differences: whether FILTEZ could saturate at all.
+    /// Sum of the magnitudes of the six differences: whether FILTEZ could saturate at all. Kept where that is asked.
     magnitude: i32,
     /// Coefficients of the poles, a1 and a2 (AL, AH), Q14.
     poles: [i32; 2],
@@ -61,7 +64,7 @@ impl BandPredictor {
             *now = (*now + before) / 2;
         }
         // FILTEZ, FILTEP and PREDIC with the new coefficients.
-        self.zeros_part = saturating_sum(&core::array::from_fn(|i| (self.zeros[i] * self.differences[i]) >> 14));
+        self.zeros_part = self.saturating_sum();
         let [newer, older] = [0, 1].map(|i| (self.poles[i] * self.doubled[i]) >> 15);
         self.prediction = i32::from(saturate(i32::from(saturate(newer + older)) + self.zeros_part));
     }
@@ -70,6 +73,12 @@ impl BandPredictor {
     /// at most 0.63 of a step size of 16384: 14 bits.
     #[inline(always)]
     pub(super) fn update(&mut self, difference: i16) {
+        self.update_by::<SATURATES>(difference);
+    }
+
+    /// In one of two ways to the same bits: `ALWAYS` saturates each sum of FILTEZ, or only where one may overflow.
+    #[inline(always)]
+    fn update_by<const ALWAYS: bool>(&mut self, difference: i16) {
         let d = i32::from(difference);
         // Only the sign of PLT is used, and saturation leaves that alone.
         let sign = (d + self.zeros_part) >> 31;
@@ -95,37 +104,43 @@ impl BandPredictor {
         let poles_part = i32::from(saturate(((a1 * doubled) >> 15) + ((a2 * self.doubled[0]) >> 15)));
         self.doubled = [doubled, self.doubled[0]];
 
-        self.run_zeros(d);
+        self.run_zeros::<ALWAYS>(d);
         // PREDIC.
         self.prediction = i32::from(saturate(poles_part + self.zeros_part));
     }
 
-    /// UPZERO, DELAYA of the differences and FILTEZ, tap by tap.
+    /// UPZERO, DELAYA of the differences and FILTEZ, tap by tap, from the oldest.
     #[inline(always)]
-    fn run_zeros(&mut self, difference: i32) {
-        let step = if difference == 0 { 0 } else { 128 };
-        let mut terms = [0; ZEROS];
-        let mut newer = difference;
-        self.magnitude += difference.abs() - self.differences[ZEROS - 1].abs();
-        let taps = self.zeros.iter_mut().zip(&mut self.differences);
-        for (term, (zero, place)) in terms.iter_mut().zip(taps) {
-            let differs = (*place ^ difference) >> 31;
-            // At most 32639 + 128, at least -32640 - 128.
-            *zero = ((*zero * 255) >> 8) + ((step ^ differs) - differs);
+    fn run_zeros<const ALWAYS: bool>(&mut self, difference: i32) {
+        // 255/256 of a zero, rounded down, is it without its 256th, rounded up. A step of 128 is added where the signs agree, and one
+        // of -128 where they do not, unless the difference is 0: at most 32639 + 128, at least -32640 - 128.
+        let (round, turn) = if difference == 0 { (255, 0) } else { (255 - (128 << 8), 256) };
+        if !ALWAYS {
+            self.magnitude += difference.abs() - self.differences[ZEROS - 1].abs();
+        }
+        let mut sum = 0;
+        for tap in (0..ZEROS).rev() {
+            let newer = if tap == 0 { difference } else { self.differences[tap - 1] };
+            let place = core::mem::replace(&mut self.differences[tap], newer);
+            let zero = &mut self.zeros[tap];
+            *zero -= ((*zero + round) >> 8) + ((place ^ difference) >> 31 & turn);
             // The Recommendation doubles a difference, which 14 bits allow, and shifts the product by 15.
-            *term = (*zero * newer) >> 14;
-            newer = core::mem::replace(place, newer);
+            sum += (*zero * newer) >> 14;
+            if ALWAYS {
+                sum = i32::from(saturate(sum));
+            }
         }
         // No term exceeds twice its difference, so that below this no partial sum can saturate, in any order.
-        self.zeros_part = if self.magnitude <= 16383 { terms.iter().sum() } else { saturating_sum(&terms) };
+        self.zeros_part = if ALWAYS || self.magnitude <= 16383 { sum } else { self.saturating_sum() };
     }
-}
 
-/// The Recommendation's order of additions, each of which saturates: from the oldest to the newest.
-#[cold]
-#[inline(never)]
-fn saturating_sum(terms: &[i32; ZEROS]) -> i32 {
-    terms.iter().rev().fold(0, |sum, term| i32::from(saturate(sum + term)))
+    /// FILTEZ in the Recommendation's order of additions, each of which saturates: from the oldest to the newest.
+    #[cold]
+    #[inline(never)]
+    fn saturating_sum(&self) -> i32 {
+        let terms = self.zeros.iter().zip(&self.differences).map(|(zero, difference)| (zero * difference) >> 14);
+        terms.rev().fold(0, |sum, term| i32::from(saturate(sum + term)))
+    }
 }
 
 #[cfg(test)]
@@ -197,7 +212,7 @@ mod tests {
         let mut random = 1u32;
         let mut early = 0;
         for run in 0..200 {
-            let (mut ours, mut literal) = (BandPredictor::new(), Literal::default());
+            let (mut ours, mut always, mut literal) = (BandPredictor::new(), BandPredictor::new(), Literal::default());
             let period = 1 + run % 13;
             for n in 0..3000 {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -211,9 +226,11 @@ mod tests {
                     2 => noise >> (2 + (n / 100) % 16),
                     _ => noise * 10228 / 32768,
                 } as i16;
-                ours.update(difference);
+                ours.update_by::<false>(difference);
+                always.update_by::<true>(difference);
                 literal.update(difference);
                 assert_eq!(ours.prediction(), i32::from(literal.s), "run {run}, sample {n}");
+                assert_eq!(always.prediction(), i32::from(literal.s), "run {run}, sample {n}, saturating always");
             }
             early += literal.early;
         }

@@ -12,11 +12,14 @@
 use super::tables::QMF;
 use crate::kernel::VECTORS;
 
-/// Sample pairs (and so band samples) that one call takes at most.
-pub(super) const BLOCK: usize = 16;
+/// Sample pairs (and so band samples) that one call takes at most. Where bands go one after the other, what each block costs besides
+/// its samples is worth a longer one: 10 ms.
+pub(super) const BLOCK: usize = if VECTORS { 16 } else { 80 };
 
 /// Number of earlier samples that a filter needs.
 const MEMORY: usize = 22;
+/// Those of each band.
+const OLD: usize = MEMORY / 2;
 
 /// QMF with the sign of every other tap turned: what parts the higher band from the lower.
 const MIRRORED: [i16; 24] = {
@@ -108,20 +111,19 @@ pub(super) fn limit(x: i32) -> i16 {
 #[derive(Clone, Debug)]
 pub(super) struct Synthesis {
     /// Differences of the bands (XD), oldest first.
-    differences: [i16; MEMORY / 2],
+    differences: [i16; OLD],
     /// Sums of the bands (XS), oldest first.
-    sums: [i16; MEMORY / 2],
+    sums: [i16; OLD],
 }
 
 impl Synthesis {
     pub(super) const fn new() -> Self {
-        Self { differences: [0; MEMORY / 2], sums: [0; MEMORY / 2] }
+        Self { differences: [0; OLD], sums: [0; OLD] }
     }
 
-    /// Joins at most [`BLOCK`] samples of each band into as many pairs as `pcm` has; further pairs are not written.
-    #[inline]
-    pub(super) fn join(&mut self, lower: &Band, higher: &Band, pcm: &mut [[i16; 2]]) {
-        const OLD: usize = MEMORY / 2;
+    /// Sums and differences of the bands, behind those from before.
+    #[inline(always)]
+    fn lines(&self, lower: &Band, higher: &Band) -> [[i16; OLD + BLOCK]; 2] {
         let (mut differences, mut sums) = ([0; OLD + BLOCK], [0; OLD + BLOCK]);
         differences[..OLD].copy_from_slice(&self.differences);
         sums[..OLD].copy_from_slice(&self.sums);
@@ -130,14 +132,34 @@ impl Synthesis {
             differences[OLD + i] = lower[i] - higher[i];
             sums[OLD + i] = lower[i] + higher[i];
         }
+        [differences, sums]
+    }
+
+    /// Keeps what the next pairs need, behind so many.
+    #[inline(always)]
+    fn keep(&mut self, [differences, sums]: &[[i16; OLD + BLOCK]; 2], pairs: usize) {
+        self.differences.copy_from_slice(&differences[pairs..pairs + OLD]);
+        self.sums.copy_from_slice(&sums[pairs..pairs + OLD]);
+    }
+
+    /// As [`join`](Self::join), for sound that nobody hears.
+    pub(super) fn hear(&mut self, lower: &Band, higher: &Band, pairs: usize) {
+        let lines = self.lines(lower, higher);
+        self.keep(&lines, pairs.min(BLOCK));
+    }
+
+    /// Joins at most [`BLOCK`] samples of each band into as many pairs as `pcm` has; further pairs are not written.
+    #[inline]
+    pub(super) fn join(&mut self, lower: &Band, higher: &Band, pcm: &mut [[i16; 2]]) {
+        let lines = self.lines(lower, higher);
+        let [differences, sums] = &lines;
         let pairs = pcm.len().min(BLOCK);
         for (i, pair) in pcm[..pairs].iter_mut().enumerate() {
             let difference = differences[i..].first_chunk().expect("12 differences end each pair");
             let sum = sums[i..].first_chunk().expect("12 sums end each pair");
             *pair = [saturate(dot(difference, &ODD) >> 11), saturate(dot(sum, &EVEN) >> 11)];
         }
-        self.differences.copy_from_slice(&differences[pairs..pairs + OLD]);
-        self.sums.copy_from_slice(&sums[pairs..pairs + OLD]);
+        self.keep(&lines, pairs);
     }
 }
 
