@@ -75,10 +75,11 @@ impl Aes32 {
             for (word, key) in words.iter_mut().zip(&self.keys[0]) {
                 *word ^= key;
             }
-            self.rounds(&mut words);
-            for (b, block) in pair.iter_mut().enumerate() {
-                for (c, column) in block.as_mut().as_chunks_mut().0.iter_mut().enumerate().take(4) {
-                    *column = words[2 * c + b].to_le_bytes();
+            let mut encrypted = [0; 2 * BLOCK];
+            self.xor_pair(&words, &mut encrypted);
+            for (block, encrypted) in pair.iter_mut().zip(encrypted.as_chunks::<BLOCK>().0) {
+                if let Some(block) = block.as_mut().first_chunk_mut() {
+                    *block = *encrypted;
                 }
             }
         }
@@ -118,9 +119,10 @@ impl Aes32 {
         }
     }
 
+    /// Exclusive-ors a pair of blocks on `pair`, of what the first key was added to. The rounds are linked here alone: they are long.
+    #[inline(never)]
     fn xor_pair(&self, words: &Slices, pair: &mut [u8; 2 * BLOCK]) {
-        let mut words = *words;
-        self.rounds(&mut words);
+        let words = self.rounds(*words);
         for (at, bytes) in pair.as_chunks_mut().0.iter_mut().enumerate() {
             // Four columns of the first block, then those of the second.
             let key = words[2 * (at % 4) + at / 4];
@@ -128,26 +130,19 @@ impl Aes32 {
         }
     }
 
-    /// All rounds, of what the first key was added to; the columns of both blocks in turn. Not in line: it is long, and a pair of
-    /// blocks takes a hundred times as long as a call.
-    #[inline(never)]
-    fn rounds(&self, words: &mut Slices) {
-        let mut state = *words;
+    /// All rounds, of what the first key was added to; the columns of both blocks in turn.
+    #[inline(always)]
+    fn rounds(&self, mut state: Slices) -> Slices {
         // 10 and 14 rounds are two more than a multiple of four; the last has no MixColumns.
-        let keys = &self.keys[1..if self.long { 15 } else { 11 }];
-        for keys in keys.chunks(4) {
-            let [one, two, rest @ ..] = keys else { break };
-            round(&mut state, one, mix::<1>);
-            state = sub_bytes(state);
-            let [three, four] = rest else {
-                add(&mut state, two);
-                break;
-            };
-            state = mix::<2>(state);
-            add(&mut state, two);
-            round(&mut state, three, mix::<3>);
-            round(&mut state, four, mix::<0>);
+        let (fours, last) = if self.long { (3, [13, 14]) } else { (2, [9, 10]) };
+        for keys in self.keys[1..].as_chunks::<4>().0.iter().take(fours) {
+            round(&mut state, &keys[0], mix::<1>);
+            round(&mut state, &keys[1], mix::<2>);
+            round(&mut state, &keys[2], mix::<3>);
+            round(&mut state, &keys[3], mix::<0>);
         }
+        round(&mut state, &self.keys[last[0]], mix::<1>);
+        round(&mut state, &self.keys[last[1]], |state| state);
         transpose(&mut state);
         // ShiftRows was left out so often that rows 1 and 3 are off by two columns.
         for (one, other) in [(0, 4), (1, 5), (2, 6), (3, 7)] {
@@ -155,7 +150,7 @@ impl Aes32 {
             state[one] ^= swapped;
             state[other] ^= swapped;
         }
-        *words = state;
+        state
     }
 }
 
@@ -168,12 +163,6 @@ impl Drop for Aes32 {
 #[inline(always)]
 fn round(state: &mut Slices, key: &Slices, mix: impl Fn(Slices) -> Slices) {
     *state = mix(sub_bytes(*state));
-    add(state, key);
-}
-
-/// AddRoundKey.
-#[inline(always)]
-fn add(state: &mut Slices, key: &Slices) {
     for (word, key) in state.iter_mut().zip(key) {
         *word ^= key;
     }

@@ -3,10 +3,6 @@
 //! For each key the SHA-1 states after the two pads are kept: 40 bytes. A packet is hashed in place, and only its end
 //! is copied. The cost is ceil((bytes + 13) / 64) + 1 SHA-1 blocks.
 
-// A Cortex-M0, which has no atomic exchange, has too few registers for the small one.
-#[cfg(all(target_arch = "arm", target_has_atomic = "32"))]
-use super::sha1_small::compress;
-#[cfg(not(all(target_arch = "arm", target_has_atomic = "32")))]
 use sha1::block_api::compress;
 use zeroize::Zeroize;
 
