@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let is_traced = number("trace", 0.0)? > 0.0;
     let (mut waits_ms, mut given_up, mut chosen) = (Vec::new(), None, None);
     let mut before = [both.ends[0].call.stats(), both.ends[1].call.stats()];
-    let mut heard_ms = before[1].clone();
+    let mut heard_before = before[1];
     for ms in (0..seconds * 1_000).step_by(100) {
         let now = Instant::from_millis(ms);
         both.run_until(now);
@@ -99,7 +99,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 chosen = adaptation;
             }
             let heard = both.ends[1].call.stats();
-            let interval = Interval::between(&heard_ms, &heard);
+            let interval = Interval::between(&heard_before, &heard);
             if ms % 500 == 0 {
                 eprintln!(
                     "{:.1} s: heard: concealed {:.1?} % playout {:?} queue {:.0}",
@@ -108,7 +108,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     interval.playout_delay_ms,
                     waits_ms.last().unwrap_or(&0.0)
                 );
-                heard_ms = heard;
+                heard_before = heard;
             }
         }
         waits_ms.push(both.network(0).bottleneck().map_or(0.0, |link| link.waiting(now).as_micros() as f64 / 1e3));
