@@ -56,6 +56,9 @@ struct Sender {
     /// When it's known, and what.
     coming: VecDeque<(Instant, Vec<PacketFeedback>)>,
     lost: (u32, u32),
+    /// What the fastest packet took.
+    fastest: Duration,
+    seed: u32,
 }
 
 const BOUNDS: RateBounds = RateBounds { least_bps: 14_000, most_bps: 96_000 };
@@ -69,19 +72,22 @@ impl Sender {
             pending: Vec::new(),
             coming: VecDeque::new(),
             lost: (0, 0),
+            fastest: Duration::from_secs(10),
+            seed: rate_bps,
         }
     }
 
     /// 20 ms, of which `n` have been.
     fn tick(&mut self, link: &mut Link, now: Instant, n: u64, told: Told) -> Option<Duration> {
-        let bytes = u64::from(self.capacity.rate_bps()) / 400;
+        // A codec's packets differ in size.
+        self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let bytes = u64::from(self.capacity.rate_bps()) / 400 * (75 + u64::from(self.seed >> 8) % 51) / 100;
         let passed = link.pass(now, 8 * bytes);
         self.reports.sent(bytes as usize);
         self.lost.0 += u32::from(passed.is_none());
         self.lost.1 += 1;
-        // The fastest packet takes its own time only.
-        let fastest = Duration::from_micros(8 * bytes * 1_000_000 / link.rate_bps);
-        let queued = passed.map(|passed| Duration::from_micros(passed.as_micros() - fastest.as_micros()));
+        self.fastest = passed.unwrap_or(self.fastest).min(self.fastest);
+        let queued = passed.map(|passed| Duration::from_micros(passed.as_micros() - self.fastest.as_micros()));
         self.pending.push(PacketFeedback { number: Seq(0), sent: now, bytes: bytes as u16, queued, others_bytes: 0 });
         if n % 5 == 4 && told == Told::Packets {
             let late = passed.unwrap_or(Duration::ZERO) + Duration::from_millis(40);
@@ -132,8 +138,8 @@ fn follows_what_a_link_carries() {
                 let carried = (rate_bps as f64).min(96_000.0);
                 let told = format_args!("{rate_bps} {queue_ms}: {rate:.0} bit/s, {delay:.0} ms, {lost:.1} %");
                 std::println!("{told}");
-                // The packet's own time is in the delay.
-                assert!(rate > 0.85 * carried && delay < 70.0 && lost < 3.0, "{told}");
+                // Nine tenths of what is seen of a link are used, in steps of 3 kbit/s. The packet's own time is in the delay.
+                assert!(rate > 0.82 * carried && delay < 70.0 && lost < 3.0, "{told}");
             }
         }
     }

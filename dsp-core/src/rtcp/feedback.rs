@@ -93,9 +93,12 @@ impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED>
         }
     }
 
-    /// Whether what is written at `now` may contain feedback: whether a report or an early packet is due.
+    /// Whether what is written at `now` should contain feedback: whether a report or an early packet is due. With reduced size a whole
+    /// report goes without: both together would take a narrow link for so long that the media behind them came late. Feedback that
+    /// waits then is to be [requested](Self::request) again.
     pub fn may_tell(&self, now: Instant) -> bool {
-        !self.left && self.former.is_none() && self.next_deadline() <= now
+        let is_whole = now >= self.next && self.is_regular_due(now);
+        !self.left && self.former.is_none() && self.next_deadline() <= now && !(self.config.reduced_size && is_whole)
     }
 
     /// Whether a report whose time has come is written whole.

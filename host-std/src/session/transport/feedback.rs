@@ -1,7 +1,7 @@
 //! Transport-wide feedback of a call: the numbers of the packets that leave, when those of the other side arrived, and when that
 //! is told.
 //!
-//! What has arrived is told 100 to 250 ms after the first of it, or with the report that leaves before: the later, the less may be
+//! What has arrived is told 100 to 250 ms after the first of it, or after the report that leaves before: the later, the less may be
 //! sent, so that it takes about 5 % of it. The timing of AVPF keeps it within RTCP's share of the bandwidth besides. libwebrtc tells each
 //! 50 to 250 ms. One stream's reports carry it for all of the
 //! transport. Memory: what 256 packets each way take, once it is agreed on.
@@ -18,6 +18,11 @@ const CADENCE_MS: [u64; 2] = [100, 250];
 const MESSAGE_BITS: u64 = 8 * 70;
 /// The part of what may be sent that messages take.
 const SHARE: u64 = 20;
+/// A report leaves this close behind a packet of the media, or so much later than it might: as long as the longest packets.
+const BEHIND: Duration = Duration::from_millis(5);
+const HOLD: Duration = Duration::from_millis(120);
+/// Feedback that is older than this counts as none.
+const HEARD: Duration = Duration::from_millis(1_500);
 
 /// The feedback of one transport.
 pub(super) struct PathFeedback {
@@ -29,6 +34,9 @@ pub(super) struct PathFeedback {
     due: Option<Instant>,
     /// Whose packets they are.
     media: Ssrc,
+    /// When the last packet of this side's media left, and when the other side told of any last.
+    media_left: Option<Instant>,
+    heard: Option<Instant>,
     /// What the last message told.
     told: Vec<PacketFeedback>,
 }
@@ -41,6 +49,8 @@ impl PathFeedback {
             cadence: Duration::from_millis(CADENCE_MS[0]),
             due: None,
             media: Ssrc(0),
+            media_left: None,
+            heard: None,
             told: Vec::with_capacity(PACKETS),
         })
     }
@@ -61,6 +71,7 @@ impl PathFeedback {
     pub(super) fn depart(&mut self, now: Instant, bytes: usize, numbered: bool) {
         if numbered {
             self.departures.depart(now, bytes);
+            self.media_left = Some(now);
         } else {
             self.departures.depart_unnumbered(bytes);
         }
@@ -98,7 +109,25 @@ impl PathFeedback {
     pub(super) fn left(&mut self, now: Instant) {
         self.arrivals.told();
         // More than one message holds.
+        self.wait(now);
+    }
+
+    /// A report left without a message: what waits is told later.
+    pub(super) fn wait(&mut self, now: Instant) {
         self.due = (self.arrivals.pending() > 0).then_some(now + self.cadence);
+    }
+
+    /// When a report leaves at the latest that is due at `due`. On a narrow link it takes as long as a packet of the media, so it waits
+    /// for one and leaves [behind it](Self::is_behind_media): until the next there is room. Where the other side tells nothing, the
+    /// link may have a full queue, which never has room behind a packet: then nothing is held back.
+    pub(super) fn latest(&self, due: Instant) -> Instant {
+        let is_near = |at: Option<Instant>, time: Duration| at.is_some_and(|at| due.since(at) <= time);
+        if is_near(self.media_left, HOLD) && is_near(self.heard, HEARD) { due + HOLD } else { due }
+    }
+
+    /// Whether a packet of this side's media has just left.
+    pub(super) fn is_behind_media(&self, now: Instant) -> bool {
+        self.media_left.is_some_and(|left| now.since(left) <= BEHIND)
     }
 
     /// Takes in what the other side tells of our packets; whether it told anything.
@@ -109,6 +138,7 @@ impl PathFeedback {
         for packet in compound.packets().flatten() {
             if let Packet::Feedback(Feedback { message: FeedbackMessage::Transport(message), .. }) = packet {
                 any = true;
+                self.heard = Some(now);
                 departures.feedback(now, &message, |packet| {
                     // Each packet that is remembered is news once or twice: what is beyond is in the numbers.
                     if told.len() < told.capacity() {

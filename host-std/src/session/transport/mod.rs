@@ -370,9 +370,7 @@ impl CallTransport {
 
     /// Returns when to ask for datagrams again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let feedback =
-            self.feedback.as_ref().and_then(|feedback| feedback.deadline()).filter(|_| self.tells().is_some());
-        let reports = self.reports.iter().flatten().map(Report::next_deadline).chain(feedback);
+        let reports = (0..self.reports.len()).filter_map(|index| self.report_due(index)).map(|[_, latest]| latest);
         // The time doesn't matter here: sending that is over does not resume by itself.
         let reports = reports.filter(|_| self.may_send(Instant::ZERO) && self.may_report());
         let paths = [self.rtp.next_deadline(), self.rtcp.next_deadline()].into_iter().flatten();

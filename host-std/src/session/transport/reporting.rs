@@ -121,12 +121,19 @@ impl CallTransport {
 
     /// Returns whether a report of the stream with this number is due.
     pub(in crate::session) fn report_is_due(&self, now: Instant, index: usize) -> bool {
-        let feedback_is_due = || {
-            let due = self.feedback.as_ref().and_then(|feedback| feedback.deadline());
-            due.is_some_and(|due| due <= now) && self.tells() == Some(index)
-        };
-        let due = self.told(index).is_some_and(|report| report.next_deadline() <= now) || feedback_is_due();
+        let behind_media = self.feedback.as_ref().is_some_and(|feedback| feedback.is_behind_media(now));
+        let due = self.report_due(index).is_some_and(|[due, latest]| latest <= now || due <= now && behind_media);
         due && self.may_send(now) && self.may_report()
+    }
+
+    /// Returns when a report of the stream with this number is due, and when it leaves at the latest.
+    pub(super) fn report_due(&self, index: usize) -> Option<[Instant; 2]> {
+        let report = self.told(index)?;
+        let due = report.next_deadline();
+        let Some(feedback) = self.feedback.as_ref().filter(|_| !report.is_leaving()) else { return Some([due; 2]) };
+        let tells = self.tells() == Some(index);
+        let due = feedback.deadline().filter(|_| tells).map_or(due, |feedback| feedback.min(due));
+        Some([due, feedback.latest(due)])
     }
 
     /// Writes the report of the stream with this number, if one is due, protected and addressed. What doesn't fit is an
@@ -155,8 +162,10 @@ impl CallTransport {
                     message: FeedbackMessage::Transport(message),
                 });
                 let written = report.write(now, account, message.as_slice(), buffer);
-                if message.is_some() && matches!(written, Ok(Some(_))) {
-                    feedback.left(now);
+                match (message, &written) {
+                    (Some(_), Ok(Some(_))) => feedback.left(now),
+                    (None, Ok(Some(_))) => feedback.wait(now),
+                    _ => {}
                 }
                 written
             }
