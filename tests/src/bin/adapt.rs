@@ -102,11 +102,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let interval = Interval::between(&heard_before, &heard);
             if ms % 500 == 0 {
                 eprintln!(
-                    "{:.1} s: heard: concealed {:.1?} % playout {:?} queue {:.0}",
+                    "{:.1} s: heard: concealed {:.1?} % playout {:?} queue {:.0} {:?}",
                     ms as f64 / 1e3,
                     interval.concealed_percent(),
                     interval.playout_delay_ms,
-                    waits_ms.last().unwrap_or(&0.0)
+                    waits_ms.last().unwrap_or(&0.0),
+                    heard.delay_choice
                 );
                 heard_before = heard;
             }

@@ -55,11 +55,12 @@ impl PathFeedback {
         })
     }
 
-    /// Keeps messages within their share of what may be sent, in bit/s. Returns how much later arrivals are reported, in ms.
-    pub(super) fn set_rate(&mut self, bps: u32) -> u32 {
+    /// Keeps messages within their share of what may be sent, in bit/s. Returns how much later arrivals are reported, in ms, and
+    /// whether that is the most.
+    pub(super) fn set_rate(&mut self, bps: u32) -> (u32, bool) {
         let ms = (1_000 * MESSAGE_BITS * SHARE / u64::from(bps.max(1))).clamp(CADENCE_MS[0], CADENCE_MS[1]);
         self.cadence = Duration::from_millis(ms);
-        ms as u32
+        (ms as u32, ms >= CADENCE_MS[1])
     }
 
     /// The number of the packet that leaves next.

@@ -62,9 +62,9 @@ impl CallTransport {
     /// Keeps feedback within its share of what may be sent, in bit/s.
     pub(in crate::session) fn set_feedback_rate(&mut self, bps: u32) {
         let tells = self.tells();
-        let Some(ms) = self.feedback.as_mut().map(|feedback| feedback.set_rate(bps)) else { return };
+        let Some((ms, is_narrow)) = self.feedback.as_mut().map(|feedback| feedback.set_rate(bps)) else { return };
         if let Some(report) = tells.and_then(|index| self.reports.get_mut(index)?.as_mut()) {
-            report.set_cadence(ms);
+            report.set_cadence(ms, is_narrow);
         }
     }
 

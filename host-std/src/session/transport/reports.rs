@@ -28,6 +28,9 @@ const SESSION_KBPS: u32 = 80;
 /// 8108, 7.1.3).
 const REGULAR_INTERVAL: Duration = Duration::from_secs(4);
 
+/// On a narrow link a report with metrics of the sound takes longer than the media leaves room for: they go with one report in so long.
+const METRICS_INTERVAL: Duration = Duration::from_secs(20);
+
 /// Sources that a stream remembers which hears one at a time: it, and those before it that may come back.
 const ONE_AT_A_TIME: usize = 4;
 
@@ -39,6 +42,9 @@ pub(in crate::session) struct Report {
     reporter: Reporter,
     /// Whether the goodbye is sent next.
     leaving: bool,
+    /// Whether the link is narrow, and when a report with metrics of the sound left last.
+    is_narrow: bool,
+    metrics_left: Option<Instant>,
 }
 
 impl Report {
@@ -65,7 +71,7 @@ impl Report {
             1 => BySources::One(Box::new(RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)?)),
             _ => BySources::Many(Box::new(RtcpReporter::new(config, now).map_err(|_| CallError::Rtcp)?)),
         };
-        Ok(Self { reporter, leaving: false })
+        Ok(Self { reporter, leaving: false, is_narrow: false, metrics_left: None })
     }
 
     /// Applies the agreement on feedback.
@@ -76,8 +82,9 @@ impl Report {
         either!(&mut self.reporter, own => own.agree_feedback(timing, reduced_size, bandwidth_kbps));
     }
 
-    /// Slows down what is sent where feedback is told each so many ms and not each 100 ms.
-    pub(super) fn set_cadence(&mut self, ms: u32) {
+    /// Slows down what is sent where feedback is told each so many ms and not each 100 ms. `is_narrow`: it can't be told less often.
+    pub(super) fn set_cadence(&mut self, ms: u32, is_narrow: bool) {
+        self.is_narrow = is_narrow;
         let kbps = 2 * SESSION_KBPS * 100 / ms.max(100);
         either!(&mut self.reporter, own => own.set_session_bandwidth(kbps));
     }
@@ -151,14 +158,21 @@ impl Report {
         let bye = std::mem::take(&mut self.leaving);
         let (reception, sources) = &account.reception;
         let (reception, sent) = (&reception[..*sources], Some(&account.sent));
-        either!(&mut self.reporter, own => {
-            own.set_voip(account.voip);
+        let waits = self.is_narrow && !bye && self.metrics_left.is_some_and(|left| now.since(left) < METRICS_INTERVAL);
+        let metrics = account.voip.filter(|_| !waits);
+        let written = either!(&mut self.reporter, own => {
+            own.set_voip(metrics);
             if bye {
                 own.bye(now, reception, sent, None, buffer)
             } else {
                 own.poll_with(now, reception, sent, feedback, buffer)
             }
-        })
+        });
+        // Feedback without a report has none.
+        if metrics.is_some() && feedback.is_empty() && matches!(written, Ok(Some(_))) {
+            self.metrics_left = Some(now);
+        }
+        written
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
