@@ -314,7 +314,9 @@ impl Capacity {
             false => LOSS,
         };
         // By chance a mean over some seconds is half as high again, and more where losses are few.
-        let is_carried = self.link.carries(self.rate_bps.into());
+        // Where a queue stands, somebody else may be on the link.
+        let is_queued = seen.queue.is_some_and(|queue| queue > EMPTY);
+        let is_carried = !is_queued && self.link.carries(now, self.rate_bps.into());
         let random = if is_carried && self.random > 0 { self.random.max(self.long_term_loss) } else { self.random };
         let chance = if is_carried { CHANCE * LOSS } else { LOSS };
         let bound = usual.max(random + random / 2 + u32::from(random > 0) * chance);
@@ -390,12 +392,15 @@ impl Capacity {
             self.carried_bps = self.carried_bps.min((carried_bps as u32).max(least_bps));
             self.rate_bps = self.rate_bps.min(self.emptying_rate(self.queue_now(seen)));
         }
-        let since = now.since(self.longest_at);
+        // What was sent before says nothing, and it may be told late.
+        let since = Duration::from_micros(now.since(self.longest_at).as_micros().saturating_sub(seen.age.as_micros()));
         if since < JUDGE_AFTER {
             return;
         }
         let is_ours = now < self.ours_until;
-        if !is_ours && self.rate_bps <= self.bounds.least_bps && self.carried_bps <= self.bounds.least_bps {
+        let gone = self.longest.as_micros().saturating_sub(queue.as_micros());
+        let is_least = self.rate_bps <= self.bounds.least_bps && self.carried_bps <= self.bounds.least_bps;
+        if !is_ours && is_least && gone * SHOULD_HAVE < self.longest.as_micros() {
             // No less can be sent: whoever fills it, it's of no use to give way.
             self.begin_beside(now, u64::from(self.before.rate_bps) * 3 / 4);
             return;
@@ -403,7 +408,7 @@ impl Capacity {
         let below = self.carried_bps.saturating_sub(self.rate_bps);
         let due = since.as_micros() * u64::from(below) / u64::from(self.carried_bps.max(1));
         let due = due.min(self.longest.as_micros());
-        if !is_ours && self.longest.as_micros().saturating_sub(queue.as_micros()) * SHOULD_HAVE < due {
+        if !is_ours && gone * SHOULD_HAVE < due {
             self.begin_beside(now, self.before.rate_bps.into());
         } else {
             // Less is carried than was thought.
@@ -436,7 +441,7 @@ impl Capacity {
             self.tried.0 += u64::from(seen.packets);
             self.tried.1 += u64::from(seen.packets) * u64::from(seen.loss);
         }
-        let is_carried = self.link.carries(self.before.rate_bps.into());
+        let is_carried = self.link.carries(now, self.before.rate_bps.into());
         let (packets, lost) = self.tried;
         let most = TRY_LOSSES * u64::from(100 * PERCENT);
         let gone_below = |expected: u64| expected * u64::from(GONE) / 64;
@@ -445,7 +450,7 @@ impl Capacity {
         if since < TRY_FOR || !is_enough && since < TRY_FOR_MOST {
             return;
         }
-        if expected < most / 2 && !is_enough {
+        if expected < most / 4 && !is_enough {
             // In a pause nothing is found out.
             self.rate_bps = self.within(u64::from(self.before.rate_bps));
         } else if lost <= gone_below(expected) || lost > packets * u64::from(RANDOM_MOST) && !is_carried {
@@ -554,7 +559,7 @@ impl Capacity {
         if now.since(self.since) < WELL_FOR.max(seen.duration) {
             return;
         }
-        if sent_bps * 4 < u64::from(self.before.rate_bps) || !self.link.allows(now, self.rate_bps.into()) {
+        if sent_bps * 4 < u64::from(self.before.rate_bps) || !self.link.tolerates(now, self.rate_bps.into()) {
             // In a pause nothing is found out, and what the link carries has been seen meanwhile.
             self.rate_bps = self.within(self.before.rate_bps.into());
         } else if self.loss > self.before.loss + MORE_LOSS + self.random / 2 {

@@ -48,7 +48,11 @@ const BELIEVED_MOST: Duration = Duration::from_secs(960);
 const DISBELIEVED: Duration = Duration::from_secs(600);
 /// Share of a link that is left free, because packets of several sizes queue up on a link that is nearly full, and for errors of the
 /// estimate, as the part of this many.
-const LEFT: u32 = 10;
+const LEFT: u32 = 12;
+/// How long a link that shows no longer counts as seen.
+const SEEN: Duration = Duration::from_secs(10);
+/// By the part of this many an estimate varies.
+const VARIES: u32 = 24;
 /// How much more must be carried before the estimate counts as wrong, as the part of this many.
 const BEYOND: u32 = 6;
 
@@ -61,10 +65,12 @@ pub(super) struct LinkCeiling {
     /// Until when this is believed, or until when nothing is.
     until: Instant,
     lasts: Duration,
+    /// When it was seen last.
+    seen: Instant,
 }
 
 impl LinkCeiling {
-    pub(super) const NONE: Self = Self { bps: u32::MAX, until: Instant::ZERO, lasts: BELIEVED };
+    pub(super) const NONE: Self = Self { bps: u32::MAX, until: Instant::ZERO, lasts: BELIEVED, seen: Instant::ZERO };
 
     /// The link is seen to carry this much, in bit/s.
     pub(super) fn see(&mut self, now: Instant, bps: u32) {
@@ -74,17 +80,22 @@ impl LinkCeiling {
             }
             self.until = now + self.lasts;
         }
-        self.bps = bps - bps / LEFT;
+        (self.bps, self.seen) = (bps - bps / LEFT, now);
     }
 
-    /// Whether the link is known to carry this much, in bit/s.
-    pub(super) fn carries(&self, bps: u64) -> bool {
-        self.bps != u32::MAX && bps <= u64::from(self.bps)
+    /// Whether the link is known to carry this much, in bit/s, and nobody else was in the way of seeing that.
+    pub(super) fn carries(&self, now: Instant, bps: u64) -> bool {
+        self.bps != u32::MAX && bps <= u64::from(self.bps) && now.since(self.seen) <= SEEN
     }
 
     /// Whether a probe may go to this rate, in bit/s.
     pub(super) fn allows(&self, now: Instant, bps: u64) -> bool {
         bps <= u64::from(self.bps) || now >= self.until
+    }
+
+    /// Whether a probe that went to this rate may stay: estimates vary by a few percent.
+    pub(super) fn tolerates(&self, now: Instant, bps: u64) -> bool {
+        self.allows(now, bps.saturating_sub(u64::from(self.bps / VARIES)))
     }
 
     /// A probe of this rate ended in a queue or a loss.

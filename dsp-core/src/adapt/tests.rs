@@ -138,7 +138,7 @@ fn follows_what_a_link_carries() {
                 let carried = (rate_bps as f64).min(96_000.0);
                 let told = format_args!("{rate_bps} {queue_ms}: {rate:.0} bit/s, {delay:.0} ms, {lost:.1} %");
                 std::println!("{told}");
-                // Nine tenths of what is seen of a link are used, in steps of 3 kbit/s. The packet's own time is in the delay.
+                // Eleven twelfths of what is seen of a link are used, in steps of 3 kbit/s. The packet's own time is in the delay.
                 assert!(rate > 0.82 * carried && delay < 70.0 && lost < 3.0, "{told}");
             }
         }
@@ -279,33 +279,47 @@ fn a_link_that_becomes_narrow_has_an_empty_queue_two_seconds_after_the_first_wor
 fn two_that_share_a_link_get_halves_of_it() {
     for told in [Told::Packets, Told::Reports] {
         let links = [(60_000, 200), (60_000, 50), (100_000, 100), (120_000, 50), (120_000, 1_000)];
-        for ((rate_bps, queue_ms), first_bps) in links.into_iter().flat_map(|link| [(link, 48_000), (link, 90_000)]) {
-            let mut link = Link::new(rate_bps, queue_ms, 0);
-            let mut senders = [Sender::new(first_bps), Sender::new(20_000)];
-            let mut sums = [0.0; 2];
-            for n in 0..600 * 50 {
-                // Whoever comes first when there is room: no two clocks keep step for ever.
-                let first = usize::from(link.random() > 49);
-                for side in [first, 1 - first] {
-                    let sender = &mut senders[side];
-                    let at = Instant::from_millis(
-                        100_000 + n * 20 + u64::from(side != first) * u64::from(link.random()) / 6,
-                    );
-                    sender.tick(&mut link, at, n, told);
-                    if n > 300 * 50 {
-                        sums[side] += f64::from(sender.capacity.rate_bps()) / (300.0 * 50.0);
-                    }
-                }
-            }
-            let share = sums[0] / (sums[0] + sums[1]);
-            std::println!("{rate_bps} {queue_ms} {first_bps}: {sums:.0?}, {share:.2}");
+        for (rate_bps, queue_ms) in links {
+            // In the mean of several calls: by chance one of them may get much more.
+            let calls: Vec<[f64; 2]> = [48_000, 90_000]
+                .into_iter()
+                .flat_map(|first_bps| {
+                    (1..=3).map(move |seed| shared(Link { seed, ..Link::new(rate_bps, queue_ms, 0) }, first_bps, told))
+                })
+                .collect();
+            let mean = |of: &dyn Fn(&[f64; 2]) -> f64| calls.iter().map(of).sum::<f64>() / calls.len() as f64;
+            let more = mean(&|[first, second]| first.max(*second) / (first + second));
+            let used = mean(&|[first, second]| (first + second) / rate_bps as f64);
+            std::println!(
+                "{rate_bps} {queue_ms}: {more:.2} for the one that gets more, {used:.2} of the link, {calls:.0?}"
+            );
             // A queue of a few packets is full for whoever comes second: it tells little.
-            let bounds = if queue_ms <= 50 { 0.2..0.8 } else { 0.4..0.6 };
-            assert!(bounds.contains(&share), "{sums:?}");
-            let most = if queue_ms <= 50 { 1.15 } else { 1.02 };
-            assert!((0.8..most).contains(&((sums[0] + sums[1]) / rate_bps as f64)), "{sums:?}");
+            let [most, most_used] = if queue_ms <= 50 { [0.7, 1.1] } else { [0.6, 1.0] };
+            assert!(
+                more < most && (0.8..most_used).contains(&used),
+                "{more:.2} and {used:.2} in the mean of {calls:?}"
+            );
         }
     }
+}
+
+/// The mean rates of two senders that share a link for ten minutes, over the second half. The first begins with `first_bps`.
+fn shared(mut link: Link, first_bps: u32, told: Told) -> [f64; 2] {
+    let mut senders = [Sender::new(first_bps), Sender::new(20_000)];
+    let mut means = [0.0; 2];
+    for n in 0..600 * 50 {
+        // Whoever comes first when there is room: no two clocks keep step for ever.
+        let first = usize::from(link.random() > 49);
+        for side in [first, 1 - first] {
+            let sender = &mut senders[side];
+            let later = u64::from(side != first) * u64::from(link.random()) / 6;
+            sender.tick(&mut link, Instant::from_millis(100_000 + n * 20 + later), n, told);
+            if n > 300 * 50 {
+                means[side] += f64::from(sender.capacity.rate_bps()) / (300.0 * 50.0);
+            }
+        }
+    }
+    means
 }
 
 /// A link that carries hardly more or less than the least there is to send: nobody else is there, however long the queue stays.
@@ -328,30 +342,38 @@ fn nobody_else_is_seen_on_a_link_that_hardly_carries_the_least() {
 #[test]
 fn somebody_who_fills_the_queue_is_seen() {
     for (rate_bps, queue_ms) in [(150_000, 200), (150_000, 400), (200_000, 200), (200_000, 400), (300_000, 200)] {
-        let (mut link, mut sender) = (Link::new(rate_bps, queue_ms, 0), Sender::new(48_000));
-        let (mut rate, mut theirs, mut owed, mut deaf_until) = (0.0, rate_bps as f64 / 2.0, 0.0, Instant::ZERO);
-        for n in 0..300 * 50 {
-            let now = Instant::from_millis(100_000 + n * 20);
-            sender.tick(&mut link, now, n, Told::Packets);
-            if n > 20 * 50 {
-                owed += theirs / 50.0;
-                while owed >= 12_000.0 {
-                    owed -= 12_000.0;
-                    if link.pass(now, 12_000).is_none() && now > deaf_until {
-                        (theirs, deaf_until) = (theirs / 2.0, now + Duration::from_millis(60 + queue_ms));
-                    }
-                }
-                // A packet more each round trip.
-                let round_trip = 0.06 + link.waits(now).as_micros() as f64 / 1e6;
-                theirs += 0.02 * 12_000.0 / (round_trip * round_trip);
-            }
-            if n >= 60 * 50 {
-                rate += f64::from(sender.capacity.rate_bps()) / (240.0 * 50.0);
-            }
-        }
-        std::println!("{rate_bps} {queue_ms}: {rate:.0} bit/s");
-        assert!(rate > 50_000.0, "{rate_bps} {queue_ms}: {rate:.0} bit/s");
+        let link = |seed| Link { seed, ..Link::new(rate_bps, queue_ms, 0) };
+        let rates = [1, 2, 3].map(|seed| beside_somebody(link(seed)));
+        std::println!("{rate_bps} {queue_ms}: {rates:.0?} bit/s");
+        assert!(rates.iter().sum::<f64>() > 3.0 * 45_000.0, "{rate_bps} {queue_ms}: {rates:.0?} bit/s");
+        assert!(rates.iter().all(|rate| *rate > 20_000.0), "{rate_bps} {queue_ms}: {rates:.0?} bit/s");
     }
+}
+
+/// The mean rate of a sender whose link somebody else fills from the 20th second on, from the 60th to the 300th.
+fn beside_somebody(mut link: Link) -> f64 {
+    let mut sender = Sender::new(48_000);
+    let (mut rate, mut theirs, mut owed, mut deaf_until) = (0.0, link.rate_bps as f64 / 2.0, 0.0, Instant::ZERO);
+    for n in 0..300 * 50 {
+        let now = Instant::from_millis(100_000 + n * 20 + u64::from(link.random()) / 20);
+        sender.tick(&mut link, now, n, Told::Packets);
+        if n > 20 * 50 {
+            owed += theirs / 50.0;
+            while owed >= 12_000.0 {
+                owed -= 12_000.0;
+                if link.pass(now, 12_000).is_none() && now > deaf_until {
+                    (theirs, deaf_until) = (theirs / 2.0, now + Duration::from_millis(60 + link.queue_ms));
+                }
+            }
+            // A packet more each round trip.
+            let round_trip = 0.06 + link.waits(now).as_micros() as f64 / 1e6;
+            theirs += 0.02 * 12_000.0 / (round_trip * round_trip);
+        }
+        if n >= 60 * 50 {
+            rate += f64::from(sender.capacity.rate_bps()) / (240.0 * 50.0);
+        }
+    }
+    rate
 }
 
 /// A minute of feedback on a link that is seen to carry `seen_bps`; the highest rate meanwhile.
