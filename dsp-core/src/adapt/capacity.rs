@@ -233,13 +233,12 @@ impl Capacity {
             self.random = 0;
         }
         let queue = seen.queue.unwrap_or(Duration::ZERO);
-        let sent_bps = seen.sent_bits * 1_000_000 / seen.duration.as_micros().max(1);
-        let carried_bps = Self::carried(seen);
+        let (sent_bps, carried_bps) = (seen.sent_bps(), seen.carried_bps());
+        let is_losing = self.is_losing(now, seen);
+        let is_chance = is_losing && matches!(self.phase, Phase::Steady | Phase::Probing) && self.is_chance(now, seen);
         match self.phase {
             // A long queue, or a short one that is full.
-            Phase::Steady | Phase::Probing
-                if queue > self.queue_bound() || queue > EMPTY && self.is_losing(now, seen) =>
-            {
+            Phase::Steady | Phase::Probing if queue > self.queue_bound() || queue > EMPTY && is_losing => {
                 if now < self.beside_until {
                     // It's back, whoever it is. What a probe brought may be ours.
                     if self.phase == Phase::Probing {
@@ -251,7 +250,7 @@ impl Capacity {
                     self.empty(now, seen, carried_bps, sent_bps);
                 }
             }
-            Phase::Steady | Phase::Probing if self.is_losing(now, seen) => self.lose(now, sent_bps),
+            Phase::Steady | Phase::Probing if is_losing && !is_chance => self.lose(now, sent_bps),
             // Loss beside a queue is no room, whosever it is.
             Phase::Steady if queue > EMPTY && self.loss > LOSS => self.well_since = None,
             Phase::Steady => self.probe(now, sent_bps),
@@ -288,13 +287,6 @@ impl Capacity {
         Duration::from_micros(self.well_for.as_micros() * (16 + self.place()) / 64)
     }
 
-    /// What arrived, in bit/s: less than was sent by what was lost, and by how much longer it took.
-    fn carried(seen: &Observation) -> u64 {
-        let arrived = u128::from(seen.sent_bits) * u128::from((100 * PERCENT).saturating_sub(seen.loss));
-        let bps = arrived * 1_000_000 / (u128::from(100 * PERCENT) * u128::from(seen.took.as_micros().max(1)));
-        bps.min(u128::from(u32::MAX)) as u64
-    }
-
     fn follow_loss(&mut self, seen: &Observation) {
         // A time constant of about 3 s of packets of 60 ms at most: in a pause one of a few that is lost proves little.
         let ms = seen.duration.as_millis().min(60 * u64::from(seen.packets)).min(3_000) as i64;
@@ -321,6 +313,16 @@ impl Capacity {
         let chance = if is_carried { CHANCE * LOSS } else { LOSS };
         let bound = usual.max(random + random / 2 + u32::from(random > 0) * chance);
         self.loss > bound && seen.loss > bound
+    }
+
+    /// Whether losses are no sign of the rate, because the link is seen to carry it and has no queue; then they count as random.
+    fn is_chance(&mut self, now: Instant, seen: &Observation) -> bool {
+        let has_queue = seen.queue.is_none_or(|queue| queue > EMPTY);
+        if has_queue || self.loss > RANDOM_MOST || !self.link.carries(now, self.rate_bps.into()) {
+            return false;
+        }
+        (self.random, self.random_until) = (self.loss.max(self.long_term_loss), now + FOUND_FOR_MOST);
+        true
     }
 
     fn empty(&mut self, now: Instant, seen: &Observation, carried_bps: u64, sent_bps: u64) {
@@ -484,7 +486,7 @@ impl Capacity {
         if !is_losing && !may_grow {
             return;
         }
-        if self.comes_to_nothing() {
+        if self.comes_to_nothing() && !self.link.carries_twice(sent_bps) {
             self.take_for_ours(now, seen, carried_bps, sent_bps);
         } else if is_losing {
             self.lose(now, sent_bps);
@@ -538,7 +540,8 @@ impl Capacity {
         let is_used = |of_bps: u32| sent_bps * 4 >= u64::from(of_bps) * 3;
         let is_allowed = |bps: u64| self.ceiling.allows(now, bps) && self.link.allows(now, bps);
         let [now_bps, next_bps] = self.steps_bps;
-        let step_bps = u64::from(self.rate_bps) + STEP_BPS * (1 + self.found).min(STEPS);
+        let step_bps = (STEP_BPS * (1 + self.found).min(STEPS)).max(self.link.room(now, self.rate_bps) / 2);
+        let step_bps = u64::from(self.rate_bps) + step_bps;
         let wanted_bps = if next_bps > self.rate_bps && next_bps <= self.bounds.most_bps && is_used(now_bps) {
             if is_allowed(step_bps) { step_bps.max(next_bps.into()) } else { next_bps.into() }
         } else if is_used(self.rate_bps) {
@@ -562,7 +565,7 @@ impl Capacity {
         if sent_bps * 4 < u64::from(self.before.rate_bps) || !self.link.tolerates(now, self.rate_bps.into()) {
             // In a pause nothing is found out, and what the link carries has been seen meanwhile.
             self.rate_bps = self.within(self.before.rate_bps.into());
-        } else if self.loss > self.before.loss + MORE_LOSS + self.random / 2 {
+        } else if self.loss > self.before.loss + MORE_LOSS + self.random / 2 && !self.is_chance(now, seen) {
             // A queue that is too short to be seen.
             self.probe_failed(now);
             self.rate_bps = self.within(self.before.rate_bps.into());

@@ -88,6 +88,16 @@ impl LinkCeiling {
         self.bps != u32::MAX && bps <= u64::from(self.bps) && now.since(self.seen) <= SEEN
     }
 
+    /// Whether the link was seen to carry twice this, in bit/s: then a queue is not of that alone.
+    pub(super) fn carries_twice(&self, bps: u64) -> bool {
+        self.bps != u32::MAX && 2 * bps <= u64::from(self.bps)
+    }
+
+    /// How much more than this the link is known to carry, in bit/s.
+    pub(super) fn room(&self, now: Instant, bps: u32) -> u64 {
+        if self.carries(now, bps.into()) { u64::from(self.bps - bps) } else { 0 }
+    }
+
     /// Whether a probe may go to this rate, in bit/s.
     pub(super) fn allows(&self, now: Instant, bps: u64) -> bool {
         bps <= u64::from(self.bps) || now >= self.until

@@ -34,6 +34,20 @@ pub struct Observation {
     pub link_bps: Option<u32>,
 }
 
+impl Observation {
+    /// What was sent, in bit/s.
+    pub(super) fn sent_bps(&self) -> u64 {
+        self.sent_bits * 1_000_000 / self.duration.as_micros().max(1)
+    }
+
+    /// What arrived, in bit/s: less than was sent by what was lost, and by how much longer it took.
+    pub(super) fn carried_bps(&self) -> u64 {
+        let arrived = u128::from(self.sent_bits) * u128::from((100 * PERCENT).saturating_sub(self.loss));
+        let bps = arrived * 1_000_000 / (u128::from(100 * PERCENT) * u128::from(self.took.as_micros().max(1)));
+        bps.min(u128::from(u32::MAX)) as u64
+    }
+}
+
 /// Gathers transport-wide feedback on single packets ([`rtcp::transport`](crate::rtcp::transport)) into an
 /// [`Observation`] for each quarter of a second.
 #[derive(Clone, Copy, Debug, Default)]
