@@ -17,6 +17,9 @@ const NEAR: Duration = Duration::from_millis(500);
 
 /// Packets that took longer than this, in us, waited for others.
 const QUEUED_US: i64 = 80_000;
+/// What a byte takes at most, on a link of 8 kbit/s, and what else may make a difference, in us: a larger one is that of a queue.
+const SLOWEST_US: i64 = 1_000;
+const OTHERWISE_US: i64 = 20_000;
 /// Packets that took longer than this aren't looked at.
 const QUEUED_MOST: Duration = Duration::from_secs(3);
 
@@ -29,11 +32,10 @@ const QUEUED_MOST: Duration = Duration::from_secs(3);
 /// times add up, and what is said is less than any of them carries.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Serialization {
-    packets: i64,
-    /// Means of the products of differences in bytes and in us.
-    bytes_bytes: i64,
-    bytes_us: i64,
-    us_us: i64,
+    line: Line,
+    /// Of packets that waited, and before which others were lost: those took no time of a full link, but if they were lost behind it
+    /// they did. It counts as long as nothing else shows the rate.
+    line_behind_losses: Line,
     /// The last packet that arrived, whether any was lost behind it, and whether anything else was sent meanwhile.
     before: Option<Passed>,
     is_behind_loss: bool,
@@ -65,10 +67,8 @@ fn toward(mean: &mut i64, value: i64, of: i64) {
 
 impl Serialization {
     pub(super) const NONE: Self = Self {
-        packets: 0,
-        bytes_bytes: 0,
-        bytes_us: 0,
-        us_us: 0,
+        line: Line::NONE,
+        line_behind_losses: Line::NONE,
         before: None,
         is_behind_loss: false,
         is_behind_others: false,
@@ -93,31 +93,19 @@ impl Serialization {
         let Some(before) = self.before.replace(this).filter(|_| !is_behind_others) else { return };
         let gap = this.sent.since(before.sent).as_micros() as i64;
         if before.us > gap {
-            // The link was busy with the packet before when this one came. What was lost at a full queue took no time of it, but what
-            // was lost behind it did.
-            if is_behind_loss && self.bps().is_some() {
-                return;
-            }
+            // The link was busy with the packet before when this one came.
             let this = Passed { us: gap + this.us - before.us, ..this };
-            let busy = self.busy.replace(this).filter(|busy| this.sent.since(busy.sent) < NEAR);
-            busy.into_iter().for_each(|busy| self.compare(this, busy));
+            let Some(busy) = self.busy.replace(this).filter(|busy| this.sent.since(busy.sent) < NEAR) else { return };
+            let line = if is_behind_loss { &mut self.line_behind_losses } else { &mut self.line };
+            line.add(this, busy);
         } else if !is_behind_loss && before.us + self.fastest_us(before).unwrap_or(gap / 2) <= gap && us <= QUEUED_US {
             let idle = self.idle.replace(this).filter(|idle| this.sent.since(idle.sent) < NEAR);
             let Some(idle) = idle else { return };
-            self.compare(this, idle);
+            self.line.add(this, idle);
             self.idle_packets = (self.idle_packets + 1).min(MEAN_OF);
             toward(&mut self.bytes, this.bytes, self.idle_packets);
             toward(&mut self.us, this.us, self.idle_packets);
         }
-    }
-
-    /// Takes in how much larger a packet is than another one, and how much longer it took.
-    fn compare(&mut self, this: Passed, other: Passed) {
-        self.packets = (self.packets + 1).min(MEAN_OF);
-        let (bytes, us) = (this.bytes - other.bytes, this.us - other.us);
-        toward(&mut self.bytes_bytes, bytes * bytes, self.packets);
-        toward(&mut self.bytes_us, bytes * us, self.packets);
-        toward(&mut self.us_us, us * us, self.packets);
     }
 
     /// How long the fastest packet, with which the others are compared, kept the link busy itself, in us; at most as long as `another`.
@@ -128,9 +116,38 @@ impl Serialization {
         Some(if self.idle_packets < LEAST_PACKETS { us(another.bytes) } else { mean.clamp(0, 1_000_000) })
     }
 
-    /// Rate of the slowest link in bit/s, if sizes explain at least half of the variance of the times, and so much of it that the
-    /// rate's error is small.
+    /// Rate of the slowest link in bit/s, if it shows.
     pub(super) fn bps(&self) -> Option<u32> {
+        self.line.bps().or(self.line_behind_losses.bps())
+    }
+}
+
+/// A line through differences of bytes and of us: means of their products.
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    packets: i64,
+    bytes_bytes: i64,
+    bytes_us: i64,
+    us_us: i64,
+}
+
+impl Line {
+    const NONE: Self = Self { packets: 0, bytes_bytes: 0, bytes_us: 0, us_us: 0 };
+
+    /// Takes in how much larger a packet is than another one, and how much longer it took.
+    fn add(&mut self, this: Passed, other: Passed) {
+        let (bytes, us) = (this.bytes - other.bytes, this.us - other.us);
+        if us.abs() > bytes.abs() * SLOWEST_US + OTHERWISE_US {
+            return;
+        }
+        self.packets = (self.packets + 1).min(MEAN_OF);
+        toward(&mut self.bytes_bytes, bytes * bytes, self.packets);
+        toward(&mut self.bytes_us, bytes * us, self.packets);
+        toward(&mut self.us_us, us * us, self.packets);
+    }
+
+    /// Rate in bit/s, if sizes explain at least half of the variance of the times, and so much of it that the rate's error is small.
+    fn bps(&self) -> Option<u32> {
         let is_varied = self.bytes_bytes >= LEAST_STEP * LEAST_STEP * PARTS;
         if self.packets < LEAST_PACKETS || !is_varied || self.bytes_us <= 0 {
             return None;
