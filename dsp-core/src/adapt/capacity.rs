@@ -82,12 +82,12 @@ const WELL_FOR_MOST: Duration = Duration::from_secs(16);
 ///   is lowered for a trial. If the loss goes away, the rate stays low; if it does not, the rate comes back, and
 ///   [`random_loss`](Self::random_loss) tells the loss, against which redundancy helps.
 /// - **Probing.** After 0.5 to 2.5 s without trouble, the rate rises by 3 kbit/s, by up to 12 kbit/s after earlier
-///   successes, or to the next rate that is of use ([`set_steps`](Self::set_steps)). After a failed probe the rate
-///   goes back at once, the wait doubles, up to 20 s, and no probe goes to the rate that failed for 5 to 45 s, and for
-///   up to 180 s if it fails again.
+///   successes, by half of what the link is seen to have left, or to the next rate that is of use
+///   ([`set_steps`](Self::set_steps)). After a failed probe the rate goes back at once, the wait doubles, up to 20 s,
+///   and no probe goes to the rate that failed for 5 to 45 s, and for up to 180 s if it fails again.
 /// - **The link.** Where packets' sizes and times show the rate of the slowest link ([`Observation::link_bps`]), no probe goes above
-///   nine tenths of it, and losses below that are taken for chance for longer. After two minutes one probe goes there all the same: if
-///   it finds room, there is more than one slow link, and the estimate isn't believed for ten minutes.
+///   eleven twelfths of it, and losses below that are taken for chance while no queue stands. After two minutes one probe goes there
+///   all the same: if it finds room, there is more than one slow link, and the estimate isn't believed for ten minutes.
 ///
 /// The arithmetic is all integer, with a few divisions for each observation. [The module's page](super) has an
 /// example.

@@ -5,14 +5,17 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use dsp_core::rtcp::transport::PacketFeedback;
-use dsp_core::time::Instant;
+use dsp_core::time::{Duration, Instant};
 use dsp_core::wire::DatagramKind;
 use dsp_core::wire::extension::{AbsoluteSendTime, AudioLevel, ElementForm, ElementWriter};
 use dsp_core::wire::rtcp::{Compound, CompoundRule, Packet, packet_type};
 use dsp_core::wire::rtp::{RtpPacket, extend_header};
 use host_std::registry::CodecFormat;
 use host_std::sdp::{Direction, ExtensionKind, ExtensionOptions, FeedbackOptions, OfferExtensions, SrtpPolicy};
-use host_std::session::{Call, CallConfig, Channel, Contributors, Identity, Incoming, PacketDirection, Tap};
+use host_std::session::{
+    AdaptationConfig, Call, CallConfig, Channel, Contributors, Identity, Incoming, PacketDirection, Tap,
+};
+use host_std::simulate::bottleneck::BottleneckConfig;
 use host_std::simulate::netsim::NetworkConfig;
 use host_std::simulate::virtual_time::VirtualTime;
 
@@ -24,6 +27,8 @@ type Elements = Vec<(u8, Vec<u8>)>;
 struct Seen {
     /// Of RTCP that left: when, bytes, and the type of the first packet.
     control: Vec<(Instant, usize, u8)>,
+    /// When RTP left.
+    media: Vec<Instant>,
     /// What each packet that left had in its header.
     extended: Vec<(u16, Elements)>,
     largest: usize,
@@ -38,6 +43,8 @@ impl Tap for Watch {
         seen.largest = seen.largest.max(datagram.len());
         if DatagramKind::of(datagram) == DatagramKind::Rtcp {
             seen.control.push((now, datagram.len(), datagram[1]));
+        } else {
+            seen.media.push(now);
         }
     }
 
@@ -136,6 +143,42 @@ fn feedback_tells_what_was_lost_and_how_late_the_rest_was() {
         assert!(alone > 60, "feedback without reports: {alone} of {}", seen.control.len());
         let whole: Vec<_> = seen.control.iter().filter(|(.., first)| *first != packet_type::RTPFB).collect();
         assert!((4..=14).contains(&whole.len()), "reports at their interval: {}", whole.len());
+    }
+}
+
+/// On a narrow link a datagram takes as long as a packet's sound: whatever comes at the wrong time makes the sound behind it late.
+#[test]
+fn on_a_narrow_link_reports_leave_behind_packets_of_the_media() {
+    let narrow = |side| CallConfig {
+        codecs: vec![CodecFormat::opus()],
+        adaptation: Some(AdaptationConfig::default()),
+        srtp: SrtpPolicy::Off,
+        ..config(side)
+    };
+    let (mut pair, seen) = connect([narrow(0), narrow(1)], NetworkConfig::default());
+    pair.set_bottlenecks(BottleneckConfig { rate_bps: 24_000.0, queue_ms: 200.0, bulk: None });
+    pair.run_until(at(20_000));
+    let before = [0, 1].map(|side: usize| pair.ends[side].call.stats().receiver.concealed_samples);
+    pair.run_until(at(80_000));
+    for (side, seen) in seen.iter().enumerate() {
+        let seen = seen.lock().unwrap();
+        let late: Vec<_> = seen.control.iter().filter(|(left, ..)| *left >= at(20_000)).collect();
+        let behind = |left: Instant| {
+            let before = seen.media.partition_point(|media| *media <= left);
+            left.since(seen.media[before.max(1) - 1]) <= Duration::from_millis(5)
+        };
+        let in_place = late.iter().filter(|(left, ..)| behind(*left)).count();
+        assert!(in_place * 10 > late.len() * 9, "{in_place} of {}", late.len());
+        // Reports of a sender and its name go without feedback, and mostly without extended reports.
+        let whole: Vec<usize> =
+            late.iter().filter(|(.., first)| *first != packet_type::RTPFB).map(|(_, len, _)| *len).collect();
+        let long = whole.iter().filter(|len| **len > 52 + 28).count();
+        assert!(whole.len() >= 10 && (2..=4).contains(&long), "{whole:?}");
+        assert!(late.len() > whole.len() + 100, "feedback comes all the same: {}", late.len());
+        let receiver = pair.ends[side].call.stats().receiver;
+        let concealed =
+            (receiver.concealed_samples - before[side]) as f64 / (60.0 * f64::from(pair.ends[side].sample_rate_hz()));
+        assert!(concealed < 0.01, "{concealed}");
     }
 }
 
