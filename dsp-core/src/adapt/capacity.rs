@@ -400,9 +400,7 @@ impl Capacity {
             return;
         }
         let is_ours = now < self.ours_until;
-        let gone = self.longest.as_micros().saturating_sub(queue.as_micros());
-        let is_least = self.rate_bps <= self.bounds.least_bps && self.carried_bps <= self.bounds.least_bps;
-        if !is_ours && is_least && gone * SHOULD_HAVE < self.longest.as_micros() {
+        if !is_ours && self.rate_bps <= self.bounds.least_bps && self.carried_bps <= self.bounds.least_bps {
             // No less can be sent: whoever fills it, it's of no use to give way.
             self.begin_beside(now, u64::from(self.before.rate_bps) * 3 / 4);
             return;
@@ -410,7 +408,7 @@ impl Capacity {
         let below = self.carried_bps.saturating_sub(self.rate_bps);
         let due = since.as_micros() * u64::from(below) / u64::from(self.carried_bps.max(1));
         let due = due.min(self.longest.as_micros());
-        if !is_ours && gone * SHOULD_HAVE < due {
+        if !is_ours && self.longest.as_micros().saturating_sub(queue.as_micros()) * SHOULD_HAVE < due {
             self.begin_beside(now, self.before.rate_bps.into());
         } else {
             // Less is carried than was thought.
