@@ -253,6 +253,9 @@ impl Capacity {
             Phase::Steady | Phase::Probing if is_losing && !is_chance => self.lose(now, sent_bps),
             // Loss beside a queue is no room, whosever it is.
             Phase::Steady if queue > EMPTY && self.loss > LOSS => self.well_since = None,
+            Phase::Steady if !self.link.tolerates(now, self.rate_bps.into()) => {
+                self.rate_bps = self.within(self.link.most_bps(now));
+            }
             Phase::Steady => self.probe(now, sent_bps),
             Phase::Probing => self.probed(now, seen, sent_bps),
             Phase::Emptying => self.emptied(now, seen, carried_bps, queue),
@@ -382,7 +385,7 @@ impl Capacity {
             // All was well before the probe. Where there's more room it is given up all the same, for whoever shares the link.
             let was_well = self.was_probe && self.is_narrow();
             let before_bps = if was_well { self.carried_bps.min(self.before.rate_bps).into() } else { 0 };
-            self.rate_bps = self.within(below_bps.max(before_bps));
+            self.rate_bps = self.within(below_bps.max(before_bps).min(self.link.most_bps(now)));
             self.enter(now, Phase::Steady);
             return;
         }

@@ -98,9 +98,14 @@ impl LinkCeiling {
         if self.carries(now, bps.into()) { u64::from(self.bps - bps) } else { 0 }
     }
 
+    /// What is sent at most, as long as what is seen is believed, in bit/s.
+    pub(super) fn most_bps(&self, now: Instant) -> u64 {
+        if now < self.until { self.bps.into() } else { u32::MAX.into() }
+    }
+
     /// Whether a probe may go to this rate, in bit/s.
     pub(super) fn allows(&self, now: Instant, bps: u64) -> bool {
-        bps <= u64::from(self.bps) || now >= self.until
+        bps <= self.most_bps(now)
     }
 
     /// Whether a probe that went to this rate may stay: estimates vary by a few percent.

@@ -3,7 +3,7 @@
 use super::PERCENT;
 use super::serialization::Serialization;
 use crate::rtcp::transport::PacketFeedback;
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, Seq};
 
 /// How much sending is one observation.
 const STRETCH: Duration = Duration::from_millis(240);
@@ -52,6 +52,8 @@ impl Observation {
 /// [`Observation`] for each quarter of a second.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PacketWindow {
+    /// The last packet's number.
+    number: Option<Seq>,
     first: Option<Instant>,
     last: Instant,
     /// When the packet before the first left: from there on the first counts.
@@ -76,6 +78,7 @@ impl PacketWindow {
     /// A window without any feedback.
     pub const fn new() -> Self {
         Self {
+            number: None,
             first: None,
             last: Instant::ZERO,
             before: None,
@@ -124,6 +127,8 @@ impl PacketWindow {
             // It was told to be missing, and has come after all.
             return None;
         }
+        let follows = self.number.replace(packet.number).is_none_or(|number| packet.number == number.plus(1));
+        let before_gap = if follows { None } else { self.skip(now) };
         let first = *self.first.get_or_insert(packet.sent);
         self.last = packet.sent;
         self.packets += 1;
@@ -143,9 +148,24 @@ impl PacketWindow {
         }
         let begin = self.before.unwrap_or(first);
         let duration = self.last.since(begin);
-        if duration < STRETCH {
-            return None;
-        }
+        if duration < STRETCH { before_gap } else { Some(self.complete(now, duration)) }
+    }
+
+    /// What was sent next nobody has told of: a message was lost. What was told before is an observation if it is long enough, and
+    /// nothing is compared across the gap.
+    fn skip(&mut self, now: Instant) -> Option<Observation> {
+        let begin = self.before.or(self.first).unwrap_or(self.last);
+        let duration = self.last.since(begin);
+        let is_enough = self.packets > 0 && duration.as_micros() * 2 >= STRETCH.as_micros();
+        let seen = is_enough.then(|| self.complete(now, duration));
+        (self.first, self.before, self.queue, self.late, self.late_before) = (None, None, None, None, None);
+        (self.packets, self.lost, self.bits, self.others_bits) = (0, 0, 0, 0);
+        self.serialization.skip();
+        seen
+    }
+
+    /// The stretch is an observation, and the next one begins.
+    fn complete(&mut self, now: Instant, duration: Duration) -> Observation {
         let loss = 100 * PERCENT * self.lost / self.packets;
         let age = now.since(self.last);
         // A few packets are all later than the fastest of many by as much.
@@ -160,7 +180,7 @@ impl PacketWindow {
         (self.before, self.late_before) = (Some(self.last), late_before);
         (self.first, self.queue, self.late) = (None, None, None);
         (self.packets, self.lost, self.bits, self.others_bits) = (0, 0, 0, 0);
-        Some(seen)
+        seen
     }
 }
 

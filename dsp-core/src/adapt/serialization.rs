@@ -108,6 +108,11 @@ impl Serialization {
         }
     }
 
+    /// Nothing is known of the packets that come next.
+    pub(super) fn skip(&mut self) {
+        self.is_behind_others = true;
+    }
+
     /// How long the fastest packet, with which the others are compared, kept the link busy itself, in us; at most as long as `another`.
     fn fastest_us(&self, another: Passed) -> Option<i64> {
         let bps = i64::from(self.bps()?);

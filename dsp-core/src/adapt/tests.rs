@@ -88,7 +88,13 @@ impl Sender {
         self.lost.1 += 1;
         self.fastest = passed.unwrap_or(self.fastest).min(self.fastest);
         let queued = passed.map(|passed| Duration::from_micros(passed.as_micros() - self.fastest.as_micros()));
-        self.pending.push(PacketFeedback { number: Seq(0), sent: now, bytes: bytes as u16, queued, others_bytes: 0 });
+        self.pending.push(PacketFeedback {
+            number: Seq(n as u16),
+            sent: now,
+            bytes: bytes as u16,
+            queued,
+            others_bytes: 0,
+        });
         if n % 5 == 4 && told == Told::Packets {
             let late = passed.unwrap_or(Duration::ZERO) + Duration::from_millis(40);
             self.coming.push_back((now + late, core::mem::take(&mut self.pending)));
@@ -145,6 +151,28 @@ fn follows_what_a_link_carries() {
     }
 }
 
+/// Feedback that is lost leaves a gap: what was sent in it counts neither as little that was sent nor as little that was carried.
+#[test]
+fn lost_feedback_is_no_pause() {
+    let mut window = PacketWindow::new();
+    let mut observations = Vec::new();
+    for n in 0..600_u64 {
+        // Of each second 160 ms are told.
+        if n % 50 < 8 {
+            let sent = Instant::from_millis(1_000 + 20 * n);
+            let queued = Some(Duration::from_millis(n % 7));
+            let packet = PacketFeedback { number: Seq(n as u16), sent, bytes: 120, queued, others_bytes: 0 };
+            observations.extend(window.hear(sent + Duration::from_millis(90), &packet));
+        }
+    }
+    assert_eq!(observations.len(), 11);
+    for seen in observations {
+        // Eight packets, of which seven have a time before them.
+        assert_eq!((seen.duration, seen.packets, seen.loss), (Duration::from_millis(140), 8, 0));
+        assert!((48_000..56_000).contains(&(seen.sent_bits * 1_000_000 / seen.duration.as_micros())), "{seen:?}");
+    }
+}
+
 /// What is seen over a quarter of a second of a link that is used up, behind a queue of so many ms.
 fn used_up(capacity: &Capacity, queue_ms: u64) -> Observation {
     let duration = Duration::from_millis(250);
@@ -196,7 +224,7 @@ fn jitter_is_no_queue() {
             let sent = Instant::from_millis(100_000 + n * 60);
             let late = u64::from(dice.random()) + if n > 1_000 { queue_ms } else { 0 };
             let queued = Some(Duration::from_millis(late));
-            let packet = PacketFeedback { number: Seq(0), sent, bytes: 375, queued, others_bytes: 0 };
+            let packet = PacketFeedback { number: Seq(n as u16), sent, bytes: 375, queued, others_bytes: 0 };
             if let Some(seen) = window.hear(sent + Duration::from_millis(150), &packet) {
                 capacity.observe(sent + Duration::from_millis(150), &seen);
             }

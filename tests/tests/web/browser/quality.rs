@@ -227,7 +227,7 @@ fn browser_narrow_link() {
     let Some((folder, browser)) = two_voices("browser-narrow", 60) else { return };
     let mut scores = Vec::new();
     // What Chromium sends itself fits in, or it would lose its own checks of the way and end the call.
-    for cell in [[64e3, 0.0], [64e3, 5.0], [100e3, 10.0]] {
+    for cell in [[100e3, 0.0], [100e3, 5.0], [100e3, 10.0]] {
         let calls = [true, false].map(|adapts| call_through_narrow_link(&browser, &folder, cell, adapts));
         let told =
             calls.map(|[score, lost, waited, sent]| format!("{score:.2}; {lost:.1} %; {waited:.0} ms; {sent:.1}"));
