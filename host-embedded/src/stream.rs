@@ -306,8 +306,8 @@ impl<P: PhoneParts> Media for PhoneStream<P> {
         }
         let encoder = self.codecs.encoder(self.sends)?;
         let packet = self.sender.packet(encoder, datagram);
-        // G.711 takes too little to be worth the code.
-        if packet.is_none() && P::Codecs::SAMPLE_RATE_HZ > 8_000 {
+        // G.711 takes too little to be worth the code, and what is encoded under a digit would never be sent.
+        if packet.is_none() && P::Codecs::SAMPLE_RATE_HZ > 8_000 && (!P::EVENTS || self.keys.is_quiet()) {
             self.sender.encode_ahead(encoder);
         }
         packet

@@ -86,7 +86,7 @@ const WELL_FOR_MOST: Duration = Duration::from_secs(16);
 ///   ([`set_steps`](Self::set_steps)). After a failed probe the rate goes back at once, the wait doubles, up to 20 s,
 ///   and no probe goes to the rate that failed for 5 to 45 s, and for up to 180 s if it fails again.
 /// - **The link.** Where packets' sizes and times show the rate of the slowest link ([`Observation::link_bps`]), no probe goes above
-///   eleven twelfths of it, and losses below that are taken for chance while no queue stands. After two minutes one probe goes there
+///   eleven twelfths of it, and losses below that are taken for chance for longer. After two minutes one probe goes there
 ///   all the same: if it finds room, there is more than one slow link, and the estimate isn't believed for ten minutes.
 ///
 /// The arithmetic is all integer, with a few divisions for each observation. [The module's page](super) has an
@@ -235,7 +235,6 @@ impl Capacity {
         let queue = seen.queue.unwrap_or(Duration::ZERO);
         let (sent_bps, carried_bps) = (seen.sent_bps(), seen.carried_bps());
         let is_losing = self.is_losing(now, seen);
-        let is_chance = is_losing && matches!(self.phase, Phase::Steady | Phase::Probing) && self.is_chance(now, seen);
         match self.phase {
             // A long queue, or a short one that is full.
             Phase::Steady | Phase::Probing if queue > self.queue_bound() || queue > EMPTY && is_losing => {
@@ -250,12 +249,9 @@ impl Capacity {
                     self.empty(now, seen, carried_bps, sent_bps);
                 }
             }
-            Phase::Steady | Phase::Probing if is_losing && !is_chance => self.lose(now, sent_bps),
+            Phase::Steady | Phase::Probing if is_losing => self.lose(now, sent_bps),
             // Loss beside a queue is no room, whosever it is.
             Phase::Steady if queue > EMPTY && self.loss > LOSS => self.well_since = None,
-            Phase::Steady if !self.link.tolerates(now, self.rate_bps.into()) => {
-                self.rate_bps = self.within(self.link.most_bps(now));
-            }
             Phase::Steady => self.probe(now, sent_bps),
             Phase::Probing => self.probed(now, seen, sent_bps),
             Phase::Emptying => self.emptied(now, seen, carried_bps, queue),
@@ -316,16 +312,6 @@ impl Capacity {
         let chance = if is_carried { CHANCE * LOSS } else { LOSS };
         let bound = usual.max(random + random / 2 + u32::from(random > 0) * chance);
         self.loss > bound && seen.loss > bound
-    }
-
-    /// Whether losses are no sign of the rate, because the link is seen to carry it and has no queue; then they count as random.
-    fn is_chance(&mut self, now: Instant, seen: &Observation) -> bool {
-        let has_queue = seen.queue.is_none_or(|queue| queue > EMPTY);
-        if has_queue || self.loss > RANDOM_MOST || !self.link.carries(now, self.rate_bps.into()) {
-            return false;
-        }
-        (self.random, self.random_until) = (self.loss.max(self.long_term_loss), now + FOUND_FOR_MOST);
-        true
     }
 
     fn empty(&mut self, now: Instant, seen: &Observation, carried_bps: u64, sent_bps: u64) {
@@ -487,7 +473,7 @@ impl Capacity {
         if !is_losing && !may_grow {
             return;
         }
-        if self.comes_to_nothing() && !self.link.carries_twice(sent_bps) {
+        if self.comes_to_nothing() && !self.link.carries_twice(now, sent_bps) {
             self.take_for_ours(now, seen, carried_bps, sent_bps);
         } else if is_losing {
             self.lose(now, sent_bps);
@@ -566,7 +552,7 @@ impl Capacity {
         if sent_bps * 4 < u64::from(self.before.rate_bps) || !self.link.tolerates(now, self.rate_bps.into()) {
             // In a pause nothing is found out, and what the link carries has been seen meanwhile.
             self.rate_bps = self.within(self.before.rate_bps.into());
-        } else if self.loss > self.before.loss + MORE_LOSS + self.random / 2 && !self.is_chance(now, seen) {
+        } else if self.loss > self.before.loss + MORE_LOSS + self.random / 2 {
             // A queue that is too short to be seen.
             self.probe_failed(now);
             self.rate_bps = self.within(self.before.rate_bps.into());

@@ -49,6 +49,8 @@ const DISBELIEVED: Duration = Duration::from_secs(600);
 /// Share of a link that is left free, because packets of several sizes queue up on a link that is nearly full, and for errors of the
 /// estimate, as the part of this many.
 const LEFT: u32 = 12;
+/// How long it is remembered that a link carries much more than is sent, where somebody else hides it.
+const REMEMBERED: Duration = Duration::from_secs(300);
 /// How long a link that shows no longer counts as seen.
 const SEEN: Duration = Duration::from_secs(10);
 /// By the part of this many an estimate varies.
@@ -88,9 +90,9 @@ impl LinkCeiling {
         self.bps != u32::MAX && bps <= u64::from(self.bps) && now.since(self.seen) <= SEEN
     }
 
-    /// Whether the link was seen to carry twice this, in bit/s: then a queue is not of that alone.
-    pub(super) fn carries_twice(&self, bps: u64) -> bool {
-        self.bps != u32::MAX && 2 * bps <= u64::from(self.bps)
+    /// Whether the link was seen to carry twice this not long ago, in bit/s: then a queue is not of that alone.
+    pub(super) fn carries_twice(&self, now: Instant, bps: u64) -> bool {
+        self.bps != u32::MAX && 2 * bps <= u64::from(self.bps) && now.since(self.seen) <= REMEMBERED
     }
 
     /// How much more than this the link is known to carry, in bit/s.

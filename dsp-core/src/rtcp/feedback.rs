@@ -205,7 +205,7 @@ mod tests {
             if tells {
                 reporter.request(now);
             }
-            assert!(reporter.next_deadline() > now || reporter.may_tell(now) || config.reduced_size);
+            assert!(reporter.next_deadline() > now || reporter.may_tell(now) || reporter.is_regular_due(now));
             let feedback: &[Feedback<'_>] = if tells && reporter.may_tell(now) { &PLI } else { &[] };
             if let Some(len) = reporter.poll_with(now, &[], None, feedback, &mut out).unwrap() {
                 let compound = Compound::parse(&out[..len], CompoundRule::ReducedSize).unwrap();

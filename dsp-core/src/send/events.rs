@@ -203,8 +203,8 @@ impl<const KEYS: usize> EventSender<KEYS> {
         self.pressed.is_none() && self.waiting[0].is_none()
     }
 
-    /// Whether no frame of sound is anything to it.
-    pub(super) const fn is_quiet(&self) -> bool {
+    /// Whether no frame of sound is dropped for its sake: there is no event, and no gap between two of them.
+    pub const fn is_quiet(&self) -> bool {
         self.pressed.is_none() && self.waiting[0].is_none() && self.gap_us == 0
     }
 

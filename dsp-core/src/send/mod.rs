@@ -334,8 +334,10 @@ impl<S: Storage<i16>, D: SpeechDetector> Sender<S, D> {
 
     /// Encodes what waits for the end of its packet, so that no tick has a whole packet's work: call it once a tick, after
     /// [`packet`](Self::packet) has returned `None`. The packets have the same bits. It does nothing with an encoder that
-    /// has no [divisor](Encoder::divisor), and where comfort noise or levels need the samples. If
-    /// packets become shorter afterwards, the next one may still be longer, by a tick at most.
+    /// has no [divisor](Encoder::divisor), and where comfort noise or levels need the samples. If packets become shorter
+    /// afterwards, the next one may still be as long as what was encoded of it. Samples that are dropped once they are
+    /// encoded, by [`pause`](Self::pause) or an event, are in the encoder's memory all the same: do not call it while
+    /// [events](EventSender::is_quiet) are sent.
     pub fn encode_ahead(&mut self, encoder: &mut dyn Encoder) {
         if self.dtx.is_none() && self.levels.is_none() {
             self.packetizer.encode_ahead(encoder);

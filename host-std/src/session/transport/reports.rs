@@ -3,7 +3,7 @@
 use dsp_core::quality::ReceptionStats;
 use dsp_core::rtcp::{Cname, FeedbackTiming, PeerReport, ReporterConfig, RtcpReporter, SendInfo};
 use dsp_core::time::{Duration, Instant, Ssrc};
-use dsp_core::wire::rtcp::{Compound, Feedback, VoipMetrics, WriteError};
+use dsp_core::wire::rtcp::{Compound, CompoundRule, Feedback, Packet, VoipMetrics, WriteError};
 
 use super::by_sources::{BySources, either};
 use crate::sdp::NegotiatedFeedback;
@@ -168,8 +168,9 @@ impl Report {
                 own.poll_with(now, reception, sent, feedback, buffer)
             }
         });
-        // Feedback without a report has none.
-        if metrics.is_some() && feedback.is_empty() && matches!(written, Ok(Some(_))) {
+        if let Ok(Some(len)) = written
+            && has_metrics(&buffer[..len])
+        {
             self.metrics_left = Some(now);
         }
         written
@@ -178,4 +179,10 @@ impl Report {
     pub(super) fn memory_bytes(&self) -> usize {
         self.reporter.heap_bytes()
     }
+}
+
+/// Whether a datagram has metrics of the sound: feedback without a report has none.
+fn has_metrics(datagram: &[u8]) -> bool {
+    let Ok(compound) = Compound::parse(datagram, CompoundRule::ReducedSize) else { return false };
+    compound.packets().flatten().any(|packet| matches!(packet, Packet::Xr(_)))
 }
