@@ -86,7 +86,7 @@ const WELL_FOR_MOST: Duration = Duration::from_secs(16);
 ///   ([`set_steps`](Self::set_steps)). After a failed probe the rate goes back at once, the wait doubles, up to 20 s,
 ///   and no probe goes to the rate that failed for 5 to 45 s, and for up to 180 s if it fails again.
 /// - **The link.** Where packets' sizes and times show the rate of the slowest link ([`Observation::link_bps`]), no probe goes above
-///   eleven twelfths of it, and losses below that are taken for chance for longer. After two minutes one probe goes there
+///   eleven twelfths of it, and losses below that may grow by more before they are looked into again. After two minutes one probe goes there
 ///   all the same: if it finds room, there is more than one slow link, and the estimate isn't believed for ten minutes.
 ///
 /// The arithmetic is all integer, with a few divisions for each observation. [The module's page](super) has an
@@ -308,9 +308,8 @@ impl Capacity {
         // Where a queue stands, somebody else may be on the link.
         let is_queued = seen.queue.is_some_and(|queue| queue > EMPTY);
         let is_carried = !is_queued && self.link.carries(now, self.rate_bps.into());
-        let random = if is_carried && self.random > 0 { self.random.max(self.long_term_loss) } else { self.random };
         let chance = if is_carried { CHANCE * LOSS } else { LOSS };
-        let bound = usual.max(random + random / 2 + u32::from(random > 0) * chance);
+        let bound = usual.max(self.random + self.random / 2 + u32::from(self.random > 0) * chance);
         self.loss > bound && seen.loss > bound
     }
 
@@ -442,7 +441,7 @@ impl Capacity {
         if expected < most / 4 && !is_enough {
             // In a pause nothing is found out.
             self.rate_bps = self.within(u64::from(self.before.rate_bps));
-        } else if lost <= gone_below(expected) || lost > packets * u64::from(RANDOM_MOST) && !is_carried {
+        } else if lost <= gone_below(expected) || lost > packets * u64::from(RANDOM_MOST) {
             // It was too much, and may still be.
             (self.found, self.random_for) = (0, FOUND_FOR);
             self.rate_bps = self.within(u64::from(self.carried_bps) * BELOW / 64);

@@ -79,10 +79,22 @@ impl Sender {
 
     /// 20 ms, of which `n` have been.
     fn tick(&mut self, link: &mut Link, now: Instant, n: u64, told: Told) -> Option<Duration> {
+        self.tick_past(link, now, n, told, |_| true)
+    }
+
+    /// The same where of what has passed the link so many bits may be dropped.
+    fn tick_past(
+        &mut self,
+        link: &mut Link,
+        now: Instant,
+        n: u64,
+        told: Told,
+        passes: impl FnOnce(u64) -> bool,
+    ) -> Option<Duration> {
         // A codec's packets differ in size.
         self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let bytes = u64::from(self.capacity.rate_bps()) / 400 * (75 + u64::from(self.seed >> 8) % 51) / 100;
-        let passed = link.pass(now, 8 * bytes);
+        let passed = link.pass(now, 8 * bytes).filter(|_| passes(8 * bytes));
         self.reports.sent(bytes as usize);
         self.lost.0 += u32::from(passed.is_none());
         self.lost.1 += 1;
@@ -371,9 +383,9 @@ fn nobody_else_is_seen_on_a_link_that_hardly_carries_the_least() {
 fn somebody_who_fills_the_queue_is_seen() {
     for (rate_bps, queue_ms) in [(150_000, 200), (150_000, 400), (200_000, 200), (200_000, 400), (300_000, 200)] {
         let link = |seed| Link { seed, ..Link::new(rate_bps, queue_ms, 0) };
-        let rates = [1, 2, 3].map(|seed| beside_somebody(link(seed)));
+        let rates: [f64; 12] = core::array::from_fn(|seed| beside_somebody(link(seed as u32 + 1)));
         std::println!("{rate_bps} {queue_ms}: {rates:.0?} bit/s");
-        assert!(rates.iter().sum::<f64>() > 3.0 * 45_000.0, "{rate_bps} {queue_ms}: {rates:.0?} bit/s");
+        assert!(rates.iter().sum::<f64>() > 12.0 * 45_000.0, "{rate_bps} {queue_ms}: {rates:.0?} bit/s");
         assert!(rates.iter().all(|rate| *rate > 30_000.0), "{rate_bps} {queue_ms}: {rates:.0?} bit/s");
     }
 }
@@ -402,6 +414,31 @@ fn beside_somebody(mut link: Link) -> f64 {
         }
     }
     rate
+}
+
+/// A policer drops what is beyond its rate and has no queue, behind a link that is seen to carry more: its losses are no chance.
+#[test]
+fn a_policer_behind_a_fast_link_is_not_overrun() {
+    for police_bps in [40_000_u64, 50_000, 60_000, 70_000, 85_000] {
+        let (mut link, mut sender) = (Link::new(256_000, 1_000, 0), Sender::new(32_000));
+        // What may pass at once is what passes in 100 ms.
+        let (mut may_pass, mut lost, mut sent) = (0, 0, 0);
+        for n in 0..600 * 50 {
+            may_pass = (may_pass + police_bps / 50).min(police_bps / 10);
+            let passes = |bits: u64| {
+                let passes = bits <= may_pass;
+                may_pass -= if passes { bits } else { 0 };
+                passes
+            };
+            let passed = sender.tick_past(&mut link, Instant::from_millis(100_000 + n * 20), n, Told::Packets, passes);
+            if n > 100 * 50 {
+                (lost, sent) = (lost + u32::from(passed.is_none()), sent + 1);
+            }
+        }
+        let percent = 100.0 * f64::from(lost) / f64::from(sent);
+        std::println!("{police_bps} bit/s: {percent:.1} % lost");
+        assert!(percent < 20.0, "{police_bps} bit/s: {percent:.1} % lost");
+    }
 }
 
 /// A minute of feedback on a link that is seen to carry `seen_bps`; the highest rate meanwhile.
