@@ -309,7 +309,8 @@ impl Capacity {
         let is_queued = seen.queue.is_some_and(|queue| queue > EMPTY);
         let is_carried = !is_queued && self.link.carries(now, self.rate_bps.into());
         let chance = if is_carried { CHANCE * LOSS } else { LOSS };
-        let bound = usual.max(self.random + self.random / 2 + u32::from(self.random > 0) * chance);
+        let expected = self.random + self.random / 2 + u32::from(self.random > 0) * chance;
+        let bound = usual.max(if now < self.beside_until { expected } else { expected.min(RANDOM_MOST) });
         self.loss > bound && seen.loss > bound
     }
 
