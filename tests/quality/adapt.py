@@ -79,7 +79,8 @@ def rates(o):
     """Opus alone, over a link that is wide enough: PESQ-WB and R by bit rate, and what redundancy keeps and recovers."""
     wide = (10_000, 200)
     settings = [("%d/20/0" % bps, 0) for bps in (8000, 10000, 12000, 14000, 16000, 18000, 20000, 24000, 32000, 48000, 64000)]
-    settings += [("%d/20/%d" % (bps, expected), loss) for bps in (16000, 24000, 32000, 48000) for loss in (5, 10, 20) for expected in (0, loss)]
+    settings += [("%d/20/%d" % (bps, expected), loss) for bps in (16000, 18000, 20000, 24000, 32000, 48000) for loss in (5, 10, 20)
+                 for expected in sorted({0, 10, loss})]
     if o.dred:
         settings = [("%d/20/%d" % (bps, loss), loss) for bps in (16000, 24000, 32000, 48000) for loss in (5, 10, 20)]
         settings += [("%d/20/10" % bps, 0) for bps in (16000, 24000, 32000, 48000)]

@@ -171,8 +171,8 @@ mod tests {
     use super::*;
     use crate::time::Seq;
 
-    /// What is seen of a link of this rate with a queue of 400 ms after 300 packets of 60 ms; each has `bytes` and waits `jitter_us`, both of a number drawn
-    /// at random.
+    /// What is seen of a link of this rate with a queue of 400 ms after 300 packets of 60 ms; each has `bytes` and waits
+    /// `jitter_us`, both of a number drawn at random.
     fn seen(
         rate_bps: u64,
         bytes: impl Fn(u64) -> u64,

@@ -69,7 +69,8 @@ impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED>
 
     /// Notes that there is feedback to send. It is sent by [`poll_with`](Self::poll_with), at
     /// [`next_deadline`](Self::next_deadline): before the next report if RFC 4585 (3.5) allows it, otherwise with that
-    /// report, and always so without AVPF ([`ReporterConfig::feedback`](super::ReporterConfig::feedback)). One call
+    /// report (unless [`may_tell`](Self::may_tell) says that it goes without), and always so without AVPF
+    /// ([`ReporterConfig::feedback`](super::ReporterConfig::feedback)). One call
     /// stands for all feedback that waits.
     pub fn request(&mut self, now: Instant) {
         if !EXTENDED
@@ -97,8 +98,11 @@ impl<const SOURCES: usize, const EXTENDED: bool> RtcpReporter<SOURCES, EXTENDED>
     /// report goes without: both together would take a narrow link for so long that the media behind them came late. Feedback that
     /// waits then is to be [requested](Self::request) again.
     pub fn may_tell(&self, now: Instant) -> bool {
+        // Without a least interval every report is whole, and without AVPF nothing is early: then it goes with them.
+        let has_others = self.config.feedback.is_some_and(|timing| timing.regular_interval > Duration::ZERO);
+        let goes_alone = self.config.reduced_size && has_others;
         let is_whole = now >= self.next && self.is_regular_due(now);
-        !self.left && self.former.is_none() && self.next_deadline() <= now && !(self.config.reduced_size && is_whole)
+        !self.left && self.former.is_none() && self.next_deadline() <= now && !(goes_alone && is_whole)
     }
 
     /// Whether a report whose time has come is written whole.
@@ -214,7 +218,8 @@ mod tests {
                 assert_eq!(told, !feedback.is_empty());
                 let whole = matches!(packets[0], Packet::ReceiverReport(_));
                 // The first has the name in any case.
-                if tells && config.reduced_size && !left.is_empty() {
+                let timing = config.feedback.unwrap_or_default();
+                if tells && config.reduced_size && timing.regular_interval > Duration::ZERO && !left.is_empty() {
                     assert_eq!(told, !whole);
                 }
                 left.push((now.since(START).as_millis(), whole, len));

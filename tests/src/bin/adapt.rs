@@ -98,9 +98,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 eprintln!("{:.1} s: {adaptation:?}", ms as f64 / 1e3);
                 chosen = adaptation;
             }
-            let heard = both.ends[1].call.stats();
-            let interval = Interval::between(&heard_before, &heard);
             if ms % 500 == 0 {
+                let heard = both.ends[1].call.stats();
+                let interval = Interval::between(&heard_before, &heard);
                 eprintln!(
                     "{:.1} s: heard: concealed {:.1?} % playout {:?} queue {:.0} {:?}",
                     ms as f64 / 1e3,

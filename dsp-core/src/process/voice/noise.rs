@@ -152,12 +152,16 @@ mod tests {
         assert!((f64::from(CERTAINLY) - certain).abs() < 3.0, "{certain}");
     }
 
+    /// After so many blocks of one level.
+    fn after(blocks: usize, level: i32) -> Noise {
+        let mut noise = Noise::new();
+        (0..blocks).for_each(|_| _ = noise.hear(&[level; BANDS]));
+        noise
+    }
+
     #[test]
     fn follows_a_jump_and_a_fall_of_15_db_in_five_seconds() {
-        let mut noise = Noise::new();
-        for _ in 0..100 {
-            noise.hear(&[2_000; BANDS]);
-        }
+        let mut noise = after(100, 2_000);
         assert!(noise.levels().iter().all(|&level| (level - 2_000).abs() < 64), "{noise:?}");
         // 15 dB.
         let up = [2_000 + 1_276; BANDS];
@@ -171,10 +175,7 @@ mod tests {
 
     #[test]
     fn after_a_gate_has_closed_the_noise_is_soon_that_of_silence() {
-        let mut noise = Noise::new();
-        for _ in 0..200 {
-            noise.hear(&[4_000; BANDS]);
-        }
+        let mut noise = after(200, 4_000);
         // 36 dB less: within 1.2 s it's at most 12 dB above.
         for _ in 0..120 {
             noise.hear(&[930; BANDS]);
@@ -184,10 +185,7 @@ mod tests {
 
     #[test]
     fn a_long_vowel_in_a_quiet_room_is_no_noise() {
-        let mut noise = Noise::new();
-        for _ in 0..200 {
-            noise.hear(&[2_000; BANDS]);
-        }
+        let mut noise = after(200, 2_000);
         // 600 ms, 45 dB above: at most 12 dB of it pass for noise.
         for _ in 0..60 {
             noise.hear(&[2_000 + 3_827; BANDS]);
@@ -197,10 +195,7 @@ mod tests {
 
     #[test]
     fn speech_with_gaps_is_no_noise() {
-        let mut noise = Noise::new();
-        for _ in 0..20 {
-            noise.hear(&[3_000; BANDS]);
-        }
+        let mut noise = after(20, 3_000);
         for n in 0..3_000 {
             // 200 ms of 30 dB more, 50 ms of none.
             noise.hear(&[if n % 25 < 20 { 5_500 } else { 3_000 }; BANDS]);

@@ -118,9 +118,9 @@ impl PathFeedback {
         self.due = (self.arrivals.pending() > 0).then_some(now + self.cadence);
     }
 
-    /// When a report leaves at the latest that is due at `due`. On a narrow link it takes as long as a packet of the media, so it waits
-    /// for one and leaves [behind it](Self::is_behind_media): until the next there is room. Where the other side tells nothing, the
-    /// link may have a full queue, which never has room behind a packet: then nothing is held back.
+    /// When a report leaves at the latest that is due at `due`. It waits for a packet of the media and leaves
+    /// [behind it](Self::is_behind_media), since on a narrow link it takes as long as one: until the next there is room. Where the
+    /// other side tells nothing, the link may have a full queue, which never has room behind a packet: then nothing is held back.
     pub(super) fn latest(&self, due: Instant) -> Instant {
         let is_near = |at: Option<Instant>, time: Duration| at.is_some_and(|at| due.since(at) <= time);
         if is_near(self.media_left, HOLD) && is_near(self.heard, HEARD) { due + HOLD } else { due }

@@ -168,8 +168,8 @@ impl Report {
                 own.poll_with(now, reception, sent, feedback, buffer)
             }
         });
-        if let Ok(Some(len)) = written
-            && has_metrics(&buffer[..len])
+        if let (Some(_), Ok(Some(len))) = (metrics, &written)
+            && has_metrics(&buffer[..*len])
         {
             self.metrics_left = Some(now);
         }
