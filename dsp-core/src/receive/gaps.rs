@@ -75,9 +75,12 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             return self.conceal(samples.min(wanted), tick);
         }
         if self.switches_to(info.payload_type) {
+            // What the former codec sounded like is nothing to this one.
             decoder.reset();
+            decoder.follow(samples);
+        } else {
+            follow::<M, CHANNELS>(decoder, samples, &self.concealer);
         }
-        follow::<M, CHANNELS>(decoder, samples, &self.concealer);
         match self.sound.make(samples, packet, |out| decoder.decode(payload, out)) {
             Some(Ok(decoded)) if decoded == packet => {
                 self.concealer.meet(self.rates().sample_rate_hz, self.sound.extend(samples + packet), samples);

@@ -64,8 +64,9 @@ impl CallTransport {
         let tells = self.tells();
         let Some((ms, is_narrow)) = self.feedback.as_mut().map(|feedback| feedback.set_rate(bps)) else { return };
         if let Some(report) = tells.and_then(|index| self.reports.get_mut(index)?.as_mut()) {
-            report.set_cadence(ms, is_narrow);
+            report.set_cadence(ms);
         }
+        self.reports.iter_mut().flatten().for_each(|report| report.set_narrow(is_narrow));
     }
 
     /// What the last feedback told something new of.

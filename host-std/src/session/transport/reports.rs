@@ -82,9 +82,13 @@ impl Report {
         either!(&mut self.reporter, own => own.agree_feedback(timing, reduced_size, bandwidth_kbps));
     }
 
-    /// Slows down what is sent where feedback is told each so many ms and not each 100 ms. `is_narrow`: it can't be told less often.
-    pub(super) fn set_cadence(&mut self, ms: u32, is_narrow: bool) {
+    /// Sets whether the link is so narrow that metrics of the sound are sent seldom.
+    pub(super) fn set_narrow(&mut self, is_narrow: bool) {
         self.is_narrow = is_narrow;
+    }
+
+    /// Slows down what is sent where feedback is told each so many ms and not each 100 ms.
+    pub(super) fn set_cadence(&mut self, ms: u32) {
         let kbps = 2 * SESSION_KBPS * 100 / ms.max(100);
         either!(&mut self.reporter, own => own.set_session_bandwidth(kbps));
     }
