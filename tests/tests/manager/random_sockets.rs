@@ -268,11 +268,11 @@ fn orders_of_a_process() {
     let one = |security, steps: &[Step]| runtime().block_on(run(security, steps));
     // What a process makes once for all calls is there.
     [Security::Plain, Security::Described, Security::Dtls].into_iter().for_each(|security| one(security, &[]));
-    let before = Has::now();
+    let before = Has::after_a_moment();
     let began = std::time::Instant::now();
     proptest!(ProptestConfig { cases, max_shrink_iters: 200, ..ProptestConfig::default() }, |(order in order())| {
         one(order.0, &order.1);
-        let after = Has::now();
+        let after = Has::again(&before);
         prop_assert_eq!((after.descriptors, after.threads), (before.descriptors, before.threads));
     });
     println!("{cases} orders in {:.1} s: {before:?}, then {:?}", began.elapsed().as_secs_f64(), Has::now());
