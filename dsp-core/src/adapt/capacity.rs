@@ -41,6 +41,8 @@ const GONE: u32 = 24;
 const CHANCE: u32 = 4;
 /// More than this no network loses at random: the rate is to blame.
 const RANDOM_MOST: u32 = 30 * PERCENT;
+/// So many packets show that at once.
+const PLAIN_PACKETS: u32 = 24;
 /// Loss beside somebody who fills the queue and minds only losses: he brings some about, whatever we send.
 const BESIDE_LOSS: u32 = 10 * PERCENT;
 /// How long somebody who filled the queue is expected back.
@@ -230,7 +232,11 @@ impl Capacity {
             self.link.see(now, bps);
         }
         if now > self.random_until {
-            self.random = 0;
+            // A link that is known to carry what is sent, and loses no more than before, still does so at random.
+            let is_so_still = now > self.queued_until
+                && self.long_term_loss <= self.random + LOSS
+                && self.link.carries(now, self.rate_bps.into());
+            (self.random, self.random_until) = if is_so_still { (self.random, now + FOUND_FOR) } else { (0, now) };
         }
         let queue = seen.queue.unwrap_or(Duration::ZERO);
         let (sent_bps, carried_bps) = (seen.sent_bps(), seen.carried_bps());
@@ -249,7 +255,7 @@ impl Capacity {
                     self.empty(now, seen, carried_bps, sent_bps);
                 }
             }
-            Phase::Steady | Phase::Probing if is_losing => self.lose(now, sent_bps),
+            Phase::Steady | Phase::Probing if is_losing => self.lose(now, seen),
             // Loss beside a queue is no room, whosever it is.
             Phase::Steady if queue > EMPTY && self.loss > LOSS => self.well_since = None,
             Phase::Steady => self.probe(now, sent_bps),
@@ -407,17 +413,27 @@ impl Capacity {
         }
     }
 
-    fn lose(&mut self, now: Instant, sent_bps: u64) {
+    fn lose(&mut self, now: Instant, seen: &Observation) {
         if self.phase == Phase::Probing {
             // More was sent, and more was lost.
             self.probe_failed(now);
         }
         self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
         // What is sent below the rate, in a pause of the speech, is no sign of a network that carries less.
-        let sent_bps = sent_bps.max(u64::from(self.rate_bps) / 2);
-        let arrived = sent_bps * u64::from((100 * PERCENT).saturating_sub(self.loss)) / u64::from(100 * PERCENT);
+        let sent_bps = seen.sent_bps().max(u64::from(self.rate_bps) / 2);
+        // So much is no chance, even before the mean shows it.
+        let is_plain = seen.loss > RANDOM_MOST && seen.packets >= PLAIN_PACKETS;
+        let loss = if is_plain { seen.loss.max(self.loss) } else { self.loss };
+        let arrived = sent_bps * u64::from((100 * PERCENT).saturating_sub(loss)) / u64::from(100 * PERCENT);
         self.carried_bps = arrived.min(u64::from(self.rate_bps)) as u32;
-        self.rate_bps = self.within(u64::from(self.carried_bps) * 7 / 8);
+        let rate_bps = self.within(u64::from(self.carried_bps) * 7 / 8);
+        if rate_bps + rate_bps / 16 >= self.rate_bps && self.link.carries(now, self.rate_bps.into()) {
+            // So little less can be sent that it would show nothing.
+            self.take_for_random(now);
+            self.enter(now, Phase::Steady);
+            return;
+        }
+        self.rate_bps = rate_bps;
         (self.tried, self.beside) = ((0, 0), Share::NONE);
         self.enter(now, Phase::Trying);
     }
@@ -430,7 +446,6 @@ impl Capacity {
             self.tried.0 += u64::from(seen.packets);
             self.tried.1 += u64::from(seen.packets) * u64::from(seen.loss);
         }
-        let is_carried = self.link.carries(now, self.before.rate_bps.into());
         let (packets, lost) = self.tried;
         let most = TRY_LOSSES * u64::from(100 * PERCENT);
         let gone_below = |expected: u64| expected * u64::from(GONE) / 64;
@@ -449,11 +464,17 @@ impl Capacity {
             self.loss = (lost / packets) as u32;
         } else {
             self.rate_bps = self.within(u64::from(self.before.rate_bps));
-            self.random = self.loss.max(self.before.loss);
-            self.random_until = now + if is_carried { FOUND_FOR_MOST } else { self.random_for };
-            self.random_for = Duration::from_micros((2 * self.random_for.as_micros()).min(FOUND_FOR_MOST.as_micros()));
+            self.take_for_random(now);
         }
         self.enter(now, Phase::Steady);
+    }
+
+    /// No lower rate helps against the loss.
+    fn take_for_random(&mut self, now: Instant) {
+        let is_carried = self.link.carries(now, self.before.rate_bps.into());
+        self.random = self.loss.max(self.before.loss);
+        self.random_until = now + if is_carried { FOUND_FOR_MOST } else { self.random_for };
+        self.random_for = Duration::from_micros((2 * self.random_for.as_micros()).min(FOUND_FOR_MOST.as_micros()));
     }
 
     fn stay_beside(&mut self, now: Instant, seen: &Observation, queue: Duration, [carried_bps, sent_bps]: [u64; 2]) {
@@ -476,7 +497,7 @@ impl Capacity {
         if self.comes_to_nothing() && !self.link.carries_twice(now, sent_bps) {
             self.take_for_ours(now, seen, carried_bps, sent_bps);
         } else if is_losing {
-            self.lose(now, sent_bps);
+            self.lose(now, seen);
         } else {
             self.choose_beside(now, u64::from(self.rate_bps) + STEP_BPS);
         }

@@ -1,7 +1,7 @@
 //! Adapting to the network: which bit rate, packet length and redundancy a sender should use, and when it should stop.
 //!
-//! [`Capacity`] follows how much the network carries, from [feedback on packets](PacketWindow) or from
-//! [reports](ReportWindow). [`Settings::choose`] turns that rate into what is sent. [`CircuitBreaker`] tells when
+//! [`Capacity`] follows how much the network carries, from [feedback on packets](PacketWindow), from [reports](ReportWindow), or, where
+//! neither comes through, from [what arrives here](ReceptionWindow). [`Settings::choose`] turns that rate into what is sent. [`CircuitBreaker`] tells when
 //! sending is of no use any more (RFC 8083). All are plain numbers in and out: no I/O, no clock, no codec, and the
 //! arithmetic is integer.
 //!
@@ -54,6 +54,7 @@ mod ceiling;
 mod choice;
 mod observe;
 mod phase;
+mod reception;
 mod serialization;
 mod share;
 #[cfg(test)]
@@ -65,6 +66,7 @@ pub use capacity::Capacity;
 pub use choice::{Choice, CodecRate, Conditions, InBand, Settings};
 pub use observe::{Observation, PacketWindow, ReportWindow};
 pub use phase::Phase;
+pub use reception::ReceptionWindow;
 
 /// A percent of loss.
 const PERCENT: u32 = crate::quality::impairment::PERCENT;

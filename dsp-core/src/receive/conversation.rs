@@ -22,6 +22,9 @@
 //! these seconds, or by a shorter one that is better by 1, since each change is heard. A bound counts for no more than
 //! the longest delay of the last 20 to 30 s, so that nothing waits any longer once the network has become calm.
 //!
+//! With packets of another length the network is loaded in another way, as by a sender that has made its packets longer because a queue
+//! had filled: after eight of them all sums begin again.
+//!
 //! Everything is in whole ms and integers. The memory is below 450 bytes. A packet costs about 15 instructions for
 //! each of 24 bounds, and every eighth packet three divisions for each.
 
@@ -190,6 +193,9 @@ pub(super) struct DelayBoundCandidates {
     /// Copies since the sums last forgot for their sake.
     copies: u8,
     packet_ms: u16,
+    /// How long the packets of the sums are, and how many in a row are of another length.
+    usual_ms: u16,
+    others: u8,
     besides_ms: u16,
     loss: LossImpairment,
     /// Transit of the first packet, in ticks.
@@ -217,6 +223,8 @@ impl DelayBoundCandidates {
             passed: 0,
             copies: 0,
             packet_ms: 20,
+            usual_ms: 20,
+            others: 0,
             besides_ms: 0,
             loss: LossImpairment::default(),
             origin: 0,
@@ -229,7 +237,7 @@ impl DelayBoundCandidates {
 
     /// The same before the first packet.
     pub(super) fn anew(&self) -> Self {
-        Self { packet_ms: self.packet_ms, besides_ms: self.besides_ms, loss: self.loss, ..Self::new() }
+        Self { packet_ms: self.packet_ms, usual_ms: self.usual_ms, besides_ms: self.besides_ms, loss: self.loss, ..Self::new() }
     }
 
     pub(super) fn set(&mut self, conversation: &Conversation) {
@@ -240,6 +248,24 @@ impl DelayBoundCandidates {
     /// How long a packet is.
     pub(super) fn set_packet(&mut self, ms: u32) {
         self.packet_ms = ms.clamp(1, 1_000) as u16;
+        if self.packet_ms == self.usual_ms {
+            self.others = 0;
+            return;
+        }
+        self.others += 1;
+        if u32::from(self.others) >= EVERY {
+            (self.usual_ms, self.others) = (self.packet_ms, 0);
+            self.begin_sums();
+        }
+    }
+
+    fn begin_sums(&mut self) {
+        for sum in self.bounds.wait.iter_mut().chain(&mut self.bounds.made_up) {
+            *sum = 0;
+        }
+        (self.call.wait, self.call.made_up) = ([0], [0]);
+        self.later = [0; BOUNDS.len()];
+        (self.packets, self.call_packets) = (Packets::default(), Packets::default());
     }
 
     /// What comes has another time: every delay is what it is at the beginning.

@@ -9,17 +9,23 @@
 
 use dsp_core::adapt::{
     BreakerConfig, Capacity, Choice, CircuitBreaker, CodecRate, Conditions, Hopeless, InBand, Observation,
-    PacketWindow, Phase, RateBounds, ReportWindow, Settings, StreamReport,
+    PacketWindow, Phase, RateBounds, ReceptionWindow, ReportWindow, Settings, StreamReport,
 };
 use dsp_core::codec::{Adaptation, InBandRedundancy};
 use dsp_core::quality::{CodecImpairment, LossImpairment};
 use dsp_core::rtcp::transport::PacketFeedback;
-use dsp_core::time::{Duration, Instant};
+use dsp_core::time::{Duration, Instant, Seq};
 
 use crate::sdp::BandwidthLimits;
 
 /// Reports are followed where feedback has been missing for so long.
 const FEEDBACK_FOR: Duration = Duration::from_secs(3);
+/// Where feedback on packets, or at first anything, has been missing for so long, what arrives here shows what arrives there; and where
+/// reports have, of which one is due every 2.5 to 7.5 s.
+const UNTOLD: Duration = Duration::from_millis(1_500);
+const UNREPORTED: Duration = Duration::from_secs(8);
+/// It shows that too much is sent where so many packets are lost, in 256ths of a percent.
+const TROUBLE: u32 = 15 * PERCENT;
 /// What a conversation's delay is taken to be beside half the round trip, in ms: jitter buffer and devices.
 const OTHER_DELAY_MS: u32 = 60;
 /// A percent of loss, as the core counts it.
@@ -28,9 +34,11 @@ const PERCENT: u32 = 256;
 pub(super) const PACKETS_MS: [u16; 3] = [20, 40, 60];
 /// What Opus loses at low bit rates against the best that it has: PESQ-WB of speech at 16 kHz, on the scale of R. The mean of four
 /// voices, as `tests/quality/adapt.py --rates` has it.
-const OPUS_RATES: [CodecRate; 8] = [
+const OPUS_RATES: [CodecRate; 10] = [
     CodecRate { bps: 8_000, ie_tenths: 389 },
+    CodecRate { bps: 10_000, ie_tenths: 256 },
     CodecRate { bps: 12_000, ie_tenths: 176 },
+    CodecRate { bps: 14_000, ie_tenths: 120 },
     CodecRate { bps: 16_000, ie_tenths: 86 },
     CodecRate { bps: 20_000, ie_tenths: 36 },
     CodecRate { bps: 24_000, ie_tenths: 32 },
@@ -170,6 +178,9 @@ pub(super) struct Adapter {
     capacity: Capacity,
     packets: PacketWindow,
     reports: ReportWindow,
+    reception: ReceptionWindow,
+    /// Whether a report came.
+    reported: bool,
     /// When the last feedback on packets came.
     told: Option<Instant>,
     /// Packets behind a lost one, and of them those that were lost.
@@ -195,6 +206,8 @@ impl Adapter {
             capacity: Capacity::new(bounds, config.first_bps),
             packets: PacketWindow::new(),
             reports: ReportWindow::new(),
+            reception: ReceptionWindow::new(),
+            reported: false,
             told: None,
             behind: (0, 0),
             was_lost: false,
@@ -230,6 +243,7 @@ impl Adapter {
         let mut learnt = false;
         for packet in packets {
             self.told = Some(now);
+            self.reception.told(now);
             let lost = packet.queued.is_none();
             if self.was_lost {
                 self.behind = (self.behind.0 + u32::from(lost), self.behind.1 + 1);
@@ -249,10 +263,23 @@ impl Adapter {
     /// A report on the stream; whether anything was learnt.
     pub(super) fn report(&mut self, now: Instant, report: &StreamReport, jitter: Duration) -> bool {
         let seen = self.reports.hear(now, report.fraction_lost, report.round_trip, jitter);
+        self.reported = true;
+        self.reception.told(now);
         let fresh = self.told.is_some_and(|told| now.since(told) < FEEDBACK_FOR);
         let Some(seen) = seen.filter(|seen: &Observation| !fresh && seen.duration > Duration::ZERO) else {
             return false;
         };
+        self.observe(now, &seen);
+        true
+    }
+
+    /// A packet of the stream with this number arrived here; whether anything was learnt. As long as nothing is told, losses of what
+    /// arrives here lower the rate as those that are told do.
+    pub(super) fn arrived(&mut self, now: Instant, number: Seq) -> bool {
+        let patience = if self.told.is_none() && self.reported { UNREPORTED } else { UNTOLD };
+        let is_lowered = matches!(self.capacity.phase(), Phase::Emptying | Phase::Trying);
+        let seen = self.reception.hear(now, number, patience);
+        let Some(seen) = seen.filter(|seen| seen.loss >= TROUBLE || is_lowered) else { return false };
         self.observe(now, &seen);
         true
     }
@@ -265,6 +292,7 @@ impl Adapter {
     /// Another description: delays are measured anew, nothing bounds what the peer takes, and all that is chosen is asked for again.
     fn agreed(&mut self) {
         (self.packets, self.reports) = (PacketWindow::new(), ReportWindow::new());
+        (self.reception, self.reported, self.told) = (ReceptionWindow::new(), false, None);
         (self.remote_maximum_bps, self.least_round_trip) = (u32::MAX, None);
         (self.choice, self.was_lost) = (None, false);
         self.policy_bps = None;
@@ -365,6 +393,7 @@ impl CongestionControl {
         self.breaker.sent(now, bytes);
         if let Some(adapter) = &mut self.adapter {
             adapter.reports.sent(bytes + headers);
+            adapter.reception.sent(bytes + headers);
         }
     }
 

@@ -105,7 +105,15 @@ impl Call {
         if let Some(number) = stream.number(&packet) {
             transport.is_numbered(now, packet.ssrc(), number);
         }
-        stream.receive(now, packet, agreed.is_some())
+        let seq = packet.seq();
+        let incoming = stream.receive(now, packet, agreed.is_some());
+        let adapter = self.network.as_mut().and_then(|network| network.adapter.as_mut());
+        if let (Some(0), Some(adapter)) = (agreed, adapter)
+            && adapter.arrived(now, seq)
+        {
+            self.follow_network();
+        }
+        incoming
     }
 
     /// The stream that a packet names (RFC 9143, 15), `Some(None)` if there is none of that name; `None` if it names none. With
