@@ -418,12 +418,12 @@ impl Capacity {
             // More was sent, and more was lost.
             self.probe_failed(now);
         }
-        self.before = Before { rate_bps: self.rate_bps, loss: self.loss };
         // What is sent below the rate, in a pause of the speech, is no sign of a network that carries less.
         let sent_bps = seen.sent_bps().max(u64::from(self.rate_bps) / 2);
         // So much is no chance, even before the mean shows it.
         let is_plain = seen.loss > RANDOM_MOST && seen.packets >= PLAIN_PACKETS;
         let loss = if is_plain { seen.loss.max(self.loss) } else { self.loss };
+        self.before = Before { rate_bps: self.rate_bps, loss };
         let arrived = sent_bps * u64::from((100 * PERCENT).saturating_sub(loss)) / u64::from(100 * PERCENT);
         self.carried_bps = arrived.min(u64::from(self.rate_bps)) as u32;
         let rate_bps = self.within(u64::from(self.carried_bps) * 7 / 8);

@@ -237,7 +237,13 @@ impl DelayBoundCandidates {
 
     /// The same before the first packet.
     pub(super) fn anew(&self) -> Self {
-        Self { packet_ms: self.packet_ms, usual_ms: self.usual_ms, besides_ms: self.besides_ms, loss: self.loss, ..Self::new() }
+        Self {
+            packet_ms: self.packet_ms,
+            usual_ms: self.usual_ms,
+            besides_ms: self.besides_ms,
+            loss: self.loss,
+            ..Self::new()
+        }
     }
 
     pub(super) fn set(&mut self, conversation: &Conversation) {

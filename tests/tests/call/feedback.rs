@@ -182,6 +182,31 @@ fn on_a_narrow_link_reports_leave_behind_packets_of_the_media() {
     }
 }
 
+/// Where both directions are overrun, the queue that loses the sound loses what is told of it as well.
+#[test]
+fn who_overruns_a_link_sees_it_by_what_arrives_where_nothing_is_told() {
+    for (profile, ms) in [(true, 5_000), (false, 7_000)] {
+        for seed in 1..=6 {
+            let calls = [0, 1].map(|side| {
+                let feedback = FeedbackOptions { profile, ..FeedbackOptions::default() };
+                let (codecs, adaptation) = (vec![CodecFormat::opus()], Some(AdaptationConfig::default()));
+                Call::new(CallConfig { codecs, adaptation, feedback, srtp: SrtpPolicy::Off, ..config(side) }).unwrap()
+            });
+            let addresses = [4_000, 5_000].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+            let network = NetworkConfig { loss_percent: 5.0, ..NetworkConfig::default() };
+            let mut pair = VirtualTime::connect(calls, addresses, network, 0.0, seed).unwrap();
+            pair.set_bottlenecks(BottleneckConfig { rate_bps: 24_000.0, queue_ms: 200.0, bulk: None });
+            for (side, end) in pair.ends.iter_mut().enumerate() {
+                let sound = |n: usize| (9_000.0 * (n as f64 * (0.2 + 0.05 * side as f64)).sin()) as i16;
+                end.speech = (0..16_000).map(sound).collect();
+            }
+            pair.run_until(at(ms));
+            let rates = [0, 1].map(|side: usize| pair.ends[side].call.stats().adaptation.unwrap().rate_bps);
+            assert!(rates.iter().all(|rate| *rate < 30_000), "feedback: {profile}, seed {seed}: {rates:?}");
+        }
+    }
+}
+
 #[test]
 fn the_level_of_each_packet_reaches_the_other_side() {
     let (mut pair, seen) = connect([config(0), config(1)], NetworkConfig::default());
