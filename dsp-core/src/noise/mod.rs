@@ -67,6 +67,7 @@ mod bands;
 mod cosines;
 mod floor;
 mod gain;
+mod level;
 mod presence;
 #[cfg(test)]
 mod tests;
