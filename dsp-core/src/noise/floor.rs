@@ -178,10 +178,10 @@ impl<const H: usize> NoiseFloor<H> {
         }
         let row = self.blocks as usize % STILL_BLOCKS;
         let mut above_db = 0.0;
-        for band in 0..Bands::<H>::COUNT {
+        for (band, noise) in noise.iter().enumerate().take(Bands::<H>::COUNT) {
             let level_db = db(self.bands[band] + LEAST);
             self.levels_db[row][band] = level_db;
-            above_db += level_db - db(factor * noise[band] + LEAST);
+            above_db += level_db - db(factor * noise + LEAST);
         }
         if self.blocks < STILL_BLOCKS as u32 || above_db <= STILL_ABOVE_DB * Bands::<H>::COUNT as f32 {
             self.still = 0;
