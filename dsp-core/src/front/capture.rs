@@ -183,8 +183,8 @@ impl<B: CaptureBlock<f32>, const FRAME: usize> Stage<B, FRAME> {
 /// Each step is a field, present or not, and can be switched while sound runs ([`Stage::set_on`]). A step that is off
 /// costs a copy and keeps its delay, so that nothing jumps; switching fades over one frame, and a step with a delay
 /// fades in after it. The delay of the chain is the sum of its steps' delays. [`CaptureParts`] says which blocks the
-/// steps are. With all of them, an echo canceller of 70 ms among them, 10 ms at 16 kHz take 592,771 instructions on a
-/// Cortex-M4F on average, 77,928 bytes, and 33 KB of stack (`BENCHMARKS.md`).
+/// steps are. With all of them, an echo canceller of 70 ms among them, 10 ms at 16 kHz take 593,819 instructions on a
+/// Cortex-M4F on average, 77,784 bytes, and 33 KB of stack (`BENCHMARKS.md`).
 ///
 /// The detector's result for each frame goes to the gain control, which needs no detector of its own, and to the
 /// sender, whose pauses depend on it. The gain control comes last, so that its limiter catches everything. It delays

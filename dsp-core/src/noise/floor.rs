@@ -1,19 +1,23 @@
 //! The power of the noise in each bin: unbiased estimation with the probability of speech (Gerkmann and Hendriks,
-//! 2012), with two rules for noise that it would take for speech.
+//! 2012), with rules for noise that it would take for speech.
 //!
 //! The power of a bin counts by the probability that it is noise alone, at a fixed a-priori SNR of 15 dB. That follows
-//! noise that rises slowly, but not noise that jumps by more than 15 dB, for which there are two rules. If most bands
-//! have stayed within 4.5 dB for 300 ms and lie above the estimate, that is noise, provided that there is no voice, or
-//! for one second even with one, or if they lie far above it. Noise is also what the frame's own detector is certain
-//! not to be speech.
+//! noise that rises slowly in a bin. For the rest there are these rules:
+//!
+//! - Where the noise of all bands rises or falls, it does so in bins that a voice hides, too (`level`).
+//! - If most bands have stayed within 4.5 dB for 300 ms and lie above the estimate, that is noise, provided that there
+//!   is no voice, or for one second even with one, or if they lie far above it.
+//! - Noise is also what the frame's own detector is certain not to be speech.
+//! - A bin whose smoothed power is below half of the estimate has less noise than that.
 //!
 //! In frames that are certainly speech the estimate moves a quarter as fast, except in bins whose lowest power in the
 //! last 300 to 600 ms is well above it.
 //!
-//! Values are the power of a bin of a windowed spectrum. The cost is 12 operations and one power of two for each bin.
+//! Values are the power of a bin of a windowed spectrum. The cost is 15 operations and one power of two for each bin.
 
 use super::bands::{BANDS, Bands};
-use crate::arithmetic::{db, exp2, max, min};
+use super::level::Level;
+use crate::arithmetic::{db, exp2, max, min, total};
 
 /// The a-priori SNR of speech where it's present: 15 dB.
 const PRIOR: f32 = 31.622_776;
@@ -37,6 +41,13 @@ const NO_VOICE: u32 = 70;
 /// Blocks of which the least power is kept, and how far it must lie above the estimate for that to be too low.
 const LEAST_BLOCKS: u32 = 30;
 const TOO_LOW: f32 = 1.5;
+/// How far a smoothed bin must lie below the estimate for that to be too high, and the share of the way down in a block.
+const TOO_HIGH: f32 = 0.5;
+const FALL: f32 = 0.15;
+/// Noise of -70 dBov, as a share of the square of the number of bins. Quieter noise is left alone, as nobody hears it.
+const QUIET: f32 = 1e-7;
+/// A band is no louder than so many times its last block.
+const RINGING: f32 = 1.5;
 /// How fast a bin's estimate moves: in a pause, and by how much less in speech.
 const RATE: f32 = 0.1;
 const LESS_RATE: f32 = 0.075;
@@ -71,6 +82,7 @@ pub(super) struct NoiseFloor<const H: usize> {
     /// The least of it in these blocks, and in the ones before.
     least: [[f32; H]; 2],
     bands: [f32; BANDS],
+    level: Level,
     levels_db: [[f32; BANDS]; STILL_BLOCKS],
     /// Blocks of bands that stand still, in a row.
     still: u32,
@@ -84,6 +96,7 @@ impl<const H: usize> NoiseFloor<H> {
         smooth: [0.0; H],
         least: [[f32::MAX; H]; 2],
         bands: [0.0; BANDS],
+        level: Level::NEW,
         levels_db: [[0.0; BANDS]; STILL_BLOCKS],
         still: 0,
         blocks: 0,
@@ -140,22 +153,35 @@ impl<const H: usize> NoiseFloor<H> {
             now[k] = min(now[k], smooth);
             let rate = if min(now[k], before[k]) > too_low * noise { RATE } else { slow };
             self.power[k] = noise + rate * (1.0 - likely) * (min(power[k], MOST_LEAK * noise) - noise);
+            if smooth < TOO_HIGH * self.power[k] {
+                self.power[k] += FALL * (smooth - self.power[k]);
+            }
             self.smooth[k] = smooth;
         }
-        self.stand_still(heard, voiceless);
+        self.follow_bands(heard, voiceless);
         self.blocks = self.blocks.saturating_add(1);
     }
 
-    /// Bands that stand still above the estimate are noise.
-    fn stand_still(&mut self, heard: &[f32; BANDS], voiceless: u32) {
+    /// What bands tell together: how loud all noise is, and that bands that stand still above the estimate are noise.
+    fn follow_bands(&mut self, heard: &[f32; BANDS], voiceless: u32) {
         let noise = Bands::<H>::sums(&self.power);
-        let row = self.blocks as usize % STILL_BLOCKS;
-        let mut above_db = 0.0;
+        let mut over = [0.0; BANDS];
         for band in 0..Bands::<H>::COUNT {
             self.bands[band] = 0.7 * self.bands[band] + 0.3 * heard[band];
+            // The smoothed band falls too slowly behind a click.
+            over[band] = min(self.bands[band], RINGING * heard[band]) / (noise[band] + LEAST);
+        }
+        let audible = self.has_begun() && total(&noise) > QUIET * (H * H) as f32;
+        let factor = if audible { self.level.factor(&over[..Bands::<H>::COUNT], voiceless) } else { 1.0 };
+        if factor != 1.0 {
+            self.power.iter_mut().for_each(|noise| *noise *= factor);
+        }
+        let row = self.blocks as usize % STILL_BLOCKS;
+        let mut above_db = 0.0;
+        for (band, noise) in noise.iter().enumerate().take(Bands::<H>::COUNT) {
             let level_db = db(self.bands[band] + LEAST);
             self.levels_db[row][band] = level_db;
-            above_db += level_db - db(noise[band] + LEAST);
+            above_db += level_db - db(factor * noise + LEAST);
         }
         if self.blocks < STILL_BLOCKS as u32 || above_db <= STILL_ABOVE_DB * Bands::<H>::COUNT as f32 {
             self.still = 0;
