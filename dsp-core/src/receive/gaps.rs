@@ -298,6 +298,7 @@ fn tell_gap<M: ReceiverMemory, const CHANNELS: usize>(
 
 /// Shows the decoder the sound of a gap that is over: `samples`, of which the last `unmade` are made here, as far as they are needed.
 /// They are made anew later, when what follows them is known.
+#[inline(never)]
 pub(super) fn show_gap<M: ReceiverMemory, const CHANNELS: usize>(
     decoder: &mut dyn Decoder,
     samples: usize,
@@ -317,5 +318,6 @@ pub(super) fn show_gap<M: ReceiverMemory, const CHANNELS: usize>(
 
 /// The part of a gap's sound that the decoder needs, if it is shown sound at all.
 fn gap_view<M: ReceiverMemory, const CHANNELS: usize>(decoder: &dyn Decoder) -> Option<GapView> {
-    decoder.gap_view().filter(|_| M::PARTS.codec_recovery && CHANNELS == 1)
+    // In this order: what isn't there is not asked for, nor linked.
+    if M::PARTS.codec_recovery && CHANNELS == 1 { decoder.gap_view() } else { None }
 }
