@@ -117,7 +117,8 @@ impl OwnSound {
         Self { concealer: RatedConcealer::new(RATE_HZ), history: [0; HISTORY] }
     }
 
-    /// Continues the sound by `count` samples, at most [`PIECE`], and brings the decoder to where decoding them would have left it. What somebody else knows of this loss need not be searched for.
+    /// Continues the sound by `count` samples, at most [`PIECE`], and brings the decoder to where decoding them would have
+    /// left it. What somebody else knows of this loss need not be searched for.
     pub(super) fn go_on(&mut self, count: usize, decoder: &mut LeanG722Decoder, known: Option<GapAnalysis<'_>>) {
         if decoder.loss.begin(&decoder.bands) {
             if let Some(known) = known {
