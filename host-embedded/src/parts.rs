@@ -201,38 +201,33 @@ pub trait PhoneMemory {
 
 /// The memory for 8 kHz: packets of G.711 up to 60 ms to be sent, 200 ms of those of 20 ms to be received. L16, with twice the
 /// bytes, has room for half the delay.
-#[derive(Clone, Copy, Debug)]
-pub enum Narrowband {}
-
-impl PhoneMemory for Narrowband {
-    type Receiver = Arrays<32, 1_760>;
-    type Packet = [i16; 640];
-    type Datagram = [u8; 640];
-    type Room = ();
-    const PACKET_SAMPLES: usize = 640;
-    const DATAGRAM: Self::Datagram = [0; 640];
-
-    #[inline(always)]
-    fn lay_out((): ()) -> (Memory<Self::Receiver, 1>, Self::Packet) {
-        (Memory::default(), [0; Self::PACKET_SAMPLES])
-    }
-}
-
+pub type Narrowband = Within<32, 1_760, 640, 640>;
 /// The memory for 16 kHz: packets of G.722 up to 60 ms to be sent, 200 ms of those of 20 ms to be received.
-#[derive(Clone, Copy, Debug)]
-pub enum Wideband {}
+pub type Wideband = Within<32, 3_520, 1_280, 640>;
+/// Less memory for 16 kHz: packets of G.722 of 20 ms to be sent, 200 ms of those of 20 ms to be received, or of 30 ms at most.
+pub type LessWideband = Within<32, 3_360, 640, 320>;
 
-impl PhoneMemory for Wideband {
-    type Receiver = Arrays<32, 3_520>;
-    type Packet = [i16; 1_280];
-    type Datagram = [u8; 640];
+/// Memory within the phone: for `CELLS` packets and as many cells of 64 bytes, `SAMPLES` of sound, `PACKET` samples to send, and
+/// `DATAGRAM` bytes of the longest datagram.
+///
+/// The sound is what concealment looks back on (120 ms), the longest gap that it bridges (60 ms), and the longest packet that is
+/// received; the samples to send are those of the longest packet and of two ticks.
+#[derive(Clone, Copy, Debug)]
+pub enum Within<const CELLS: usize, const SAMPLES: usize, const PACKET: usize, const DATAGRAM: usize> {}
+
+impl<const CELLS: usize, const SAMPLES: usize, const PACKET: usize, const DATAGRAM: usize> PhoneMemory
+    for Within<CELLS, SAMPLES, PACKET, DATAGRAM>
+{
+    type Receiver = Arrays<CELLS, SAMPLES>;
+    type Packet = [i16; PACKET];
+    type Datagram = [u8; DATAGRAM];
     type Room = ();
-    const PACKET_SAMPLES: usize = 1_280;
-    const DATAGRAM: Self::Datagram = [0; 640];
+    const PACKET_SAMPLES: usize = PACKET;
+    const DATAGRAM: Self::Datagram = [0; DATAGRAM];
 
     #[inline(always)]
     fn lay_out((): ()) -> (Memory<Self::Receiver, 1>, Self::Packet) {
-        (Memory::default(), [0; Self::PACKET_SAMPLES])
+        (Memory::default(), [0; PACKET])
     }
 }
 

@@ -236,6 +236,15 @@ pub trait Encoder {
     fn reset(&mut self);
 }
 
+/// The part of the sound around the end of a gap that a decoder needs to follow it ([`Decoder::gap_view`]), in samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GapView {
+    /// Those up to the end of the gap: concealed ones, and if the gap is shorter, those before it.
+    pub before: usize,
+    /// Those that would come next if the gap went on.
+    pub after: usize,
+}
+
 /// Decodes RTP payloads to PCM.
 pub trait Decoder {
     /// Describes the codec.
@@ -272,6 +281,18 @@ pub trait Decoder {
     fn follow_known(&mut self, samples: usize, gap: GapAnalysis<'_>) {
         let _ = gap;
         self.follow(samples);
+    }
+
+    /// The part of the sound around the end of a gap that [`follow_sound`](Self::follow_sound) needs. The default is `None`: the
+    /// decoder is told of gaps by [`follow`](Self::follow), without their sound.
+    fn gap_view(&self) -> Option<GapView> {
+        None
+    }
+
+    /// Tells of a gap as [`follow`](Self::follow) does, once, at its end: a stretch of `samples` in all was concealed. `sound` is the
+    /// [part of it](Self::gap_view) that the decoder needs, as far as there is any, at the decoder's sample rate. The default does nothing.
+    fn follow_sound(&mut self, sound: &[i16], samples: usize) {
+        let _ = (sound, samples);
     }
 
     /// How far before the beginning of `next` its redundancy reaches, in ticks of the RTP clock, given what was

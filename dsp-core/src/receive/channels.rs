@@ -77,6 +77,15 @@ impl<const CHANNELS: usize> Concealers<CHANNELS> {
         self.each.first().and_then(RatedConcealer::analysis)
     }
 
+    /// Fills the first channel's place as [`conceal`](Self::conceal) would after `skip` samples more, and goes on as if it had not.
+    pub(super) fn try_out(&self, rate_hz: u32, skip: usize, parts: Extended<'_, CHANNELS>) {
+        if let (Some(concealer), Some((history, place))) = (self.each.first(), parts.into_iter().next()) {
+            let mut concealer = concealer.clone();
+            concealer.skip(skip);
+            concealer.conceal(rate_hz, history, place);
+        }
+    }
+
     /// None began.
     pub(super) fn dismiss(&mut self) {
         self.each.iter_mut().for_each(RatedConcealer::dismiss);

@@ -6,8 +6,9 @@ use super::jitter::{Fate, PacketInfo};
 use super::memory::ReceiverMemory;
 use super::play::{Length, Tick, Turn, count_decoded};
 use super::stats::bump;
+use super::sync_buffer::SyncBuffer;
 use super::{BRIDGE, CONCEAL_STEP, Cause, First, Played, Receiver, State, UNDERRUN};
-use crate::codec::Decoder;
+use crate::codec::{Decoder, GapView};
 use crate::time::{Duration, Instant};
 
 impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
@@ -79,7 +80,10 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
             decoder.reset();
             decoder.follow(samples);
         } else {
-            follow::<M, CHANNELS>(decoder, samples, &self.concealer);
+            let rate_hz = self.rates().sample_rate_hz;
+            let lost = samples + self.made_up.samples as usize;
+            tell_gap::<M, CHANNELS>(decoder, samples, &self.concealer);
+            show_gap::<M, CHANNELS>(decoder, lost, samples, rate_hz, &self.concealer, &mut self.sound);
         }
         match self.sound.make(samples, packet, |out| decoder.decode(payload, out)) {
             Some(Ok(decoded)) if decoded == packet => {
@@ -133,29 +137,23 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     pub(super) fn conceal(&mut self, samples: usize, tick: &mut Tick<'_>) {
         let samples = samples.min(self.sound.room()).max(1);
         let step = self.rates().samples_in(CONCEAL_STEP);
-        let own = match self.payload_type.and_then(|payload_type| tick.payloads.decoder(payload_type)) {
-            Some(decoder) if self.rates().fits::<CHANNELS>(&decoder.info()) => {
-                let by_codec = M::PARTS.codec_recovery && !self.concealer.is_concealing();
-                let own = by_codec && self.sound.conceal_by(decoder, step);
-                if !own {
-                    if M::PARTS.codec_recovery {
-                        // One analysis for both.
-                        self.concealer.prepare(self.rates().sample_rate_hz, self.sound.extend(0));
-                    }
-                    follow::<M, CHANNELS>(decoder, samples, &self.concealer);
-                }
-                own
-            }
-            _ => false,
-        };
+        let decoder = self.payload_type.and_then(|payload_type| tick.payloads.decoder(payload_type));
+        let mut decoder = decoder.filter(|decoder| self.rates().fits::<CHANNELS>(&decoder.info()));
+        let by_codec = M::PARTS.codec_recovery && !self.concealer.is_concealing();
+        let own = by_codec && decoder.as_deref_mut().is_some_and(|decoder| self.sound.conceal_by(decoder, step));
         self.conceals |= own;
         let samples = if own { step } else { samples };
         if own {
             self.concealer.dismiss();
+            self.sound.commit(samples);
         } else {
-            self.concealer.conceal(self.rates().sample_rate_hz, self.sound.extend(samples));
+            let rate_hz = self.rates().sample_rate_hz;
+            self.concealer.conceal(rate_hz, self.sound.extend(samples));
+            self.sound.commit(samples);
+            if let Some(decoder) = decoder {
+                tell_gap::<M, CHANNELS>(decoder, samples, &self.concealer);
+            }
         }
-        self.sound.commit(samples);
         self.count_concealed(samples, &mut tick.played);
     }
 
@@ -284,14 +282,42 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
     }
 }
 
-/// Tells the decoder of `samples` that are concealed here, and what is known of the sound before them.
-fn follow<M: ReceiverMemory, const CHANNELS: usize>(
+/// Tells the decoder of `samples` that are concealed here, and what is known of the sound before them; unless it is
+/// [shown](show_gap) the sound.
+fn tell_gap<M: ReceiverMemory, const CHANNELS: usize>(
     decoder: &mut dyn Decoder,
     samples: usize,
     concealer: &Concealers<CHANNELS>,
 ) {
     match concealer.analysis() {
+        _ if gap_view::<M, CHANNELS>(decoder).is_some() => {}
         Some(gap) if M::PARTS.codec_recovery => decoder.follow_known(samples, gap),
         _ => decoder.follow(samples),
     }
+}
+
+/// Shows the decoder the sound of a gap that is over: `samples`, of which the last `unmade` are made here, as far as they are needed.
+/// They are made anew later, when what follows them is known.
+#[inline(never)]
+pub(super) fn show_gap<M: ReceiverMemory, const CHANNELS: usize>(
+    decoder: &mut dyn Decoder,
+    samples: usize,
+    unmade: usize,
+    rate_hz: u32,
+    concealer: &Concealers<CHANNELS>,
+    sound: &mut SyncBuffer<M::Sound, CHANNELS>,
+) {
+    if let Some(GapView { before, after }) = gap_view::<M, CHANNELS>(decoder)
+        && unmade + after <= sound.room()
+    {
+        let skip = unmade.saturating_sub(before);
+        concealer.try_out(rate_hz, skip, sound.extend_behind(skip, unmade - skip + after));
+        decoder.follow_sound(sound.last(before + after, unmade + after), samples);
+    }
+}
+
+/// The part of a gap's sound that the decoder needs, if it is shown sound at all.
+fn gap_view<M: ReceiverMemory, const CHANNELS: usize>(decoder: &dyn Decoder) -> Option<GapView> {
+    // In this order: what isn't there is not asked for, nor linked.
+    if M::PARTS.codec_recovery && CHANNELS == 1 { decoder.gap_view() } else { None }
 }

@@ -3,6 +3,7 @@
 use super::clocks::Ratio;
 use super::decision::{Next, Operation, Sending, Situation, start};
 use super::delay::Estimate;
+use super::gaps::show_gap;
 use super::jitter::{Fate, PacketInfo, PacketKind};
 use super::memory::ReceiverMemory;
 use super::speed::PERIOD;
@@ -252,6 +253,9 @@ impl<M: ReceiverMemory, const CHANNELS: usize> Receiver<M, CHANNELS> {
         let switched = self.switches_to(info.payload_type);
         if switched {
             decoder.reset();
+        } else if self.concealer.is_concealing() {
+            let (rate_hz, lost) = (self.rates().sample_rate_hz, self.made_up.samples as usize + more);
+            show_gap::<M, CHANNELS>(decoder, lost, more, rate_hz, &self.concealer, &mut self.sound);
         }
         let pauses = M::PARTS.codec_recovery && decoder.pauses(payload);
         let fits = self.rates().fits::<CHANNELS>(&decoder.info());

@@ -71,13 +71,25 @@ impl<S: Storage<i16>, const CHANNELS: usize> SyncBuffer<S, CHANNELS> {
 
     /// Everything up to the newest sample, and the place for `len` more behind it (fewer where there's no room).
     pub(super) fn extend(&mut self, len: usize) -> Extended<'_, CHANNELS> {
-        self.make_room(len);
-        let end = self.end;
+        self.extend_behind(0, len)
+    }
+
+    /// The same, from `skip` samples behind the newest one on, whose content may be anything.
+    pub(super) fn extend_behind(&mut self, skip: usize, len: usize) -> Extended<'_, CHANNELS> {
+        self.make_room(skip + len);
+        let end = (self.end + skip).min(self.capacity());
         self.pcm.each_mut().map(|channel| {
             let (history, rest) = split_mut(channel.as_mut(), end);
             let len = len.min(rest.len());
             (&*history, part_mut(rest, 0, len))
         })
+    }
+
+    /// The last `len` samples of the first channel (fewer where there are no more), which end `behind` samples behind the newest one.
+    pub(super) fn last(&self, len: usize, behind: usize) -> &[i16] {
+        let end = self.end + behind;
+        let begin = end.saturating_sub(len);
+        self.pcm.first().and_then(|channel| channel.as_ref().get(begin..end)).unwrap_or_default()
     }
 
     /// What was played, and the next `len` samples to be played (fewer where there are no more).

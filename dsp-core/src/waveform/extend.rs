@@ -138,6 +138,13 @@ impl SignalExtension {
         }
     }
 
+    /// Leaves out this many samples, of a pitch that isn't bent.
+    pub(super) fn skip(&mut self, samples: usize) {
+        let position = ((self.position >> 16) as usize + samples) % self.span.max(1);
+        self.position = (position as u32) << 16;
+        self.memory = [0; MAX_ORDER];
+    }
+
     /// Continues outwards for `out.len()` samples.
     pub(super) fn fill(&mut self, rate_hz: u32, out: &mut [i32], side: GapSide<'_>) {
         let mut rest = out;

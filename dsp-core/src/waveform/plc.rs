@@ -246,6 +246,15 @@ impl RatedConcealer {
         self.extend(rate_hz, real, out, |_, made| made);
     }
 
+    /// Leaves out the next `samples` of a loss that has begun, or may begin: the voice is in phase behind them, but what rings
+    /// of a join before them does not.
+    pub(crate) fn skip(&mut self, samples: usize) {
+        if samples > 0 {
+            self.lost = (self.lost + samples).min(self.silent());
+            self.forward.skip(samples);
+        }
+    }
+
     /// As [`Concealer::meet`].
     pub(crate) fn meet(&mut self, rate_hz: u32, history: &[i16], gap: &mut [i16], future: &[i16]) {
         let real = self.begin(rate_hz, history);

@@ -1,6 +1,6 @@
 //! The parts of the phone, at 8 kHz and at 16 kHz.
 
-use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
+use dsp_core::codec::g722::{G722Encoder, LeanG722Decoder, Mode};
 use dsp_core::codec::{Decoder, Encoder, PayloadTable};
 use dsp_core::front::NoBlock;
 use dsp_core::process::activity::NoDetector;
@@ -12,7 +12,7 @@ use host_embedded::parts::{Parts, PhoneCodecs, PhoneParts, Wideband};
 pub(crate) struct Wide {
     number: PayloadType,
     encoder: G722Encoder,
-    decoder: G722Decoder,
+    decoder: LeanG722Decoder,
 }
 
 impl PayloadTable for Wide {
@@ -42,6 +42,6 @@ impl PhoneParts for WideParts {
 }
 
 pub(crate) fn wide(number: PayloadType) -> Parts<WideParts> {
-    let (encoder, decoder) = (G722Encoder::new(Mode::Kbps64), G722Decoder::new(Mode::Kbps64));
+    let (encoder, decoder) = (G722Encoder::new(Mode::Kbps64), LeanG722Decoder::new(Mode::Kbps64));
     Parts { block: None, noise: None, strategy: Standard, codecs: Wide { number, encoder, decoder } }
 }

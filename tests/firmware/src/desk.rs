@@ -12,19 +12,19 @@ use host_embedded::transport::{Socket, Transport};
 
 #[cfg(feature = "desk-g722")]
 mod sound {
-    use dsp_core::codec::g722::{G722Decoder, G722Encoder, Mode};
+    use dsp_core::codec::g722::{G722Encoder, LeanG722Decoder, Mode};
     use dsp_core::codec::{Decoder, Encoder, PayloadTable};
     use dsp_core::front::NoBlock;
     use dsp_core::process::activity::NoDetector;
     use dsp_core::receive::strategy::Standard;
     use dsp_core::time::PayloadType;
-    use host_embedded::parts::{Parts, PhoneCodecs, PhoneParts, Wideband};
+    use host_embedded::parts::{LessWideband, Parts, PhoneCodecs, PhoneParts};
     use host_embedded::phone::{PhoneConfig, PhoneOf};
 
     pub const TICK: usize = 160;
     pub const NUMBER: PayloadType = PayloadType::from_low_bits(9);
 
-    pub struct Wide(G722Encoder, G722Decoder);
+    pub struct Wide(G722Encoder, LeanG722Decoder);
 
     impl PayloadTable for Wide {
         fn decoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Decoder> {
@@ -35,7 +35,7 @@ mod sound {
     impl PhoneCodecs for Wide {
         const SAMPLE_RATE_HZ: u32 = 16_000;
         const RTP_CLOCK_HZ: u32 = 8_000;
-        type Memory = Wideband;
+        type Memory = LessWideband;
 
         fn encoder(&mut self, payload_type: PayloadType) -> Option<&mut dyn Encoder> {
             (payload_type == NUMBER).then_some(&mut self.0 as &mut dyn Encoder)
@@ -54,7 +54,7 @@ mod sound {
     pub type Desk = PhoneOf<WideParts, TICK, 0>;
 
     pub fn make(place: &mut Option<Desk>, config: PhoneConfig, _: bool) -> Option<&mut Desk> {
-        let codecs = Wide(G722Encoder::new(Mode::Kbps64), G722Decoder::new(Mode::Kbps64));
+        let codecs = Wide(G722Encoder::new(Mode::Kbps64), LeanG722Decoder::new(Mode::Kbps64));
         Desk::place(place, config, Parts { block: None, noise: None, strategy: Standard, codecs }, ()).ok()
     }
 }
@@ -151,9 +151,9 @@ fn guard(_: bool) -> Option<Guard> {
     Some(dsp_core::guard::Plain)
 }
 
-/// Bytes of the longest datagram that is sent.
+/// Bytes of the longest datagram that is sent: packets of 20 ms and reports, or packets of 60 ms.
 #[cfg(not(feature = "desk-lean"))]
-const DATAGRAM: usize = 704;
+const DATAGRAM: usize = if cfg!(feature = "desk-g722") { 400 } else { 704 };
 
 #[cfg(not(feature = "desk-lean"))]
 pub type Network<S> = Transport<S, Guard, DATAGRAM>;

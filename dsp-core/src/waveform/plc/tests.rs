@@ -308,3 +308,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_left_out_is_in_phase_where_it_goes_on() {
+    let rate = 16_000;
+    let past: Vec<i16> =
+        (0..2_400).map(|n| (8_000.0 * (n as f32 * core::f32::consts::TAU / 100.0).sin()) as i16).collect();
+    for skip in [1, 40, 100, 333] {
+        let (mut whole, mut rest) = ([0; 433], [0; 100]);
+        RatedConcealer::new(rate).conceal(rate, &past, &mut whole);
+        let mut concealer = RatedConcealer::new(rate);
+        concealer.begin(rate, &past);
+        concealer.skip(skip);
+        let heard: Vec<i16> = past.iter().copied().chain([0; 333]).take(past.len() + skip).collect();
+        concealer.conceal(rate, &heard, &mut rest);
+        for (made, whole) in rest.iter().zip(&whole[skip..]) {
+            assert!(made.abs_diff(*whole) < 600, "{skip}: {made} {whole}");
+        }
+    }
+}
