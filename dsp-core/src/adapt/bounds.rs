@@ -11,6 +11,12 @@ pub struct RateBounds {
 }
 
 impl RateBounds {
+    /// Where a rate lies between the bounds, in 64ths.
+    pub(super) fn place(&self, bps: u32) -> u64 {
+        let above = u64::from(bps.saturating_sub(self.least_bps));
+        (64 * above / u64::from(self.most_bps.saturating_sub(self.least_bps).max(1))).min(64)
+    }
+
     /// The nearest rate within the bounds. Where the highest is below the lowest, the lowest applies.
     pub const fn clamp(&self, bps: u32) -> u32 {
         let most = if self.most_bps < self.least_bps { self.least_bps } else { self.most_bps };

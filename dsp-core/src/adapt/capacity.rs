@@ -6,7 +6,7 @@ use super::PERCENT;
 use super::bounds::RateBounds;
 use super::ceiling::{Ceiling, LinkCeiling};
 use super::observe::Observation;
-use super::phase::Phase;
+use super::phase::{Before, Phase};
 use super::share::Share;
 use crate::time::{Duration, Instant};
 
@@ -99,7 +99,6 @@ pub struct Capacity {
     rate_bps: u32,
     phase: Phase,
     since: Instant,
-    /// What was before a probe, a trial or a queue: rate, loss and queue.
     before: Before,
     /// Packets of a trial: those that were sent, and those that were lost in 256ths of a percent.
     tried: (u64, u64),
@@ -137,12 +136,6 @@ pub struct Capacity {
     /// Probes in a row that found room, and for how long a loss that no rate helps against is believed.
     found: u64,
     random_for: Duration,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Before {
-    rate_bps: u32,
-    loss: u32,
 }
 
 impl Capacity {
@@ -272,9 +265,7 @@ impl Capacity {
 
     /// Where the rate lies between its bounds, in 64ths.
     fn place(&self) -> u64 {
-        let RateBounds { least_bps, most_bps } = self.bounds;
-        let above = u64::from(self.rate_bps.saturating_sub(least_bps));
-        (64 * above / u64::from(most_bps.saturating_sub(least_bps).max(1))).min(64)
+        self.bounds.place(self.rate_bps)
     }
 
     /// Whether there was hardly room for a call before the queue.

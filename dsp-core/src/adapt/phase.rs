@@ -18,6 +18,13 @@ pub enum Phase {
     Beside,
 }
 
+/// What was before a probe, a trial or a queue, in bit/s and in 256ths of a percent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before {
+    pub(super) rate_bps: u32,
+    pub(super) loss: u32,
+}
+
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
