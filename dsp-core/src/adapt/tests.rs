@@ -460,3 +460,44 @@ fn no_probe_goes_above_what_the_link_is_seen_to_carry() {
     let most = highest(&mut capacity, 210, 120, 40_000);
     assert!(most > 60_000, "{most}");
 }
+
+/// What came of a second of so many packets, of which this share was lost, on a link that is seen to carry so much.
+fn a_second(capacity: &Capacity, packets: u32, loss_percent: u32, link_bps: Option<u32>) -> Observation {
+    Observation {
+        duration: Duration::from_secs(1),
+        took: Duration::from_secs(1),
+        sent_bits: capacity.rate_bps().into(),
+        packets,
+        loss: loss_percent * PERCENT,
+        queue: None,
+        age: Duration::ZERO,
+        link_bps,
+    }
+}
+
+#[test]
+fn losses_that_are_no_chance_lower_the_rate_by_as_much_at_once() {
+    let bounds = RateBounds { least_bps: 14_000, most_bps: 90_000 };
+    let mut capacity = Capacity::new(bounds, 50_000);
+    capacity.observe(Instant::from_millis(2_000), &a_second(&capacity, 50, 50, None));
+    assert!(capacity.phase() == Phase::Trying && (20_000..25_000).contains(&capacity.rate_bps()), "{capacity:?}");
+    // A few packets show nothing of the kind.
+    let mut capacity = Capacity::new(bounds, 50_000);
+    capacity.observe(Instant::from_millis(2_000), &a_second(&capacity, 8, 50, None));
+    assert!(capacity.rate_bps() > 30_000, "{capacity:?}");
+}
+
+#[test]
+fn a_rate_that_can_hardly_fall_is_not_lowered_on_a_link_that_carries_it() {
+    let bounds = RateBounds { least_bps: 14_500, most_bps: 90_000 };
+    for (link_bps, is_tried) in [(Some(24_000), false), (None, true)] {
+        let mut capacity = Capacity::new(bounds, 15_200);
+        let mut tried = false;
+        for second in 2..12 {
+            capacity.observe(Instant::from_millis(1_000 * second), &a_second(&capacity, 16, 6, link_bps));
+            tried |= capacity.phase() == Phase::Trying;
+        }
+        assert_eq!(tried, is_tried, "{capacity:?}");
+        assert!(capacity.random_loss() > 0);
+    }
+}
