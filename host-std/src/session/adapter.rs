@@ -25,7 +25,7 @@ const FEEDBACK_FOR: Duration = Duration::from_secs(3);
 const UNTOLD: Duration = Duration::from_millis(1_500);
 const UNREPORTED: Duration = Duration::from_secs(8);
 /// It shows that too much is sent where so many packets are lost, in 256ths of a percent.
-const TROUBLE: u32 = 15 * PERCENT;
+const TROUBLE: u32 = 25 * PERCENT;
 /// What a conversation's delay is taken to be beside half the round trip, in ms: jitter buffer and devices.
 const OTHER_DELAY_MS: u32 = 60;
 /// A percent of loss, as the core counts it.
@@ -179,8 +179,9 @@ pub(super) struct Adapter {
     packets: PacketWindow,
     reports: ReportWindow,
     reception: ReceptionWindow,
-    /// Whether a report came.
+    /// Whether a report came, and whether losses of what arrives here have lowered the rate since anything was told.
     reported: bool,
+    stands_in: bool,
     /// When the last feedback on packets came.
     told: Option<Instant>,
     /// Packets behind a lost one, and of them those that were lost.
@@ -208,6 +209,7 @@ impl Adapter {
             reports: ReportWindow::new(),
             reception: ReceptionWindow::new(),
             reported: false,
+            stands_in: false,
             told: None,
             behind: (0, 0),
             was_lost: false,
@@ -244,6 +246,7 @@ impl Adapter {
         for packet in packets {
             self.told = Some(now);
             self.reception.told(now);
+            self.stands_in = false;
             let lost = packet.queued.is_none();
             if self.was_lost {
                 self.behind = (self.behind.0 + u32::from(lost), self.behind.1 + 1);
@@ -263,7 +266,7 @@ impl Adapter {
     /// A report on the stream; whether anything was learnt.
     pub(super) fn report(&mut self, now: Instant, report: &StreamReport, jitter: Duration) -> bool {
         let seen = self.reports.hear(now, report.fraction_lost, report.round_trip, jitter);
-        self.reported = true;
+        (self.reported, self.stands_in) = (true, false);
         self.reception.told(now);
         let fresh = self.told.is_some_and(|told| now.since(told) < FEEDBACK_FOR);
         let Some(seen) = seen.filter(|seen: &Observation| !fresh && seen.duration > Duration::ZERO) else {
@@ -278,8 +281,11 @@ impl Adapter {
     pub(super) fn arrived(&mut self, now: Instant, number: Seq) -> bool {
         let patience = if self.told.is_none() && self.reported { UNREPORTED } else { UNTOLD };
         let is_lowered = matches!(self.capacity.phase(), Phase::Emptying | Phase::Trying);
-        let seen = self.reception.hear(now, number, patience);
-        let Some(seen) = seen.filter(|seen| seen.loss >= TROUBLE || is_lowered) else { return false };
+        let Some(seen) = self.reception.hear(now, number, patience) else { return false };
+        self.stands_in = seen.loss >= TROUBLE || self.stands_in && is_lowered;
+        if !self.stands_in {
+            return false;
+        }
         self.observe(now, &seen);
         true
     }
@@ -292,7 +298,7 @@ impl Adapter {
     /// Another description: delays are measured anew, nothing bounds what the peer takes, and all that is chosen is asked for again.
     fn agreed(&mut self) {
         (self.packets, self.reports) = (PacketWindow::new(), ReportWindow::new());
-        (self.reception, self.reported, self.told) = (ReceptionWindow::new(), false, None);
+        (self.reception, self.reported, self.stands_in, self.told) = (ReceptionWindow::new(), false, false, None);
         (self.remote_maximum_bps, self.least_round_trip) = (u32::MAX, None);
         (self.choice, self.was_lost) = (None, false);
         self.policy_bps = None;
