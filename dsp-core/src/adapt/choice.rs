@@ -7,9 +7,9 @@ use crate::quality::LossImpairment;
 use crate::quality::impairment::{ONE, of_delay};
 
 /// A setting that is better by less than this is no reason to leave one.
-const WORTH: i32 = 3 * ONE as i32 / 4;
+const WORTH: i32 = ONE as i32;
 /// Longer packets than those that are sent must be better by this, because the receiver's delay has to follow them.
-const WORTH_LONGER: i32 = 3 * ONE as i32;
+const WORTH_LONGER: i32 = 3 * WORTH;
 /// This many bit/s of payloads must be worth a point of R, so that nothing is sent that does not sound better. Headers
 /// have no price here; otherwise longer packets would be chosen where there is room for short ones.
 const WORTH_BPS: u32 = 32_000;
@@ -98,7 +98,7 @@ impl Settings<'_> {
     /// Every choice is rated by the E-model (ITU-T G.107): what the codec loses at its bit rate, what a listener
     /// misses of losses that are not recovered, and the delay of longer packets and of later copies. Another 32 kbit/s
     /// must be worth one point of R. The running choice stays, unless it no longer fits or another one is better by
-    /// three quarters of a point. A call takes a handful of operations for each of at most some hundreds of combinations; once or
+    /// one point. A call takes a handful of operations for each of at most some hundreds of combinations; once or
     /// twice a second is often enough.
     pub fn choose(&self, conditions: &Conditions, running: Option<Choice>) -> Option<Choice> {
         let mut best: Option<(i32, Choice)> = None;
