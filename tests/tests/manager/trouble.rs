@@ -234,7 +234,8 @@ async fn a_side_is_stopped(time: Duration) {
     other.signal("-CONT");
     waits_for(&mut events, |kind| *kind == EventKind::PacketsAgain).await;
     both_hear(&heard, &mut other).await;
-    // Until the way of before is no longer what packets are compared with, each seems to be as late as the pause was long.
+    // Until the way of before is no longer what packets are compared with, each seems to be as late as the pause was long: for 10 to
+    // 20 s.
     let mut before = anna.stats(&names()[0]).await.unwrap();
     for second in 1.. {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -243,7 +244,7 @@ async fn a_side_is_stopped(time: Duration) {
         if delay_us.is_some_and(|delay_us| delay_us < 500_000) {
             break;
         }
-        assert!(second < 15, "{delay_us:?} us late");
+        assert!(second < 25, "{delay_us:?} us late");
         before = stats;
     }
     let stats = anna.stats(&names()[0]).await.unwrap();
