@@ -24,7 +24,7 @@ const FARTHEST: u16 = 1_000;
 /// let mut window = ReceptionWindow::new();
 /// let mut seen = None;
 /// // Packets of 20 ms, of which every second one is lost.
-/// for n in 0..100u16 {
+/// for n in 0..120u16 {
 ///     window.sent(140);
 ///     if n % 2 == 0 {
 ///         let at = Instant::from_millis(20 * u64::from(n));
